@@ -1,0 +1,1 @@
+"""Penstock: one call for any model of any provider, a gateway, and an agent platform."""
