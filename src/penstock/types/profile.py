@@ -1,0 +1,79 @@
+"""Profile: what a renderer must know about the host and the model that it writes for.
+
+A quirk is a field with a default, never a test on a provider's name. The catalog's rows and the model facts fill it in; a dialect
+reads the fields that concern it and ignores the rest. The defaults describe the dialect's own inventor (OpenAI for OpenAI Chat ...).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class Profile(Struct, frozen=True, kw_only=True):
+    """Facts for rendering.
+
+    Sampling and limits
+        max_tokens_field      the wire name for the output limit, where a dialect has several (None: the dialect's default)
+        default_max_tokens    used where the dialect demands a limit and the caller gave none
+        max_output_tokens     the model's own limit, where known
+        unsupported           Request field names that this host or model refuses: dropped with a note
+        renames               Request field name or wire name -> the host's wire name (`{"seed": "random_seed"}`)
+    Messages
+        system_role           how OpenAI-like dialects call the system role ("system", "developer"); None: leave as the caller wrote it
+        content_lists         whether message content may be a list of parts (False: texts are joined to one string)
+        message_names         whether `name` is accepted on messages that are not tool results
+        nulls                 whether explicit nulls are accepted
+        image_urls            whether the host fetches image URLs itself
+    Tools and structured output
+        tools                 whether the model can call tools at all
+        strict_tools          whether `strict` is accepted on tools and schemas
+        tool_choice_required  the word for "any tool" ("required" or "any")
+        structured_output     the best level available: json_schema, json_object, tool (forced tool), prompt, none
+        schema_unsupported    JSON Schema keywords that the host refuses
+    Reasoning
+        reasoning             how thinking is asked for, where a dialect has several ways
+        reasoning_efforts     the effort words the model knows, weakest first (empty: all)
+        thinking_field        the message field that carries thinking text ("reasoning_content", "reasoning")
+        replay_thinking       whether earlier thinking text must be sent back with tool turns
+        signature_origin      whose signatures the model can verify ("anthropic", "gemini", "openai"; None: nobody's)
+    Streams
+        stream_options        whether `stream_options.include_usage` is accepted
+    """
+
+    max_tokens_field: str | None = None
+    default_max_tokens: int = 4096
+    max_output_tokens: int | None = None
+    unsupported: frozenset[str] = frozenset()
+    renames: dict[str, str] = {}
+    system_role: Literal["system", "developer"] | None = None
+    content_lists: bool = True
+    message_names: bool = True
+    nulls: bool = True
+    image_urls: bool = True
+    tools: bool = True
+    strict_tools: bool = True
+    tool_choice_required: str = "required"
+    structured_output: Literal["json_schema", "json_object", "tool", "prompt", "none"] = "json_schema"
+    schema_unsupported: frozenset[str] = frozenset()
+    reasoning: Literal[
+        "default",
+        "effort",
+        "budget",
+        "adaptive",
+        "level",
+        "switch",
+        "thinking_type",
+        "enable_thinking",
+        "template",
+        "none",
+    ] = "default"
+    reasoning_efforts: tuple[str, ...] = ()
+    thinking_field: str = "reasoning_content"
+    replay_thinking: bool = False
+    signature_origin: str | None = None
+    stream_options: bool = True
+
+
+DEFAULT_PROFILE = Profile()

@@ -1,0 +1,66 @@
+"""Usage: what a call consumed, in units that a price list knows.
+
+Totals are inclusive: `input_tokens` counts cached and cache-written tokens, `output_tokens` counts reasoning tokens, whatever the
+dialect's own convention (Anthropic and Bedrock report input without the cached part; Gemini reports thoughts beside candidates). None means "not reported",
+0 means "reported as none": the two are different on a bill and in a round trip.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from penstock.types.content import Extras
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """Token counts (all ints, all optional), with what the provider itself charged (`cost`, as decimal text in US dollars) if it says so.
+
+    `cache_write_tokens` is the sum of both lifetimes; `cache_write_5m_tokens` and `cache_write_1h_tokens` its split where reported.
+    `server_tool_calls` counts provider-run tools by generic name (`{"web_search": 2}`).
+    `billed_input_tokens`/`billed_output_tokens`, `search_units` and `images` are Cohere's and the image APIs' own units; `seconds` is audio length.
+    """
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_5m_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    input_text_tokens: int | None = None
+    output_text_tokens: int | None = None
+    input_audio_tokens: int | None = None
+    output_audio_tokens: int | None = None
+    input_image_tokens: int | None = None
+    output_image_tokens: int | None = None
+    input_video_tokens: int | None = None
+    cache_read_audio_tokens: int | None = None
+    tool_use_input_tokens: int | None = None
+    accepted_prediction_tokens: int | None = None
+    rejected_prediction_tokens: int | None = None
+    billed_input_tokens: int | None = None
+    billed_output_tokens: int | None = None
+    search_units: int | None = None
+    images: int | None = None
+    characters: int | None = None
+    seconds: float | None = None
+    server_tool_calls: dict[str, int] | None = None
+    service_tier: str | None = None
+    cost: str | None = None
+    extras: Extras = None
+
+    def merged(self, later: Usage) -> Usage:
+        """This usage with every field that `later` reports put in its place (streams report in several steps)."""
+        if later == _EMPTY:
+            return self
+        values: dict[str, Any] = {}
+        for name in self.__struct_fields__:
+            value = getattr(later, name)
+            values[name] = getattr(self, name) if value is None else value
+        return Usage(**values)
+
+
+_EMPTY = Usage()
