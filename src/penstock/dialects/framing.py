@@ -1,0 +1,173 @@
+"""Frames: how a byte stream is cut into messages. Incremental: any split of the bytes gives the same frames.
+
+Three framings exist: server-sent events and JSON lines (here), and the AWS event stream (aws_event_stream.py). Each is a `FrameParser` that holds only its own
+buffer, and a function that writes one frame. `FramedParser` joins a framing with a dialect's function from frame to StreamEvent.
+
+Server-sent events follow https://html.spec.whatwg.org/multipage/server-sent-events.html, with two liberties that real providers need: an event that the
+end of the stream cuts off before its blank line is still delivered, and comments are kept (some providers send keep-alives that a lossless relay must show).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from penstock.types.errors import MalformedError
+from penstock.types.stream import StreamEvent
+
+MAX_FRAME = 64 * 1024 * 1024
+"""Bytes that a single frame may hold (images arrive as base64 inside one). A longer one is refused, not buffered."""
+
+TRANSPORT = "(transport)"
+"""The key in `StreamEvent.extras` for what the framing itself carried: comments, event ids, reconnection times."""
+
+
+class Frame(Struct, frozen=True):
+    """One message: its payload, its event name if the framing has one, and other transport fields (comments, ids) if there were any."""
+
+    data: bytes
+    event: str | None = None
+    transport: dict[str, Any] | None = None
+
+
+class FrameParser(Protocol):
+    """Bytes in, whole frames out."""
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take more bytes; return the frames that are now whole. Raises MalformedError."""
+        ...
+
+    def close(self) -> list[Frame]:
+        """The stream ended: return what can still be made of the rest (possibly a frame that was cut)."""
+        ...
+
+
+class ServerSentEvents:
+    """Frames of a text/event-stream."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._held = b""
+        self._started = False
+
+    def feed(self, data: bytes) -> list[Frame]:
+        buffer = self._buffer + self._normalised(data)
+        if b"\n\n" not in buffer:
+            self._keep(buffer)
+            return []
+        *blocks, self._buffer = buffer.split(b"\n\n")
+        return [frame for block in blocks if block and (frame := _read_block(block)) is not None]
+
+    def close(self) -> list[Frame]:
+        block = self._buffer + self._held.replace(b"\r", b"\n")
+        self._buffer = self._held = b""
+        frame = _read_block(block.rstrip(b"\n")) if block.strip() else None
+        return [] if frame is None else [frame]
+
+    def _keep(self, buffer: bytes) -> None:
+        if len(buffer) > MAX_FRAME:
+            raise MalformedError(f"a server-sent event is longer than {MAX_FRAME} bytes")
+        self._buffer = buffer
+
+    def _normalised(self, data: bytes) -> bytes:
+        """`data` with every line end as a line feed. A carriage return at the very end waits: a line feed may follow."""
+        if not self._started:
+            data = self._held + data
+            if len(data) < 3 and b"\xef\xbb\xbf".startswith(data):
+                self._held = data
+                return b""
+            self._started, self._held = True, b""
+            data = data.removeprefix(b"\xef\xbb\xbf")
+        if self._held or b"\r" in data:
+            data = self._held + data
+            self._held = b"\r" if data.endswith(b"\r") else b""
+            data = data.removesuffix(b"\r") if self._held else data
+            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        return data
+
+
+def _read_block(block: bytes) -> Frame | None:
+    if block.startswith(b"data: ") and b"\n" not in block:
+        return Frame(block[6:])
+    data: list[bytes] = []
+    event: str | None = None
+    transport: dict[str, Any] = {}
+    for line in block.split(b"\n"):
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            data.append(value)
+        elif name == b"event":
+            event = value.decode("utf-8", "replace")
+        elif line:
+            key = name.decode("utf-8", "replace") or "comments"
+            transport.setdefault(key, []).append(value.decode("utf-8", "replace"))
+    if not data and event is None and not transport:
+        return None
+    return Frame(b"\n".join(data), event, transport or None)
+
+
+def write_event(payload: bytes, event: str | None = None, transport: dict[str, Any] | None = None) -> bytes:
+    """One server-sent event. Without a payload (a comment, a bare event name) there is no data line."""
+    head = b""
+    for key, values in (transport or {}).items():
+        name = "" if key == "comments" else key
+        head += b"".join(f"{name}: {value}\n".encode("utf-8", "replace") for value in values)
+    if event is not None:
+        head += f"event: {event}\n".encode()
+    if payload:
+        head += b"data: " + payload.replace(b"\n", b"\ndata: ") + b"\n"
+    return head + b"\n"
+
+
+class JsonLines:
+    """Frames of application/x-ndjson: one JSON value a line."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+
+    def feed(self, data: bytes) -> list[Frame]:
+        buffer = self._buffer + data
+        *lines, self._buffer = buffer.split(b"\n")
+        if len(self._buffer) > MAX_FRAME:
+            raise MalformedError(f"a line is longer than {MAX_FRAME} bytes")
+        return [Frame(line) for line in lines if line.strip()]
+
+    def close(self) -> list[Frame]:
+        line, self._buffer = self._buffer, b""
+        return [Frame(line)] if line.strip() else []
+
+
+def write_line(payload: bytes) -> bytes:
+    """One JSON line."""
+    return payload + b"\n"
+
+
+class FramedParser:
+    """A dialect's stream parser: a framing, and the dialect's `read` from a frame to what it says (None: nothing).
+
+    At the end of the bytes a last frame that cannot be read was cut; it is left out, and since no `End` was seen, the fold knows.
+    """
+
+    def __init__(self, frames: FrameParser, read: Callable[[Frame], StreamEvent | None]) -> None:
+        self._frames = frames
+        self._read = read
+
+    def feed(self, data: bytes) -> list[StreamEvent]:
+        """Take more bytes; return the events they complete. Raises MalformedError."""
+        return [event for frame in self._frames.feed(data) if (event := self._event(frame)) is not None]
+
+    def close(self) -> list[StreamEvent]:
+        """The bytes ended: the events that were still under way."""
+        try:
+            return [event for frame in self._frames.close() if (event := self._event(frame)) is not None]
+        except MalformedError:
+            return []
+
+    def _event(self, frame: Frame) -> StreamEvent | None:
+        event = self._read(frame) if frame.data else StreamEvent(name=frame.event)
+        if frame.transport is None or event is None:
+            return event
+        return StreamEvent(event.deltas, event.name, {**(event.extras or {}), TRANSPORT: frame.transport})
