@@ -35,7 +35,8 @@ class Context(Struct, frozen=True):
     """What a renderer of responses must be told, because it may not ask a clock or a random source.
 
     `id` stands in where the response has none, `created` (Unix seconds) likewise; `model` is the name the client asked for (None: the response's own);
-    `request` is the client's request, for dialects that echo it (OpenAI Responses); `stream_usage` says whether the client asked for usage in a stream.
+    `request` is the client's request, for dialects that echo it (OpenAI Responses); `stream_usage` says whether the client asked for usage in a stream;
+    `source` names the dialect that the events of a stream were parsed from (their `extras` and `native` go out only to it).
     """
 
     id: str = "penstock"
@@ -43,6 +44,7 @@ class Context(Struct, frozen=True):
     model: str | None = None
     request: Request | None = None
     stream_usage: bool = True
+    source: str | None = None
 
 
 class PathMatch(Struct, frozen=True):
