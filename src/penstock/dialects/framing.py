@@ -170,4 +170,4 @@ class FramedParser:
         event = self._read(frame) if frame.data else StreamEvent(name=frame.event)
         if frame.transport is None or event is None:
             return event
-        return StreamEvent(event.deltas, event.name, {**(event.extras or {}), TRANSPORT: frame.transport})
+        return StreamEvent(event.deltas, event.name, {**(event.extras or {}), TRANSPORT: frame.transport}, event.frame)

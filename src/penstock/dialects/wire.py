@@ -14,7 +14,7 @@ to the standard library, so that such an answer still arrives.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
 import msgspec
@@ -23,6 +23,7 @@ from msgspec import Struct
 from penstock.types.content import Extras
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.notes import Note
+from penstock.types.stream import HOLE
 
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
@@ -141,7 +142,8 @@ def anything(value: Any) -> Any:
 class Field(Struct, frozen=True):
     """One wire field: its name on the wire, how to read it, and the field of the representation it means (`name`, default: the same word).
 
-    `synonyms` are other wire names for the same; the first one found is read, `spelling` remembers which.
+    `synonyms` are other wire names for the same; of several fields with one name, the first in the table is the usual spelling. The first one found on
+    the wire is read, `spelling` remembers which; a second one stays in `extras`.
     """
 
     wire: str
@@ -160,11 +162,11 @@ class Fields:
         self.wire_names: dict[str, str] = {}
         for field in table:
             name = field.name or field.wire
-            self.wire_names[name] = field.wire
+            usual = self.wire_names.setdefault(name, field.wire)
             for wire in (field.wire, *field.synonyms):
                 if wire in self._by_wire:
                     raise ValueError(f"wire field {wire!r} stands twice in the table")
-                self._by_wire[wire] = (name, field.read, wire != field.wire)
+                self._by_wire[wire] = (name, field.read, wire != usual)
         self.names = frozenset(self.wire_names)
 
     def read(self, wire: Mapping[str, Any]) -> dict[str, Any]:
@@ -244,7 +246,7 @@ def read_counts(wire: Mapping[str, Any], table: Counts) -> tuple[dict[str, Any],
     left: dict[str, Any] = {}
     for key, value in wire.items():
         known = table.get(key)
-        if isinstance(known, str) and type(value) in (int, float) and known not in values:
+        if isinstance(known, str) and type(value) in (int, float):
             values[known] = value
         elif isinstance(known, Mapping) and isinstance(value, dict):
             inner, left[key] = read_counts(value, known)
@@ -255,15 +257,38 @@ def read_counts(wire: Mapping[str, Any], table: Counts) -> tuple[dict[str, Any],
 
 
 def write_counts(values: Mapping[str, Any], table: Counts) -> dict[str, Any]:
-    """The wire object of every count in `values` that the table knows and that is not None. Two wire names of one field: the first is written."""
+    """The wire object of every count in `values` that the table knows and that is not None."""
     found: dict[str, Any] = {}
-    written: set[str] = set()
     for key, known in table.items():
         if isinstance(known, Mapping):
             inner = write_counts(values, known)
             if inner:
                 found[key] = inner
-        elif known not in written and values.get(known) is not None:
-            written.add(known)
+        elif values.get(known) is not None:
             found[key] = values[known]
     return found
+
+
+def fill(frame: Any, values: Iterator[Any]) -> Any:
+    """A copy of a decoded frame with each HOLE replaced by the next of `values`, in order of appearance."""
+    if frame is HOLE:
+        return next(values)
+    if isinstance(frame, dict):
+        return {
+            key: fill(value, values) if value is HOLE or type(value) in _NESTED else value
+            for key, value in frame.items()
+        }
+    if isinstance(frame, list):
+        return [fill(value, values) for value in frame]
+    return frame
+
+
+_NESTED = frozenset({dict, list})
+
+
+def data_url(url: str) -> tuple[str, str] | None:
+    """(media type with its parameters, base64 text) of a `data:` URL in base64, else None."""
+    if not url.startswith("data:"):
+        return None
+    head, marker, data = url.partition(";base64,")
+    return (head[5:], data) if marker else None

@@ -72,7 +72,8 @@ ErrorKind: TypeAlias = Literal[
 
 
 class ErrorResponse(Struct, frozen=True, kw_only=True):
-    """An error answer. `type`, `code` and `param` are the provider's own words; `retry_after` is in seconds; `body` is the decoded body as it came."""
+    """An error answer. `type`, `code` and `param` are the provider's own words; `retry_after` is in seconds; `body` is the decoded body as it came;
+    `native` names the body's shape where a dialect knows several."""
 
     kind: ErrorKind
     status: int
@@ -83,5 +84,6 @@ class ErrorResponse(Struct, frozen=True, kw_only=True):
     retry_after: float | None = None
     request_id: str | None = None
     dialect: str | None = None
+    native: str | None = None
     body: Any = None
     extras: Extras = None

@@ -25,6 +25,7 @@ class Profile(Struct, frozen=True, kw_only=True):
         content_lists         whether message content may be a list of parts (False: texts are joined to one string)
         message_names         whether `name` is accepted on messages that are not tool results
         nulls                 whether explicit nulls are accepted
+        message_extensions    whether messages may carry fields beyond the dialect inventor's own (thinking text, cache markers, signatures)
         image_urls            whether the host fetches image URLs itself
     Tools and structured output
         tools                 whether the model can call tools at all
@@ -51,6 +52,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     content_lists: bool = True
     message_names: bool = True
     nulls: bool = True
+    message_extensions: bool = True
     image_urls: bool = True
     tools: bool = True
     strict_tools: bool = True

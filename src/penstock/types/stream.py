@@ -19,7 +19,7 @@ frame said, in order, and in `extras` whatever else the frame carried.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
@@ -178,8 +178,17 @@ Delta: TypeAlias = (
 
 
 class StreamEvent(Struct, frozen=True):
-    """One step of a response: the deltas of one wire frame. `name` is the frame's event name where the dialect leaves a choice."""
+    """One step of a response: the deltas of one wire frame. `name` is the frame's event name where the dialect leaves a choice.
+
+    `extras` are the frame's unmodelled fields; `frame` is the dialect's own decoded frame with `HOLE` in the place of each modelled
+    value, for a renderer of the same dialect to fill again: no other reads it.
+    """
 
     deltas: tuple[Delta, ...] = ()
     name: str | None = None
     extras: Extras = None
+    frame: Any = None
+
+
+HOLE: Final = ...
+"""Stands in `StreamEvent.frame` where a delta holds the value."""

@@ -20,6 +20,7 @@ class Usage(Struct, frozen=True, kw_only=True):
     `cache_write_tokens` is the sum of both lifetimes; `cache_write_5m_tokens` and `cache_write_1h_tokens` its split where reported.
     `server_tool_calls` counts provider-run tools by generic name (`{"web_search": 2}`).
     `billed_input_tokens`/`billed_output_tokens`, `search_units` and `images` are Cohere's and the image APIs' own units; `seconds` is audio length.
+    `spelling` names the wire field that a count was read from where it was not the dialect's usual one.
     """
 
     input_tokens: int | None = None
@@ -50,6 +51,7 @@ class Usage(Struct, frozen=True, kw_only=True):
     server_tool_calls: dict[str, int] | None = None
     service_tier: str | None = None
     cost: str | None = None
+    spelling: dict[str, str] | None = None
     extras: Extras = None
 
     def merged(self, later: Usage) -> Usage:
