@@ -1,0 +1,1 @@
+"""Programs of the build. Not part of the package: nothing in src imports them."""
