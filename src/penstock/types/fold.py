@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from msgspec import DecodeError, json
 from msgspec.structs import replace
 
 from penstock.types.content import (
@@ -109,10 +110,22 @@ def _close_thinking(open_part: _OpenPart) -> Part:
 def _close_call(open_part: _OpenPart) -> Part:
     part = open_part.part
     assert isinstance(part, ToolCall | ServerToolCall)
-    if open_part.text:
+    text = "".join(open_part.text)
+    if text:
         before = part.arguments if isinstance(part.arguments, str) else ""
-        part = replace(part, arguments=before + "".join(open_part.text))
+        part = replace(part, arguments=_arguments(before + text, isinstance(part.arguments, dict)))
     return replace(part, signature=open_part.signature) if open_part.signature else part
+
+
+def _arguments(text: str, as_object: bool) -> dict[str, Any] | str:
+    """The streamed JSON text; where the call began with an object (dialects that carry one when they do not stream), the object that it spells."""
+    if not as_object:
+        return text
+    try:
+        value = json.decode(text)
+    except DecodeError:
+        return text
+    return value if isinstance(value, dict) else text
 
 
 def _close_media(open_part: _OpenPart) -> Part:
@@ -176,6 +189,7 @@ class Fold:
             choices=choices,
             usage=self._usage,
             service_tier=start.service_tier,
+            extras=start.extras,
         )
 
     def _from_snapshot(self, snapshot: Response, choices: tuple[Choice, ...]) -> Response:

@@ -34,11 +34,13 @@ class Memo(Struct, frozen=True):
     """What the reading side of a response must know of how its request was written.
 
     `tool_names` maps a name on the wire back to the caller's (names are sanitised where a provider is stricter); `json_tool` is the
-    forced tool that stands in for structured output, to be unwrapped into text.
+    forced tool that stands in for structured output, to be unwrapped into text; `custom_tools` are the caller's names of the free-form tools that were
+    written as functions with one string, `input`, to be unwrapped into that string.
     """
 
     tool_names: dict[str, str] | None = None
     json_tool: str | None = None
+    custom_tools: frozenset[str] = frozenset()
 
 
 NO_MEMO = Memo()

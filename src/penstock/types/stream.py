@@ -29,13 +29,14 @@ from penstock.types.response import Response, StopReason
 from penstock.types.usage import Usage
 
 
-class Start(Struct, frozen=True, gc=False):
-    """The response exists."""
+class Start(Struct, frozen=True):
+    """The response exists. `extras` are the response's own (they end up on `Response.extras`)."""
 
     id: str | None = None
     model: str | None = None
     created: int | float | None = None
     service_tier: str | None = None
+    extras: Extras = None
 
 
 class PartStart(Struct, frozen=True):
