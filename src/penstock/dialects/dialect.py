@@ -1,11 +1,16 @@
-"""Dialect: what every wire format offers. Symmetric and pure: what is parsed can be rendered, and the same functions serve the SDK (outbound) and
+"""Dialect: what every wire format offers. Symmetric and pure: what is parsed can be rendered, and the same functions
+serve the SDK (outbound) and
 the gateway (inbound and outbound).
 
-A dialect is a value made of functions, one folder each, listed in registry.py. The functions take and give decoded JSON (`wire.decode` and `wire.encode` do the
-bytes), do no I/O, read no clock, and raise DialectError and nothing else. Ids and times that a rendered answer needs come in a `Context`.
+A dialect is a value made of functions, one folder each, listed in registry.py. The functions take and give decoded
+JSON (`wire.decode` and `wire.encode` do the
+bytes), do no I/O, read no clock, and raise DialectError and nothing else. Ids and times that a rendered answer needs
+come in a `Context`.
 
-A parser never changes the object it is given. A renderer never changes the representation it is given, and treats its own dialect's values
-(`request.dialect == NAME`) without loss: `extras`, `native` and `spelling` go out again. For another dialect's values it leaves them aside and notes each loss.
+A parser never changes the object it is given. A renderer never changes the representation it is given, and treats its
+own dialect's values
+(`request.dialect == NAME`) without loss: `extras`, `native` and `spelling` go out again. For another dialect's values
+it leaves them aside and notes each loss.
 """
 
 from __future__ import annotations
@@ -34,9 +39,12 @@ Headers = Mapping[str, str]
 class Context(Struct, frozen=True):
     """What a renderer of responses must be told, because it may not ask a clock or a random source.
 
-    `id` stands in where the response has none, `created` (Unix seconds) likewise; `model` is the name the client asked for (None: the response's own);
-    `request` is the client's request, for dialects that echo it (OpenAI Responses); `stream_usage` says whether the client asked for usage in a stream;
-    `source` names the dialect that the events of a stream were parsed from (their `extras` and `native` go out only to it).
+    `id` stands in where the response has none, `created` (Unix seconds) likewise; `model` is the name the client
+    asked for (None: the response's own);
+    `request` is the client's request, for dialects that echo it (OpenAI Responses); `stream_usage` says whether the
+    client asked for usage in a stream;
+    `source` names the dialect that the events of a stream were parsed from (their `extras` and `native` go out only
+    to it).
     """
 
     id: str = "penstock"
@@ -48,7 +56,9 @@ class Context(Struct, frozen=True):
 
 
 class PathMatch(Struct, frozen=True):
-    """What a request path says: the model and whether to stream, where the dialect carries them in the path (None: the body says)."""
+    """What a request path says: the model and whether to stream, where the dialect carries them in the path (None:
+    the body says).
+    """
 
     model: str | None = None
     stream: bool | None = None
@@ -64,7 +74,8 @@ class StreamParser(Protocol):
 class StreamRenderer(Protocol):
     """Events in, bytes of a response stream out. `notes` grows as losses are met (each path once).
 
-    `close` ends the stream in the dialect's way if the events did not (`[DONE]`, closing blocks); it is not called on a stream that failed.
+    `close` ends the stream in the dialect's way if the events did not (`[DONE]`, closing blocks); it is not called on
+    a stream that failed.
     """
 
     notes: list[Note]
@@ -106,7 +117,9 @@ class Dialect:
 
 
 def boundary(dialect: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """The border where foreign data enters a dialect: errors get the dialect's name, and a shape that no check foresaw becomes a MalformedError."""
+    """The border where foreign data enters a dialect: errors get the dialect's name, and a shape that no check
+    foresaw becomes a MalformedError.
+    """
 
     def wrap(function: Callable[P, T]) -> Callable[P, T]:
         @wraps(function)

@@ -1,7 +1,9 @@
 """What an error means: status and the provider's own words first, the text of the message last.
 
-Each dialect brings a table from its native words (`context_length_exceeded`, `overloaded_error`, `ThrottlingException`) to the unified kind. Where a
-provider gives no word worth having, the status decides; only for the few kinds that hide inside a general 400 (a full context window, a content policy) is the text asked.
+Each dialect brings a table from its native words (`context_length_exceeded`, `overloaded_error`,
+`ThrottlingException`) to the unified kind. Where a
+provider gives no word worth having, the status decides; only for the few kinds that hide inside a general 400 (a full
+context window, a content policy) is the text asked.
 """
 
 from __future__ import annotations
@@ -106,12 +108,16 @@ def _hidden_in_text(message: str) -> ErrorKind | None:
 
 
 def status_of(status: int, kind: ErrorKind) -> int:
-    """`status` if it is an error status, else the one that stands for `kind` (errors inside a 200 have none of their own)."""
+    """`status` if it is an error status, else the one that stands for `kind` (errors inside a 200 have none of their
+    own).
+    """
     return status if status >= 400 else STATUS[kind]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from `retry-after-ms`, or `retry-after` in seconds or as an HTTP date (measured against the answer's own `date`: no clock is read)."""
+    """Seconds to wait, from `retry-after-ms`, or `retry-after` in seconds or as an HTTP date (measured against the
+    answer's own `date`: no clock is read).
+    """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000

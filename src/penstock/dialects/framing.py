@@ -1,10 +1,14 @@
 """Frames: how a byte stream is cut into messages. Incremental: any split of the bytes gives the same frames.
 
-Three framings exist: server-sent events and JSON lines (here), and the AWS event stream (aws_event_stream.py). Each is a `FrameParser` that holds only its own
-buffer, and a function that writes one frame. `FramedParser` joins a framing with a dialect's function from frame to StreamEvent.
+Three framings exist: server-sent events and JSON lines (here), and the AWS event stream (aws_event_stream.py). Each
+is a `FrameParser` that holds only its own
+buffer, and a function that writes one frame. `FramedParser` joins a framing with a dialect's function from frame to
+StreamEvent.
 
-Server-sent events follow https://html.spec.whatwg.org/multipage/server-sent-events.html, with two liberties that real providers need: an event that the
-end of the stream cuts off before its blank line is still delivered, and comments are kept (some providers send keep-alives that a lossless relay must show).
+Server-sent events follow https://html.spec.whatwg.org/multipage/server-sent-events.html, with two liberties that real
+providers need: an event that the
+end of the stream cuts off before its blank line is still delivered, and comments are kept (some providers send
+keep-alives that a lossless relay must show).
 """
 
 from __future__ import annotations
@@ -25,7 +29,9 @@ TRANSPORT = "(transport)"
 
 
 class Frame(Struct, frozen=True):
-    """One message: its payload, its event name if the framing has one, and other transport fields (comments, ids) if there were any."""
+    """One message: its payload, its event name if the framing has one, and other transport fields (comments, ids) if
+    there were any.
+    """
 
     data: bytes
     event: str | None = None
@@ -72,7 +78,9 @@ class ServerSentEvents:
         self._buffer = buffer
 
     def _normalised(self, data: bytes) -> bytes:
-        """`data` with every line end as a line feed. A carriage return at the very end waits: a line feed may follow."""
+        """`data` with every line end as a line feed. A carriage return at the very end waits: a line feed may
+        follow.
+        """
         if not self._started:
             data = self._held + data
             if len(data) < 3 and b"\xef\xbb\xbf".startswith(data):
@@ -148,7 +156,8 @@ def write_line(payload: bytes) -> bytes:
 class FramedParser:
     """A dialect's stream parser: a framing, and the dialect's `read` from a frame to what it says (None: nothing).
 
-    At the end of the bytes a last frame that cannot be read was cut; it is left out, and since no `End` was seen, the fold knows.
+    At the end of the bytes a last frame that cannot be read was cut; it is left out, and since no `End` was seen, the
+    fold knows.
     """
 
     def __init__(self, frames: FrameParser, read: Callable[[Frame], StreamEvent | None]) -> None:

@@ -2,12 +2,16 @@
 
 A dialect says once, in a table, which wire field means which field of the representation and how its value is read:
 
-    FIELDS = fields(Field("temperature", number), Field("max_tokens", integer, synonyms=("max_completion_tokens",)), ...)
+    FIELDS = fields(Field("temperature", number), Field("max_tokens", integer, synonyms=("max_completion_tokens",)),
+    ...)
 
-`read_fields` walks the object that came, never changes it (it may belong to the caller), and hands back the values it knows together with the rest:
-everything unknown and every explicit null, which the same dialect writes back untouched. So nothing is lost by forgetting a field.
+`read_fields` walks the object that came, never changes it (it may belong to the caller), and hands back the values it
+knows together with the rest:
+everything unknown and every explicit null, which the same dialect writes back untouched. So nothing is lost by
+forgetting a field.
 
-Decoding is msgspec's; what JSON allows and msgspec refuses (a lone surrogate in a token that was cut in an emoji, integers beyond 64 bits) falls back
+Decoding is msgspec's; what JSON allows and msgspec refuses (a lone surrogate in a token that was cut in an emoji,
+integers beyond 64 bits) falls back
 to the standard library, so that such an answer still arrives.
 """
 
@@ -49,7 +53,9 @@ def _decode_leniently(data: bytes | str, error: Exception) -> Any:
 
 
 def encode(value: Any) -> bytes:
-    """`value` as JSON. Raises MalformedError where it holds something that JSON cannot say (NaN becomes null, as in every browser)."""
+    """`value` as JSON. Raises MalformedError where it holds something that JSON cannot say (NaN becomes null, as in
+    every browser).
+    """
     try:
         return _encoder.encode(value)
     except (msgspec.EncodeError, OverflowError, UnicodeEncodeError, TypeError, RecursionError) as error:
@@ -63,7 +69,8 @@ def _encode_leniently(value: Any, error: Exception) -> bytes:
         raise MalformedError(f"this value cannot be written as JSON: {error}") from None
 
 
-# Readers: each returns the value that the representation holds, or raises MalformedError. They are called with a non-null value.
+# Readers: each returns the value that the representation holds, or raises MalformedError. They are called with a
+# non-null value.
 
 
 def _expected(what: str, value: Any) -> NoReturn:
@@ -124,13 +131,13 @@ def strings(value: Any) -> tuple[str, ...]:
 
 def each(read: Callable[[Any], Any], value: Any) -> tuple[Any, ...]:
     """Every element of a list, read; an error names the element."""
-    index = -1
-    found = []
+    found: list[Any] = []
+    elements = array(value)
     try:
-        for index, element in enumerate(array(value)):
-            found.append(read(element))
+        for element in elements:
+            found.append(read(element))  # not a comprehension: its length says where an error happened
     except DialectError as error:
-        raise (error.at(index) if index >= 0 else error) from None
+        raise error.at(len(found)) from None
     return tuple(found)
 
 
@@ -140,9 +147,11 @@ def anything(value: Any) -> Any:
 
 
 class Field(Struct, frozen=True):
-    """One wire field: its name on the wire, how to read it, and the field of the representation it means (`name`, default: the same word).
+    """One wire field: its name on the wire, how to read it, and the field of the representation it means (`name`,
+    default: the same word).
 
-    `synonyms` are other wire names for the same; of several fields with one name, the first in the table is the usual spelling. The first one found on
+    `synonyms` are other wire names for the same; of several fields with one name, the first in the table is the usual
+    spelling. The first one found on
     the wire is read, `spelling` remembers which; a second one stays in `extras`.
     """
 
@@ -207,7 +216,9 @@ def merge(extras: Extras, modelled: dict[str, Any]) -> dict[str, Any]:
 
 
 def deep_merge(extras: Extras, modelled: dict[str, Any]) -> dict[str, Any]:
-    """As `merge`, but nested objects (and lists, element by element) that stand on both sides are merged too. Neither argument is changed."""
+    """As `merge`, but nested objects (and lists, element by element) that stand on both sides are merged too. Neither
+    argument is changed.
+    """
     if not extras:
         return modelled
     merged = dict(extras)
@@ -225,7 +236,9 @@ def _merge_value(below: Any, above: Any) -> Any:
 
 
 def note_extras(path: str, extras: Extras, ignored: Iterable[str] = ()) -> list[Note]:
-    """A note for each unmodelled field that another dialect's renderer leaves behind. Explicit nulls say nothing and need none."""
+    """A note for each unmodelled field that another dialect's renderer leaves behind. Explicit nulls say nothing and
+    need none.
+    """
     if not extras:
         return []
     prefix = f"{path}." if path else ""
@@ -241,7 +254,9 @@ Counts = Mapping[str, "str | Counts"]
 
 
 def read_counts(wire: Mapping[str, Any], table: Counts) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Values by Usage field, and what the table does not know. Nested objects stay in the rest even when emptied: they were there."""
+    """Values by Usage field, and what the table does not know. Nested objects stay in the rest even when emptied:
+    they were there.
+    """
     values: dict[str, Any] = {}
     left: dict[str, Any] = {}
     for key, value in wire.items():

@@ -1,10 +1,12 @@
 """What goes wrong between us and a wire format, and what a provider says when it refuses.
 
     DialectError            raised by every parse and render function, and nothing else is
-    +-- MalformedError      these bytes or this value are not of the dialect: whoever sent them must act (`path` says where)
+    +-- MalformedError      these bytes or this value are not of the dialect: whoever sent them must act (`path` says
+                            where)
     +-- LossError           strict mode: the target cannot say what the caller said
 
-`ErrorResponse` is not an exception but a value: an error that a provider (or we) answered, which every dialect can parse and render.
+`ErrorResponse` is not an exception but a value: an error that a provider (or we) answered, which every dialect can
+parse and render.
 """
 
 from __future__ import annotations
@@ -67,12 +69,14 @@ ErrorKind: TypeAlias = Literal[
     "overloaded",
     "unknown",
 ]
-"""What an error means for the caller: the one word that retry, fallback and exception mapping decide by. `rate_limit` passes by waiting,
+"""What an error means for the caller: the one word that retry, fallback and exception mapping decide by. `rate_limit`
+passes by waiting,
 `quota` and `billing` do not."""
 
 
 class ErrorResponse(Struct, frozen=True, kw_only=True):
-    """An error answer. `type`, `code` and `param` are the provider's own words; `retry_after` is in seconds; `body` is the decoded body as it came;
+    """An error answer. `type`, `code` and `param` are the provider's own words; `retry_after` is in seconds; `body`
+    is the decoded body as it came;
     `native` names the body's shape where a dialect knows several."""
 
     kind: ErrorKind

@@ -1,6 +1,8 @@
-"""fold: the one accumulator. It adds StreamEvents up to the Response that the provider would have sent without streaming.
+"""fold: the one accumulator. It adds StreamEvents up to the Response that the provider would have sent without
+streaming.
 
-Pieces are kept in lists and joined once, when somebody asks, so that a step costs the same at the start and at the end of a long stream.
+Pieces are kept in lists and joined once, when somebody asks, so that a step costs the same at the start and at the
+end of a long stream.
 """
 
 from __future__ import annotations
@@ -79,7 +81,7 @@ def _close_text(open_part: _OpenPart) -> Part:
     return replace(
         part,
         text=part.text + "".join(open_part.text),
-        citations=citations if citations else part.citations,
+        citations=citations or part.citations,
         logprobs=part.logprobs if open_part.logprobs is None else (*(part.logprobs or ()), *open_part.logprobs),
         signature=open_part.signature or part.signature,
     )
@@ -118,7 +120,9 @@ def _close_call(open_part: _OpenPart) -> Part:
 
 
 def _arguments(text: str, as_object: bool) -> dict[str, Any] | str:
-    """The streamed JSON text; where the call began with an object (dialects that carry one when they do not stream), the object that it spells."""
+    """The streamed JSON text; where the call began with an object (dialects that carry one when they do not stream),
+    the object that it spells.
+    """
     if not as_object:
         return text
     try:
@@ -156,7 +160,8 @@ _CLOSERS: dict[type, Callable[[_OpenPart], Part]] = {
 class Fold:
     """Adds StreamEvents up to a Response: the only accumulator there is.
 
-    `response()` may be asked at any time (a cut stream yields what arrived); `complete` says whether the end was seen; `error` holds an error that
+    `response()` may be asked at any time (a cut stream yields what arrived); `complete` says whether the end was
+    seen; `error` holds an error that
     the stream itself reported.
     """
 

@@ -1,6 +1,7 @@
 """Notes: loss is a value.
 
-A renderer that must drop, weaken or change something that the caller said returns a note for it beside its result. The SDK shows notes on
+A renderer that must drop, weaken or change something that the caller said returns a note for it beside its result.
+The SDK shows notes on
 the response, the gateway in a header and a log field; `require_lossless` (strict mode) turns them into an error.
 """
 
@@ -18,7 +19,8 @@ T = TypeVar("T")
 class Note(Struct, frozen=True):
     """What was lost: `path` in the caller's terms ("messages[2].parts[0].cache"), `kind`, and `detail` in words.
 
-    dropped: it is not there any more; weakened: something less is (a schema became a prompt); changed: something equivalent but different is
+    dropped: it is not there any more; weakened: something less is (a schema became a prompt); changed: something
+    equivalent but different is
     (an image URL that had to be fetched); added: something was put in that the target demands (a default `max_tokens`).
     """
 
@@ -33,8 +35,10 @@ class Note(Struct, frozen=True):
 class Memo(Struct, frozen=True):
     """What the reading side of a response must know of how its request was written.
 
-    `tool_names` maps a name on the wire back to the caller's (names are sanitised where a provider is stricter); `json_tool` is the
-    forced tool that stands in for structured output, to be unwrapped into text; `custom_tools` are the caller's names of the free-form tools that were
+    `tool_names` maps a name on the wire back to the caller's (names are sanitised where a provider is stricter);
+    `json_tool` is the
+    forced tool that stands in for structured output, to be unwrapped into text; `custom_tools` are the caller's names
+    of the free-form tools that were
     written as functions with one string, `input`, to be unwrapped into that string.
     """
 
@@ -54,7 +58,9 @@ class Rendered(Struct, Generic[T], frozen=True):
     memo: Memo = NO_MEMO
 
     def require_lossless(self) -> T:
-        """The value, or LossError when anything was dropped, weakened or changed (`added` is no loss). This is `strict` mode."""
+        """The value, or LossError when anything was dropped, weakened or changed (`added` is no loss). This is
+        `strict` mode.
+        """
         losses = [note for note in self.notes if note.kind != "added"]
         if losses:
             raise LossError("; ".join(str(note) for note in losses), losses[0].path)

@@ -1,7 +1,9 @@
 """Profile: what a renderer must know about the host and the model that it writes for.
 
-A quirk is a field with a default, never a test on a provider's name. The catalog's rows and the model facts fill it in; a dialect
-reads the fields that concern it and ignores the rest. The defaults describe the dialect's own inventor (OpenAI for OpenAI Chat ...).
+A quirk is a field with a default, never a test on a provider's name. The catalog's rows and the model facts fill it
+in; a dialect
+reads the fields that concern it and ignores the rest. The defaults describe the dialect's own inventor (OpenAI for
+OpenAI Chat ...).
 """
 
 from __future__ import annotations
@@ -15,17 +17,22 @@ class Profile(Struct, frozen=True, kw_only=True):
     """Facts for rendering.
 
     Sampling and limits
-        max_tokens_field      the wire name for the output limit, where a dialect has several (None: the dialect's default)
+        max_tokens_field      the wire name for the output limit, where a dialect has several (None: the dialect's
+                              default)
         default_max_tokens    used where the dialect demands a limit and the caller gave none
         max_output_tokens     the model's own limit, where known
         unsupported           Request field names that this host or model refuses: dropped with a note
+        unsupported_while_reasoning  the same, but only for a request that asks the model to reason (an effort but
+                                     "none", a budget, ...)
         renames               Request field name or wire name -> the host's wire name (`{"seed": "random_seed"}`)
     Messages
-        system_role           how OpenAI-like dialects call the system role ("system", "developer"); None: leave as the caller wrote it
+        system_role           how OpenAI-like dialects call the system role ("system", "developer"); None: leave as
+                              the caller wrote it
         content_lists         whether message content may be a list of parts (False: texts are joined to one string)
         message_names         whether `name` is accepted on messages that are not tool results
         nulls                 whether explicit nulls are accepted
-        message_extensions    whether messages may carry fields beyond the dialect inventor's own (thinking text, cache markers, signatures)
+        message_extensions    whether messages may carry fields beyond the dialect inventor's own (thinking text,
+                              cache markers, signatures)
         image_urls            whether the host fetches image URLs itself
     Tools and structured output
         tools                 whether the model can call tools at all
@@ -34,7 +41,12 @@ class Profile(Struct, frozen=True, kw_only=True):
         structured_output     the best level available: json_schema, json_object, tool (forced tool), prompt, none
         schema_unsupported    JSON Schema keywords that the host refuses
     Reasoning
-        reasoning             how thinking is asked for, where a dialect has several ways
+        reasoning             how thinking is asked for, where a dialect has several ways. Of OpenAI Chat: effort
+                              (`reasoning_effort`), object
+                              (`reasoning: {}`), thinking_type (`thinking: {"type": "enabled"}`), budget (the same
+                              with `budget_tokens`), enable_thinking,
+                              template (`chat_template_kwargs`); of Anthropic: budget, adaptive; of Gemini: budget,
+                              level; none: not at all
         reasoning_efforts     the effort words the model knows, weakest first (empty: all)
         thinking_field        the message field that carries thinking text ("reasoning_content", "reasoning")
         replay_thinking       whether earlier thinking text must be sent back with tool turns
@@ -47,6 +59,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     default_max_tokens: int = 4096
     max_output_tokens: int | None = None
     unsupported: frozenset[str] = frozenset()
+    unsupported_while_reasoning: frozenset[str] = frozenset()
     renames: dict[str, str] = {}
     system_role: Literal["system", "developer"] | None = None
     content_lists: bool = True
@@ -69,6 +82,7 @@ class Profile(Struct, frozen=True, kw_only=True):
         "thinking_type",
         "enable_thinking",
         "template",
+        "object",
         "none",
     ] = "default"
     reasoning_efforts: tuple[str, ...] = ()

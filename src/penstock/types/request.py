@@ -1,7 +1,9 @@
 """Request: one model call, as every dialect can say it.
 
-A field is None where the caller did not say anything, so that nothing is invented on the way. What only one dialect knows stays in
-`extras`; what at least two dialects can say has a field here. `spelling` records which synonym the caller used (`max_completion_tokens`
+A field is None where the caller did not say anything, so that nothing is invented on the way. What only one dialect
+knows stays in
+`extras`; what at least two dialects can say has a field here. `spelling` records which synonym the caller used
+(`max_completion_tokens`
 for `max_tokens`), so that the same dialect can say it the same way again.
 """
 
@@ -17,7 +19,9 @@ Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 
 
 class Message(Struct, frozen=True):
-    """One turn. Tool results stand in a "tool" message (OpenAI, Cohere, Ollama) or inside a "user" message (Anthropic, Gemini, Bedrock)."""
+    """One turn. Tool results stand in a "tool" message (OpenAI, Cohere, Ollama) or inside a "user" message
+    (Anthropic, Gemini, Bedrock).
+    """
 
     role: Role
     parts: tuple[Part, ...]
@@ -50,7 +54,8 @@ SERVER_TOOLS = frozenset(
 class Tool(Struct, frozen=True):
     """A tool the model may call.
 
-    kind "function": `parameters` is a JSON Schema. "custom": free-form text input, `format` its grammar. "server": run or defined by the provider;
+    kind "function": `parameters` is a JSON Schema. "custom": free-form text input, `format` its grammar. "server":
+    run or defined by the provider;
     `name` is one of SERVER_TOOLS where known, `native` the provider's versioned type, the settings lie in `extras`.
     """
 
@@ -66,7 +71,9 @@ class Tool(Struct, frozen=True):
 
 
 class ToolChoice(Struct, frozen=True):
-    """auto, none, required (any tool), "tool" (the one in `name`), or "allowed" (only `names`, in mode `allowed_mode` auto or required)."""
+    """auto, none, required (any tool), "tool" (the one in `name`), or "allowed" (only `names`, in mode `allowed_mode`
+    auto or required).
+    """
 
     mode: Literal["auto", "none", "required", "tool", "allowed"]
     name: str | None = None
@@ -91,8 +98,10 @@ class ResponseFormat(Struct, frozen=True):
 class Reasoning(Struct, frozen=True):
     """How much the model should think.
 
-    `effort` is the unified word (none, minimal, low, medium, high, xhigh, max); `budget_tokens` an explicit cap on thinking tokens; `enabled`
-    a plain on/off switch; `adaptive` lets the model decide. `summary` asks for a visible summary ("auto", "concise", "detailed"),
+    `effort` is the unified word (none, minimal, low, medium, high, xhigh, max); `budget_tokens` an explicit cap on
+    thinking tokens; `enabled`
+    a plain on/off switch; `adaptive` lets the model decide. `summary` asks for a visible summary ("auto", "concise",
+    "detailed"),
     `include` says whether thoughts shall be shown at all.
     """
 
@@ -107,10 +116,13 @@ class Reasoning(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """One model call. `dialect` names the wire format that `extras`, `native` and `spelling` everywhere below belong to.
+    """One model call. `dialect` names the wire format that `extras`, `native` and `spelling` everywhere below belong
+    to.
 
-    `system` is the instruction that a dialect carries outside of the messages (Anthropic `system`, Gemini `systemInstruction`, Responses
-    `instructions`); a dialect without such a place (OpenAI Chat) has it as its first message, and renderers move between the two.
+    `system` is the instruction that a dialect carries outside of the messages (Anthropic `system`, Gemini
+    `systemInstruction`, Responses
+    `instructions`); a dialect without such a place (OpenAI Chat) has it as its first message, and renderers move
+    between the two.
     """
 
     dialect: str

@@ -1,0 +1,211 @@
+"""Other dialects' requests in the terms of Chat Completions: what has a place is moved to it, what has none is noted.
+
+The result is a Request whose messages `messages.write_message` can write one to one. Differences that matter:
+
+- instructions stand in a system message;
+- tool results are messages of their own, right after the call, and hold text only: media in them follows in a user
+message;
+- reasoning goes back only to hosts that want it (`profile.replay_thinking`), signatures only to those that can verify
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import replace
+
+from penstock.dialects import wire
+from penstock.types.content import (
+    Blocks,
+    FileId,
+    Json,
+    Media,
+    Part,
+    PlainText,
+    Refusal,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
+from penstock.types.notes import Note
+from penstock.types.profile import Profile
+from penstock.types.request import Message, Request, Role, Tool
+
+_UNSAYABLE = ("top_k", "cache")
+"""Fields that OpenAI's own API refuses, though many compatible hosts take them: sent, and left to the profile's
+`unsupported`.
+"""
+
+
+def adapt(request: Request, profile: Profile, notes: list[Note]) -> Request:
+    """`request` with messages and tools that Chat Completions can write."""
+    messages: list[Message] = []
+    if request.system:
+        parts = _texts(request.system, "system", profile, notes)
+        messages.append(Message(profile.system_role or "system", parts))
+    for number, message in enumerate(request.messages):
+        messages += _adapt_message(message, f"messages[{number}]", profile, notes)
+    notes += wire.note_extras("", request.extras)
+    tools = _adapt_tools(request.tools, notes)
+    cache = request.cache if profile.message_extensions else None
+    if request.cache is not None and cache is None:
+        notes.append(Note("cache", "dropped", "this host takes no cache markers"))
+    return replace(request, system=None, messages=tuple(messages), tools=tools, cache=cache)
+
+
+def _adapt_tools(tools: tuple[Tool, ...] | None, notes: list[Note]) -> tuple[Tool, ...] | None:
+    if tools is None:
+        return None
+    found = []
+    for number, tool in enumerate(tools):
+        path = f"tools[{number}]"
+        if tool.kind != "server":
+            notes += wire.note_extras(path, tool.extras)
+            found.append(replace(tool, native=None, extras=None, parameters=_object_schema(tool)))
+        elif tool.name == "web_search":
+            notes += wire.note_extras(path, tool.extras)
+            found.append(Tool("web_search", "server", native="web_search_options"))
+        else:
+            notes.append(Note(path, "dropped", f"Chat Completions has no provider-run tool {tool.name!r}"))
+    found.sort(key=lambda tool: tool.native == "web_search_options")
+    return tuple(found)
+
+
+def _object_schema(tool: Tool) -> dict[str, Any] | None:
+    """OpenAI takes a function without parameters as one without arguments; other hosts want the empty object spelled
+    out.
+    """
+    return (
+        {"type": "object", "properties": {}} if tool.parameters is None and tool.kind == "function" else tool.parameters
+    )
+
+
+def _adapt_message(message: Message, path: str, profile: Profile, notes: list[Note]) -> list[Message]:
+    """One foreign message as one or several of ours: tool results first, then what else the turn holds."""
+    found: list[Message] = []
+    kept: list[Part] = []
+    notes += wire.note_extras(path, message.extras)
+    for number, part in enumerate(message.parts):
+        part_path = f"{path}.parts[{number}]"
+        if isinstance(part, ToolResult):
+            result, media = _adapt_result(part, part_path, profile, notes)
+            found.append(Message("tool", (result,)))
+            kept += media
+        else:
+            kept += _adapt_part(part, message.role, part_path, profile, notes)
+    role: Role = "user" if message.role == "tool" else message.role
+    if kept or not found:
+        found.append(Message(role, tuple(kept), message.name))
+    return found
+
+
+def _adapt_result(part: ToolResult, path: str, profile: Profile, notes: list[Note]) -> tuple[ToolResult, list[Part]]:
+    """A tool result with text only, and the media that has to follow in a user message."""
+    texts: list[Part] = []
+    media: list[Part] = []
+    for number, inner in enumerate(part.parts):
+        adapted = _adapt_part(inner, "user", f"{path}.parts[{number}]", profile, notes)
+        texts += [piece for piece in adapted if not isinstance(piece, Media)]
+        media += [piece for piece in adapted if isinstance(piece, Media)]
+    if media:
+        notes.append(Note(path, "changed", "tool results hold only text here: the media follows in a user message"))
+    if part.is_error:
+        notes.append(Note(f"{path}.is_error", "dropped", "Chat Completions has no flag for a failed tool"))
+    notes += wire.note_extras(path, part.extras)
+    return ToolResult(part.call_id, tuple(texts), cache=_cache(part, path, profile, notes)), media
+
+
+def _texts(parts: tuple[Part, ...], path: str, profile: Profile, notes: list[Note]) -> tuple[Part, ...]:
+    return tuple(
+        piece
+        for number, part in enumerate(parts)
+        for piece in _adapt_part(part, "system", f"{path}[{number}]", profile, notes)
+    )
+
+
+def _adapt_part(part: Part, role: str, path: str, profile: Profile, notes: list[Note]) -> list[Part]:
+    adapt_one = _ADAPTERS.get(type(part))
+    if adapt_one is None:
+        notes.append(Note(path, "dropped", f"Chat Completions has no place for {type(part).__name__}"))
+        return []
+    notes += wire.note_extras(path, part.extras)
+    return adapt_one(part, role, path, profile, notes)
+
+
+def _cache(part: Any, path: str, profile: Profile, notes: list[Note]) -> Any:
+    if part.cache is None or profile.message_extensions:
+        return part.cache
+    notes.append(Note(f"{path}.cache", "dropped", "this host takes no cache markers"))
+    return None
+
+
+def _adapt_text(part: Text, role: str, path: str, profile: Profile, notes: list[Note]) -> list[Part]:
+    if part.citations:
+        notes.append(Note(f"{path}.citations", "dropped", "a request carries no citations"))
+    if part.signature is not None:
+        notes.append(Note(f"{path}.signature", "dropped", "a text carries no signature here"))
+    return [Text(part.text, cache=_cache(part, path, profile, notes))]
+
+
+def _adapt_json(part: Json, role: str, path: str, profile: Profile, notes: list[Note]) -> list[Part]:
+    return [Text(wire.encode(part.value).decode(), cache=_cache(part, path, profile, notes))]
+
+
+def _adapt_refusal(part: Refusal, role: str, path: str, profile: Profile, notes: list[Note]) -> list[Part]:
+    return [Refusal(part.text)] if role == "assistant" else [Text(part.text)]
+
+
+def _adapt_thinking(part: Thinking, role: str, path: str, profile: Profile, notes: list[Note]) -> list[Part]:
+    signed = part.signature is not None and part.signature.origin == profile.signature_origin
+    if signed and profile.message_extensions:
+        native = "reasoning_details" if profile.thinking_field == "reasoning_details" else "thinking_blocks"
+        return [replace(part, native=native, extras=None, cache=None)]
+    if profile.replay_thinking and not part.redacted:
+        if part.signature is not None:
+            notes.append(Note(f"{path}.signature", "dropped", "this host cannot verify it"))
+        return [Thinking(part.text, part.summary, native=profile.thinking_field)]
+    notes.append(Note(path, "dropped", "this host takes no earlier reasoning"))
+    return []
+
+
+def _adapt_media(part: Media, role: str, path: str, profile: Profile, notes: list[Note]) -> list[Part]:
+    if isinstance(part.source, PlainText):
+        notes.append(Note(path, "changed", "a text document became a text"))
+        return [Text(part.source.text, cache=_cache(part, path, profile, notes))]
+    if isinstance(part.source, Blocks):
+        notes.append(Note(path, "changed", "a document of blocks became its blocks"))
+        return list(_texts(part.source.parts, f"{path}.source.parts", profile, notes))
+    if role == "assistant" and not (part.kind == "audio" and part.id):
+        notes.append(Note(path, "dropped", "an assistant message carries no media"))
+        return []
+    if part.source is None or (isinstance(part.source, FileId) and part.kind != "file"):
+        notes.append(Note(path, "dropped", f"Chat Completions takes no {part.kind} by file id"))
+        return []
+    if part.signature is not None:
+        notes.append(Note(f"{path}.signature", "dropped", "media carries no signature here"))
+    return [replace(part, native=None, extras=None, signature=None, cache=_cache(part, path, profile, notes))]
+
+
+def _adapt_call(part: ToolCall, role: str, path: str, profile: Profile, notes: list[Note]) -> list[Part]:
+    arguments = part.arguments if isinstance(part.arguments, str) else wire.encode(part.arguments).decode()
+    extras: dict[str, Any] = {"type": "custom" if part.custom else "function"}
+    if part.signature is not None and part.signature.origin == profile.signature_origin == "gemini":
+        extras["extra_content"] = {"google": {"thought_signature": part.signature.value}}
+    elif part.signature is not None:
+        notes.append(Note(f"{path}.signature", "dropped", "this host cannot verify it"))
+    if part.cache is not None:
+        notes.append(Note(f"{path}.cache", "dropped", "a tool call carries no cache marker here"))
+    return [ToolCall(part.call_id, part.name, arguments, part.custom, extras=extras)]
+
+
+_ADAPTERS: dict[type, Callable[[Any, str, str, Profile, list[Note]], list[Part]]] = {
+    Text: _adapt_text,
+    Json: _adapt_json,
+    Refusal: _adapt_refusal,
+    Thinking: _adapt_thinking,
+    Media: _adapt_media,
+    ToolCall: _adapt_call,
+}

@@ -1,0 +1,119 @@
+"""Other dialects' answers in the terms of a Chat Completions message.
+
+A client of Chat Completions finds the text in `content`, reasoning in `reasoning_content` and, where it is signed or
+withheld, in `thinking_blocks` too, so that it
+can send the message back and the signature survives. What a provider ran itself is listed in
+`provider_specific_fields`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from penstock.dialects import wire
+from penstock.dialects.openai_chat.thinking import visible_text, write_block
+from penstock.types.content import (
+    Citation,
+    Json,
+    Media,
+    Opaque,
+    Part,
+    Refusal,
+    ServerToolCall,
+    ServerToolResult,
+    Text,
+    Thinking,
+    ToolCall,
+)
+from penstock.types.notes import Note
+from penstock.types.response import Choice
+
+
+def adapt_choice(choice: Choice, notes: list[Note]) -> tuple[tuple[Part, ...], dict[str, Any]]:
+    """(the parts that a message holds, further fields of the message)."""
+    path = f"choices[{choice.index}]"
+    notes += wire.note_extras(path, choice.extras)
+    parts: list[Part] = []
+    fields: dict[str, Any] = {}
+    offset = 0
+    for number, part in enumerate(choice.parts):
+        notes += wire.note_extras(f"{path}.parts[{number}]", part.extras)
+        if isinstance(part, Text):
+            parts.append(_adapt_text(part, offset, fields))
+            offset += len(part.text)
+        elif isinstance(part, Thinking):
+            _add_thinking(part, fields)
+        elif isinstance(part, ToolCall):
+            parts.append(_adapt_call(part))
+        elif isinstance(part, ServerToolCall | ServerToolResult | Opaque):
+            fields.setdefault("provider_specific_fields", {}).setdefault("server_parts", []).append(_as_json(part))
+        elif isinstance(part, Refusal):
+            parts.append(Refusal(part.text, part.logprobs))
+        elif isinstance(part, Json):
+            parts.append(Text(wire.encode(part.value).decode()))
+        elif isinstance(part, Media) and part.kind in ("image", "audio") and part.source is not None:
+            parts.append(replace(part, native=None, extras=None, cache=None))
+        else:
+            notes.append(
+                Note(f"{path}.parts[{number}]", "dropped", f"a message has no place for {type(part).__name__}")
+            )
+    return tuple(parts), fields
+
+
+def _adapt_text(part: Text, offset: int, fields: dict[str, Any]) -> Text:
+    if part.signature is not None:
+        fields.setdefault("provider_specific_fields", {})["thought_signature"] = part.signature.value
+    citations = None
+    if part.citations:
+        citations = tuple(adapt_citation(citation, offset, len(part.text)) for citation in part.citations)
+    return Text(part.text, citations, part.logprobs)
+
+
+def adapt_citation(citation: Citation, offset: int, length: int) -> Citation:
+    """A URL citation with offsets into the joined text. What it cites word for word goes along as an unmodelled
+    field.
+    """
+    start = 0 if citation.start is None else citation.start
+    end = length if citation.end is None else citation.end
+    extra = {"cited_text": citation.cited_text} if citation.cited_text is not None else {}
+    if citation.file_id is not None:
+        extra["file_id"] = citation.file_id
+    return Citation(
+        citation.url or "",
+        citation.title or "",
+        start=offset + start,
+        end=offset + end,
+        extras={"url_citation": extra} if extra else None,
+    )
+
+
+def _add_thinking(part: Thinking, fields: dict[str, Any]) -> None:
+    text = visible_text(part)
+    if text:
+        fields["reasoning_content"] = fields.get("reasoning_content", "") + text
+    fields.setdefault("thinking_blocks", []).append(write_block(replace(part, native=None)))
+    if part.redacted or part.signature is not None or text:
+        return
+    fields["thinking_blocks"].pop()
+
+
+def _adapt_call(part: ToolCall) -> ToolCall:
+    arguments = part.arguments if isinstance(part.arguments, str) else wire.encode(part.arguments).decode()
+    extras: dict[str, Any] = {"type": "custom" if part.custom else "function"}
+    if part.signature is not None:
+        extras["provider_specific_fields"] = {"thought_signature": part.signature.value}
+    return ToolCall(part.call_id, part.name, arguments or "{}", part.custom, extras=extras)
+
+
+def _as_json(part: ServerToolCall | ServerToolResult | Opaque) -> dict[str, Any]:
+    if isinstance(part, Opaque):
+        return {"type": part.native or "opaque", "value": part.value}
+    kind = "server_tool_call" if isinstance(part, ServerToolCall) else "server_tool_result"
+    found: dict[str, Any] = {"type": kind, "id": part.call_id, "name": part.name}
+    if isinstance(part, ServerToolCall):
+        found["arguments"] = part.arguments
+    else:
+        found["content"] = part.content
+    return found

@@ -1,0 +1,424 @@
+"""Messages of Chat Completions, both ways. The assistant message of a response is the same object and read by the
+same functions.
+
+An assistant message keeps its kinds of content in separate fields; the representation has one list of parts. The
+order in which the fields are read
+is the order in which every other dialect expects the parts: thinking, text, refusal, media, tool calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from penstock.dialects import wire
+from penstock.dialects.openai_chat import thinking
+from penstock.dialects.openai_chat.media import (
+    read_cache,
+    read_content_part,
+    source_of_url,
+    write_cache,
+    write_media,
+    write_text,
+    write_thinking,
+)
+from penstock.types.content import (
+    Base64,
+    Citation,
+    Json,
+    Media,
+    Opaque,
+    Part,
+    Refusal,
+    Signature,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
+from penstock.types.errors import DialectError, MalformedError
+from penstock.types.request import Message
+
+_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+_KNOWN = frozenset({"role", "content", "name", "cache_control"})
+_KNOWN_TOOL = _KNOWN | {"tool_call_id"}
+_KNOWN_CITATION = frozenset({"type", "url_citation"})
+_KNOWN_URL_CITATION = frozenset({"url", "title", "start_index", "end_index"})
+
+
+def read_message(value: Any) -> Message:
+    """One element of `messages`."""
+    message = wire.obj(value)
+    role = message.get("role")
+    if role not in _ROLES:
+        raise MalformedError(f"expected one of {', '.join(sorted(_ROLES))}, got {role!r}", "role")
+    if role == "assistant":
+        return _read_assistant(message)
+    if role in ("tool", "function"):
+        return _read_tool(message)
+    parts, content_rest = _read_content(message)
+    name = message.get("name")
+    extras = wire.rest(message, _KNOWN)
+    return Message(
+        role,
+        parts,
+        None if name is None else wire.string(name),
+        cache=read_cache(message.get("cache_control")),
+        extras={**(extras or {}), **content_rest} if content_rest else extras,
+    )
+
+
+def _read_content(message: dict[str, Any]) -> tuple[tuple[Part, ...], dict[str, Any]]:
+    """The parts of `content`, and `content` itself where it is an empty list (which has no parts to remember it by)."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return (Text(content),), {}
+    if content is None:
+        return (), {}
+    try:
+        parts = wire.each(read_content_part, content)
+    except DialectError as error:
+        raise error.at("content") from None
+    return parts, {} if parts else {"content": []}
+
+
+def _read_tool(message: dict[str, Any]) -> Message:
+    parts, content_rest = _read_content(message)
+    call_id, name = message.get("tool_call_id"), message.get("name")
+    legacy = message["role"] == "function"
+    result = ToolResult(
+        None if call_id is None else wire.string(call_id),
+        parts,
+        None if name is None else wire.string(name),
+        cache=read_cache(message.get("cache_control")),
+    )
+    extras = wire.rest(message, _KNOWN_TOOL)
+    extras = {**(extras or {}), **content_rest} if content_rest else extras
+    return Message("tool", (result,), native="function" if legacy else None, extras=extras)
+
+
+def _read_assistant(message: dict[str, Any]) -> Message:
+    parts, extras = read_answer(message, role_known=True)
+    name = message.get("name")
+    return Message(
+        "assistant",
+        parts,
+        None if name is None else wire.string(name),
+        cache=read_cache(message.get("cache_control")),
+        extras=extras,
+    )
+
+
+def read_answer(message: dict[str, Any], role_known: bool = False) -> tuple[tuple[Part, ...], dict[str, Any] | None]:
+    """The parts of an assistant message, and what of it is not modelled (`role` too, unless the caller models it)."""
+    consumed = {"role", "name", "cache_control"} if role_known else set()
+    parts: list[Part] = _read_thinking(message, consumed)
+    content, content_rest = _read_content(message)
+    consumed.add("content")
+    parts += _with_annotations(content, message, consumed)
+    for key, read in _ANSWER_FIELDS:
+        value = message.get(key)
+        if value is not None:
+            try:
+                found = read(value)
+            except DialectError as error:
+                raise error.at(key) from None
+            if found:
+                consumed.add(key)
+                parts += found
+    extras = wire.rest(message, frozenset(consumed))
+    return tuple(parts), {**(extras or {}), **content_rest} if content_rest else extras
+
+
+def _read_thinking(message: dict[str, Any], consumed: set[str]) -> list[Part]:
+    for key, read in (("thinking_blocks", thinking.read_blocks), ("reasoning_details", thinking.read_details)):
+        value = message.get(key)
+        if value:
+            consumed.add(key)
+            try:
+                return list(read(value))
+            except DialectError as error:
+                raise error.at(key) from None
+    for key in thinking.PLAIN:
+        value = message.get(key)
+        if isinstance(value, str):
+            consumed.add(key)
+            return [Thinking(value, native=key)]
+    return []
+
+
+def _with_annotations(parts: tuple[Part, ...], message: dict[str, Any], consumed: set[str]) -> Iterable[Part]:
+    """`annotations` belong to the text of the message: to the first one, where content is a list."""
+    annotations = message.get("annotations")
+    if annotations is None or not parts or not isinstance(parts[0], Text):
+        return parts
+    try:
+        citations = wire.each(read_citation, annotations)
+    except DialectError as error:
+        raise error.at("annotations") from None
+    consumed.add("annotations")
+    first = parts[0]
+    return (Text(first.text, citations, cache=first.cache, native=first.native, extras=first.extras), *parts[1:])
+
+
+def read_citation(value: Any) -> Citation:
+    """One annotation. Only URL citations have fields that other dialects know; others keep theirs in `extras`."""
+    annotation = wire.obj(value)
+    inner = annotation.get("url_citation")
+    if annotation.get("type") != "url_citation" or not isinstance(inner, dict):
+        return Citation(native="opaque", extras=annotation)
+    extras = wire.rest(annotation, _KNOWN_CITATION)
+    known = {key for key, types in _CITATION_TYPES.items() if isinstance(inner.get(key), types)}
+    left = wire.rest(inner, frozenset(known))
+    return Citation(
+        inner["url"] if "url" in known else None,
+        inner["title"] if "title" in known else None,
+        start=inner["start_index"] if "start_index" in known else None,
+        end=inner["end_index"] if "end_index" in known else None,
+        extras={**(extras or {}), "url_citation": left} if left else extras,
+    )
+
+
+_CITATION_TYPES: dict[str, type] = {"url": str, "title": str, "start_index": int, "end_index": int}
+
+
+def write_citation(citation: Citation) -> dict[str, Any]:
+    """The annotation again."""
+    if citation.native == "opaque":
+        return citation.extras or {}
+    values = {
+        "url": citation.url,
+        "title": citation.title,
+        "start_index": citation.start,
+        "end_index": citation.end,
+    }
+    inner = {key: value for key, value in values.items() if value is not None}
+    return wire.deep_merge(citation.extras, {"type": "url_citation", "url_citation": inner})
+
+
+def _read_refusal(value: Any) -> list[Part]:
+    return [Refusal(wire.string(value))]
+
+
+def _read_audio(value: Any) -> list[Part]:
+    audio = wire.obj(value)
+    data, audio_id, transcript = audio.get("data"), audio.get("id"), audio.get("transcript")
+    return [
+        Media(
+            "audio",
+            None if data is None else Base64(wire.string(data)),
+            id=None if audio_id is None else wire.string(audio_id),
+            transcript=None if transcript is None else wire.string(transcript),
+            native="audio",
+            extras=wire.rest(audio, frozenset({"data", "id", "transcript"})),
+        )
+    ]
+
+
+def _read_images(value: Any) -> list[Part]:
+    """Images that a model made, as OpenRouter and Gemini-compatible hosts return them."""
+    images: list[Part] = []
+    for element in wire.array(value):
+        image = wire.obj(element)
+        inner = wire.obj(image.get("image_url"))
+        source, media_type = source_of_url(wire.string(inner.get("url")))
+        extras = wire.rest(image, frozenset({"image_url"})) or {}
+        extras["image_url"] = wire.rest(inner, frozenset({"url"})) or {}
+        images.append(Media("image", source, media_type, native="images", extras=extras))
+    return images
+
+
+def read_tool_calls(value: Any) -> list[Part]:
+    """`tool_calls`: functions, and custom tools with free-form input."""
+    return list(wire.each(_read_tool_call, value))
+
+
+def _read_tool_call(value: Any) -> Part:
+    call = wire.obj(value)
+    call_id = call.get("id")
+    custom = call.get("type") == "custom"
+    key, input_key = ("custom", "input") if custom else ("function", "arguments")
+    inner = wire.obj(call.get(key))
+    arguments = inner.get(input_key)
+    if not isinstance(arguments, str | dict | None):
+        raise MalformedError(f"expected a string, got {wire.describe(arguments)}", f"{key}.{input_key}")
+    extras = wire.rest(call, frozenset({"id", key}))
+    left = wire.rest(inner, frozenset({"name", input_key}))
+    signature = _call_signature(call)
+    return ToolCall(
+        None if call_id is None else wire.string(call_id),
+        wire.string(inner.get("name")),
+        "" if arguments is None else arguments,
+        custom,
+        signature,
+        native=None if arguments is not None else "no_arguments",
+        extras={**(extras or {}), key: left} if left else extras,
+    )
+
+
+def _call_signature(call: dict[str, Any]) -> Signature | None:
+    """Gemini's thought signature, where its own compatible endpoint puts it, or where LiteLLM's users find it. It
+    also stays in the extras.
+    """
+    own = call.get("extra_content")
+    google = own.get("google") if isinstance(own, dict) else None
+    for holder in (google, call.get("provider_specific_fields")):
+        value = holder.get("thought_signature") if isinstance(holder, dict) else None
+        if isinstance(value, str):
+            return Signature(value, "gemini")
+    return None
+
+
+def _read_function_call(value: Any) -> list[Part]:
+    """The one call of the time before tools."""
+    call = wire.obj(value)
+    arguments = wire.string(call.get("arguments") or "")
+    extras = wire.rest(call, frozenset({"name", "arguments"}))
+    return [ToolCall(None, wire.string(call.get("name")), arguments, native="function_call", extras=extras)]
+
+
+_ANSWER_FIELDS = (
+    ("refusal", _read_refusal),
+    ("audio", _read_audio),
+    ("images", _read_images),
+    ("tool_calls", read_tool_calls),
+    ("function_call", _read_function_call),
+)
+
+
+# Writing. These functions write parts of this dialect exactly, and parts of others as far as the fields exist; what
+# to leave out, and the notes about it, is
+# decided before, in foreign.py.
+
+
+def write_message(message: Message) -> dict[str, Any]:
+    """A message of one role, whose parts all have a place in it."""
+    if message.role == "tool":
+        return _write_tool(message)
+    if message.role == "assistant":
+        found = {"role": "assistant", **write_answer(message.parts, message.extras)}
+    else:
+        found = wire.merge(message.extras, {"role": message.role})
+        if message.parts or "content" not in found:
+            found["content"] = write_content(message.parts)
+    if message.name is not None:
+        found["name"] = message.name
+    if message.cache is not None:
+        found["cache_control"] = write_cache(message.cache)
+    return found
+
+
+def write_content(parts: tuple[Part, ...]) -> str | list[dict[str, Any]]:
+    """A plain string for one plain text, else a list."""
+    if len(parts) == 1 and type(parts[0]) is Text and parts[0].native is None and parts[0].cache is None:
+        return parts[0].text
+    return [_write_content_part(part) for part in parts]
+
+
+def _write_content_part(part: Part) -> dict[str, Any]:
+    if isinstance(part, Text):
+        return write_text(part)
+    if isinstance(part, Media):
+        return write_media(part)
+    if isinstance(part, Refusal):
+        return wire.merge(part.extras, {"type": "refusal", "refusal": part.text})
+    if isinstance(part, Thinking):
+        return write_thinking(part)
+    if isinstance(part, Opaque) and isinstance(part.value, dict):
+        return dict(part.value)
+    if isinstance(part, Json):
+        return {"type": "text", "text": wire.encode(part.value).decode()}
+    raise MalformedError(f"{type(part).__name__} has no place in message content")
+
+
+def _write_tool(message: Message) -> dict[str, Any]:
+    result = message.parts[0] if message.parts else None
+    if not isinstance(result, ToolResult):
+        raise MalformedError("a tool message must hold a tool result")
+    found: dict[str, Any] = wire.merge(message.extras, {"role": message.native or "tool"})
+    if result.parts or "content" not in found:
+        found["content"] = write_content(result.parts) if result.parts else ""
+    if result.call_id is not None:
+        found["tool_call_id"] = result.call_id
+    if result.name is not None:
+        found["name"] = result.name
+    if result.cache is not None:
+        found["cache_control"] = write_cache(result.cache)
+    return found
+
+
+def write_answer(parts: tuple[Part, ...], extras: dict[str, Any] | None) -> dict[str, Any]:
+    """The fields of an assistant message for `parts`."""
+    content: list[Part] = []
+    fields: dict[str, Any] = {}
+    for part in parts:
+        write = _PART_FIELDS.get(type(part))
+        if write is None or (part.native in _IN_CONTENT and not isinstance(part, ToolCall)):
+            content.append(part)
+        else:
+            write(part, fields)
+    if content:
+        fields["content"] = write_content(tuple(content))
+        citations = [part.citations for part in content if isinstance(part, Text) and part.citations is not None]
+        if citations:
+            fields["annotations"] = [write_citation(citation) for group in citations for citation in group]
+    return wire.merge(extras, fields)
+
+
+_IN_CONTENT = frozenset(
+    {"content", "refusal", "thinking", "thinking:string", "image_url", "video_url", "file", "input_audio"}
+)
+
+
+def _write_refusal(part: Any, fields: dict[str, Any]) -> None:
+    fields["refusal"] = fields.get("refusal", "") + part.text
+
+
+def _write_thinking(part: Any, fields: dict[str, Any]) -> None:
+    if part.native == "thinking_blocks":
+        fields.setdefault("thinking_blocks", []).append(thinking.write_block(part))
+    elif part.native == "reasoning_details":
+        fields.setdefault("reasoning_details", []).append(thinking.write_detail(part))
+    else:
+        key = part.native if part.native in thinking.PLAIN else thinking.PLAIN[0]
+        fields[key] = fields.get(key, "") + thinking.visible_text(part)
+
+
+def _write_media(part: Any, fields: dict[str, Any]) -> None:
+    if part.kind == "audio":
+        audio = {"id": part.id, "transcript": part.transcript, "data": part.source.data if part.source else None}
+        fields["audio"] = wire.merge(part.extras, {key: value for key, value in audio.items() if value is not None})
+    else:
+        image = {"type": "image_url", "image_url": {"url": write_media(part)["image_url"]["url"]}}
+        extras = part.extras
+        if part.native == "images":
+            image = wire.deep_merge(extras, {"image_url": image["image_url"]})
+        fields.setdefault("images", []).append(image)
+
+
+def write_tool_call(part: ToolCall) -> dict[str, Any]:
+    """One element of `tool_calls`."""
+    key, input_key = ("custom", "input") if part.custom else ("function", "arguments")
+    arguments = part.arguments
+    inner: dict[str, Any] = {"name": part.name}
+    if part.native != "no_arguments":
+        inner[input_key] = arguments
+    found: dict[str, Any] = {key: inner}
+    if part.call_id is not None:
+        found["id"] = part.call_id
+    return wire.deep_merge(part.extras, found)
+
+
+def _write_call(part: Any, fields: dict[str, Any]) -> None:
+    if part.native == "function_call":
+        fields["function_call"] = wire.merge(part.extras, {"name": part.name, "arguments": part.arguments})
+    else:
+        fields.setdefault("tool_calls", []).append(write_tool_call(part))
+
+
+_PART_FIELDS: dict[type, Any] = {
+    Thinking: _write_thinking,
+    Refusal: _write_refusal,
+    Media: _write_media,
+    ToolCall: _write_call,
+}

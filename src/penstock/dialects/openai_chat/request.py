@@ -1,0 +1,349 @@
+"""Requests of Chat Completions. The table FIELDS is the specification: what is not in it is not modelled and travels
+in `extras`.
+
+Source: https://platform.openai.com/docs/api-reference/chat/create, and what compatible hosts add to it (reasoning in
+its many spellings).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from penstock.dialects import wire
+from penstock.dialects.dialect import PathMatch
+from penstock.dialects.openai_chat.foreign import adapt
+from penstock.dialects.openai_chat.media import read_cache, write_cache
+from penstock.dialects.openai_chat.messages import read_message, write_message
+from penstock.dialects.openai_chat.quirks import apply_quirks
+from penstock.dialects.openai_chat.reasoning import (
+    read_effort,
+    read_object,
+    read_switch,
+    read_thinking,
+    write_own_reasoning,
+    write_reasoning,
+)
+from penstock.dialects.wire import Field, Fields
+from penstock.types.errors import MalformedError
+from penstock.types.notes import Note, Rendered
+from penstock.types.profile import Profile
+from penstock.types.request import (
+    SERVER_TOOLS,
+    Request,
+    ResponseFormat,
+    Tool,
+    ToolChoice,
+)
+
+NAME = "openai_chat"
+
+
+def _read_messages(value: Any) -> Any:
+    return wire.each(read_message, value)
+
+
+def _read_tools(value: Any) -> Any:
+    return wire.each(read_tool, value)
+
+
+def read_tool(value: Any) -> Tool:
+    """One element of `tools`: a function, a custom tool, or whatever a host runs itself."""
+    tool = wire.obj(value)
+    kind = tool.get("type", "function")
+    key = kind if kind in ("function", "custom") else None
+    cache = read_cache(tool.get("cache_control"))
+    if key is None or not isinstance(tool.get(key), dict):
+        kind = wire.string(kind)
+        generic = kind.rpartition(":")[2]
+        name = generic if generic in SERVER_TOOLS else kind
+        return Tool(
+            name, "server", cache=cache, native=kind, extras=wire.rest(tool, frozenset({"type", "cache_control"}))
+        )
+    return _read_function(tool[key], key, cache, wire.rest(tool, frozenset({key, "cache_control"})))
+
+
+def _read_function(inner: dict[str, Any], key: str, cache: Any, extras: dict[str, Any] | None) -> Tool:
+    left = wire.rest(inner, _FUNCTION_KEYS if key == "function" else _CUSTOM_KEYS)
+    description, strict = inner.get("description"), inner.get("strict")
+    parameters, grammar = inner.get("parameters"), inner.get("format")
+    return Tool(
+        wire.string(inner.get("name")),
+        "function" if key == "function" else "custom",
+        None if description is None else wire.string(description),
+        None if parameters is None or key == "custom" else wire.obj(parameters),
+        None if strict is None or key == "custom" else wire.boolean(strict),
+        None if grammar is None or key == "function" else wire.obj(grammar),
+        cache,
+        extras={**(extras or {}), key: left} if left else extras,
+    )
+
+
+_FUNCTION_KEYS = frozenset({"name", "description", "parameters", "strict"})
+_CUSTOM_KEYS = frozenset({"name", "description", "format"})
+
+
+def _read_functions(value: Any) -> Any:
+    """`functions`, the time before `tools`."""
+    return wire.each(lambda element: _read_function(wire.obj(element), "function", None, None), value)
+
+
+def write_tool(tool: Tool, foreign: bool) -> dict[str, Any]:
+    """One element of `tools`."""
+    if tool.kind == "server":
+        found: dict[str, Any] = {"type": tool.native or tool.name}
+        extras = None if foreign else tool.extras
+    else:
+        key = tool.kind
+        inner: dict[str, Any] = {"name": tool.name}
+        for name in ("description", "parameters", "strict") if key == "function" else ("description", "format"):
+            value = getattr(tool, name)
+            if value is not None:
+                inner[name] = value
+        found = {"type": key, key: inner} if foreign else {key: inner}
+        extras = None if foreign else tool.extras
+    if tool.cache is not None:
+        found["cache_control"] = write_cache(tool.cache)
+    return wire.deep_merge(extras, found)
+
+
+def _read_tool_choice(value: Any) -> ToolChoice:
+    if isinstance(value, str):
+        if value not in _CHOICE_WORDS:
+            raise MalformedError(f"expected one of {', '.join(_CHOICE_WORDS)} or an object, got {value!r}")
+        return ToolChoice(_CHOICE_WORDS[value], native=value)
+    choice = wire.obj(value)
+    kind = choice.get("type")
+    inner = choice.get(kind) if isinstance(kind, str) else None
+    if kind in ("function", "custom") and isinstance(inner, dict):
+        return ToolChoice(
+            "tool", wire.string(inner.get("name")), native=kind, extras=wire.rest(choice, frozenset({"type", kind}))
+        )
+    if kind == "allowed_tools" and isinstance(inner, dict):
+        names = tuple(_allowed_name(tool) for tool in wire.array(inner.get("tools")))
+        mode: Literal["auto", "required"] = "required" if inner.get("mode") == "required" else "auto"
+        return ToolChoice(
+            "allowed", names=names, allowed_mode=mode, native="allowed_tools", extras={"allowed_tools": inner}
+        )
+    if isinstance(choice.get("name"), str):
+        return ToolChoice("tool", choice["name"], native="function_call", extras=wire.rest(choice, frozenset({"name"})))
+    return ToolChoice("auto", native="opaque", extras=choice)
+
+
+_CHOICE_WORDS: dict[str, Any] = {"auto": "auto", "none": "none", "required": "required", "any": "required"}
+
+
+def _allowed_name(value: Any) -> str:
+    tool = wire.obj(value)
+    inner = tool.get(tool.get("type", ""))
+    return wire.string(inner.get("name") if isinstance(inner, dict) else tool.get("name"))
+
+
+def write_tool_choice(choice: ToolChoice, foreign: bool) -> Any:
+    """`tool_choice` (or `function_call`) again."""
+    native, extras = (None, None) if foreign else (choice.native, choice.extras)
+    if native == "opaque":
+        return extras or {}
+    if choice.mode == "tool":
+        if native == "function_call":
+            return wire.merge(extras, {"name": choice.name})
+        key = native or "function"
+        return wire.merge(extras, {"type": key, key: {"name": choice.name}})
+    if choice.mode == "allowed":
+        tools = [{"type": "function", "function": {"name": name}} for name in choice.names or ()]
+        return {
+            "type": "allowed_tools",
+            **(extras or {"allowed_tools": {"mode": choice.allowed_mode or "auto", "tools": tools}}),
+        }
+    return native or choice.mode
+
+
+def _read_response_format(value: Any) -> ResponseFormat:
+    wanted = wire.obj(value)
+    kind = wanted.get("type")
+    inner = wanted.get("json_schema")
+    if kind == "json_schema" and isinstance(inner, dict):
+        extras = wire.rest(wanted, frozenset({"type", "json_schema"}))
+        left = wire.rest(inner, frozenset({"name", "schema", "strict", "description"}))
+        schema, strict = inner.get("schema"), inner.get("strict")
+        return ResponseFormat(
+            "json_schema",
+            None if schema is None else wire.obj(schema),
+            None if inner.get("name") is None else wire.string(inner["name"]),
+            None if inner.get("description") is None else wire.string(inner["description"]),
+            None if strict is None else wire.boolean(strict),
+            extras={**(extras or {}), "json_schema": left} if left else extras,
+        )
+    if kind in ("text", "json_object"):
+        return ResponseFormat(kind, extras=wire.rest(wanted, frozenset({"type"})))
+    return ResponseFormat("text", native="opaque", extras=wanted)
+
+
+def write_response_format(wanted: ResponseFormat, foreign: bool) -> dict[str, Any]:
+    """`response_format` again."""
+    if wanted.native == "opaque" and not foreign:
+        return wanted.extras or {}
+    found: dict[str, Any] = {"type": wanted.kind}
+    if wanted.kind == "json_schema":
+        name = wanted.name or ("answer" if foreign else None)
+        values = {"name": name, "schema": wanted.schema, "strict": wanted.strict, "description": wanted.description}
+        found["json_schema"] = {key: value for key, value in values.items() if value is not None}
+    return wire.deep_merge(None if foreign else wanted.extras, found)
+
+
+def _read_stop(value: Any) -> Any:
+    return value if isinstance(value, str) else wire.strings(value)
+
+
+FIELDS = Fields(
+    Field("model", wire.string),
+    Field("messages", _read_messages),
+    Field("tools", _read_tools),
+    Field("functions", _read_functions, "tools"),
+    Field("tool_choice", _read_tool_choice),
+    Field("function_call", _read_tool_choice, "tool_choice"),
+    Field("parallel_tool_calls", wire.boolean),
+    Field("max_tokens", wire.integer, synonyms=("max_completion_tokens",)),
+    Field("temperature", wire.number),
+    Field("top_p", wire.number),
+    Field("top_k", wire.number),
+    Field("stop", _read_stop),
+    Field("seed", wire.integer, synonyms=("random_seed",)),
+    Field("presence_penalty", wire.number),
+    Field("frequency_penalty", wire.number),
+    Field("logit_bias", wire.obj),
+    Field("logprobs", wire.boolean),
+    Field("top_logprobs", wire.integer),
+    Field("n", wire.integer),
+    Field("response_format", _read_response_format),
+    Field("reasoning_effort", read_effort, "reasoning"),
+    Field("reasoning", read_object, "reasoning"),
+    Field("thinking", read_thinking, "reasoning"),
+    Field("enable_thinking", read_switch, "reasoning"),
+    Field("verbosity", wire.string),
+    Field("modalities", wire.strings),
+    Field("audio", wire.obj),
+    Field("service_tier", wire.string),
+    Field("user", wire.string),
+    Field("safety_identifier", wire.string),
+    Field("prompt_cache_key", wire.string),
+    Field("prompt_cache_retention", wire.string),
+    Field("cache_control", read_cache, "cache"),
+    Field("metadata", wire.obj),
+    Field("store", wire.boolean),
+    Field("stream", wire.boolean),
+    Field("stream_options", wire.obj, "stream_usage"),
+    Field("web_search_options", wire.obj, "web_search"),
+)
+
+
+def read_request(value: Any, match: PathMatch) -> Request:
+    """A request body. `match` may bring the model from the path (Azure's deployments)."""
+    found = FIELDS.read(wire.obj(value))
+    if "messages" not in found:
+        raise MalformedError("a list of messages is missing", "messages")
+    extras: dict[str, Any] = found.pop("extras", {})
+    if "stream_usage" in found:
+        _read_stream_options(found, extras)
+    if found.get("tools") == ():
+        extras["tools"] = []
+    if "web_search" in found:
+        search = Tool("web_search", "server", native="web_search_options", extras=found.pop("web_search"))
+        found["tools"] = (*found.get("tools", ()), search)
+    found.setdefault("model", match.model)
+    return Request(dialect=NAME, extras=extras or None, **found)
+
+
+def _read_stream_options(found: dict[str, Any], extras: dict[str, Any]) -> None:
+    options = dict(found["stream_usage"])
+    include = options.get("include_usage")
+    if isinstance(include, bool):
+        del options["include_usage"]
+        found["stream_usage"] = include
+    else:
+        del found["stream_usage"]
+    extras["stream_options"] = options
+
+
+def render_request(request: Request, profile: Profile) -> Rendered[dict[str, Any]]:
+    """The request body for a host with this profile."""
+    notes: list[Note] = []
+    foreign = request.dialect != NAME
+    if foreign:
+        request = adapt(request, profile, notes)
+    found = _write_own(request) if not foreign else _write_foreign(request, profile, notes)
+    apply_quirks(found, request, profile, notes)
+    return Rendered(found, tuple(notes))
+
+
+_PLAIN_FIELDS = tuple(
+    name
+    for name in FIELDS.wire_names
+    if name
+    not in (
+        "messages",
+        "tools",
+        "tool_choice",
+        "response_format",
+        "reasoning",
+        "cache",
+        "stop",
+        "modalities",
+        "stream_usage",
+        "web_search",
+    )
+)
+
+
+def _write_own(request: Request) -> dict[str, Any]:
+    extras, spelling = request.extras, request.spelling or {}
+    found = _write_common(request, False, spelling)
+    if request.reasoning is not None:
+        found |= write_own_reasoning(request.reasoning, spelling.get("reasoning", "reasoning_effort"))
+    return wire.deep_merge(extras, found) if extras and "stream_options" in extras else wire.merge(extras, found)
+
+
+def _write_foreign(request: Request, profile: Profile, notes: list[Note]) -> dict[str, Any]:
+    found = _write_common(request, True, {})
+    if request.reasoning is not None:
+        found |= write_reasoning(request.reasoning, profile)
+        if request.reasoning.summary is not None and "reasoning" not in found:
+            notes.append(Note("reasoning.summary", "dropped", "Chat Completions shows no reasoning summaries"))
+    if request.stream and "stream_options" not in found and profile.stream_options:
+        found["stream_options"] = {"include_usage": True}
+    return found
+
+
+def _write_common(request: Request, foreign: bool, spelling: dict[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {"messages": [write_message(message) for message in request.messages]}
+    for name in _PLAIN_FIELDS:
+        value = getattr(request, name)
+        if value is not None:
+            found[spelling.get(name, name)] = value
+    if request.tools:
+        _write_tools(request.tools, foreign, spelling, found)
+    if request.tool_choice is not None:
+        found[spelling.get("tool_choice", "tool_choice")] = write_tool_choice(request.tool_choice, foreign)
+    if request.response_format is not None:
+        found["response_format"] = write_response_format(request.response_format, foreign)
+    if request.stop is not None:
+        found["stop"] = request.stop if isinstance(request.stop, str) else list(request.stop)
+    if request.modalities is not None:
+        found["modalities"] = list(request.modalities)
+    if request.cache is not None:
+        found["cache_control"] = write_cache(request.cache)
+    if request.stream_usage is not None:
+        found["stream_options"] = {"include_usage": request.stream_usage}
+    return found
+
+
+def _write_tools(tools: tuple[Tool, ...], foreign: bool, spelling: dict[str, str], found: dict[str, Any]) -> None:
+    listed = [tool for tool in tools if tool.native != "web_search_options"]
+    if len(listed) < len(tools):
+        found["web_search_options"] = tools[-1].extras or {}
+    if not listed:
+        return
+    written = [write_tool(tool, foreign) for tool in listed]
+    if spelling.get("tools") == "functions":
+        found["functions"] = [tool["function"] for tool in written]
+    else:
+        found["tools"] = written
