@@ -34,11 +34,6 @@ from penstock.types.notes import Note
 from penstock.types.profile import Profile
 from penstock.types.request import Message, Request, Role, Tool
 
-_UNSAYABLE = ("top_k", "cache")
-"""Fields that OpenAI's own API refuses, though many compatible hosts take them: sent, and left to the profile's
-`unsupported`.
-"""
-
 
 def adapt(request: Request, profile: Profile, notes: list[Note]) -> Request:
     """`request` with messages and tools that Chat Completions can write."""

@@ -40,6 +40,7 @@ from penstock.types.errors import DialectError, MalformedError
 from penstock.types.request import Message
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+_PLAIN_ROLES = frozenset({"system", "developer", "user", "assistant"})
 _KNOWN = frozenset({"role", "content", "name", "cache_control"})
 _KNOWN_TOOL = _KNOWN | {"tool_call_id"}
 _KNOWN_CITATION = frozenset({"type", "url_citation"})
@@ -50,6 +51,9 @@ def read_message(value: Any) -> Message:
     """One element of `messages`."""
     message = wire.obj(value)
     role = message.get("role")
+    content = message.get("content")
+    if len(message) == 2 and role in _PLAIN_ROLES and type(content) is str:
+        return Message(role, (Text(content),))  # by far the most frequent shape, on the way of every request
     if role not in _ROLES:
         raise MalformedError(f"expected one of {', '.join(sorted(_ROLES))}, got {role!r}", "role")
     if role == "assistant":
@@ -130,7 +134,12 @@ def read_answer(message: dict[str, Any], role_known: bool = False) -> tuple[tupl
     return tuple(parts), {**(extras or {}), **content_rest} if content_rest else extras
 
 
+_THINKING_KEYS = frozenset({*thinking.TYPED, *thinking.PLAIN})
+
+
 def _read_thinking(message: dict[str, Any], consumed: set[str]) -> list[Part]:
+    if _THINKING_KEYS.isdisjoint(message):
+        return []
     for key, read in (("thinking_blocks", thinking.read_blocks), ("reasoning_details", thinking.read_details)):
         value = message.get(key)
         if value:
@@ -293,6 +302,10 @@ _ANSWER_FIELDS = (
 
 def write_message(message: Message) -> dict[str, Any]:
     """A message of one role, whose parts all have a place in it."""
+    if message.extras is None and len(message.parts) == 1 and message.name is None and message.cache is None:
+        part = message.parts[0]
+        if type(part) is Text and part.native is None and part.cache is None and part.citations is None:
+            return {"role": message.role, "content": part.text}
     if message.role == "tool":
         return _write_tool(message)
     if message.role == "assistant":

@@ -7,6 +7,7 @@ its many spellings).
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any, Literal
 
 from penstock.dialects import wire
@@ -294,6 +295,9 @@ _PLAIN_FIELDS = tuple(
 )
 
 
+_plain_values = attrgetter(*_PLAIN_FIELDS)
+
+
 def _write_own(request: Request) -> dict[str, Any]:
     extras, spelling = request.extras, request.spelling or {}
     found = _write_common(request, False, spelling)
@@ -315,8 +319,7 @@ def _write_foreign(request: Request, profile: Profile, notes: list[Note]) -> dic
 
 def _write_common(request: Request, foreign: bool, spelling: dict[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {"messages": [write_message(message) for message in request.messages]}
-    for name in _PLAIN_FIELDS:
-        value = getattr(request, name)
+    for name, value in zip(_PLAIN_FIELDS, _plain_values(request), strict=True):
         if value is not None:
             found[spelling.get(name, name)] = value
     if request.tools:
