@@ -73,7 +73,7 @@ clean: ## remove the environment, caches and builds
 ## -- set-up: not called by hand ---------------------------------------------------------------------------------------
 
 $(VENV)/.created:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "Penstock needs Python 3.11 or newer, and '$(PYTHON)' is missing or older." \
 	       "Name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
