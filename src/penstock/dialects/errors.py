@@ -63,16 +63,20 @@ STATUS: dict[ErrorKind, int] = {
 """The status that stands for a kind, for errors that come without one (inside a stream)."""
 
 _CONTEXT_WINDOW = re.compile(
-    r"context[ _](length|window|size)|maximum context|too many (input )?tokens|prompt is too long|input is too long|exceeds? the (maximum|model'?s|available)[\w ]*(token|context)"
-    r"|input token count .* exceeds|maximum (allowed )?(number of )?(input )?tokens|reduce the length of the (messages|prompt)",
+    r"context[ _](length|window|size)|maximum context|too many (input )?tokens"
+    r"|(prompt|input) is too long|reduce the length of the (messages|prompt)"
+    r"|exceeds? the (maximum|model'?s|available)[\w ]*(token|context)"
+    r"|input token count .* exceeds|maximum (allowed )?(number of )?(input )?tokens",
     re.IGNORECASE,
 )
 _CONTENT_POLICY = re.compile(
-    r"content (management )?(policy|filter)|safety (system|filter|settings)|responsible ai|usage polic(y|ies)|flagged (for|as)|content_filter|moderation",
+    r"content (management )?(policy|filter)|content_filter|safety (system|filter|settings)"
+    r"|responsible ai|usage polic(y|ies)|flagged (for|as)|moderation",
     re.IGNORECASE,
 )
 _QUOTA = re.compile(
-    r"insufficient[_ ](quota|balance|credit|funds)|credit balance|exceeded your current quota|billing|payment required|out of credits",
+    r"insufficient[_ ](quota|balance|credit|funds)|credit balance|exceeded your current quota"
+    r"|billing|payment required|out of credits",
     re.IGNORECASE,
 )
 

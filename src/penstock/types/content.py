@@ -5,13 +5,13 @@ A part is a frozen value with no identity beyond its content. Every part kind ha
 - `cache`   a prompt-cache breakpoint that follows the part (Anthropic `cache_control`, Bedrock `cachePoint`);
 - `id`      the provider's own item id, where it gives one (OpenAI Responses);
 - `native`  the dialect's own name or spelling for this part, where it has several for one meaning (a text that stood
-            in a
-            list instead of a plain string, `reasoning` beside `reasoning_content`). None: the dialect's plainest form;
+            in a list instead of a plain string, `reasoning` beside `reasoning_content`). None: the dialect's plainest
+            form;
 - `extras`  fields of the wire form that this model has no place for, exactly as they were decoded.
 
 `native` and `extras` belong to the dialect named at the root (`Request.dialect`, `Response.dialect`) and go out again
-only to it.
-Binary content stays base64 text, as every one of the wire formats carries it: nothing is decoded on the way through.
+only to it. Binary content stays base64 text, as every one of the wire formats carries it: nothing is decoded on the
+way through.
 """
 
 from __future__ import annotations
@@ -85,8 +85,7 @@ class Thinking(Struct, frozen=True):
     """Reasoning that the model shows, summarises or withholds.
 
     `text` is the reasoning itself, `summary` the paragraphs of a summary. `redacted` says that reasoning happened but
-    that only
-    its `signature` (the encrypted form) may leave the provider.
+    that only its `signature` (the encrypted form) may leave the provider.
     """
 
     text: str = ""
@@ -148,8 +147,7 @@ class Media(Struct, frozen=True):
     """An image, audio, video or file (PDF and other documents).
 
     `media_type` is a MIME type ("image/png"); `name` a file name or title; `detail` OpenAI's image fidelity ("low",
-    "high", "auto");
-    `transcript` the words of an audio answer.
+    "high", "auto"); `transcript` the words of an audio answer.
     """
 
     kind: MediaKind
@@ -179,8 +177,7 @@ class ToolCall(Struct, frozen=True):
     """The model asks its caller to run a tool.
 
     `arguments` is a dict where the dialect carries an object, or the JSON text exactly as the model wrote it (which
-    may be cut or
-    invalid) where it carries a string. Of a `custom` tool (free-form input, no JSON) it is that text.
+    may be cut or invalid) where it carries a string. Of a `custom` tool (free-form input, no JSON) it is that text.
     `call_id` is what the result must name; `id` the provider's item id where it differs.
     """
 
@@ -215,8 +212,7 @@ class ServerToolCall(Struct, frozen=True):
     """The provider ran a tool of its own (web search, code execution, file search, MCP ...).
 
     `name` is the generic name (see `request.SERVER_TOOLS`) or the provider's own; `native` the wire type of the
-    block. Where one wire item
-    holds both call and outcome (OpenAI Responses), the outcome stays in `extras`.
+    block. Where one wire item holds both call and outcome (OpenAI Responses), the outcome stays in `extras`.
     """
 
     call_id: str | None

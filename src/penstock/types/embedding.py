@@ -1,8 +1,7 @@
 """Embeddings: the second, smaller family of calls that has dialects of its own.
 
 An input is text, a list of token ids, or parts (multimodal embeddings). A vector is a list of numbers or the base64
-text of one, as it
-came: packing and unpacking is the caller's choice, not the wire's.
+text of one, as it came: packing and unpacking is the caller's choice, not the wire's.
 """
 
 from __future__ import annotations
@@ -22,10 +21,9 @@ class EmbeddingRequest(Struct, frozen=True, kw_only=True):
     """A request for one vector an input.
 
     `input_type` is the unified word for what the vector is for (query, document, classification, clustering,
-    similarity ..., or the provider's own);
-    `encoding_format` "float", "base64" or a quantised type; `truncate` "NONE", "START", "END" or a provider's word.
-    `single` remembers that the
-    caller gave one bare input and not a list of one.
+    similarity ..., or the provider's own); `encoding_format` "float", "base64" or a quantised type; `truncate`
+    "NONE", "START", "END" or a provider's word. `single` remembers that the caller gave one bare input and not a list
+    of one.
     """
 
     dialect: str

@@ -70,14 +70,12 @@ ErrorKind: TypeAlias = Literal[
     "unknown",
 ]
 """What an error means for the caller: the one word that retry, fallback and exception mapping decide by. `rate_limit`
-passes by waiting,
-`quota` and `billing` do not."""
+passes by waiting, `quota` and `billing` do not."""
 
 
 class ErrorResponse(Struct, frozen=True, kw_only=True):
-    """An error answer. `type`, `code` and `param` are the provider's own words; `retry_after` is in seconds; `body`
-    is the decoded body as it came;
-    `native` names the body's shape where a dialect knows several."""
+    """An error answer. `type`, `code` and `param` are the provider's own words; `retry_after` is in seconds; `body` is
+    the decoded body as it came; `native` names the body's shape where a dialect knows several."""
 
     kind: ErrorKind
     status: int

@@ -161,8 +161,7 @@ class Fold:
     """Adds StreamEvents up to a Response: the only accumulator there is.
 
     `response()` may be asked at any time (a cut stream yields what arrived); `complete` says whether the end was
-    seen; `error` holds an error that
-    the stream itself reported.
+    seen; `error` holds an error that the stream itself reported.
     """
 
     def __init__(self, dialect: str) -> None:

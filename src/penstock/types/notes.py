@@ -1,8 +1,8 @@
 """Notes: loss is a value.
 
 A renderer that must drop, weaken or change something that the caller said returns a note for it beside its result.
-The SDK shows notes on
-the response, the gateway in a header and a log field; `require_lossless` (strict mode) turns them into an error.
+The SDK shows notes on the response, the gateway in a header and a log field; `require_lossless` (strict mode) turns
+them into an error.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class Note(Struct, frozen=True):
     """What was lost: `path` in the caller's terms ("messages[2].parts[0].cache"), `kind`, and `detail` in words.
 
     dropped: it is not there any more; weakened: something less is (a schema became a prompt); changed: something
-    equivalent but different is
-    (an image URL that had to be fetched); added: something was put in that the target demands (a default `max_tokens`).
+    equivalent but different is (an image URL that had to be fetched); added: something was put in that the target
+    demands (a default `max_tokens`).
     """
 
     path: str
@@ -36,10 +36,9 @@ class Memo(Struct, frozen=True):
     """What the reading side of a response must know of how its request was written.
 
     `tool_names` maps a name on the wire back to the caller's (names are sanitised where a provider is stricter);
-    `json_tool` is the
-    forced tool that stands in for structured output, to be unwrapped into text; `custom_tools` are the caller's names
-    of the free-form tools that were
-    written as functions with one string, `input`, to be unwrapped into that string.
+    `json_tool` is the forced tool that stands in for structured output, to be unwrapped into text; `custom_tools` are
+    the caller's names of the free-form tools that were written as functions with one string, `input`, to be unwrapped
+    into that string.
     """
 
     tool_names: dict[str, str] | None = None

@@ -1,9 +1,8 @@
 """Profile: what a renderer must know about the host and the model that it writes for.
 
 A quirk is a field with a default, never a test on a provider's name. The catalog's rows and the model facts fill it
-in; a dialect
-reads the fields that concern it and ignores the rest. The defaults describe the dialect's own inventor (OpenAI for
-OpenAI Chat ...).
+in; a dialect reads the fields that concern it and ignores the rest. The defaults describe the dialect's own inventor
+(OpenAI for OpenAI Chat ...).
 """
 
 from __future__ import annotations
@@ -42,11 +41,10 @@ class Profile(Struct, frozen=True, kw_only=True):
         schema_unsupported    JSON Schema keywords that the host refuses
     Reasoning
         reasoning             how thinking is asked for, where a dialect has several ways. Of OpenAI Chat: effort
-                              (`reasoning_effort`), object
-                              (`reasoning: {}`), thinking_type (`thinking: {"type": "enabled"}`), budget (the same
-                              with `budget_tokens`), enable_thinking,
-                              template (`chat_template_kwargs`); of Anthropic: budget, adaptive; of Gemini: budget,
-                              level; none: not at all
+                              (`reasoning_effort`), object (`reasoning: {}`), thinking_type (`thinking: {"type":
+                              "enabled"}`), budget (the same with `budget_tokens`), enable_thinking, template
+                              (`chat_template_kwargs`); of Anthropic: budget, adaptive; of Gemini: budget, level;
+                              none: not at all
         reasoning_efforts     the effort words the model knows, weakest first (empty: all)
         thinking_field        the message field that carries thinking text ("reasoning_content", "reasoning")
         replay_thinking       whether earlier thinking text must be sent back with tool turns

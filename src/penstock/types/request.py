@@ -1,10 +1,8 @@
 """Request: one model call, as every dialect can say it.
 
 A field is None where the caller did not say anything, so that nothing is invented on the way. What only one dialect
-knows stays in
-`extras`; what at least two dialects can say has a field here. `spelling` records which synonym the caller used
-(`max_completion_tokens`
-for `max_tokens`), so that the same dialect can say it the same way again.
+knows stays in `extras`; what at least two dialects can say has a field here. `spelling` records which synonym the
+caller used (`max_completion_tokens` for `max_tokens`), so that the same dialect can say it the same way again.
 """
 
 from __future__ import annotations
@@ -55,8 +53,8 @@ class Tool(Struct, frozen=True):
     """A tool the model may call.
 
     kind "function": `parameters` is a JSON Schema. "custom": free-form text input, `format` its grammar. "server":
-    run or defined by the provider;
-    `name` is one of SERVER_TOOLS where known, `native` the provider's versioned type, the settings lie in `extras`.
+    run or defined by the provider; `name` is one of SERVER_TOOLS where known, `native` the provider's versioned type,
+    the settings lie in `extras`.
     """
 
     name: str
@@ -99,10 +97,8 @@ class Reasoning(Struct, frozen=True):
     """How much the model should think.
 
     `effort` is the unified word (none, minimal, low, medium, high, xhigh, max); `budget_tokens` an explicit cap on
-    thinking tokens; `enabled`
-    a plain on/off switch; `adaptive` lets the model decide. `summary` asks for a visible summary ("auto", "concise",
-    "detailed"),
-    `include` says whether thoughts shall be shown at all.
+    thinking tokens; `enabled` a plain on/off switch; `adaptive` lets the model decide. `summary` asks for a visible
+    summary ("auto", "concise", "detailed"), `include` says whether thoughts shall be shown at all.
     """
 
     effort: str | None = None
@@ -120,9 +116,8 @@ class Request(Struct, frozen=True, kw_only=True):
     to.
 
     `system` is the instruction that a dialect carries outside of the messages (Anthropic `system`, Gemini
-    `systemInstruction`, Responses
-    `instructions`); a dialect without such a place (OpenAI Chat) has it as its first message, and renderers move
-    between the two.
+    `systemInstruction`, Responses `instructions`); a dialect without such a place (OpenAI Chat) has it as its first
+    message, and renderers move between the two.
     """
 
     dialect: str

@@ -1,8 +1,8 @@
 """Response: what a model answered, whole.
 
 `Choice.stop_reason` is the unified word, `stop_native` the provider's own, kept beside it: the unified one is for
-programs that treat all
-models alike, the native one loses nothing (Anthropic `pause_turn`, Gemini `MALFORMED_FUNCTION_CALL`).
+programs that treat all models alike, the native one loses nothing (Anthropic `pause_turn`, Gemini
+`MALFORMED_FUNCTION_CALL`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from penstock.types.content import Extras, Part
 from penstock.types.usage import Usage
 
 StopReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "refusal", "pause", "error"]
-"""stop: a natural end or a stop sequence; length: a token limit; tool_calls: the caller must run tools;
-content_filter: the provider
-withheld or cut the answer; refusal: the model declined; pause: a long server-side turn to be continued; error: the
-provider failed midway."""
+"""stop: a natural end or a stop sequence; length: a token limit; tool_calls: the caller must run tools; content_filter:
+the provider withheld or cut the answer; refusal: the model declined; pause: a long server-side turn to be continued;
+error: the provider failed midway."""
 
 
 class Choice(Struct, frozen=True):
