@@ -1,8 +1,8 @@
 """The exchange: retries, fallbacks, credentials and the deadline of one call, as one generator.
 
 It does no I/O. It yields what shall be done (`Send` a request, `Sleep`, or a command of a credential flow) and is
-sent what came of it; the sync SDK, the
-async SDK and the gateway are three short loops that drive the same generator, so they cannot disagree.
+sent what came of it; the sync SDK, the async SDK and the gateway are three short loops that drive the same generator,
+so they cannot disagree.
 
     run = exchange(plan, clock)              # Generator[Command, Event, Success]
     command = next(run)                      # Send(HTTPRequest(...), ...)
@@ -10,10 +10,9 @@ async SDK and the gateway are three short loops that drive the same generator, s
     ...                                      # StopIteration.value is a Success; ExchangeFailed says what was tried
 
 What to try next is the plan's decision (`Plan.after`), a pure function of what was tried: the SDK's own is `Ladder`,
-a list of attempts each tried a few times; a
-router brings another. An attempt knows how to make its request (`prepare`) and how to read the answer (`read`); an
-error that the provider reports inside a 200, or in
-the first frame of a stream, is an error like any other.
+a list of attempts each tried a few times; a router brings another. An attempt knows how to make its request
+(`prepare`) and how to read the answer (`read`); an error that the provider reports inside a 200, or in the first
+frame of a stream, is an error like any other.
 """
 
 from __future__ import annotations
@@ -47,8 +46,7 @@ class HTTPRequest(Struct, frozen=True):
 
 class Timeouts(Struct, frozen=True, kw_only=True):
     """Seconds; None waits forever. `first_token` runs until the first byte of the body, `between_tokens` between two
-    pieces of it, `total` over the
-    whole call with all its attempts."""
+    pieces of it, `total` over the whole call with all its attempts."""
 
     connect: float | None = 10.0
     first_token: float | None = 600.0
@@ -75,8 +73,7 @@ class Sleep(Struct, frozen=True):
 
 class Reply(Struct, frozen=True):
     """An answer of any status; header names in lower case. Of a stream, `body` is its first piece and `stream` the
-    driver's handle for the rest; an error's
-    body is always whole."""
+    driver's handle for the rest; an error's body is always whole."""
 
     status: int
     headers: dict[str, str]
@@ -236,8 +233,7 @@ class Backoff(Struct, frozen=True, kw_only=True):
     share of up to `jitter`.
 
     A provider's Retry-After is honoured up to `longest_retry_after`; one that asks for more ends the retries of that
-    attempt. The figures are those of
-    the `openai` package, which LiteLLM's users are used to."""
+    attempt. The figures are those of the `openai` package, which LiteLLM's users are used to."""
 
     initial: float = 0.5
     longest: float = 8.0
@@ -256,9 +252,8 @@ class Ladder:
     """The SDK's plan: each attempt in turn, each tried again up to `retries` times while its errors are retryable.
 
     `alternatives` gives, for the kinds that have fallbacks of their own ("context_window", "content_policy"), the
-    attempts that take the place of the rest of
-    the ladder once such an error was met. Fallback goes on after every kind of error: another model may take what
-    this one refused.
+    attempts that take the place of the rest of the ladder once such an error was met. Fallback goes on after every
+    kind of error: another model may take what this one refused.
     """
 
     def __init__(

@@ -1,16 +1,13 @@
 """Dialect: what every wire format offers. Symmetric and pure: what is parsed can be rendered, and the same functions
-serve the SDK (outbound) and
-the gateway (inbound and outbound).
+serve the SDK (outbound) and the gateway (inbound and outbound).
 
 A dialect is a value made of functions, one folder each, listed in registry.py. The functions take and give decoded
-JSON (`wire.decode` and `wire.encode` do the
-bytes), do no I/O, read no clock, and raise DialectError and nothing else. Ids and times that a rendered answer needs
-come in a `Context`.
+JSON (`wire.decode` and `wire.encode` do the bytes), do no I/O, read no clock, and raise DialectError and nothing
+else. Ids and times that a rendered answer needs come in a `Context`.
 
 A parser never changes the object it is given. A renderer never changes the representation it is given, and treats its
-own dialect's values
-(`request.dialect == NAME`) without loss: `extras`, `native` and `spelling` go out again. For another dialect's values
-it leaves them aside and notes each loss.
+own dialect's values (`request.dialect == NAME`) without loss: `extras`, `native` and `spelling` go out again. For
+another dialect's values it leaves them aside and notes each loss.
 """
 
 from __future__ import annotations
@@ -40,11 +37,9 @@ class Context(Struct, frozen=True):
     """What a renderer of responses must be told, because it may not ask a clock or a random source.
 
     `id` stands in where the response has none, `created` (Unix seconds) likewise; `model` is the name the client
-    asked for (None: the response's own);
-    `request` is the client's request, for dialects that echo it (OpenAI Responses); `stream_usage` says whether the
-    client asked for usage in a stream;
-    `source` names the dialect that the events of a stream were parsed from (their `extras` and `native` go out only
-    to it).
+    asked for (None: the response's own); `request` is the client's request, for dialects that echo it (OpenAI
+    Responses); `stream_usage` says whether the client asked for usage in a stream; `source` names the dialect that
+    the events of a stream were parsed from (their `extras` and `native` go out only to it).
     """
 
     id: str = "penstock"

@@ -1,9 +1,8 @@
 """What an error means: status and the provider's own words first, the text of the message last.
 
 Each dialect brings a table from its native words (`context_length_exceeded`, `overloaded_error`,
-`ThrottlingException`) to the unified kind. Where a
-provider gives no word worth having, the status decides; only for the few kinds that hide inside a general 400 (a full
-context window, a content policy) is the text asked.
+`ThrottlingException`) to the unified kind. Where a provider gives no word worth having, the status decides; only for
+the few kinds that hide inside a general 400 (a full context window, a content policy) is the text asked.
 """
 
 from __future__ import annotations

@@ -1,14 +1,12 @@
 """Frames: how a byte stream is cut into messages. Incremental: any split of the bytes gives the same frames.
 
 Three framings exist: server-sent events and JSON lines (here), and the AWS event stream (aws_event_stream.py). Each
-is a `FrameParser` that holds only its own
-buffer, and a function that writes one frame. `FramedParser` joins a framing with a dialect's function from frame to
-StreamEvent.
+is a `FrameParser` that holds only its own buffer, and a function that writes one frame. `FramedParser` joins a
+framing with a dialect's function from frame to StreamEvent.
 
 Server-sent events follow https://html.spec.whatwg.org/multipage/server-sent-events.html, with two liberties that real
-providers need: an event that the
-end of the stream cuts off before its blank line is still delivered, and comments are kept (some providers send
-keep-alives that a lossless relay must show).
+providers need: an event that the end of the stream cuts off before its blank line is still delivered, and comments
+are kept (some providers send keep-alives that a lossless relay must show).
 """
 
 from __future__ import annotations

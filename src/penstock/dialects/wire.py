@@ -6,13 +6,11 @@ A dialect says once, in a table, which wire field means which field of the repre
     ...)
 
 `read_fields` walks the object that came, never changes it (it may belong to the caller), and hands back the values it
-knows together with the rest:
-everything unknown and every explicit null, which the same dialect writes back untouched. So nothing is lost by
-forgetting a field.
+knows together with the rest: everything unknown and every explicit null, which the same dialect writes back
+untouched. So nothing is lost by forgetting a field.
 
 Decoding is msgspec's; what JSON allows and msgspec refuses (a lone surrogate in a token that was cut in an emoji,
-integers beyond 64 bits) falls back
-to the standard library, so that such an answer still arrives.
+integers beyond 64 bits) falls back to the standard library, so that such an answer still arrives.
 """
 
 from __future__ import annotations
@@ -151,8 +149,7 @@ class Field(Struct, frozen=True):
     default: the same word).
 
     `synonyms` are other wire names for the same; of several fields with one name, the first in the table is the usual
-    spelling. The first one found on
-    the wire is read, `spelling` remembers which; a second one stays in `extras`.
+    spelling. The first one found on the wire is read, `spelling` remembers which; a second one stays in `extras`.
     """
 
     wire: str

@@ -1,23 +1,14 @@
 """Streams: a response in steps (`fold` adds the steps up).
 
 A wire stream is a sequence of frames (an SSE event, a JSON line, an AWS message). A parser makes one `StreamEvent` of
-each frame, a
-renderer makes frames of each StreamEvent; inside one dialect that is one to one, so nothing is lost. A StreamEvent
-holds the deltas that its
-frame said, in order, and in `extras` whatever else the frame carried.
+each frame, a renderer makes frames of each StreamEvent; inside one dialect that is one to one, so nothing is lost. A
+StreamEvent holds the deltas that its frame said, in order, and in `extras` whatever else the frame carried.
 
     Start        the response exists: id, model, time
-    PartStart    a part begins, with what is known of it (a tool call's name and id). Optional for text and thinking:
-                 the first delta with a new index begins it
-    TextDelta, ThinkingDelta, RefusalDelta, ArgumentsDelta, SignatureDelta, CitationDelta, MediaDelta, SummaryDelta
-                                                                                                                       more
-                                                                                                                       of
-                                                                                                                       the
-                                                                                                                       part
-                                                                                                                       at
-                                                                                                                       `index`
-    PartEnd      the part is complete; `part` only where the frame repeats it whole and differently from what was
-                 streamed
+    PartStart    a part begins, with what is known of it (a tool call's name and id). Optional for text and
+                 thinking: the first delta with a new index begins it
+    *Delta       more of the part at `index`: text, thinking, a refusal, arguments, a signature ...
+    PartEnd      the part is complete; `part` only where the frame repeats it differently from what was streamed
     Stop         a choice ended, and why
     UsageDelta   counts so far; later ones replace earlier ones field by field
     Snapshot     the whole response as of now (OpenAI Responses lifecycle events)
@@ -194,8 +185,7 @@ class StreamEvent(Struct, frozen=True):
     a choice.
 
     `extras` are the frame's unmodelled fields; `frame` is the dialect's own decoded frame with `HOLE` in the place of
-    each modelled
-    value, for a renderer of the same dialect to fill again: no other reads it.
+    each modelled value, for a renderer of the same dialect to fill again: no other reads it.
     """
 
     deltas: tuple[Delta, ...] = ()

@@ -1,10 +1,9 @@
 """Usage: what a call consumed, in units that a price list knows.
 
 Totals are inclusive: `input_tokens` counts cached and cache-written tokens, `output_tokens` counts reasoning tokens,
-whatever the
-dialect's own convention (Anthropic and Bedrock report input without the cached part; Gemini reports thoughts beside
-candidates). None means "not reported",
-0 means "reported as none": the two are different on a bill and in a round trip.
+whatever the dialect's own convention (Anthropic and Bedrock report input without the cached part; Gemini reports
+thoughts beside candidates). None means "not reported", 0 means "reported as none": the two are different on a bill
+and in a round trip.
 """
 
 from __future__ import annotations
@@ -21,11 +20,10 @@ class Usage(Struct, frozen=True, kw_only=True):
     dollars) if it says so.
 
     `cache_write_tokens` is the sum of both lifetimes; `cache_write_5m_tokens` and `cache_write_1h_tokens` its split
-    where reported.
-    `server_tool_calls` counts provider-run tools by generic name (`{"web_search": 2}`).
+    where reported. `server_tool_calls` counts provider-run tools by generic name (`{"web_search": 2}`).
     `billed_input_tokens`/`billed_output_tokens`, `search_units` and `images` are Cohere's and the image APIs' own
-    units; `seconds` is audio length.
-    `spelling` names the wire field that a count was read from where it was not the dialect's usual one.
+    units; `seconds` is audio length. `spelling` names the wire field that a count was read from where it was not the
+    dialect's usual one.
     """
 
     input_tokens: int | None = None

@@ -1,9 +1,8 @@
 """Other dialects' answers in the terms of a Chat Completions message.
 
 A client of Chat Completions finds the text in `content`, reasoning in `reasoning_content` and, where it is signed or
-withheld, in `thinking_blocks` too, so that it
-can send the message back and the signature survives. What a provider ran itself is listed in
-`provider_specific_fields`.
+withheld, in `thinking_blocks` too, so that it can send the message back and the signature survives. What a provider
+ran itself is listed in `provider_specific_fields`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Content parts of Chat Completions: `{"type": "text" | "image_url" | "input_audio" | "file" | ...}`, both ways.
 
 Source: https://platform.openai.com/docs/api-reference/chat/create (messages), with the parts that compatible hosts
-add: `video_url`, Mistral's
-`document_url` and `thinking` chunks.
+add: `video_url`, Mistral's `document_url` and `thinking` chunks.
 """
 
 from __future__ import annotations

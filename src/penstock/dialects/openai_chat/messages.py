@@ -2,8 +2,8 @@
 same functions.
 
 An assistant message keeps its kinds of content in separate fields; the representation has one list of parts. The
-order in which the fields are read
-is the order in which every other dialect expects the parts: thinking, text, refusal, media, tool calls.
+order in which the fields are read is the order in which every other dialect expects the parts: thinking, text,
+refusal, media, tool calls.
 """
 
 from __future__ import annotations

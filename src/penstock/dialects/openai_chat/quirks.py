@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from penstock.dialects import reasoning as effort_table
 from penstock.dialects.openai_chat.reasoning import write_reasoning
 from penstock.dialects.wire import encode
 from penstock.types.notes import Note
@@ -48,6 +49,14 @@ def _unsupported(body: Body, request: Request, profile: Profile, notes: list[Not
     for name in sorted(profile.unsupported):
         if body.pop(spelling.get(name, name), None) is not None:
             notes.append(Note(name, "dropped", "this host or model does not take it"))
+
+
+def _unsupported_while_reasoning(body: Body, request: Request, profile: Profile, notes: list[Note]) -> None:
+    if request.reasoning is None or not effort_table.budget(request.reasoning):
+        return
+    for name in sorted(profile.unsupported_while_reasoning):
+        if body.pop((request.spelling or {}).get(name, name), None) is not None:
+            notes.append(Note(name, "dropped", "this model does not take it while it reasons"))
 
 
 def _renames(body: Body, request: Request, profile: Profile, notes: list[Note]) -> None:
@@ -232,5 +241,6 @@ _QUIRKS: dict[str, Callable[[Body, Request, Profile, list[Note]], None]] = {
     "system_role": _system_role,
     "max_tokens_field": _max_tokens_field,
     "unsupported": _unsupported,
+    "unsupported_while_reasoning": _unsupported_while_reasoning,
     "renames": _renames,
 }

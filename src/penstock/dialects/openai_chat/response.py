@@ -1,8 +1,8 @@
 """Responses of Chat Completions: the answer object, its choices and its usage, both ways.
 
 Source: https://platform.openai.com/docs/api-reference/chat/object. Constants (`object`, `role`) and whatever a host
-adds stay in `extras`: they come
-back exactly where they were, and are written anew only for answers of other dialects.
+adds stay in `extras`: they come back exactly where they were, and are written anew only for answers of other
+dialects.
 """
 
 from __future__ import annotations

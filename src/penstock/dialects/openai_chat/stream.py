@@ -1,8 +1,8 @@
 """Streams of Chat Completions: `data: {chunk}` frames that end with `data: [DONE]`.
 
 Reading: the decoded chunk stays with its event (`StreamEvent.frame`) with a HOLE in the place of each piece that a
-delta holds, in the same order; so writing a chunk of
-one's own dialect is filling the holes. What names a part (a call's id and name) stays in the frame too.
+delta holds, in the same order; so writing a chunk of one's own dialect is filling the holes. What names a part (a
+call's id and name) stays in the frame too.
 
 A choice has no numbered parts on the wire, only fields; the reader numbers them as they appear: thinking, text, each
 tool call.

@@ -1,8 +1,8 @@
 """Writing streams of Chat Completions: own chunks by filling their frame, other dialects' events one chunk a delta.
 
 The head and the tail of a chunk are the same for a whole stream, so they are encoded once. Usage goes out in a last
-chunk with empty `choices`, as
-`stream_options.include_usage` asks for (https://platform.openai.com/docs/api-reference/chat-streaming), then `[DONE]`.
+chunk with empty `choices`, as `stream_options.include_usage` asks for
+(https://platform.openai.com/docs/api-reference/chat-streaming), then `[DONE]`.
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@
                         (https://openrouter.ai/docs/use-cases/reasoning-tokens)
 
 A message may carry a plain text and a typed list of the same thoughts. The typed list is then read, since it alone
-has the signatures, and the plain text
-stays in the extras.
+has the signatures, and the plain text stays in the extras.
 """
 
 from __future__ import annotations
