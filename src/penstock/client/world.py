@@ -1,0 +1,157 @@
+"""The world: who does what an exchange asks for. Two short loops over the same generator, one blocking, one for
+coroutines.
+
+Everything that the SDK does to the outside is in the two tables below: requests, waiting, reading credential files,
+asking token services, running a credential program, calling the user's own token function.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Generator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from penstock.client.transport import AsyncTransport, Transport
+from penstock.exchange import Broken, Clock, Event, HTTPRequest, Reply, Send, Sleep, Step, Timeouts
+from penstock.providers.auth.commands import (
+    Call,
+    CallResult,
+    Fetch,
+    Fetched,
+    FileContent,
+    Outcome,
+    ProgramOutput,
+    ReadFile,
+    RunProgram,
+    Unreachable,
+)
+
+T = TypeVar("T")
+
+SYSTEM_CLOCK = Clock(monotonic=time.monotonic, unix=time.time)
+"""The real clocks."""
+
+
+def _as_send(command: Fetch) -> Send:
+    seconds = command.timeout
+    timeouts = Timeouts(connect=seconds, first_token=seconds, between_tokens=seconds, total=seconds)
+    request = HTTPRequest(command.method, command.url, tuple(command.headers.items()), command.body)
+    return Send(request, False, timeouts, seconds)
+
+
+def _as_outcome(event: Reply | Broken) -> Fetched | Unreachable:
+    if isinstance(event, Broken):
+        return Unreachable(event.message)
+    return Fetched(event.status, event.headers, event.body)
+
+
+def _read_file(command: ReadFile) -> FileContent:
+    try:
+        return FileContent(Path(command.path).read_bytes())
+    except OSError:
+        return FileContent(None)
+
+
+def _run_program(command: RunProgram) -> Outcome:
+    """A `credential_process` of the user's own AWS profile: the arguments are theirs, and no shell reads them."""
+    try:
+        done = subprocess.run(  # noqa: S603
+            command.arguments, stdin=subprocess.DEVNULL, capture_output=True, timeout=command.timeout, check=False
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return Unreachable(str(error))
+    return ProgramOutput(done.returncode, done.stdout, done.stderr)
+
+
+class World:
+    """Does things, blocking. `direct` is a transport without a proxy, for metadata services; it is made when one is
+    asked for.
+    """
+
+    def __init__(self, transport: Transport, direct: Callable[[], Transport]) -> None:
+        self._transport = transport
+        self._direct = direct
+        self._table: dict[type, Callable[[Any], Event]] = {
+            Send: transport.send,
+            Sleep: self._sleep,
+            Fetch: self._fetch,
+            ReadFile: _read_file,
+            RunProgram: _run_program,
+            Call: self._call,
+        }
+
+    def drive(self, run: Generator[Step, Event, T]) -> T:
+        """Do what `run` asks for until it ends; its value, or what it raises."""
+        event: Event = None
+        try:
+            while True:
+                step = run.send(event)
+                event = self._table[type(step)](step)
+        except StopIteration as done:
+            value: T = done.value
+            return value
+        finally:
+            run.close()
+
+    def _sleep(self, command: Sleep) -> None:
+        time.sleep(command.seconds)
+
+    def _fetch(self, command: Fetch) -> Outcome:
+        transport = self._direct() if command.direct else self._transport
+        return _as_outcome(transport.send(_as_send(command)))
+
+    def _call(self, command: Call) -> CallResult:
+        value = command.function()
+        if inspect.isawaitable(value):
+            raise TypeError("this token function is a coroutine: use the async call, or give a plain function")
+        return CallResult(value)
+
+
+class AsyncWorld:
+    """Does things from a coroutine. Files and programs are read in a thread, so that the loop goes on."""
+
+    def __init__(self, transport: AsyncTransport, direct: Callable[[], AsyncTransport]) -> None:
+        self._transport = transport
+        self._direct = direct
+        self._table: dict[type, Callable[[Any], Awaitable[Event]]] = {
+            Send: transport.send,
+            Sleep: self._sleep,
+            Fetch: self._fetch,
+            ReadFile: self._read_file,
+            RunProgram: self._run_program,
+            Call: self._call,
+        }
+
+    async def drive(self, run: Generator[Step, Event, T]) -> T:
+        """Do what `run` asks for until it ends; its value, or what it raises."""
+        event: Event = None
+        try:
+            while True:
+                step = run.send(event)
+                event = await self._table[type(step)](step)
+        except StopIteration as done:
+            value: T = done.value
+            return value
+        finally:
+            run.close()
+
+    async def _sleep(self, command: Sleep) -> None:
+        await asyncio.sleep(command.seconds)
+
+    async def _fetch(self, command: Fetch) -> Outcome:
+        transport = self._direct() if command.direct else self._transport
+        return _as_outcome(await transport.send(_as_send(command)))
+
+    async def _read_file(self, command: ReadFile) -> FileContent:
+        return await asyncio.to_thread(_read_file, command)
+
+    async def _run_program(self, command: RunProgram) -> Outcome:
+        return await asyncio.to_thread(_run_program, command)
+
+    async def _call(self, command: Call) -> CallResult:
+        value = command.function()
+        return CallResult(await value if inspect.isawaitable(value) else value)
