@@ -63,6 +63,14 @@ def test_a_page_can_be_found(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_files_that_a_page_names_exist(path: Path) -> None:
+    named = set(
+        re.findall(r"`((?:src|tests|tools|docs|requirements|\.ci)/[\w./-]+\.\w+)`", path.read_text(encoding="utf-8"))
+    )
+    assert {name for name in named if not (REPOSITORY / name).exists()} == set()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_make_commands_exist(path: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:^|`)make ([a-z-]+)", path.read_text(encoding="utf-8"), re.MULTILINE))
