@@ -24,6 +24,10 @@ class Profile(Struct, frozen=True, kw_only=True):
         unsupported_while_reasoning  the same, but only for a request that asks the model to reason (an effort but
                                      "none", a budget, ...)
         renames               Request field name or wire name -> the host's wire name (`{"seed": "random_seed"}`)
+        exclusive_sampling    whether temperature and top_p exclude each other (Claude since 4.5): top_p is then dropped
+        path_fields           of "model" and "stream", those that the host takes from the path instead of the body
+                              (Bedrock invoke: both; Vertex: the model); None: as the request came, else in the body
+        body_fields           constants that the host wants in the body (`{"anthropic_version": "bedrock-2023-05-31"}`)
     Messages
         system_role           how OpenAI-like dialects call the system role ("system", "developer"); None: leave as
                               the caller wrote it
@@ -33,6 +37,10 @@ class Profile(Struct, frozen=True, kw_only=True):
         message_extensions    whether messages may carry fields beyond the dialect inventor's own (thinking text,
                               cache markers, signatures)
         image_urls            whether the host fetches image URLs itself
+        system_turns          whether an instruction may stand between the turns, where a dialect has a separate place for
+                              instructions (Claude since Opus 4.8)
+        repair_turns          whether to put in what the target demands and the caller forgot (a first user message, the
+                              result of a call, a tool that the history calls): LiteLLM's `modify_params`
     Tools and structured output
         tools                 whether the model can call tools at all
         strict_tools          whether `strict` is accepted on tools and schemas
@@ -59,12 +67,17 @@ class Profile(Struct, frozen=True, kw_only=True):
     unsupported: frozenset[str] = frozenset()
     unsupported_while_reasoning: frozenset[str] = frozenset()
     renames: dict[str, str] = {}
+    exclusive_sampling: bool = False
+    path_fields: frozenset[str] | None = None
+    body_fields: dict[str, str] = {}
     system_role: Literal["system", "developer"] | None = None
     content_lists: bool = True
     message_names: bool = True
     nulls: bool = True
     message_extensions: bool = True
     image_urls: bool = True
+    system_turns: bool = False
+    repair_turns: bool = False
     tools: bool = True
     strict_tools: bool = True
     tool_choice_required: str = "required"
