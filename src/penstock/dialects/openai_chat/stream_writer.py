@@ -1,6 +1,6 @@
 """Writing streams of Chat Completions: own chunks by filling their frame, other dialects' events one chunk a delta.
 
-The head and the tail of a chunk are the same for a whole stream, so they are encoded once. Usage goes out in a last
+The head of a chunk is the same for a whole stream, so it is encoded once. Usage goes out in a last
 chunk with empty `choices`, as `stream_options.include_usage` asks for
 (https://platform.openai.com/docs/api-reference/chat-streaming), then `[DONE]`.
 """
@@ -8,7 +8,7 @@ chunk with empty `choices`, as `stream_options.include_usage` asks for
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context
@@ -46,16 +46,19 @@ from penstock.types.usage import Usage
 NAME = "openai_chat"
 DONE = b"data: [DONE]\n\n"
 
+Body: TypeAlias = dict[str, Any]
+"""What one chunk says besides its head (`id`, `object`, `created`, `model`)."""
+
 
 class ChunkWriter:
-    """From events to bytes. `notes` holds what the chunks could not say."""
+    """From events to chunks: `chunks` gives them as objects, `render` as bytes. `notes` holds what they could not say."""
 
     def __init__(self, context: Context) -> None:
         self.notes: list[Note] = []
+        self.head: dict[str, Any] = {}
         self._context = context
         self._own = context.source == NAME
-        self._head = b""
-        self._tail = b""
+        self._encoded_head = b""
         self._usage: Usage | None = None
         self._calls: dict[tuple[int, int], int] = {}
         self._counts: dict[int, int] = {}
@@ -67,11 +70,32 @@ class ChunkWriter:
         """The frames of one event."""
         if self._own:
             return self._render_own(event)
-        return b"".join([_WRITERS[type(delta)](self, delta) for delta in event.deltas])
+        found = b"".join([self._frame(body) for body in self.bodies(event)])
+        return found + DONE if event.deltas and type(event.deltas[-1]) is End else found
 
     def close(self) -> bytes:
         """Finish a stream whose events ended without `End`."""
-        return b"" if self._ended else self._end(End())
+        if self._ended:
+            return b""
+        return b"".join([self._frame(body) for body in self._end(End())]) + DONE
+
+    def chunks(self, event: StreamEvent) -> list[dict[str, Any]]:
+        """The chunks of one event as objects, for callers in the same process. The end mark is none."""
+        if not self._own:
+            return [{**self.head, **body} if "error" not in body else body for body in self.bodies(event)]
+        return [] if event.frame is None else [fill_frame(event)]
+
+    def bodies(self, event: StreamEvent) -> list[Body]:
+        """What the chunks of a foreign event say; `head` is known once there is one."""
+        deltas = event.deltas
+        if len(deltas) == 1:
+            return _WRITERS[type(deltas[0])](self, deltas[0])
+        return [body for delta in deltas for body in _WRITERS[type(delta)](self, delta)]
+
+    def _frame(self, body: Body) -> bytes:
+        if "error" in body:
+            return b"data: " + wire.encode(body) + b"\n\n"
+        return b"%b,%b\n\n" % (self._encoded_head, wire.encode(body)[1:])
 
     def _render_own(self, event: StreamEvent) -> bytes:
         transport = (event.extras or {}).get(TRANSPORT)
@@ -84,196 +108,165 @@ class ChunkWriter:
             return b"data: " + wire.encode(fill_frame(event)) + b"\n\n"
         return write_event(wire.encode(fill_frame(event)), event.name, transport)
 
-    def _start(self, delta: Start) -> bytes:
-        if self._head:
-            return b""
+    def _start(self, delta: Start) -> list[Body]:
+        if self.head:
+            return []
         context = self._context
-        head = {
+        self.head = {
             "id": delta.id or context.id,
             "object": "chat.completion.chunk",
             "created": int(delta.created or context.created),
             "model": context.model or delta.model or "",
         }
         if delta.service_tier is not None:
-            head["service_tier"] = delta.service_tier
-        self._head = b"data: " + wire.encode(head)[:-1]
-        self._tail = b',"finish_reason":null}]}\n\n'
+            self.head["service_tier"] = delta.service_tier
+        self._encoded_head = b"data: " + wire.encode(self.head)[:-1]
         return self._chunk({"role": "assistant", "content": ""}, 0)
 
-    def _chunk(self, delta: dict[str, Any], choice: int, logprobs: Any = None) -> bytes:
-        begun = b"" if self._head else self._start(Start())
-        extra = b"" if logprobs is None else b',"logprobs":' + wire.encode(logprobs)
-        return b'%b%b,"choices":[{"index":%d,"delta":%b%b%b' % (
-            begun,
-            self._head,
-            choice,
-            wire.encode(delta),
-            extra,
-            self._tail,
-        )
+    def _begun(self) -> list[Body]:
+        """The first chunk, if it has not been written."""
+        return [] if self.head else self._start(Start())
 
-    def _text(self, delta: TextDelta) -> bytes:
-        logprobs = (
-            None
-            if delta.logprobs is None
-            else {"content": [write_logprob(entry) for entry in delta.logprobs], "refusal": None}
-        )
+    def _chunk(self, delta: dict[str, Any], choice: int, logprobs: Any = None) -> list[Body]:
+        found: dict[str, Any] = {"index": choice, "delta": delta, "finish_reason": None}
+        if logprobs is not None:
+            found["logprobs"] = logprobs
+        body = {"choices": [found]}
+        return [body] if self.head else [*self._begun(), body]
+
+    def _text(self, delta: TextDelta) -> list[Body]:
+        logprobs = None
+        if delta.logprobs is not None:
+            logprobs = {"content": [write_logprob(entry) for entry in delta.logprobs], "refusal": None}
         return self._chunk({"content": delta.text}, delta.choice, logprobs)
 
-    def _thinking(self, delta: ThinkingDelta | SummaryDelta) -> bytes:
+    def _thinking(self, delta: ThinkingDelta | SummaryDelta) -> list[Body]:
         return self._chunk({"reasoning_content": delta.text}, delta.choice)
 
-    def _refusal(self, delta: RefusalDelta) -> bytes:
+    def _refusal(self, delta: RefusalDelta) -> list[Body]:
         return self._chunk({"refusal": delta.text}, delta.choice)
 
-    def _signature(self, delta: SignatureDelta) -> bytes:
-        if (delta.choice, delta.index) in self._calls:
-            call = {
-                "index": self._calls[delta.choice, delta.index],
-                "provider_specific_fields": {"thought_signature": delta.signature.value},
-            }
-            return self._chunk({"tool_calls": [call]}, delta.choice)
-        return self._chunk({"thinking_blocks": [write_block(Thinking(signature=delta.signature))]}, delta.choice)
+    def _signature(self, delta: SignatureDelta) -> list[Body]:
+        number = self._calls.get((delta.choice, delta.index))
+        if number is None:
+            return self._chunk({"thinking_blocks": [write_block(Thinking(signature=delta.signature))]}, delta.choice)
+        call = {"index": number, "provider_specific_fields": {"thought_signature": delta.signature.value}}
+        return self._chunk({"tool_calls": [call]}, delta.choice)
 
-    def _arguments(self, delta: ArgumentsDelta) -> bytes:
+    def _arguments(self, delta: ArgumentsDelta) -> list[Body]:
         key = (delta.choice, delta.index)
         if key in self._silent:
-            return b""
-        begun = (
-            b""
-            if key in self._calls
-            else self._part_start(PartStart(delta.index, ToolCall(None, "", ""), delta.choice))
-        )
+            return []
+        begun: list[Body] = []
+        if key not in self._calls:
+            begun = self._part_start(PartStart(delta.index, ToolCall(None, "", ""), delta.choice))
         call = {"index": self._calls[key], "function": {"arguments": delta.text}}
-        return begun + self._chunk({"tool_calls": [call]}, delta.choice)
+        return [*begun, *self._chunk({"tool_calls": [call]}, delta.choice)]
 
-    def _citation(self, delta: CitationDelta) -> bytes:
-        annotation = write_citation(adapt_citation(delta.citation, 0, 0))
-        return self._chunk({"annotations": [annotation]}, delta.choice)
+    def _citation(self, delta: CitationDelta) -> list[Body]:
+        return self._chunk({"annotations": [write_citation(adapt_citation(delta.citation, 0, 0))]}, delta.choice)
 
-    def _media(self, delta: MediaDelta) -> bytes:
+    def _media(self, delta: MediaDelta) -> list[Body]:
         pieces = {"data": delta.data, "transcript": delta.transcript}
         return self._chunk({"audio": {key: piece for key, piece in pieces.items() if piece}}, delta.choice)
 
-    def _part_start(self, delta: PartStart) -> bytes:
+    def _part_start(self, delta: PartStart) -> list[Body]:
         part = delta.part
         if isinstance(part, ToolCall):
             return self._begin_call(delta, part)
         if isinstance(part, Text | Refusal):
             key = "content" if isinstance(part, Text) else "refusal"
-            return self._chunk({key: part.text}, delta.choice) if part.text else b""
+            return self._chunk({key: part.text}, delta.choice) if part.text else []
         if isinstance(part, Thinking):
             return self._begin_thinking(delta, part)
         if isinstance(part, Media):
             return self._begin_media(delta, part)
         self._silent.add((delta.choice, delta.index))
-        self._note(f"choices[{delta.choice}].parts[{delta.index}]", f"a chunk has no place for {type(part).__name__}")
-        return b""
+        self._note(delta, f"a chunk has no place for {type(part).__name__}")
+        return []
 
-    def _begin_call(self, delta: PartStart, part: ToolCall) -> bytes:
+    def _begin_call(self, delta: PartStart, part: ToolCall) -> list[Body]:
         number = self._counts.get(delta.choice, 0)
         self._counts[delta.choice] = number + 1
         self._calls[delta.choice, delta.index] = number
-        arguments = (
-            part.arguments
-            if isinstance(part.arguments, str)
-            else wire.encode(part.arguments).decode()
-            if part.arguments
-            else ""
-        )
+        arguments = part.arguments
+        if not isinstance(arguments, str):
+            arguments = wire.encode(arguments).decode() if arguments else ""
+        key, input_key = ("custom", "input") if part.custom else ("function", "arguments")
         call: dict[str, Any] = {
             "index": number,
             "id": part.call_id or f"call_{self._context.id}_{delta.choice}_{number}",
-            "type": "function",
-            "function": {"name": part.name, "arguments": arguments},
+            "type": key,
+            key: {"name": part.name, input_key: arguments},
         }
-        if part.custom:
-            call |= {"type": "custom", "custom": {"name": part.name, "input": arguments}}
-            del call["function"]
         if part.signature is not None:
             call["provider_specific_fields"] = {"thought_signature": part.signature.value}
         return self._chunk({"tool_calls": [call]}, delta.choice)
 
-    def _begin_thinking(self, delta: PartStart, part: Thinking) -> bytes:
+    def _begin_thinking(self, delta: PartStart, part: Thinking) -> list[Body]:
         text = visible_text(part)
-        found = self._chunk({"reasoning_content": text}, delta.choice) if text else b""
+        found = self._chunk({"reasoning_content": text}, delta.choice) if text else []
         if part.signature is not None:
-            found += self._chunk(
-                {"thinking_blocks": [write_block(Thinking(signature=part.signature, redacted=part.redacted))]},
-                delta.choice,
-            )
+            block = write_block(Thinking(signature=part.signature, redacted=part.redacted))
+            found += self._chunk({"thinking_blocks": [block]}, delta.choice)
         return found
 
-    def _begin_media(self, delta: PartStart, part: Media) -> bytes:
+    def _begin_media(self, delta: PartStart, part: Media) -> list[Body]:
         if part.source is None and part.id is None:
-            return b""
+            return []
         try:
             return self._chunk(write_answer((part,), None), delta.choice)
         except MalformedError as error:
-            self._note(f"choices[{delta.choice}].parts[{delta.index}]", error.message)
-            return b""
+            self._note(delta, error.message)
+            return []
 
-    def _part_end(self, delta: PartEnd) -> bytes:
-        return b""
+    def _part_end(self, delta: PartEnd) -> list[Body]:
+        return []
 
-    def _stop(self, delta: Stop) -> bytes:
-        begun = b"" if self._head else self._start(Start())
+    def _stop(self, delta: Stop) -> list[Body]:
         self._stopped.add(delta.choice)
-        choice: dict[str, Any] = {
-            "index": delta.choice,
-            "delta": {},
-            "finish_reason": STOP_WORDS.get(delta.reason or "stop", "stop"),
-        }
-        if delta.native is not None and delta.native != choice["finish_reason"]:
+        word = STOP_WORDS.get(delta.reason or "stop", "stop")
+        choice: dict[str, Any] = {"index": delta.choice, "delta": {}, "finish_reason": word}
+        if delta.native is not None and delta.native != word:
             choice["native_finish_reason"] = delta.native
-        return begun + self._head + b',"choices":' + wire.encode([choice]) + b"}\n\n"
+        return [*self._begun(), {"choices": [choice]}]
 
-    def _add_usage(self, delta: UsageDelta) -> bytes:
+    def _add_usage(self, delta: UsageDelta) -> list[Body]:
         self._usage = delta.usage if self._usage is None else self._usage.merged(delta.usage)
-        return b""
+        return []
 
-    def _snapshot(self, delta: Snapshot) -> bytes:
-        """A whole response so far: at the start it names the stream, at the end it brings usage and the reason to
-        stop.
-        """
+    def _snapshot(self, delta: Snapshot) -> list[Body]:
+        """A whole response so far: at the start it names the stream, at the end it brings usage and the reason to stop."""
         response = delta.response
-        begun = (
-            b""
-            if self._head
-            else self._start(Start(response.id, response.model, response.created, response.service_tier))
-        )
+        begun = self._start(Start(response.id, response.model, response.created, response.service_tier))
         if not delta.final:
             return begun
         if response.usage is not None:
             self._add_usage(UsageDelta(response.usage))
-        stops = [
-            Stop(choice.stop_reason, choice.stop_native, choice=choice.index)
-            for choice in response.choices
-            if choice.index not in self._stopped
-        ]
-        return begun + b"".join([self._stop(stop) for stop in stops])
+        unstopped = [choice for choice in response.choices if choice.index not in self._stopped]
+        stops = [Stop(choice.stop_reason, choice.stop_native, choice=choice.index) for choice in unstopped]
+        return [*begun, *(body for stop in stops for body in self._stop(stop))]
 
-    def _failure(self, delta: Failure) -> bytes:
+    def _failure(self, delta: Failure) -> list[Body]:
         self._ended = True
-        return b"data: " + wire.encode(render_error(delta.error)[1]) + b"\n\n"
+        return [render_error(delta.error)[1]]
 
-    def _end(self, delta: End) -> bytes:
+    def _end(self, delta: End) -> list[Body]:
         if self._ended:
-            return b""
+            return []
         self._ended = True
-        begun = b"" if self._head else self._start(Start())
+        begun = self._begun()
         if self._usage is None or not self._context.stream_usage:
-            return begun + DONE
-        usage = wire.encode(write_usage(self._usage, True))
-        return begun + self._head + b',"choices":[],"usage":' + usage + b"}\n\n" + DONE
+            return begun
+        return [*begun, {"choices": [], "usage": write_usage(self._usage, True)}]
 
-    def _note(self, path: str, detail: str) -> None:
-        note = Note(path, "dropped", detail)
+    def _note(self, delta: PartStart, detail: str) -> None:
+        note = Note(f"choices[{delta.choice}].parts[{delta.index}]", "dropped", detail)
         if note not in self.notes:
             self.notes.append(note)
 
 
-_WRITERS: dict[type, Callable[[ChunkWriter, Any], bytes]] = {
+_WRITERS: dict[type, Callable[[ChunkWriter, Any], list[Body]]] = {
     Start: ChunkWriter._start,
     PartStart: ChunkWriter._part_start,
     TextDelta: ChunkWriter._text,
