@@ -58,13 +58,17 @@ class Usage(Struct, frozen=True, kw_only=True):
     extras: Extras = None
 
     def merged(self, later: Usage) -> Usage:
-        """This usage with every field that `later` reports put in its place (streams report in several steps)."""
+        """This usage with every field that `later` reports put in its place, and every key of its extras (streams report
+        in several steps).
+        """
         if later == _EMPTY:
             return self
         values: dict[str, Any] = {}
         for name in self.__struct_fields__:
             value = getattr(later, name)
             values[name] = getattr(self, name) if value is None else value
+        if self.extras and later.extras:
+            values["extras"] = {**self.extras, **later.extras}
         return Usage(**values)
 
 
