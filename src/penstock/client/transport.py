@@ -152,6 +152,14 @@ def _describe(error: BaseException) -> str:
     return str(error) or names.get(type(error).__name__, type(error).__name__)
 
 
+def _is_stream(status: int, headers: dict[str, str]) -> bool:
+    """Whether an answer to a request for a stream is one. An error is not, and some hosts answer whole, or with an
+    error inside a 200.
+    """
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return status < 400 and kind not in ("application/json", "text/html")
+
+
 class HTTPXTransport:
     """Transport over an `httpx.Client`: one of ours (made on first use), or the user's."""
 
@@ -183,7 +191,7 @@ class HTTPXTransport:
         headers = {name.lower(): value for name, value in response.headers.items()}
         stream = _SyncStream(response, send)
         try:
-            if send.stream and response.status_code < 400:
+            if send.stream and _is_stream(response.status_code, headers):
                 first = next(iter(stream), b"")
                 return Reply(response.status_code, headers, first, stream)
             body = b"".join(stream)
@@ -229,7 +237,7 @@ class AsyncHTTPXTransport:
         headers = {name.lower(): value for name, value in response.headers.items()}
         stream = _AsyncStream(response, send)
         try:
-            if send.stream and response.status_code < 400:
+            if send.stream and _is_stream(response.status_code, headers):
                 first = await anext(aiter(stream), b"")
                 return Reply(response.status_code, headers, first, stream)
             body = b"".join([piece async for piece in stream])
