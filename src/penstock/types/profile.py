@@ -36,6 +36,8 @@ class Profile(Struct, frozen=True, kw_only=True):
         nulls                 whether explicit nulls are accepted
         message_extensions    whether messages may carry fields beyond the dialect inventor's own (thinking text,
                               cache markers, signatures)
+        cache_breakpoints     whether the model takes cache markers of the dialect inventor's own kind (OpenAI's
+                              `prompt_cache_breakpoint`: gpt-5.6 and later), where others refuse the field
         image_urls            whether the host fetches image URLs itself
         system_turns          whether an instruction may stand between the turns, where a dialect has a separate place for
                               instructions (Claude since Opus 4.8)
@@ -75,6 +77,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     message_names: bool = True
     nulls: bool = True
     message_extensions: bool = True
+    cache_breakpoints: bool = False
     image_urls: bool = True
     system_turns: bool = False
     repair_turns: bool = False
