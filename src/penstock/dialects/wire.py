@@ -234,7 +234,7 @@ def _merge_value(below: Any, above: Any) -> Any:
 
 def note_extras(path: str, extras: Extras, ignored: Iterable[str] = ()) -> list[Note]:
     """A note for each unmodelled field that another dialect's renderer leaves behind. Explicit nulls say nothing and
-    need none.
+    need none; nor do keys in parentheses, under which a dialect keeps what is of use to itself alone.
     """
     if not extras:
         return []
@@ -242,7 +242,7 @@ def note_extras(path: str, extras: Extras, ignored: Iterable[str] = ()) -> list[
     return [
         Note(f"{prefix}{key}", "dropped", "only its own dialect can say this")
         for key, value in extras.items()
-        if value is not None and key not in ignored
+        if value is not None and key not in ignored and not key.startswith("(")
     ]
 
 
