@@ -1,0 +1,161 @@
+"""Authorization: how one target's requests are authorised, with the material already at hand. Pure: it signs, and it
+says how to obtain what it needs.
+
+Three steps for whoever sends requests, the same for every kind:
+
+    credential = cache.get(auth.cache_key, now)            # 1 what is remembered
+    if credential is None:                                 # 2 else drive the flow (auth/commands.py) and remember
+        credential = drive(auth.obtain(now)); cache.put(auth.cache_key, credential)
+    signed = auth.sign(method, url, headers, body, credential, now)   # 3 the address and the headers to send
+
+Step 2 of a plain key yields no command at all, so step 1 may be skipped where `needs_credential` is false. An
+authorization never shows its secrets in its representation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from penstock.providers.auth import sigv4
+from penstock.providers.auth.aws_chain import aws_credentials
+from penstock.providers.auth.commands import Flow, call
+from penstock.providers.auth.credentials import AwsCredentials, Credential, NoCredential, Token, digest
+from penstock.providers.errors import ProviderError
+
+
+class Signed(Struct, frozen=True):
+    """What to send: the address (with a key in it, where the host wants that) and the headers to add."""
+
+    url: str
+    headers: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"Signed({self.url.partition('?')[0]}, headers={sorted(self.headers)})"
+
+
+class Authorization(Protocol):
+    """How requests to one target are authorised."""
+
+    @property
+    def needs_credential(self) -> bool:
+        """Whether `obtain` has anything to do."""
+        ...
+
+    @property
+    def cache_key(self) -> str:
+        """What the credential is remembered under: the same for the same identity, and no secret."""
+        ...
+
+    def obtain(self, now: float) -> Flow[Credential]:
+        """The flow that obtains the credential."""
+        ...
+
+    def sign(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, credential: Credential, now: float
+    ) -> Signed:
+        """The address and headers that authorise this request. `url` is complete, query included; `headers` are those
+        to be sent.
+        """
+        ...
+
+
+class KeyAuthorization(Struct, frozen=True, kw_only=True):
+    """A key that goes into a header or the address as it is. No key, no header."""
+
+    headers: dict[str, str] = {}
+    query: dict[str, str] = {}
+
+    needs_credential = False
+    cache_key = ""
+
+    def obtain(self, now: float) -> Flow[Credential]:
+        yield from ()
+        return NoCredential()
+
+    def sign(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, credential: Credential, now: float
+    ) -> Signed:
+        for name, value in self.query.items():
+            url += f"{'&' if '?' in url else '?'}{quote(name)}={quote(value, safe='')}"
+        return Signed(url, dict(self.headers))
+
+    def __repr__(self) -> str:
+        return f"KeyAuthorization(headers={sorted(self.headers)}, query={sorted(self.query)})"
+
+
+class TokenAuthorization(Struct, frozen=True, kw_only=True):
+    """A token that `flow` obtains, sent as `Authorization: <scheme> <token>` (or in another header, without a scheme).
+
+    `identity` tells one identity's tokens from another's; `kind` names it for people.
+    """
+
+    kind: str
+    identity: str
+    flow: Callable[[float], Flow[Token]]
+    header: str = "Authorization"
+    scheme: str = "Bearer"
+    headers: dict[str, str] = {}
+
+    needs_credential = True
+
+    @property
+    def cache_key(self) -> str:
+        return f"{self.kind}:{self.identity}"
+
+    def obtain(self, now: float) -> Flow[Credential]:
+        return (yield from self.flow(now))
+
+    def sign(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, credential: Credential, now: float
+    ) -> Signed:
+        assert isinstance(credential, Token), "a token authorisation signs with a Token"
+        value = f"{self.scheme} {credential.value}" if self.scheme else credential.value
+        return Signed(url, {**self.headers, self.header: value})
+
+    def __repr__(self) -> str:
+        return f"TokenAuthorization({self.kind})"
+
+
+class AwsAuthorization(Struct, frozen=True, kw_only=True):
+    """Signature Version 4 for `service` in `region`. `parameters` and `environment` are what the credential chain may
+    look at.
+    """
+
+    service: str
+    region: str
+    parameters: dict[str, Any]
+    environment: dict[str, str]
+
+    needs_credential = True
+
+    @property
+    def cache_key(self) -> str:
+        return f"aws:{digest(self.region, sorted(self.parameters.items()), sorted(self.environment.items()))}"
+
+    def obtain(self, now: float) -> Flow[Credential]:
+        return (yield from aws_credentials(self.parameters, self.environment, self.region, now))
+
+    def sign(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, credential: Credential, now: float
+    ) -> Signed:
+        assert isinstance(credential, AwsCredentials), "an AWS signature is made with AwsCredentials"
+        added = sigv4.sign(
+            method, url, headers, body, credentials=credential, region=self.region, service=self.service, now=now
+        )
+        return Signed(url, added)
+
+    def __repr__(self) -> str:
+        return f"AwsAuthorization({self.service}, {self.region})"
+
+
+def user_token(function: Callable[[], Any]) -> Flow[Token]:
+    """The token that the user's own function returns. It is asked each time: how long it holds is its business."""
+    value = yield from call(function)
+    if not isinstance(value, str) or not value:
+        message = f"The function that was given for a key returned {type(value).__name__}, not a string."
+        raise ProviderError("malformed_credentials", message, "Let it return the key or token.")
+    return Token(value, expires_at=0.0)

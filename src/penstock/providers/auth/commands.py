@@ -1,0 +1,135 @@
+"""Commands: what a credential flow asks the outside world for. Values only; whoever drives a flow does the work.
+
+A flow is a generator that yields commands and is sent their outcomes, so that the sync client, the async client and the
+gateway drive the same one, and a test plays it like a script:
+
+    flow = aws_credentials(...)
+    command = next(flow)                       # ReadFile("/home/me/.aws/credentials")
+    command = flow.send(FileContent(b"..."))   # Fetch("PUT", "http://169.254.169.254/latest/api/token", ...)
+    ...                                        # StopIteration.value is the credential
+
+A driver never raises into a flow for what went wrong outside: a missing file is `FileContent(None)`, a host that did
+not answer `Unreachable`. It follows no redirects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, TypeAlias, TypeVar
+
+from msgspec import Struct
+
+T = TypeVar("T")
+
+
+class ReadFile(Struct, frozen=True):
+    """Read a whole file. `path` is absolute or relative to the working directory, with `~` already expanded. Outcome:
+    FileContent.
+    """
+
+    path: str
+
+
+class Fetch(Struct, frozen=True, kw_only=True):
+    """Do one HTTP request. Outcome: Fetched or Unreachable.
+
+    `timeout` is for the whole exchange, in seconds. `direct` forbids a proxy (metadata services are on the link
+    itself).
+    """
+
+    method: str
+    url: str
+    headers: dict[str, str] = {}
+    body: bytes = b""
+    timeout: float = 30.0
+    direct: bool = False
+
+    def __repr__(self) -> str:
+        return f"Fetch({self.method} {self.url.partition('?')[0]})"
+
+
+class RunProgram(Struct, frozen=True):
+    """Run a program without a shell, with nothing on its standard input. Outcome: ProgramOutput or Unreachable (it
+    could not be started).
+    """
+
+    arguments: tuple[str, ...]
+    timeout: float = 60.0
+
+
+class Call(Struct, frozen=True):
+    """Call the user's own function without arguments, and await what it returns if that can be awaited. Outcome:
+    CallResult.
+
+    What the function raises is the user's own and goes through.
+    """
+
+    function: Callable[[], Any]
+
+
+class FileContent(Struct, frozen=True):
+    """The file's bytes, or None where there is no such file or it may not be read."""
+
+    content: bytes | None
+
+
+class Fetched(Struct, frozen=True):
+    """An answer of any status. Header names are lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Unreachable(Struct, frozen=True):
+    """No answer: refused, timed out, no such host, not started."""
+
+    reason: str
+
+
+class ProgramOutput(Struct, frozen=True):
+    """What a program wrote, and its exit status."""
+
+    exit_status: int
+    stdout: bytes
+    stderr: bytes
+
+
+class CallResult(Struct, frozen=True):
+    """What the user's function returned."""
+
+    value: Any
+
+
+Command: TypeAlias = ReadFile | Fetch | RunProgram | Call
+Outcome: TypeAlias = FileContent | Fetched | Unreachable | ProgramOutput | CallResult
+Flow: TypeAlias = Generator[Command, Outcome, T]
+"""A credential flow that ends in a T."""
+
+
+def read_file(path: str) -> Flow[bytes | None]:
+    """The content of a file, or None."""
+    outcome = yield ReadFile(path)
+    assert isinstance(outcome, FileContent), f"ReadFile is answered by FileContent, not {type(outcome).__name__}"
+    return outcome.content
+
+
+def fetch(command: Fetch) -> Flow[Fetched | Unreachable]:
+    """The answer to one HTTP request."""
+    outcome = yield command
+    assert isinstance(outcome, Fetched | Unreachable), f"Fetch is not answered by {type(outcome).__name__}"
+    return outcome
+
+
+def run_program(arguments: tuple[str, ...], timeout: float = 60.0) -> Flow[ProgramOutput | Unreachable]:
+    """The output of a program."""
+    outcome = yield RunProgram(arguments, timeout)
+    assert isinstance(outcome, ProgramOutput | Unreachable), f"RunProgram is not answered by {type(outcome).__name__}"
+    return outcome
+
+
+def call(function: Callable[[], Any]) -> Flow[Any]:
+    """What a function of the user's returns."""
+    outcome = yield Call(function)
+    assert isinstance(outcome, CallResult), f"Call is answered by CallResult, not {type(outcome).__name__}"
+    return outcome.value
