@@ -130,14 +130,16 @@ def modules() -> list[str]:
 
 @pytest.mark.parametrize("name", modules())
 def test_a_list_of_public_names_is_true(name: str) -> None:
-    """Where a module has `__all__`: every name is there, once, and what the module defines in public is listed."""
+    """Where a module has `__all__`: every name is there, once. Where users import from (a package, or a module right below
+    ours), all that it defines in public is listed; a module further in may list less, for its neighbours know it."""
     module = importlib.import_module(name)
     if not hasattr(module, "__all__"):
         return
     listed = list(module.__all__)
     assert sorted(set(listed)) == sorted(listed), "listed twice"
     assert [missing for missing in listed if not hasattr(module, missing)] == [], "listed, but not there"
-    assert defined_in(module) - set(listed) == set(), "public, but not listed"
+    if hasattr(module, "__path__") or name.count(".") == 1:
+        assert defined_in(module) - set(listed) == set(), "public, but not listed"
 
 
 def test_the_package_lists_all_that_it_shows() -> None:
