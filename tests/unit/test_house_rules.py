@@ -130,8 +130,9 @@ def modules() -> list[str]:
 
 @pytest.mark.parametrize("name", modules())
 def test_a_list_of_public_names_is_true(name: str) -> None:
-    """Where a module has `__all__`: every name is there, once. Where users import from (a package, or a module right below
-    ours), all that it defines in public is listed; a module further in may list less, for its neighbours know it."""
+    """Where a module has `__all__`: every name is there, once. Where users import from (a package, or a module right
+    below ours), all that it defines in public is listed; a module further in may list less.
+    """
     module = importlib.import_module(name)
     if not hasattr(module, "__all__"):
         return
