@@ -23,8 +23,6 @@ from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from penstock.providers.auth.commands import Command as CredentialCommand
-from penstock.providers.auth.commands import Flow, Outcome
 from penstock.types.errors import ErrorKind, ErrorResponse
 
 T = TypeVar("T")
@@ -89,10 +87,14 @@ class Broken(Struct, frozen=True):
     sent: bool = True
 
 
-Event: TypeAlias = Reply | Broken | Outcome | None
-"""What is sent into the exchange: Reply or Broken for Send, an Outcome for a credential command, None for Sleep."""
-Step: TypeAlias = Send | Sleep | CredentialCommand
-"""What the exchange yields."""
+Event: TypeAlias = Any
+"""What is sent into the exchange: Reply or Broken for Send, None for Sleep, a flow's outcome for its command."""
+Step: TypeAlias = Any
+"""What the exchange yields: Send, Sleep, or a command of a flow that prepares a request (providers/auth/commands.py,
+resolve.py).
+"""
+Preparation: TypeAlias = Generator[Any, Any, HTTPRequest]
+"""A flow that ends in the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class Attempt(Generic[T]):
     model: str
     stream: bool
     timeouts: Timeouts
-    prepare: Callable[[float], Flow[HTTPRequest]]
+    prepare: Callable[[float], Preparation]
     read: Callable[[Reply], T | ErrorResponse]
     read_error: Callable[[Reply], ErrorResponse]
 

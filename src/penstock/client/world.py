@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import socket
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 from penstock.client.transport import AsyncTransport, Transport
 from penstock.exchange import Broken, Clock, Event, HTTPRequest, Reply, Send, Sleep, Step, Timeouts
@@ -29,6 +31,7 @@ from penstock.providers.auth.commands import (
     RunProgram,
     Unreachable,
 )
+from penstock.resolve import Addresses, FetchedMedia, FetchPinned, LookUp, NotFetched
 
 T = TypeVar("T")
 
@@ -67,6 +70,62 @@ def _run_program(command: RunProgram) -> Outcome:
     return ProgramOutput(done.returncode, done.stdout, done.stderr)
 
 
+def _addresses(found: list[Any]) -> Addresses:
+    """What getaddrinfo says, each address once, in its order."""
+    return Addresses(tuple(dict.fromkeys(str(entry[4][0]) for entry in found)))
+
+
+def _pinned(command: FetchPinned) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """(URL with the address in the place of the name, headers, extensions): the certificate is still checked against
+    the name.
+    """
+    parts = urlsplit(command.url)
+    address = f"[{command.address}]" if ":" in command.address else command.address
+    port = f":{parts.port}" if parts.port else ""
+    url = urlunsplit((parts.scheme, address + port, parts.path, parts.query, ""))
+    extensions = {
+        "sni_hostname": parts.hostname,
+        "timeout": dict.fromkeys(("connect", "read", "write", "pool"), command.timeout),
+    }
+    return url, {"host": f"{parts.hostname}{port}", "accept-encoding": "identity"}, extensions
+
+
+def _limited(
+    command: FetchPinned, status: int, headers: Any, pieces: list[bytes], size: int
+) -> FetchedMedia | NotFetched:
+    if size > command.max_bytes:
+        return NotFetched(f"it is larger than {command.max_bytes} bytes")
+    return FetchedMedia(status, {name.lower(): value for name, value in headers.items()}, b"".join(pieces))
+
+
+def _fetch_pinned(command: FetchPinned) -> FetchedMedia | NotFetched:
+    import httpx
+
+    url, headers, extensions = _pinned(command)
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        with (
+            httpx.Client(trust_env=False) as client,
+            client.stream("GET", url, headers=headers, extensions=extensions) as response,
+        ):
+            for piece in response.iter_raw():
+                size += len(piece)
+                pieces.append(piece)
+                if size > command.max_bytes:
+                    break
+            return _limited(command, response.status_code, response.headers, pieces, size)
+    except httpx.HTTPError as error:
+        return NotFetched(str(error) or type(error).__name__)
+
+
+def _look_up(command: LookUp) -> Addresses:
+    try:
+        return _addresses(socket.getaddrinfo(command.host, command.port, type=socket.SOCK_STREAM))
+    except OSError:
+        return Addresses(())
+
+
 class World:
     """Does things, blocking. `direct` is a transport without a proxy, for metadata services; it is made when one is
     asked for.
@@ -82,6 +141,8 @@ class World:
             ReadFile: _read_file,
             RunProgram: _run_program,
             Call: self._call,
+            LookUp: _look_up,
+            FetchPinned: _fetch_pinned,
         }
 
     def drive(self, run: Generator[Step, Event, T]) -> T:
@@ -124,6 +185,8 @@ class AsyncWorld:
             ReadFile: self._read_file,
             RunProgram: self._run_program,
             Call: self._call,
+            LookUp: self._look_up,
+            FetchPinned: self._fetch_pinned,
         }
 
     async def drive(self, run: Generator[Step, Event, T]) -> T:
@@ -155,3 +218,9 @@ class AsyncWorld:
     async def _call(self, command: Call) -> CallResult:
         value = command.function()
         return CallResult(await value if inspect.isawaitable(value) else value)
+
+    async def _look_up(self, command: LookUp) -> Addresses:
+        return await asyncio.to_thread(_look_up, command)
+
+    async def _fetch_pinned(self, command: FetchPinned) -> FetchedMedia | NotFetched:
+        return await asyncio.to_thread(_fetch_pinned, command)

@@ -95,6 +95,8 @@ class Dialect:
     stream_parser      (memo) -> StreamParser
     stream_renderer    (context) -> StreamRenderer
     stream_media_type  content type of its streams
+    carries_urls       media kinds ("image", "file" ...) that may go as a web address, for the host to fetch: all others must be
+                       resolved into bytes before rendering
     """
 
     name: str
@@ -109,6 +111,7 @@ class Dialect:
     stream_parser: Callable[[Memo], StreamParser]
     stream_renderer: Callable[[Context], StreamRenderer]
     stream_media_type: str = "text/event-stream"
+    carries_urls: frozenset[str] = frozenset()
 
 
 def boundary(dialect: str) -> Callable[[Callable[P, T]], Callable[P, T]]:

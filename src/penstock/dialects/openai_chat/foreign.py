@@ -17,6 +17,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.dialects import wire
+from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import (
     Blocks,
     FileId,
@@ -37,6 +38,7 @@ from penstock.types.request import Message, Request, Role, Tool
 
 def adapt(request: Request, profile: Profile, notes: list[Note]) -> Request:
     """`request` with messages and tools that Chat Completions can write."""
+    request = with_tool_ids(request)
     messages: list[Message] = []
     if request.system:
         parts = _texts(request.system, "system", profile, notes)

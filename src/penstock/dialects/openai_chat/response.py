@@ -13,6 +13,7 @@ from penstock.dialects import wire
 from penstock.dialects.dialect import Context
 from penstock.dialects.openai_chat.foreign_response import adapt_choice
 from penstock.dialects.openai_chat.messages import read_answer, write_answer
+from penstock.dialects.tool_ids import response_with_tool_ids
 from penstock.dialects.wire import Field, Fields
 from penstock.types.content import Part, Refusal, Text, TokenLogprob, ToolCall
 from penstock.types.errors import DialectError, MalformedError
@@ -269,6 +270,7 @@ def render_response(response: Response, context: Context) -> Rendered[dict[str, 
         if context.model is not None:
             found["model"] = context.model
         return Rendered(found)
+    response = response_with_tool_ids(response, response.id or context.id)
     notes = wire.note_extras("", response.extras)
     found = {
         "id": response.id or context.id,

@@ -19,6 +19,7 @@ from penstock.dialects.openai_chat.messages import write_answer, write_citation
 from penstock.dialects.openai_chat.response import STOP_WORDS, write_logprob, write_usage
 from penstock.dialects.openai_chat.stream import fill_frame
 from penstock.dialects.openai_chat.thinking import visible_text, write_block
+from penstock.dialects.tool_ids import call_id
 from penstock.types.content import Media, Refusal, Text, Thinking, ToolCall
 from penstock.types.errors import MalformedError
 from penstock.types.notes import Note
@@ -195,7 +196,7 @@ class ChunkWriter:
         key, input_key = ("custom", "input") if part.custom else ("function", "arguments")
         call: dict[str, Any] = {
             "index": number,
-            "id": part.call_id or f"call_{self._context.id}_{delta.choice}_{number}",
+            "id": part.call_id or call_id(self.head.get("id", self._context.id), delta.index, delta.choice),
             "type": key,
             key: {"name": part.name, input_key: arguments},
         }
