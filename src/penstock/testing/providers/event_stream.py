@@ -1,8 +1,8 @@
 """AWS event stream encoding (vnd.amazon.eventstream), written from Amazon's description of the format.
 
-A message is: total length (4 bytes), length of headers (4), CRC-32 of those eight bytes (4), headers, payload, CRC-32 of
-everything before (4); all numbers big-endian. A header is: length of name (1), name, type of value (1; 7 is a string),
-length of value (2), value. Source: "Amazon Transcribe: event stream encoding", Smithy "Amazon Event Stream" specification.
+A message is: total length (4 bytes), length of headers (4), CRC-32 of those eight bytes (4), headers, payload, CRC-32
+of everything before (4); all numbers big-endian. A header is: length of name (1), name, type of value (1; 7 is a
+string), length of value (2), value. Source: Smithy specification, "Amazon Event Stream".
 """
 
 import struct

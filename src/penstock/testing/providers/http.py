@@ -1,6 +1,7 @@
-"""HTTP/1.1 on the server's side, as pure functions over bytes: request heads and bodies in, response heads and chunks out.
+"""HTTP/1.1 on the server's side, as pure functions over bytes: requests in, response heads and chunks out.
 
-Only what a peer of an API client needs; what it does not need (trailers, upgrades) is refused, not guessed. Source: RFC 9112.
+Only what a peer of an API client needs; what it does not need (trailers, upgrades) is refused, not guessed. Source:
+RFC 9112.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""multipart/form-data (RFC 7578), as uploads of files, audio and images arrive: pure parsing, strict about the frame."""
+"""multipart/form-data (RFC 7578), as files, audio and images are uploaded: pure parsing, strict about the frame."""
 
 import re
 from dataclasses import dataclass

@@ -90,7 +90,7 @@ def asks(call: Call) -> Ask:
         tools={
             tool["function"]["name"]: tool["function"].get("parameters") or {}
             for tool in body.get("tools") or []
-            if tool.get("type") == "function"
+            if tool.get("type", "function") == "function"
         },
         must_call=(choice.get("function") or {}).get("name") if isinstance(choice, dict) else _any(choice),
         schema=(wanted.get("json_schema") or {}).get("schema"),
@@ -169,7 +169,9 @@ def call_id(index: int, item: ToolCall, call: Call) -> str:
     """The id of a tool call, in the server's form."""
     if item.id is not None:
         return item.id
-    return f"s{call.number:06d}{index:02d}" if call.flavour.call_id == "nine" else f"call_sim{call.number:012d}{index:02d}"
+    return (
+        f"s{call.number:06d}{index:02d}" if call.flavour.call_id == "nine" else f"call_sim{call.number:012d}{index:02d}"
+    )
 
 
 def _head(turn: Turn, call: Call, kind: str) -> JSON:

@@ -225,7 +225,7 @@ LENIENT_BODY = Struct(
         "model": NAME,
         "messages": ListOf(_LOOSE_MESSAGE, shortest=1),
         "stream": nullable(BOOL),
-        "tools": nullable(ListOf(Struct({"type": STRING}, required=("type",), open=True))),
+        "tools": nullable(ListOf(Struct({"type": STRING}, open=True))),
         "temperature": nullable(NUMBER),
         "max_tokens": nullable(INT),
         "stop": nullable(either(STRING, STRINGS)),
@@ -334,7 +334,8 @@ def _max_tokens(body: JSON) -> ProviderError | None:
         return None
     if is_reasoning_model(body["model"]):
         return invalid(
-            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' "
+            "instead.",
             "max_tokens",
             "unsupported_parameter",
         )

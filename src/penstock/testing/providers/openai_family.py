@@ -20,7 +20,11 @@ _NO_KEY = (
 _STATUS: Mapping[int, tuple[str, str | None, str]] = {
     400: ("invalid_request_error", None, "Invalid request."),
     401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided."),
-    403: ("invalid_request_error", "unsupported_country_region_territory", "Country, region, or territory not supported"),
+    403: (
+        "invalid_request_error",
+        "unsupported_country_region_territory",
+        "Country, region, or territory not supported",
+    ),
     404: ("invalid_request_error", "model_not_found", "The model does not exist or you do not have access to it."),
     408: ("timeout", "request_timeout", "The request timed out."),
     409: ("invalid_request_error", "conflict", "The resource was changed by another request."),
@@ -98,7 +102,10 @@ def _mistral(error: ProviderError) -> JSON:
 def _openrouter(error: ProviderError) -> JSON:
     _, _, message = describe(error)
     raw = {"raw": message, "provider_name": "Simulated"}
-    return {"error": {"message": "Provider returned error", "code": error.status, "metadata": raw}, "user_id": "user_sim"}
+    return {
+        "error": {"message": "Provider returned error", "code": error.status, "metadata": raw},
+        "user_id": "user_sim",
+    }
 
 
 def _detail(error: ProviderError) -> JSON:
@@ -259,13 +266,15 @@ _WORDING: Mapping[str, Callable[[str, Violation], tuple[str, str]]] = {
 }
 
 
-def strict_schema(schema: Any, where: str, param: str, code: str, context: tuple[str, ...] = ()) -> ProviderError | None:
+def strict_schema(
+    schema: Any, where: str, param: str, code: str, context: tuple[str, ...] = ()
+) -> ProviderError | None:
     """What OpenAI says of a schema that is not in its strict subset: every object closed, every property required."""
     if not isinstance(schema, dict):
         return None
-    if schema.get("type") == "object" or "properties" in schema:
-        if error := _strict_object(schema, where, param, code, context):
-            return error
+    is_object = schema.get("type") == "object" or "properties" in schema
+    if is_object and (error := _strict_object(schema, where, param, code, context)):
+        return error
     for name, inner, step in _subschemas(schema):
         if error := strict_schema(inner, where, param, code, (*context, step, *([name] if name else []))):
             return error

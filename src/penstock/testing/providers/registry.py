@@ -1,9 +1,9 @@
 """Every path that the simulated providers answer: one table of routes, one table of mounts.
 
-A *route* is a method and a path pattern ({name} matches within one path segment) with the operation behind it. A *mount*
-is a provider's place on the server: a path prefix, the families of operations that live there, and the flavour with
-which they are spoken. The root mount holds everything, so `http://127.0.0.1:PORT/v1` works by hand; where two providers
-use the same path, Anthropic's `anthropic-version` header decides.
+A *route* is a method and a path pattern ({name} matches within one path segment) with the operation behind it. A
+*mount* is a provider's place on the server: a path prefix, the families of operations that live there, and the flavour
+with which they are spoken. The root mount holds everything, so `http://127.0.0.1:PORT/v1` works by hand; where two
+providers use the same path, Anthropic's `anthropic-version` header decides, else the route that stands first.
 """
 
 import re
@@ -11,8 +11,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from penstock.testing.providers.openai_chat import CHAT, FLAVOURS
+from penstock.testing.providers import (
+    anthropic_messages,
+    bedrock_converse,
+    cohere,
+    gemini,
+    ollama,
+    openai_chat,
+    openai_files,
+    openai_media,
+    openai_responses,
+    retrieval,
+)
+from penstock.testing.providers.anthropic_messages import ANTHROPIC, VERTEX_ANTHROPIC
+from penstock.testing.providers.bedrock_converse import AWS
+from penstock.testing.providers.cohere import COHERE
+from penstock.testing.providers.gemini import GOOGLE
+from penstock.testing.providers.ollama import OLLAMA
+from penstock.testing.providers.openai_chat import FLAVOURS
 from penstock.testing.providers.openai_family import OPENAI
+from penstock.testing.providers.retrieval import JINA, VOYAGE
 from penstock.testing.providers.script import ProviderError
 from penstock.testing.providers.state import Flavour
 from penstock.testing.providers.wire import Body, Call, Family, Operation, ReceivedRequest
@@ -38,13 +56,143 @@ class Mount:
     flavour: Flavour
 
 
-ROUTES: tuple[Route, ...] = (Route("POST", "/v1/chat/completions", CHAT),)
+_AZURE = "/openai/deployments/{deployment}"
+_VERTEX = "/{version}/projects/{project}/locations/{location}/publishers"
+_GOOGLE_MODEL = _VERTEX + "/google/models/{model}"
+_CLAUDE_MODEL = _VERTEX + "/anthropic/models/{model}"
 
-MOUNTS: tuple[Mount, ...] = (Mount("openai", "/openai", "/openai/v1", (OPENAI,), FLAVOURS["openai"]),)
+ROUTES: tuple[Route, ...] = (
+    # OpenAI, and the servers that speak as it does
+    Route("POST", "/v1/chat/completions", openai_chat.CHAT),
+    Route("POST", "/v1/responses", openai_responses.RESPONSES),
+    Route("POST", "/v1/responses/input_tokens", openai_responses.COUNT),
+    Route("GET", "/v1/responses/{response_id}", openai_responses.RETRIEVE),
+    Route("DELETE", "/v1/responses/{response_id}", openai_responses.DELETE),
+    Route("POST", "/v1/responses/{response_id}/cancel", openai_responses.CANCEL),
+    Route("GET", "/v1/responses/{response_id}/input_items", openai_responses.LIST_INPUT),
+    Route("POST", "/v1/completions", openai_media.COMPLETIONS),
+    Route("POST", "/v1/embeddings", openai_media.EMBEDDINGS),
+    Route("POST", "/v1/images/generations", openai_media.IMAGES),
+    Route("POST", "/v1/images/edits", openai_media.IMAGE_EDITS),
+    Route("POST", "/v1/audio/speech", openai_media.SPEECH),
+    Route("POST", "/v1/audio/transcriptions", openai_media.TRANSCRIPTIONS),
+    Route("POST", "/v1/audio/translations", openai_media.TRANSLATIONS),
+    Route("POST", "/v1/moderations", openai_media.MODERATIONS),
+    Route("GET", "/v1/models", openai_media.MODELS_LIST),
+    Route("GET", "/v1/models/{model}", openai_media.MODELS_GET),
+    Route("POST", "/v1/files", openai_files.FILES_CREATE),
+    Route("GET", "/v1/files", openai_files.FILES_LIST),
+    Route("GET", "/v1/files/{file_id}", openai_files.FILES_GET),
+    Route("DELETE", "/v1/files/{file_id}", openai_files.FILES_DELETE),
+    Route("GET", "/v1/files/{file_id}/content", openai_files.FILES_CONTENT),
+    Route("POST", "/v1/batches", openai_files.BATCHES_CREATE),
+    Route("GET", "/v1/batches", openai_files.BATCHES_LIST),
+    Route("GET", "/v1/batches/{batch_id}", openai_files.BATCHES_GET),
+    Route("POST", "/v1/batches/{batch_id}/cancel", openai_files.BATCHES_CANCEL),
+    # Azure OpenAI: the deployment stands in the path
+    Route("POST", _AZURE + "/chat/completions", openai_chat.CHAT),
+    Route("POST", _AZURE + "/completions", openai_media.COMPLETIONS),
+    Route("POST", _AZURE + "/embeddings", openai_media.EMBEDDINGS),
+    Route("POST", _AZURE + "/images/generations", openai_media.IMAGES),
+    Route("POST", _AZURE + "/images/edits", openai_media.IMAGE_EDITS),
+    Route("POST", _AZURE + "/audio/speech", openai_media.SPEECH),
+    Route("POST", _AZURE + "/audio/transcriptions", openai_media.TRANSCRIPTIONS),
+    Route("POST", "/openai/v1/chat/completions", openai_chat.CHAT),
+    Route("POST", "/openai/v1/responses", openai_responses.RESPONSES),
+    Route("POST", "/openai/v1/embeddings", openai_media.EMBEDDINGS),
+    Route("POST", "/openai/responses", openai_responses.RESPONSES),
+    # Anthropic
+    Route("POST", "/v1/messages", anthropic_messages.MESSAGES),
+    Route("POST", "/v1/messages/count_tokens", anthropic_messages.COUNT),
+    Route("GET", "/v1/models", anthropic_messages.MODELS_LIST),
+    Route("GET", "/v1/models/{model}", anthropic_messages.MODELS_GET),
+    Route("POST", "/v1/files", anthropic_messages.FILES_CREATE),
+    Route("GET", "/v1/files", anthropic_messages.FILES_LIST),
+    Route("GET", "/v1/files/{file_id}", anthropic_messages.FILES_GET),
+    Route("GET", "/v1/files/{file_id}/content", anthropic_messages.FILES_CONTENT),
+    Route("DELETE", "/v1/files/{file_id}", anthropic_messages.FILES_DELETE),
+    # Gemini API
+    Route("POST", "/v1beta/models/{model}:generateContent", gemini.GENERATE),
+    Route("POST", "/v1beta/models/{model}:streamGenerateContent", gemini.STREAM_GENERATE),
+    Route("POST", "/v1beta/models/{model}:countTokens", gemini.COUNT),
+    Route("POST", "/v1beta/models/{model}:embedContent", gemini.EMBED),
+    Route("POST", "/v1beta/models/{model}:batchEmbedContents", gemini.BATCH_EMBED),
+    Route("GET", "/v1beta/models", gemini.MODELS_LIST),
+    Route("GET", "/v1beta/models/{model}", gemini.MODELS_GET),
+    # Vertex AI: Gemini, and Claude in Anthropic's format
+    Route("POST", _GOOGLE_MODEL + ":generateContent", gemini.GENERATE),
+    Route("POST", _GOOGLE_MODEL + ":streamGenerateContent", gemini.STREAM_GENERATE),
+    Route("POST", _GOOGLE_MODEL + ":countTokens", gemini.COUNT),
+    Route("POST", _GOOGLE_MODEL + ":embedContent", gemini.EMBED),
+    Route("POST", _CLAUDE_MODEL + ":rawPredict", anthropic_messages.RAW_PREDICT),
+    Route("POST", _CLAUDE_MODEL + ":streamRawPredict", anthropic_messages.STREAM_RAW_PREDICT),
+    # Amazon Bedrock
+    Route("POST", "/model/{model}/converse", bedrock_converse.CONVERSE),
+    Route("POST", "/model/{model}/converse-stream", bedrock_converse.CONVERSE_STREAM),
+    Route("POST", "/model/{model}/count-tokens", bedrock_converse.COUNT),
+    Route("POST", "/model/{model}/invoke", bedrock_converse.INVOKE),
+    Route("POST", "/model/{model}/invoke-with-response-stream", bedrock_converse.INVOKE_STREAM),
+    # Cohere
+    Route("POST", "/v2/chat", cohere.CHAT),
+    Route("POST", "/v2/embed", cohere.EMBED),
+    Route("POST", "/v2/rerank", cohere.RERANK),
+    Route("POST", "/v1/tokenize", cohere.TOKENIZE),
+    Route("GET", "/v1/models", cohere.MODELS),
+    # Ollama
+    Route("POST", "/api/chat", ollama.CHAT),
+    Route("POST", "/api/embed", ollama.EMBED),
+    Route("GET", "/api/tags", ollama.TAGS),
+    Route("GET", "/api/version", ollama.VERSION),
+    Route("POST", "/api/show", ollama.SHOW),
+    # Voyage AI and Jina AI
+    Route("POST", "/v1/embeddings", retrieval.VOYAGE_EMBED),
+    Route("POST", "/v1/rerank", retrieval.VOYAGE_RERANK),
+    Route("POST", "/v1/embeddings", retrieval.JINA_EMBED),
+    Route("POST", "/v1/rerank", retrieval.JINA_RERANK),
+)
 
-DIALECTS: Mapping[str, str] = {"openai_chat": "openai"}
 
-ROOT = Mount("", "", "", (OPENAI,), FLAVOURS["openai"])
+def _mount_row(name: str, base: str, *families: Family, prefix: str = "") -> Mount:
+    """A mount under /NAME (or the prefix), with the flavour of its name (most have none of their own)."""
+    return Mount(name, prefix or f"/{name}", base, families, FLAVOURS.get(name, FLAVOURS["openai"]))
+
+
+MOUNTS: tuple[Mount, ...] = (
+    _mount_row("openai", "/openai/v1", OPENAI),
+    _mount_row("azure", "/azure", OPENAI),
+    _mount_row("compatible", "/compatible/v1", OPENAI),
+    _mount_row("deepseek", "/deepseek/v1", OPENAI),
+    _mount_row("groq", "/groq/openai/v1", OPENAI, prefix="/groq/openai"),
+    _mount_row("mistral", "/mistral/v1", OPENAI),
+    _mount_row("openrouter", "/openrouter/api/v1", OPENAI, prefix="/openrouter/api"),
+    _mount_row("anthropic", "/anthropic", ANTHROPIC),
+    _mount_row("gemini", "/gemini", GOOGLE),
+    _mount_row("vertex", "/vertex", GOOGLE, VERTEX_ANTHROPIC),
+    _mount_row("bedrock", "/bedrock", AWS),
+    _mount_row("cohere", "/cohere", COHERE),
+    _mount_row("ollama", "/ollama", OLLAMA),
+    _mount_row("voyage", "/voyage/v1", VOYAGE),
+    _mount_row("jina", "/jina/v1", JINA),
+)
+
+DIALECTS: Mapping[str, str] = {
+    "openai_chat": "openai",
+    "openai_responses": "openai",
+    "anthropic_messages": "anthropic",
+    "gemini": "gemini",
+    "bedrock_converse": "bedrock",
+    "cohere_chat": "cohere",
+    "ollama_chat": "ollama",
+}
+"""The seven wire formats, and the mount of the provider that each is named after."""
+
+ROOT = Mount(
+    "",
+    "",
+    "",
+    (OPENAI, ANTHROPIC, GOOGLE, VERTEX_ANTHROPIC, AWS, COHERE, OLLAMA, VOYAGE, JINA),
+    FLAVOURS["openai"],
+)
 
 OPERATIONS: Mapping[str, Operation] = {route.operation.name: route.operation for route in ROUTES}
 
@@ -86,9 +234,7 @@ def _mount(path: str) -> Mount:
     return max(fitting, key=lambda mount: len(mount.prefix), default=ROOT)
 
 
-def _preferred(
-    found: list[tuple[Route, re.Match[str]]], request: ReceivedRequest
-) -> tuple[Route, re.Match[str]]:
+def _preferred(found: list[tuple[Route, re.Match[str]]], request: ReceivedRequest) -> tuple[Route, re.Match[str]]:
     """Of several providers on one path (at the root mount), Anthropic if its version header is there."""
     wanted = "anthropic" if "anthropic-version" in request.headers else None
     return next((pair for pair in found if pair[0].operation.family.name == wanted), found[0])
@@ -96,19 +242,15 @@ def _preferred(
 
 def _family(mount: Mount, path: str) -> Family:
     """Whose error answers an unknown path: the mount's; at the root, that of the provider whose paths begin so."""
-    for family, prefix in ((pair[0].operation.family, pair[1]) for pair in _PREFIXES):
-        if family in mount.families and path.startswith(prefix):
-            return family
+    head = path.split("/")[1]
+    for route in ROUTES:
+        if route.operation.family in mount.families and route.pattern.split("/")[1] == head:
+            return route.operation.family
     return mount.families[0]
-
-
-_PREFIXES = [(route, "/".join(route.pattern.split("/")[:2]) + "/") for route in ROUTES]
 
 
 @cache
 def _pattern(pattern: str) -> re.Pattern[str]:
     """A path pattern as a regular expression: {name} is one segment."""
     pieces = re.split(r"\{(\w+)\}", pattern)
-    return re.compile(
-        "".join(f"(?P<{piece}>[^/]+)" if i % 2 else re.escape(piece) for i, piece in enumerate(pieces))
-    )
+    return re.compile("".join(f"(?P<{piece}>[^/]+)" if i % 2 else re.escape(piece) for i, piece in enumerate(pieces)))

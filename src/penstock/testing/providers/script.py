@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
 __all__ = [
@@ -57,7 +58,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Thinking:
-    """Reasoning that the provider shows. `signature` None means: one that this server will recognise when it returns."""
+    """Reasoning that the provider shows. `signature` None means: one that this server knows when it returns."""
 
     text: str
     signature: str | None = None
@@ -414,4 +415,4 @@ def split(text: str, pieces: int | Sequence[str] | None) -> tuple[str, ...]:
     if not 1 <= pieces <= max(1, len(text)):
         raise ScriptError(f"a text of {len(text)} characters cannot be cut into {pieces} pieces")
     bounds = [len(text) * i // pieces for i in range(pieces + 1)]
-    return tuple(text[a:b] for a, b in zip(bounds, bounds[1:], strict=False))
+    return tuple(text[a:b] for a, b in pairwise(bounds))

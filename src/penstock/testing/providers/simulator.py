@@ -35,8 +35,8 @@ class SimulatedProviders:
     - `strict`: refuse what the provider would refuse. False answers anything that reaches an endpoint.
     - `any_signature`: let thinking signatures in that this server did not give out.
 
-    Use it as a context manager, or call `start` and `close`. It lives in its own thread, so synchronous and asynchronous
-    tests use it alike.
+    Use it as a context manager, or call `start` and `close`. It lives in its own thread, so synchronous and
+    asynchronous tests use it alike.
     """
 
     def __init__(
@@ -62,6 +62,8 @@ class SimulatedProviders:
         self._bound: dict[str, deque[Reply]] = {}
         self._function: Callable[[ReceivedRequest], Reply | None] | None = None
         self._failures: list[ScriptError] = []
+        self._kept: int | None = None
+        self._number = 0
         self._changed = threading.Condition()
         self._host = host
         self._server = ServerThread(self._respond, host, port)
@@ -82,7 +84,9 @@ class SimulatedProviders:
     def __enter__(self) -> "SimulatedProviders":
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._server.stop()
         if kind is None and self._failures:
             raise self._failures[0]
@@ -143,6 +147,10 @@ class SimulatedProviders:
         """The latest request; IndexError if none came."""
         return self.requests[-1]
 
+    def keep_requests(self, latest: int) -> None:
+        """Record only the latest requests, so that a long run does not fill the memory. Default: all are kept."""
+        self._kept = max(1, latest)
+
     def wait_until(self, holds: Callable[["SimulatedProviders"], bool], seconds: float = 10.0) -> bool:
         """Wait until a condition holds, such as `lambda provider: provider.last.outcome == "client left"`; False if it
         does not within the time. Checked whenever a request arrives or ends."""
@@ -152,9 +160,12 @@ class SimulatedProviders:
     # -- answering (in the server's thread)
 
     def _respond(self, head: Head, body: bytes) -> Plan:
-        request = ReceivedRequest(len(self.requests) + 1, head.method, head.target, Headers(head.headers), body)
         with self._changed:
+            self._number += 1
+            request = ReceivedRequest(self._number, head.method, head.target, Headers(head.headers), body)
             self.requests.append(request)
+            if self._kept is not None:
+                del self.requests[: -self._kept]
             self._changed.notify_all()
         exchange = Exchange(keep_alive=head.keeps_alive, head_only=head.method == "HEAD")
         try:

@@ -43,6 +43,7 @@ class World:
     files: dict[str, "StoredFile"] = field(default_factory=dict)
     batches: dict[str, dict[str, Any]] = field(default_factory=dict)
     responses: dict[str, dict[str, Any]] = field(default_factory=dict)
+    inputs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     issued: set[str] = field(default_factory=set)
 
     def knows_model(self, model: str) -> bool:
@@ -78,7 +79,7 @@ class StoredFile:
 
 
 def seal(kind: str, text: str) -> str:
-    """An opaque signature that names its kind, its text's digest, and its own checksum: no memory needed to check it."""
+    """An opaque signature that names its kind, its text's digest, and its own checksum: checked without memory."""
     payload = f"{kind}:{_digest(text)}:"
     return base64.b64encode(f"{payload}{_digest(payload)}".encode()).decode()
 

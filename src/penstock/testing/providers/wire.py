@@ -67,9 +67,9 @@ class Headers(Mapping[str, str]):
 class ReceivedRequest:
     """One request as the provider saw it: what a test asserts on.
 
-    `operation` is the name of the wire format or endpoint that it reached ("" for none). `refused` is the message of the
-    error with which the provider's own rules answered it. `outcome` says how the exchange ended: "open" while it lasts,
-    then "complete", "faulted" (a scripted cut) or "client left".
+    `operation` is the name of the wire format or endpoint that it reached ("" for none). `refused` is the message of
+    the error with which the provider's own rules answered it. `outcome` says how the exchange ended: "open" while it
+    lasts, then "complete", "faulted" (a scripted cut) or "client left".
     """
 
     number: int
@@ -119,7 +119,11 @@ class Call:
             value = self.request.json
         except ValueError:
             return {}
-        return value if isinstance(value, dict) else {}
+        if not isinstance(value, dict):
+            return {}
+        if "deployment" in self.params:  # Azure names the model in the path
+            value = {"model": self.param("deployment"), **value}
+        return value
 
     @property
     def number(self) -> int:
@@ -287,7 +291,7 @@ SLOT = "\ue000slot"
 
 
 def piece_events(name: str, template: JSON, pieces: Iterable[str]) -> list[Event]:
-    """One event a piece, from a template that holds SLOT once: the template is encoded once, so 500 pieces are cheap."""
+    """One event a piece, from a template that holds SLOT once: it is encoded once, so 500 pieces are cheap."""
     before, after = (part.encode() for part in compact(template).split(encode_basestring(SLOT)))
     return [Event(name, before + encode_basestring(piece).encode() + after) for piece in pieces]
 

@@ -1,0 +1,549 @@
+"""Cohere v2: POST /v2/chat whole and streamed, /v2/embed, /v2/rerank, /v1/tokenize, /v1/models.
+
+A chat stream is named server-sent events: message-start, content-start, content-delta, content-end, tool-plan-delta,
+tool-call-start, tool-call-delta, tool-call-end, message-end. Text before tool calls is the *tool plan*, not content.
+Source: Cohere API reference, "Chat", "Embed", "Rerank" and "Streaming"; errors are an object with a `message`.
+"""
+
+import base64
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from penstock.testing.providers.framing import ServerSentEvents
+from penstock.testing.providers.openai_chat import last_text
+from penstock.testing.providers.script import (
+    Part,
+    ProviderError,
+    RedactedThinking,
+    Refusal,
+    Stop,
+    Text,
+    Thinking,
+    ToolCall,
+    Usage,
+    UsagePlace,
+)
+from penstock.testing.providers.shapes import (
+    ANY,
+    BOOL,
+    INT,
+    NAME,
+    OBJECT,
+    STRING,
+    ListOf,
+    Number,
+    Struct,
+    Tagged,
+    Violation,
+    bracketed,
+    either,
+    nullable,
+    one_of,
+)
+from penstock.testing.providers.vectors import pack, similarity, vector
+from penstock.testing.providers.wire import (
+    JSON,
+    SLOT,
+    Ask,
+    Body,
+    Call,
+    Event,
+    Family,
+    Operation,
+    Streaming,
+    Turn,
+    argument_pieces,
+    dumps,
+    estimate,
+    json_body,
+    piece_events,
+    text_pieces,
+    typed_event,
+    words,
+)
+
+SSE = ServerSentEvents("text/event-stream")
+
+FINISH: Mapping[Stop, str] = {
+    "end": "COMPLETE",
+    "length": "MAX_TOKENS",
+    "tool_calls": "TOOL_CALL",
+    "content_filter": "ERROR",
+    "stop_sequence": "STOP_SEQUENCE",
+    "refusal": "COMPLETE",
+}
+
+_STATUS: Mapping[int, str] = {
+    400: "invalid request: the request is not valid",
+    401: "invalid api token",
+    403: "your API token does not have access to this resource",
+    404: "model not found, make sure the correct model ID was used and that you have access to the model.",
+    408: "the request timed out",
+    413: "request entity too large",
+    422: "invalid request: the request could not be processed",
+    429: "You are past the per minute request limit, please wait and try again later.",
+    498: "invalid token",
+    499: "request cancelled",
+    500: "internal server error, this has been reported to our developers.",
+    503: "service unavailable",
+}
+_KIND: Mapping[str, str] = {
+    "context_window": "too many tokens: total number of tokens in the prompt cannot exceed 128000 - received 131072. "
+    "Try using a shorter prompt.",
+    "content_policy": "invalid request: the request was blocked by the safety filters",
+    "quota": "Please wait and try again later: you have reached the monthly limit of your trial key.",
+    "unknown_model": _STATUS[404],
+    "bad_key": "invalid api token",
+}
+
+# --- shapes ----------------------------------------------------------------------------------------------------------
+
+_PART = Tagged(
+    "type",
+    {
+        "text": Struct({"type": STRING, "text": STRING}, required=("text",)),
+        "image_url": Struct(
+            {"type": STRING, "image_url": Struct({"url": NAME, "detail": STRING}, required=("url",))},
+            required=("image_url",),
+        ),
+        "thinking": Struct({"type": STRING, "thinking": STRING}, required=("thinking",)),
+        "document": Struct({"type": STRING, "document": OBJECT}, required=("document",)),
+    },
+)
+_CONTENT = either(STRING, ListOf(_PART))
+_TOOL_CALL = Struct(
+    {"id": STRING, "type": one_of("function"), "function": Struct({"name": STRING, "arguments": STRING})},
+    required=("id", "type", "function"),
+)
+_MESSAGE = Tagged(
+    "role",
+    {
+        "user": Struct({"role": STRING, "content": _CONTENT}, required=("content",)),
+        "system": Struct({"role": STRING, "content": _CONTENT}, required=("content",)),
+        "assistant": Struct(
+            {
+                "role": STRING,
+                "content": nullable(_CONTENT),
+                "tool_calls": nullable(ListOf(_TOOL_CALL)),
+                "tool_plan": nullable(STRING),
+                "citations": nullable(ListOf(OBJECT)),
+            }
+        ),
+        "tool": Struct(
+            {"role": STRING, "tool_call_id": STRING, "content": _CONTENT}, required=("tool_call_id", "content")
+        ),
+    },
+)
+_TOOL = Struct(
+    {
+        "type": one_of("function"),
+        "function": Struct(
+            {"name": STRING, "description": nullable(STRING), "parameters": OBJECT}, required=("name", "parameters")
+        ),
+    },
+    required=("type", "function"),
+)
+CHAT_BODY = Struct(
+    {
+        "model": NAME,
+        "messages": ListOf(_MESSAGE),
+        "stream": BOOL,
+        "tools": nullable(ListOf(_TOOL)),
+        "strict_tools": nullable(BOOL),
+        "documents": nullable(ListOf(either(STRING, OBJECT))),
+        "citation_options": nullable(
+            Struct({"mode": one_of("ENABLED", "DISABLED", "FAST", "ACCURATE", "OFF", "fast", "accurate", "off")})
+        ),
+        "response_format": nullable(
+            Tagged(
+                "type",
+                {
+                    "text": Struct({"type": STRING}),
+                    "json_object": Struct({"type": STRING, "json_schema": nullable(OBJECT), "schema": OBJECT}),
+                },
+            )
+        ),
+        "safety_mode": nullable(one_of("CONTEXTUAL", "STRICT", "OFF")),
+        "max_tokens": nullable(Number(1, integer=True)),
+        "stop_sequences": nullable(ListOf(STRING, longest=5)),
+        "temperature": nullable(Number(0, 1)),
+        "seed": nullable(INT),
+        "frequency_penalty": nullable(Number(0, 1)),
+        "presence_penalty": nullable(Number(0, 1)),
+        "k": nullable(Number(0, 500, integer=True)),
+        "p": nullable(Number(0.01, 0.99)),
+        "logprobs": nullable(BOOL),
+        "tool_choice": nullable(one_of("REQUIRED", "NONE")),
+        "thinking": nullable(
+            Struct(
+                {"type": one_of("enabled", "disabled"), "token_budget": nullable(Number(1, integer=True))}, ("type",)
+            )
+        ),
+        "priority": nullable(Number(0, 999, integer=True)),
+        "raw_prompting": nullable(BOOL),
+    },
+    required=("model", "messages"),
+)
+_EMBED_TYPES = one_of("float", "int8", "uint8", "binary", "ubinary", "base64")
+EMBED_BODY = Struct(
+    {
+        "model": NAME,
+        "input_type": one_of("search_document", "search_query", "classification", "clustering", "image"),
+        "texts": nullable(ListOf(STRING, longest=96)),
+        "images": nullable(ListOf(STRING, longest=1)),
+        "inputs": nullable(ListOf(OBJECT, longest=96)),
+        "max_tokens": nullable(INT),
+        "output_dimension": nullable(INT),
+        "embedding_types": nullable(ListOf(_EMBED_TYPES)),
+        "truncate": nullable(one_of("NONE", "START", "END")),
+        "priority": nullable(INT),
+    },
+    required=("model", "input_type"),
+)
+RERANK_BODY = Struct(
+    {
+        "model": NAME,
+        "query": STRING,
+        "documents": ListOf(STRING, shortest=1, longest=10000),
+        "top_n": nullable(Number(1, integer=True)),
+        "max_tokens_per_doc": nullable(INT),
+        "relevant_spans": nullable(ANY),
+        "priority": nullable(INT),
+    },
+    required=("model", "query", "documents"),
+)
+_TOKENIZE_BODY = Struct({"model": NAME, "text": NAME}, required=("model", "text"))
+
+
+# --- the family ------------------------------------------------------------------------------------------------------
+
+
+def authenticate(call: Call) -> ProviderError | None:
+    """A bearer token."""
+    token = call.request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+    if not token:
+        return ProviderError(401, "no api key supplied")
+    return None if call.world.lets_in(token) else ProviderError(401, "invalid api token")
+
+
+def _message(error: ProviderError) -> str:
+    default = _KIND[error.kind] if error.kind else _STATUS.get(error.status, _STATUS[500])
+    return error.message or default
+
+
+def error_body(error: ProviderError, call: Call) -> Body:
+    """The error as an HTTP answer."""
+    return json_body({"id": _id(call), "message": _message(error)}, error.status)
+
+
+def error_events(error: ProviderError, call: Call) -> list[Event]:
+    """The error in a stream that has begun: a message-end that says so."""
+    ending = {"type": "message-end", "id": _id(call), "delta": {"finish_reason": "ERROR", "error": _message(error)}}
+    return [Event("message-end", dumps(ending))]
+
+
+def unknown_path(call: Call) -> Body:
+    """404 for a path that does not exist."""
+    return Body(b"404 page not found", "text/plain; charset=utf-8", 404)
+
+
+def _id(call: Call) -> str:
+    return f"00000000-0000-4000-9000-{call.number:012d}"
+
+
+COHERE = Family("cohere", authenticate, error_body, unknown_path)
+
+
+def invalid(message: str, status: int = 400) -> ProviderError:
+    """An invalid request."""
+    return ProviderError(status, f"invalid request: {message}")
+
+
+def _worded(violation: Violation) -> ProviderError:
+    name = bracketed(violation.path)
+    match violation.kind:
+        case "unknown":
+            return ProviderError(422, f"unknown field: parameter '{name}' is not a valid field")
+        case "missing":
+            return invalid(f"{name} is required")
+        case "type":
+            return ProviderError(422, f"invalid type: parameter {name} should be of type {violation.expected}.")
+        case "value" | "tag":
+            return invalid(f"{name} must be one of {', '.join(violation.expected)}, but got {violation.value!r}")
+        case "low" | "high":
+            bound = "at least" if violation.kind == "low" else "at most"
+            return invalid(f"{name} must be {bound} {violation.expected}, but got {violation.value}")
+        case _:
+            return invalid(f"{name} is too {violation.kind}: the limit is {violation.expected}")
+
+
+def _checked(shape: Struct) -> Callable[[Call], ProviderError | None]:
+    def validate(call: Call) -> ProviderError | None:
+        try:
+            value = call.request.json
+        except ValueError as error:
+            return invalid(f"invalid json syntax: {error}")
+        if violation := shape.check(value):
+            return _worded(violation)
+        model = call.body["model"]
+        if call.world.knows_model(model):
+            return None
+        text = (
+            f"model '{model}' not found, make sure the correct model ID was used and that you have access to the model."
+        )
+        return ProviderError(404, text)
+
+    return validate
+
+
+# --- chat: rules -----------------------------------------------------------------------------------------------------
+
+_check_chat = _checked(CHAT_BODY)
+
+
+def validate(call: Call) -> ProviderError | None:
+    """The error with which Cohere refuses a chat request, or None."""
+    if error := _check_chat(call):
+        return error
+    return next((error for rule in (_some_messages, _tool_answers, _choice) if (error := rule(call.body))), None)
+
+
+def _some_messages(body: JSON) -> ProviderError | None:
+    if not body["messages"]:
+        return invalid("list of messages must not be empty")
+    for index, message in enumerate(body["messages"]):
+        spoken = any(message.get(name) for name in ("content", "tool_calls", "tool_plan"))
+        if message["role"] != "tool" and not spoken:
+            return invalid(f"all elements in messages must have content: messages[{index}] has none")
+    if body["messages"][-1]["role"] == "assistant":
+        return invalid("the last message must be a user or tool message")
+    return None
+
+
+def _tool_answers(body: JSON) -> ProviderError | None:
+    """Tool messages answer the calls of the assistant message before them, and all of them."""
+    waiting: list[str] = []
+    for message in body["messages"]:
+        if message["role"] == "tool":
+            if message["tool_call_id"] not in waiting:
+                return invalid(f"tool call id not found in previous tool calls: {message['tool_call_id']}")
+            waiting.remove(message["tool_call_id"])
+            continue
+        if waiting:
+            return invalid(f"missing tool results for tool calls: {', '.join(waiting)}")
+        waiting = [call["id"] for call in message.get("tool_calls") or []]
+    return invalid(f"missing tool results for tool calls: {', '.join(waiting)}") if waiting else None
+
+
+def _choice(body: JSON) -> ProviderError | None:
+    if body.get("tool_choice") and not body.get("tools"):
+        return invalid("tool_choice requires tools to be specified")
+    if body.get("response_format", {}) and body["response_format"].get("type") == "json_object" and body.get("tools"):
+        return invalid("response_format json_object cannot be used with tools")
+    return None
+
+
+# --- chat: answering -------------------------------------------------------------------------------------------------
+
+
+def asks(call: Call) -> Ask:
+    """What a chat request asks for."""
+    body = call.body
+    wanted = body.get("response_format") or {}
+    return Ask(
+        model=str(body.get("model", "")),
+        stream=bool(body.get("stream")),
+        said=last_text(body.get("messages") or []),
+        size=estimate([body.get("messages") or [], body.get("tools") or []]),
+        tools={tool["function"]["name"]: tool["function"]["parameters"] for tool in body.get("tools") or []},
+        must_call="*" if body.get("tool_choice") == "REQUIRED" else None,
+        schema=wanted.get("json_schema") or wanted.get("schema"),
+        wants_json=wanted.get("type") == "json_object",
+    )
+
+
+def answer(turn: Turn, call: Call) -> Body:
+    """The whole response."""
+    turn.refuse_parts("Cohere chat", RedactedThinking)
+    message: JSON = {"role": "assistant"}
+    content = [_content(part) for part in turn.parts if not isinstance(part, ToolCall) and not _is_plan(part, turn)]
+    if content:
+        message["content"] = content
+    if turn.calls:
+        message["tool_plan"] = turn.text
+        message["tool_calls"] = [_tool_call(index, item, call) for index, item in enumerate(turn.calls)]
+    usage = {"usage": usage_object(turn.usage)} if turn.reports_usage else {}
+    return json_body({"id": turn.id or _id(call), "finish_reason": FINISH[turn.stop], "message": message, **usage})
+
+
+def _is_plan(part: Part, turn: Turn) -> bool:
+    return bool(turn.calls) and isinstance(part, Text)
+
+
+def _content(part: Part) -> JSON:
+    if isinstance(part, Thinking):
+        return {"type": "thinking", "thinking": part.text}
+    return {"type": "text", "text": getattr(part, "text", "")}
+
+
+def _tool_call(index: int, item: ToolCall, call: Call) -> JSON:
+    name = item.id or f"{item.name}_sim{call.number:06d}{index:02d}"
+    return {"id": name, "type": "function", "function": {"name": item.name, "arguments": item.arguments_text()}}
+
+
+def usage_object(usage: Usage) -> JSON:
+    """A usage object: what is billed, and what was counted (with the service's own prompt)."""
+    counts = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+    cached = {"cached_tokens": usage.cached_tokens} if usage.cached_tokens else {}
+    return {"billed_units": counts, "tokens": counts, **cached}
+
+
+# --- chat: streaming -------------------------------------------------------------------------------------------------
+
+
+def _event(kind: str, body: JSON) -> Event:
+    return Event(kind, dumps({"type": kind, **body}))
+
+
+def events(turn: Turn, call: Call) -> list[Event]:
+    """The events of the stream, [DONE] included."""
+    turn.refuse_parts("Cohere chat", RedactedThinking)
+    turn.refuse_places(
+        "Cohere chat",
+        UsagePlace.EVERY_EVENT,
+        UsagePlace.FIRST_EVENT,
+        UsagePlace.EMPTY_CHOICES,
+        UsagePlace.X_GROQ,
+        UsagePlace.TWICE,
+    )
+    blank: JSON = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
+    start = {"id": turn.id or _id(call), "type": "message-start", "delta": {"message": blank}}
+    made = [Event("message-start", dumps(start))]
+    spoken = calls = 0
+    for part in turn.parts:
+        if isinstance(part, ToolCall):
+            made += _call_events(calls, part, call)
+            calls += 1
+        elif isinstance(part, Text) and turn.calls:
+            plan = {"type": "tool-plan-delta", "delta": {"message": {"tool_plan": SLOT}}}
+            made += piece_events("tool-plan-delta", plan, text_pieces(part))
+        else:
+            made += _content_events(spoken, part)
+            spoken += 1
+    usage = {"usage": usage_object(turn.usage)} if turn.reports_usage else {}
+    ending = {"id": turn.id or _id(call), "delta": {"finish_reason": FINISH[turn.stop], **usage}}
+    return [*made, _event("message-end", ending), Event("", b"[DONE]")]
+
+
+def _content_events(index: int, part: Part) -> list[Event]:
+    field = "thinking" if isinstance(part, Thinking) else "text"
+    spoken = part if isinstance(part, Text | Thinking) else Text(part.text if isinstance(part, Refusal) else "")
+    delta = {"type": "content-delta", "index": index, "delta": {"message": {"content": {field: SLOT}}}}
+    return [
+        _event("content-start", {"index": index, "delta": {"message": {"content": {"type": field, field: ""}}}}),
+        *piece_events("content-delta", delta, text_pieces(spoken)),
+        _event("content-end", {"index": index}),
+    ]
+
+
+def _call_events(index: int, item: ToolCall, call: Call) -> list[Event]:
+    whole = _tool_call(index, item, call)
+    blank = {**whole, "function": {"name": item.name, "arguments": ""}}
+    delta = {"type": "tool-call-delta", "index": index}
+    template = {**delta, "delta": {"message": {"tool_calls": {"function": {"arguments": SLOT}}}}}
+    return [
+        _event("tool-call-start", {"index": index, "delta": {"message": {"tool_calls": blank}}}),
+        *piece_events("tool-call-delta", template, argument_pieces(item)),
+        _event("tool-call-end", {"index": index}),
+    ]
+
+
+# --- embed, rerank, tokenize, models ---------------------------------------------------------------------------------
+
+_check_embed = _checked(EMBED_BODY)
+
+
+def _validate_embed(call: Call) -> ProviderError | None:
+    if error := _check_embed(call):
+        return error
+    given = [name for name in ("texts", "images", "inputs") if call.body.get(name)]
+    return None if len(given) == 1 else invalid("exactly one of texts, images or inputs must be specified")
+
+
+def _embed(turn: Turn, call: Call) -> Body:
+    body = call.body
+    texts = body.get("texts") or [str(item) for item in body.get("inputs") or body.get("images") or []]
+    kinds = body.get("embedding_types") or ["float"]
+    vectors = [vector(text, body.get("output_dimension") or 8) for text in texts]
+    embeddings: JSON = {kind: [_as_kind(values, kind) for values in vectors] for kind in kinds}
+    billed = {"input_tokens": sum(map(estimate, texts))}
+    meta = {"api_version": {"version": "2"}, "billed_units": billed}
+    answer: JSON = {"id": _id(call), "embeddings": embeddings, "response_type": "embeddings_by_type", "meta": meta}
+    return json_body({**answer, "texts": body.get("texts") or []})
+
+
+def _as_kind(values: list[float], kind: str) -> Any:
+    """The vector in one of the other number formats: rounded, shifted or packed."""
+    match kind:
+        case "float":
+            return values
+        case "base64":
+            return base64.b64encode(pack(values)).decode()
+        case "int8":
+            return [round(value * 127) for value in values]
+        case "uint8":
+            return [round(value * 127) + 128 for value in values]
+        case _:
+            bits = [value > 0 for value in values]
+            packed = [sum(bit << (7 - i) for i, bit in enumerate(bits[at : at + 8])) for at in range(0, len(bits), 8)]
+            return packed if kind == "ubinary" else [byte - 128 for byte in packed]
+
+
+def ranked(query: str, documents: list[str], top_n: int | None) -> list[tuple[int, float]]:
+    """(index, score) of the documents, best first."""
+    scored = [(index, similarity(query, text)) for index, text in enumerate(documents)]
+    return sorted(scored, key=lambda pair: -pair[1])[: top_n or len(scored)]
+
+
+def _rerank(turn: Turn, call: Call) -> Body:
+    body = call.body
+    results = [
+        {"index": index, "relevance_score": score}
+        for index, score in ranked(body["query"], body["documents"], body.get("top_n"))
+    ]
+    meta = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}
+    return json_body({"id": _id(call), "results": results, "meta": meta})
+
+
+def _tokenize(turn: Turn, call: Call) -> Body:
+    tokens = list(words(call.body["text"]))
+    numbers = [sum(token.encode()) for token in tokens]
+    return json_body({"tokens": numbers, "token_strings": tokens, "meta": {"api_version": {"version": "1"}}})
+
+
+def _nothing_to_check(call: Call) -> ProviderError | None:
+    return None
+
+
+def _models(turn: Turn, call: Call) -> Body:
+    names = sorted(call.world.models or {"command-a-03-2025"})
+    listed = [{"name": name, "endpoints": ["chat"], "context_length": 256000} for name in names]
+    return json_body({"models": listed, "next_page_token": None})
+
+
+def _asks_model(call: Call) -> Ask:
+    return Ask(model=str(call.body.get("model", "")))
+
+
+CHAT = Operation(
+    name="cohere_chat",
+    family=COHERE,
+    validate=validate,
+    answer=answer,
+    asks=asks,
+    streaming=Streaming(events, error_events, lambda call: SSE, lambda call: Event("", b"{}"), typed_event),
+)
+EMBED = Operation("cohere_embed", COHERE, _validate_embed, _embed, _asks_model)
+RERANK = Operation("cohere_rerank", COHERE, _checked(RERANK_BODY), _rerank, _asks_model)
+TOKENIZE = Operation("cohere_tokenize", COHERE, _checked(_TOKENIZE_BODY), _tokenize)
+MODELS = Operation("cohere_models", COHERE, _nothing_to_check, _models)
