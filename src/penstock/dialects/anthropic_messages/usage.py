@@ -1,0 +1,181 @@
+"""Usage: Anthropic counts input without what was read from or written to the cache; the representation counts all of it.
+
+    Usage.input_tokens = input_tokens + cache_read_input_tokens + cache_creation_input_tokens
+
+In a stream the two halves may come in different frames (`message_start` has all, a `message_delta` often only some), so a reader and a writer of frames must
+know what was said before. Source: https://platform.claude.com/docs/en/build-with-claude/prompt-caching#tracking-cache-performance
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock.dialects import wire
+from penstock.dialects.anthropic_messages.leftovers import note_leftovers
+from penstock.types.notes import Note
+from penstock.types.stream import HOLE
+from penstock.types.usage import Usage
+
+COUNTS: wire.Counts = {
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "cache_read_input_tokens": "cache_read_tokens",
+    "cache_creation_input_tokens": "cache_write_tokens",
+    "cache_creation": {
+        "ephemeral_5m_input_tokens": "cache_write_5m_tokens",
+        "ephemeral_1h_input_tokens": "cache_write_1h_tokens",
+    },
+    "output_tokens_details": {"thinking_tokens": "reasoning_tokens"},
+}
+
+SERVER_COUNTS = ("web_search", "web_fetch")
+"""Server tools whose uses are counted: in `server_tool_use`, as `<name>_requests`."""
+_REQUESTS = "_requests"
+
+TIERS = {"default": "standard", "standard": "standard", "priority": "priority", "batch": "batch"}
+"""Unified tier -> `usage.service_tier`."""
+
+_SAID = frozenset(
+    {
+        "input_tokens",
+        "output_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "cache_write_5m_tokens",
+        "cache_write_1h_tokens",
+        "reasoning_tokens",
+        "server_tool_calls",
+        "service_tier",
+        "total_tokens",
+        "input_text_tokens",
+        "output_text_tokens",
+        "spelling",
+        "extras",
+    }
+)
+"""Fields of Usage that the API reports, or that follow from those it reports."""
+
+
+def _outside(usage: Usage) -> int:
+    """Input tokens that `input_tokens` on the wire leaves out."""
+    written = usage.cache_write_tokens
+    if written is None:
+        written = (usage.cache_write_5m_tokens or 0) + (usage.cache_write_1h_tokens or 0)
+    return (usage.cache_read_tokens or 0) + written
+
+
+def read_usage(value: Any, before: Usage | None = None) -> Usage:
+    """A `usage` object; `before` is what earlier frames of the same stream added up to."""
+    source = wire.obj(value)
+    values, left = wire.read_counts(source, COUNTS)
+    if "server_tool_use" in left and isinstance(left["server_tool_use"], dict):
+        values["server_tool_calls"], left["server_tool_use"] = _read_server_counts(left["server_tool_use"])
+    if isinstance(left.get("service_tier"), str):
+        values["service_tier"] = left.pop("service_tier")
+    usage = Usage(**values, extras=left or None)
+    plain = values.get("input_tokens")
+    if plain is None and before is not None and before.input_tokens is not None:
+        plain = before.input_tokens - _outside(before)
+    if plain is None:
+        return usage
+    outside = _outside(usage if before is None else before.merged(usage))
+    return Usage(**{**values, "input_tokens": plain + outside}, extras=left or None) if outside or before else usage
+
+
+def _read_server_counts(counts: dict[str, Any]) -> tuple[dict[str, int] | None, dict[str, Any]]:
+    calls: dict[str, int] = {}
+    left: dict[str, Any] = {}
+    for key, count in counts.items():
+        if key.endswith(_REQUESTS) and type(count) is int:
+            calls[key.removesuffix(_REQUESTS)] = count
+        else:
+            left[key] = count
+    return calls or None, left
+
+
+def write_usage(usage: Usage, total: Usage | None = None) -> dict[str, Any]:
+    """The `usage` object of this dialect again; `total` is what the stream has added up to, this frame included."""
+    found = _write_counts(usage, usage if total is None else total)
+    return wire.deep_merge(usage.extras, found)
+
+
+def _write_counts(usage: Usage, total: Usage) -> dict[str, Any]:
+    values = {name: getattr(usage, name) for name in _NAMES}
+    if usage.input_tokens is not None:
+        values["input_tokens"] = max(0, usage.input_tokens - _outside(total))
+    found = wire.write_counts(values, COUNTS)
+    if usage.server_tool_calls:
+        found["server_tool_use"] = {f"{name}{_REQUESTS}": count for name, count in usage.server_tool_calls.items()}
+    if usage.service_tier is not None:
+        found["service_tier"] = usage.service_tier
+    return found
+
+
+def _names(table: wire.Counts) -> list[str]:
+    return [name for known in table.values() for name in ([known] if isinstance(known, str) else _names(known))]
+
+
+_NAMES = tuple(_names(COUNTS))
+
+
+def usage_with_holes(source: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a `usage` object with a hole for each count that `read_usage` models."""
+    return _with_holes(source, _HOLES)
+
+
+def _holes(table: wire.Counts) -> dict[str, Any]:
+    return {key: True if isinstance(known, str) else _holes(known) for key, known in table.items()}
+
+
+_HOLES: dict[str, Any] = {**_holes(COUNTS), "service_tier": True, "server_tool_use": {}}
+
+
+def _with_holes(source: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in source.items():
+        known = table.get(key)
+        if key == "server_tool_use" and isinstance(value, dict):
+            known = {name: True for name, count in value.items() if name.endswith(_REQUESTS) and type(count) is int}
+        if known is True and (type(value) in (int, float) or (key == "service_tier" and isinstance(value, str))):
+            found[key] = HOLE
+        else:
+            found[key] = _with_holes(value, known) if isinstance(known, dict) and isinstance(value, dict) else value
+    return found
+
+
+def fill_usage(holes: dict[str, Any], usage: Usage, total: Usage) -> dict[str, Any]:
+    """The `usage` object of a frame: its holes filled with what `usage` says."""
+    return _filled(holes, _write_counts(usage, total))
+
+
+def _filled(holes: dict[str, Any], counts: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in holes.items():
+        if value is HOLE:
+            found[key] = counts.get(key, 0)
+        else:
+            found[key] = _filled(value, counts.get(key, {})) if isinstance(value, dict) else value
+    return found
+
+
+def write_foreign_usage(usage: Usage | None, notes: list[Note], path: str = "usage") -> dict[str, Any]:
+    """Another dialect's usage for a client of this one, who always finds the two totals."""
+    if usage is None:
+        return {"input_tokens": 0, "output_tokens": 0}
+    note_leftovers(path, usage.extras, notes)
+    plain = Usage(**{name: getattr(usage, name) for name in _NAMES})
+    found = {"input_tokens": 0, "output_tokens": 0, **_write_counts(plain, plain)}
+    calls = dict(usage.server_tool_calls or {})
+    if any(name in calls for name in SERVER_COUNTS):
+        found["server_tool_use"] = {f"{name}{_REQUESTS}": calls.pop(name, 0) for name in SERVER_COUNTS}
+    notes.extend(Note(f"{path}.server_tool_calls.{name}", "dropped", "not counted here") for name in calls)
+    tier = TIERS.get(usage.service_tier or "")
+    if tier is not None:
+        found["service_tier"] = tier
+    elif usage.service_tier is not None:
+        notes.append(Note(f"{path}.service_tier", "dropped", f"no tier {usage.service_tier!r}"))
+    notes.extend(Note(f"{path}.{name}", "dropped", "not reported here") for name in _UNSAID if getattr(usage, name))
+    return found
+
+
+_UNSAID = tuple(name for name in Usage.__struct_fields__ if name not in _SAID)
