@@ -196,6 +196,11 @@ class Fold:
             extras=start.extras,
         )
 
+    def part(self, index: int, choice: int = 0) -> Part | None:
+        """The part at `index` as it is now; None where it has not begun. For renderers that must repeat a part when it ends."""
+        open_part = self._parts.get(choice, {}).get(index)
+        return None if open_part is None else open_part.close()
+
     def _from_snapshot(self, snapshot: Response, choices: tuple[Choice, ...]) -> Response:
         """The provider's own summary wins, but a summary without parts does not erase what was streamed."""
         if not any(choice.parts for choice in snapshot.choices):
