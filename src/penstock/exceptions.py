@@ -345,6 +345,15 @@ BY_KIND: dict[ErrorKind, type[PenstockError]] = {
     "unknown": APIError,
 }
 
+BY_NATIVE: dict[str, type[PenstockError]] = {
+    "not_an_answer": APIResponseValidationError,
+    "loss": TranslationLossError,
+    "media": ImageFetchError,
+    "unknown_provider": UnknownModelError,
+    "unknown_model": UnknownModelError,
+}
+"""Errors of our own (they have no dialect), whose `native` word says more than the kind."""
+
 _CONNECTION = frozenset({"connect", "read", "protocol"})
 """`ErrorResponse.native` of errors that are not the provider's but the connection's (see `exchange.Broken`)."""
 
@@ -353,8 +362,8 @@ def class_of(error: ErrorResponse) -> type[PenstockError]:
     """The class for an error value."""
     if error.dialect is None and error.native in _CONNECTION:
         return APIConnectionError
-    if error.native == "not_an_answer":
-        return APIResponseValidationError
+    if error.dialect is None and error.native in BY_NATIVE:
+        return BY_NATIVE[error.native]
     return BY_KIND[error.kind]
 
 

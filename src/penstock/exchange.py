@@ -167,6 +167,16 @@ class ExchangeFailed(Exception):
         super().__init__(self.error.message)
 
 
+class AttemptFailed(Exception):
+    """Raised by `Attempt.prepare`: the request could not even be made (no key, a parameter that the target does not
+    take). Another attempt may do.
+    """
+
+    def __init__(self, error: ErrorResponse) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """The two clocks that an exchange reads: `monotonic` for durations and the deadline, `unix` for signatures."""
@@ -202,7 +212,10 @@ def _try(
     attempt: Attempt[T], clock: Clock, left: float | None
 ) -> Generator[Step, Event, Success[T] | tuple[ErrorResponse, bool]]:
     """One attempt: prepare, send, read."""
-    request = yield from attempt.prepare(clock.unix())
+    try:
+        request = yield from attempt.prepare(clock.unix())
+    except AttemptFailed as failed:
+        return failed.error, False
     event = yield Send(request, attempt.stream, attempt.timeouts, left)
     if isinstance(event, Broken):
         return _broken(event), event.sent

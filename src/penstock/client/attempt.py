@@ -1,69 +1,85 @@
 """One attempt at a chat call: from the representation to an HTTP request, and from the answer back.
 
 Everything here is pure but for what the exchange does on its behalf (credentials, media that must be fetched). The
-attempt remembers what its request left behind for its answer: the notes, and the memo of renamed tools.
+attempt remembers what its request left behind for its answer: the target, the notes, and the memo of renamed tools.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from msgspec.structs import replace
 
+from penstock.client.failures import stopping_the_attempt
 from penstock.client.options import Options
-from penstock.client.prepare import authorise
+from penstock.client.prepare import authorise, complete, locate, refuse_unsupported
 from penstock.dialects import registry, wire
 from penstock.dialects.dialect import Dialect, StreamParser
 from penstock.exchange import Attempt, Preparation, Reply, Timeouts
 from penstock.providers.auth.credentials import CredentialCache
 from penstock.providers.endpoint import Endpoint
+from penstock.providers.resolve_model import ResolvedModel
 from penstock.resolve import resolve_media
-from penstock.types.errors import DialectError, ErrorResponse, LossError, MalformedError
+from penstock.types.errors import DialectError, ErrorResponse
 from penstock.types.notes import NO_MEMO, Memo, Note
 from penstock.types.request import Request
 from penstock.types.response import Response
 from penstock.types.stream import Failure, StreamEvent
 from penstock.types.unfold import unfold
 
-
-class UnsupportedParameter(LossError):
-    """A parameter that the target does not take, and that the caller did not allow to be dropped."""
+_PARAMETERS = frozenset(Request.__struct_fields__) - {
+    "dialect",
+    "model",
+    "messages",
+    "system",
+    "stream",
+    "stream_usage",
+    "extras",
+    "spelling",
+}
+"""The fields of a request that a caller knows as parameters."""
 
 
 @dataclass(slots=True)
 class OpenStream:
-    """A stream that has begun: its parser, and the events of its first piece."""
+    """A stream that has begun: its parser, the events of its first piece, and whether that was all."""
 
     parser: StreamParser
     first: list[StreamEvent]
     dialect: str
-    finished: bool = False
 
 
 @dataclass(slots=True)
 class ChatAttempt:
-    """A call to one endpoint."""
+    """A call to one model at one provider."""
 
     request: Request
-    endpoint: Endpoint
+    resolved: ResolvedModel
     options: Options
+    environment: Mapping[str, str]
     credentials: CredentialCache
-    name: str
+    adjust: Callable[[Request, Endpoint], Request] | None = None
+    target: Endpoint | None = None
     notes: tuple[Note, ...] = ()
     memo: Memo = NO_MEMO
-    dialect: Dialect = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.dialect = registry.get(self.endpoint.format)
+    @property
+    def name(self) -> str:
+        return f"{self.resolved.provider.name}/{self.resolved.model}"
+
+    @property
+    def dialect(self) -> Dialect:
+        assert self.target is not None, "the dialect is known once the request is prepared"
+        return registry.get(self.target.format)
 
     def attempt(self, timeouts: Timeouts) -> Attempt[Response | OpenStream]:
         """What the exchange runs."""
         return Attempt(
             name=self.name,
-            provider=self.endpoint.provider,
-            model=self.endpoint.model,
+            provider=self.resolved.provider.name,
+            model=self.resolved.model,
             stream=bool(self.request.stream),
             timeouts=timeouts,
             prepare=self.prepare,
@@ -72,46 +88,24 @@ class ChatAttempt:
         )
 
     def prepare(self, now: float) -> Preparation:
-        """Fetch what must be fetched, render, authorise."""
-        request = yield from resolve_media(self.request, self.dialect.carries_urls, self.endpoint.profile)
-        body = wire.encode(self._render(request))
-        return (yield from authorise(self.endpoint, body, self.options, self.credentials, now))
+        """Find the target, fetch what must be fetched, render, authorise."""
+        with stopping_the_attempt():
+            stream = bool(self.request.stream)
+            target = yield from locate(self.resolved, "chat", self.options, self.environment, stream=stream)
+            self.target = target
+            request = self.request if self.adjust is None else self.adjust(self.request, target)
+            request = yield from resolve_media(request, self.dialect.carries_urls, target.profile)
+            body = wire.encode(self._render(request, target))
+            return (yield from authorise(target, body, self.options, self.credentials, now))
 
-    def _render(self, request: Request) -> dict[str, Any]:
-        request = replace(request, model=self.endpoint.wire_model)
-        rendered = self.dialect.render_request(request, self.endpoint.profile)
+    def _render(self, request: Request, target: Endpoint) -> dict[str, Any]:
+        request = replace(request, model=target.wire_model)
+        rendered = self.dialect.render_request(request, target.profile)
         self.notes, self.memo = rendered.notes, rendered.memo
         if self.options.strict:
             rendered.require_lossless()
-        self._refuse_unsupported(rendered.notes)
-        return self._complete(rendered.value)
-
-    def _refuse_unsupported(self, notes: tuple[Note, ...]) -> None:
-        """A whole parameter that was dropped is an error, as LiteLLM's users expect, unless they said `drop_params`."""
-        if self.options.drop_params:
-            return
-        for note in notes:
-            parameter = note.path.partition(".")[0]
-            if (
-                note.kind == "dropped"
-                and parameter in _PARAMETERS
-                and parameter not in self.options.allowed_openai_params
-            ):
-                message = (
-                    f"{self.name} does not take {parameter!r} ({note.detail}). Pass drop_params=True to leave it out"
-                )
-                raise UnsupportedParameter(message, parameter)
-
-    def _complete(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The body with what the endpoint and the caller add to it and take from it."""
-        endpoint = self.endpoint
-        for name in endpoint.omit:
-            body.pop(name, None)
-        if endpoint.model_field != "model" and "model" in body:
-            body[endpoint.model_field] = body.pop("model")
-        body.update(endpoint.body)
-        extra: Mapping[str, Any] | None = self.options.extra_body
-        return wire.deep_merge(body, dict(extra)) if extra else body
+        refuse_unsupported(rendered.notes, _PARAMETERS, self.name, self.options)
+        return complete(rendered.value, target, self.options)
 
     def read(self, reply: Reply) -> Response | OpenStream | ErrorResponse:
         """The answer, a stream that has begun, or the error inside a 200."""
@@ -119,11 +113,11 @@ class ChatAttempt:
             return self._read_stream(reply)
         try:
             response = self.dialect.parse_response(wire.decode(reply.body), self.memo)
-        except MalformedError as error:
+        except DialectError as error:
             return self._not_an_answer(reply, error)
         if not self.request.stream:
             return response
-        return OpenStream(_NOTHING, list(unfold(response)), self.dialect.name, finished=True)
+        return OpenStream(ENDED, list(unfold(response)), self.dialect.name)
 
     def _read_stream(self, reply: Reply) -> OpenStream | ErrorResponse:
         parser = self.dialect.stream_parser(self.memo)
@@ -131,22 +125,17 @@ class ChatAttempt:
             events = parser.feed(reply.body)
         except DialectError as error:
             return self._not_an_answer(reply, error)
-        for event in events:
-            for delta in event.deltas:
-                if isinstance(delta, Failure):
-                    return delta.error
-        return OpenStream(parser, events, self.dialect.name)
+        failures = [delta.error for event in events for delta in event.deltas if isinstance(delta, Failure)]
+        return failures[0] if failures else OpenStream(parser, events, self.dialect.name)
 
     def _not_an_answer(self, reply: Reply, error: DialectError) -> ErrorResponse:
         """A 200 that is no answer: the error in it, if it says one, else what it was."""
         said = self.dialect.parse_error(reply.status, reply.headers, reply.body)
-        if said.native != "other" and said.body is not None and said.message:
+        if isinstance(said.body, dict) and "error" in said.body:
             return said
         text = reply.body[:500].decode("utf-8", "replace")
         kind = reply.headers.get("content-type", "no content type")
-        message = (
-            f"the answer ({kind}, {len(reply.body)} bytes) is none of {self.dialect.name}: {error}. It begins: {text!r}"
-        )
+        message = f"the answer ({kind}, {len(reply.body)} bytes) is not one: {error}. It begins: {text!r}"
         return ErrorResponse(kind="bad_gateway", status=502, message=message, native="not_an_answer", body=text)
 
     def read_error(self, reply: Reply) -> ErrorResponse:
@@ -154,19 +143,8 @@ class ChatAttempt:
         return self.dialect.parse_error(reply.status, reply.headers, reply.body)
 
 
-_PARAMETERS = frozenset(Request.__struct_fields__) - {
-    "dialect",
-    "model",
-    "messages",
-    "system",
-    "stream",
-    "extras",
-    "spelling",
-}
-
-
-class _Nothing:
-    """The parser of a stream that came whole."""
+class Ended:
+    """The parser of a stream that came whole: there is no more."""
 
     def feed(self, data: bytes) -> list[StreamEvent]:
         return []
@@ -175,4 +153,4 @@ class _Nothing:
         return []
 
 
-_NOTHING = _Nothing()
+ENDED = Ended()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from penstock.dialects import wire
 from penstock.types.notes import Note
@@ -194,12 +194,20 @@ class Answer(Object):
     what a translation dropped or changed."""
 
     _hidden_params: dict[str, Any]
-    _response_ms: float
-    _notes: tuple[Note, ...]
+    _response_ms: float = 0.0
+    _notes: tuple[Note, ...] = ()
 
     def __init__(self, fields: Mapping[str, Any] | None = None, /, **more: Any) -> None:
         super().__init__(fields, **more)
-        vars(self).update(_hidden_params={}, _response_ms=0.0, _notes=())
+        vars(self)["_hidden_params"] = {}
+
+    def _with(self, hidden: dict[str, Any], notes: tuple[Note, ...] = ()) -> Self:
+        """This answer with facts about its call."""
+        state = vars(self)
+        state["_hidden_params"] = hidden
+        if notes:
+            state["_notes"] = notes
+        return self
 
     @property
     def notes(self) -> tuple[Note, ...]:

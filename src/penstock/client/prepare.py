@@ -1,45 +1,103 @@
-"""The last step before a request leaves: its headers, and its authorisation. The same for every call, chat or not."""
+"""The last steps before a request leaves: finding the target, completing the body, authorising. The same for every
+call, chat or not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from typing import Any
 from urllib.parse import urlencode
 
 from penstock.client.options import Options
+from penstock.dialects import wire
 from penstock.exchange import HTTPRequest, Preparation
 from penstock.providers.auth.commands import Flow
 from penstock.providers.auth.credentials import Credential, CredentialCache, NoCredential
-from penstock.providers.endpoint import Endpoint
+from penstock.providers.discover import discover, undiscovered
+from penstock.providers.endpoint import Endpoint, endpoint
+from penstock.providers.resolve_model import ResolvedModel
+from penstock.types.errors import LossError
+from penstock.types.notes import Note
 
 _NO_CREDENTIAL = NoCredential()
 
 
+class UnsupportedParameter(LossError):
+    """A parameter that the target does not take, and that the caller did not allow to be dropped."""
+
+
+def locate(
+    resolved: ResolvedModel, capability: str, options: Options, environment: Mapping[str, str], *, stream: bool = False
+) -> Generator[Any, Any, Endpoint]:
+    """The target of a call. Files and metadata servers are asked only for settings that nobody gave. Raises
+    ProviderError.
+    """
+    provider, parameters = resolved.provider, options.address
+    if undiscovered(provider, resolved.model, parameters, environment):
+        found = yield from discover(provider, resolved.model, parameters, environment)
+        parameters = {**parameters, **found}
+    return endpoint(
+        provider,
+        capability,
+        resolved.model,
+        stream=stream,
+        parameters=parameters,
+        environment=environment,
+        selector=resolved.selector,
+        base_model=options.base_model or resolved.base_model,
+    )
+
+
+def refuse_unsupported(notes: tuple[Note, ...], parameters: frozenset[str], name: str, options: Options) -> None:
+    """A whole parameter that was dropped is an error, as LiteLLM's users expect, unless they said `drop_params`.
+
+    Raises UnsupportedParameter.
+    """
+    if options.drop_params:
+        return
+    for note in notes:
+        parameter = note.path.partition(".")[0]
+        if note.kind == "dropped" and parameter in parameters and parameter not in options.allowed_openai_params:
+            message = f"{name} does not take {parameter!r} ({note.detail}). Pass drop_params=True to leave it out"
+            raise UnsupportedParameter(message, parameter)
+
+
+def complete(body: dict[str, Any], target: Endpoint, options: Options) -> dict[str, Any]:
+    """The body with what the target and the caller add to it and take from it."""
+    for name in target.omit:
+        body.pop(name, None)
+    if target.model_field != "model" and "model" in body:
+        body[target.model_field] = body.pop("model")
+    body.update(target.body)
+    return wire.deep_merge(body, dict(options.extra_body)) if options.extra_body else body
+
+
 def authorise(
-    endpoint: Endpoint,
+    target: Endpoint,
     body: bytes,
     options: Options,
     credentials: CredentialCache,
     now: float,
     content_type: str | None = "application/json",
 ) -> Preparation:
-    """The request to `endpoint` with this body. The caller's own headers win over the row's, never over the
+    """The request to `target` with this body. The caller's own headers win over the row's, never over the
     authorisation.
     """
-    url = _with_query(endpoint.full_url, options.extra_query)
+    url = _with_query(target.full_url, options.extra_query)
     headers = {"content-type": content_type} if content_type else {}
-    headers = {**headers, **endpoint.headers, **(options.extra_headers or {})}
+    headers = {**headers, **target.headers, **(options.extra_headers or {})}
     credential: Credential = _NO_CREDENTIAL
-    if endpoint.auth.needs_credential:
-        credential = yield from _obtain(endpoint, credentials, now)
-    signed = endpoint.auth.sign(endpoint.method, url, headers, body, credential, now)
-    return HTTPRequest(endpoint.method, signed.url, tuple({**headers, **signed.headers}.items()), body)
+    if target.auth.needs_credential:
+        credential = yield from _obtain(target, credentials, now)
+    signed = target.auth.sign(target.method, url, headers, body, credential, now)
+    return HTTPRequest(target.method, signed.url, tuple({**headers, **signed.headers}.items()), body)
 
 
-def _obtain(endpoint: Endpoint, credentials: CredentialCache, now: float) -> Flow[Credential]:
-    key = endpoint.auth.cache_key
+def _obtain(target: Endpoint, credentials: CredentialCache, now: float) -> Flow[Credential]:
+    key = target.auth.cache_key
     known = credentials.get(key, now)
     if known is None:
-        known = yield from endpoint.auth.obtain(now)
+        known = yield from target.auth.obtain(now)
         credentials.put(key, known)
     return known
 

@@ -62,11 +62,15 @@ class Network:
     proxy       URL of an HTTP(S) or SOCKS proxy; None: what the environment says (HTTPS_PROXY ...)
     verify      True (the system's or certifi's authorities), False (no check: only for tests), a path to a CA file or
                 an `ssl.SSLContext`
+    trust_environment    whether proxy variables count at all (not for metadata services on the link itself)
     cert        a client certificate: a path, or (certificate, key[, password])
     """
 
-    def __init__(self, *, proxy: str | None = None, verify: Any = True, cert: Any = None) -> None:
+    def __init__(
+        self, *, proxy: str | None = None, verify: Any = True, cert: Any = None, trust_environment: bool = True
+    ) -> None:
         self.proxy = proxy
+        self.trust_environment = trust_environment
         self.verify = verify
         self.cert = cert
 
@@ -80,6 +84,7 @@ class Network:
             "verify": _ssl_context(self.verify, self.cert),
             "limits": limits,
             "follow_redirects": False,
+            "trust_env": self.trust_environment,
         }
 
 

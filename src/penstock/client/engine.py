@@ -1,0 +1,132 @@
+"""The engine: what all calls of one client share, and how a call becomes an exchange.
+
+An engine holds the catalog, the environment to read keys from, the defaults, the hooks, the remembered credentials
+and the two transports (made on first use). It is a value of its own: `Client(...)` has one, and the module's
+functions share one that is made when the first of them is called.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Generator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from penstock.client.attempt import ChatAttempt
+from penstock.client.options import Options, timeouts_of
+from penstock.client.transport import AsyncHTTPXTransport, AsyncTransport, HTTPXTransport, Network, Transport
+from penstock.client.world import SYSTEM_CLOCK, AsyncWorld, World
+from penstock.exchange import Attempt, Backoff, Clock, Ladder, Plan, Success, exchange
+from penstock.providers.auth.credentials import CredentialCache
+from penstock.providers.parameters import parameter_names
+from penstock.providers.registry import Registry, default_registry
+from penstock.providers.resolve_model import ResolvedModel, resolve_model
+from penstock.types.request import Request
+
+
+class Engine:
+    """What the calls of one client share.
+
+    registry       the providers; default: the process-wide registry
+    environment    where keys and settings are read; default: the process environment, read at each call
+    defaults       Options that hold where a call says nothing
+    network        proxy, certificate authorities, client certificate
+    transport, async_transport    instead of our own over httpx
+    clock          for tests
+    backoff        how long to wait between retries
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: Registry | None = None,
+        environment: Mapping[str, str] | None = None,
+        defaults: Options | None = None,
+        network: Network | None = None,
+        transport: Transport | None = None,
+        async_transport: AsyncTransport | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.registry = registry or default_registry()
+        self.environment: Mapping[str, str] = os.environ if environment is None else environment
+        self.defaults = defaults or Options()
+        self.network = network or Network()
+        self.clock = clock
+        self.backoff = backoff or Backoff()
+        self.credentials = CredentialCache()
+        self._given_transport = transport
+        self._given_async_transport = async_transport
+
+    @cached_property
+    def addresses(self) -> frozenset[str]:
+        """The names of all call arguments that say where to go and who pays."""
+        return parameter_names(self.registry)
+
+    @cached_property
+    def transport(self) -> Transport:
+        return self._given_transport or HTTPXTransport(network=self.network)
+
+    @cached_property
+    def async_transport(self) -> AsyncTransport:
+        return self._given_async_transport or AsyncHTTPXTransport(network=self.network)
+
+    def resolve(self, model: str, options: Options) -> ResolvedModel:
+        """The provider and its model. Raises ProviderError."""
+        base = options.address.get("api_base") or options.address.get("base_url")
+        return resolve_model(model, self.registry, provider=options.custom_llm_provider, api_base=base)
+
+    def chat_attempt(self, request: Request, model: str, options: Options) -> ChatAttempt:
+        """One attempt at a chat call. Raises ProviderError where no provider can be told from the name."""
+        return ChatAttempt(request, self.resolve(model, options), options, self.environment, self.credentials)
+
+    def ladder(
+        self,
+        attempts: Sequence[Attempt[Any]],
+        options: Options,
+        alternatives: dict[Any, Sequence[Attempt[Any]]] | None = None,
+    ) -> Ladder:
+        """The plan of a call: these attempts in turn, each with its retries."""
+        return Ladder(
+            attempts,
+            retries=options.num_retries,
+            backoff=self.backoff,
+            random=random.random,  # jitter, no secret
+            alternatives=alternatives,
+        )
+
+    def exchange(self, plan: Plan, options: Options) -> Generator[Any, Any, Success[Any]]:
+        """The generator to drive."""
+        return exchange(plan, self.clock, timeouts_of(options.timeout).total)
+
+    def world(self, client: Any = None) -> World:
+        """Who does things for a blocking call, through the user's own client where one is given."""
+        transport = self.transport if client is None else HTTPXTransport(client)
+        return World(transport, self._direct)
+
+    def async_world(self, client: Any = None) -> AsyncWorld:
+        """Who does things for a coroutine."""
+        transport = self.async_transport if client is None else AsyncHTTPXTransport(client)
+        return AsyncWorld(transport, self._async_direct)
+
+    def _direct(self) -> Transport:
+        return HTTPXTransport(network=Network(trust_environment=False))
+
+    def _async_direct(self) -> AsyncTransport:
+        return AsyncHTTPXTransport(network=Network(trust_environment=False))
+
+    def close(self) -> None:
+        """Close the connections of the blocking transport, if it is ours."""
+        if "transport" in vars(self):
+            self.transport.close()
+
+    async def aclose(self) -> None:
+        """Close the connections of the async transport, if it is ours."""
+        if "async_transport" in vars(self):
+            await self.async_transport.aclose()
+
+
+def arguments_of(fallback: str | Mapping[str, Any]) -> dict[str, Any]:
+    """A fallback as arguments of a call: a model's name, or a dict with `model` and whatever else shall differ."""
+    return {"model": fallback} if isinstance(fallback, str) else dict(fallback)

@@ -1,0 +1,193 @@
+"""Streams of the SDK: bytes of any dialect in, chunks in OpenAI's shape out, for a loop or an async loop.
+
+`StreamState` holds everything that is not I/O: the parser, the fold that knows the whole response at the end, and the
+writer that makes chunks. A stream that ends without its end mark was cut: the iterator raises StreamInterruptedError,
+whose `partial` is the response as far as it had arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from typing import Any
+
+from penstock.client.attempt import OpenStream
+from penstock.client.objects import ModelResponse, ModelResponseStream
+from penstock.client.transport import StreamBroken
+from penstock.dialects.dialect import Context
+from penstock.dialects.openai_chat.stream_writer import ChunkWriter
+from penstock.types.errors import DialectError, ErrorResponse
+from penstock.types.fold import Fold
+from penstock.types.response import Response
+from penstock.types.stream import StreamEvent
+
+
+class Finish:
+    """What a stream's owner wants to do when it is over: with the whole response, or with the error and what had
+    arrived.
+    """
+
+    def __init__(
+        self,
+        response: Callable[[Response], ModelResponse],
+        error: Callable[[ErrorResponse, ModelResponse], Exception],
+    ) -> None:
+        self.response = response
+        self.error = error
+
+
+class StreamState:
+    """The pure half of a stream. `hidden` is what every chunk carries in `_hidden_params`."""
+
+    def __init__(self, opened: OpenStream, context: Context, hidden: dict[str, Any], finish: Finish) -> None:
+        self.response: ModelResponse | None = None
+        self._opened = opened
+        self._wants_usage = context.stream_usage
+        self._hidden = hidden
+        self._finish = finish
+        self._fold = Fold(opened.dialect)
+        self._writer = ChunkWriter(context)
+
+    def first(self) -> Iterator[ModelResponseStream]:
+        """The chunks of what had arrived when the stream was opened."""
+        return self._chunks(self._opened.first)
+
+    def feed(self, data: bytes) -> Iterator[ModelResponseStream]:
+        """The chunks that these bytes complete."""
+        try:
+            events = self._opened.parser.feed(data)
+        except DialectError as error:
+            raise self._failed(
+                ErrorResponse(kind="bad_gateway", status=502, message=str(error), native="protocol")
+            ) from error
+        return self._chunks(events)
+
+    def finish(self) -> Iterator[ModelResponseStream]:
+        """The chunks that were still under way; then the response is known. Raises the exception for a stream that
+        was cut.
+        """
+        yield from self._chunks(self._opened.parser.close())
+        if not self._fold.complete:
+            raise self.cut("the stream ended before its end")
+        self.response = self._finish.response(self._fold.response())
+
+    def cut(self, reason: str) -> Exception:
+        """The exception for a stream that broke off."""
+        return self._failed(ErrorResponse(kind="unavailable", status=503, message=reason, native="interrupted"))
+
+    def _failed(self, error: ErrorResponse) -> Exception:
+        return self._finish.error(error, self._finish.response(self._fold.response()))
+
+    def _chunks(self, events: list[StreamEvent]) -> Iterator[ModelResponseStream]:
+        fold, writer = self._fold, self._writer
+        for event in events:
+            fold.add(event)
+            if fold.error is not None:
+                raise self._failed(fold.error)
+            for chunk in writer.chunks(event):
+                if self._wants_usage or self._strip_usage(chunk):
+                    yield ModelResponseStream(chunk)._with(self._hidden)
+
+    @staticmethod
+    def _strip_usage(chunk: dict[str, Any]) -> bool:
+        """Take out the usage that we asked the provider for and the caller did not; False: nothing is left of the
+        chunk.
+        """
+        return chunk.pop("usage", None) is None or bool(chunk.get("choices"))
+
+
+class ChatStream:
+    """The chunks of a chat completion, to be looped over. Afterwards `response` is the whole answer, its cost in
+    `_hidden_params`.
+    """
+
+    def __init__(self, state: StreamState, source: Any) -> None:
+        self._state = state
+        self._source = source
+        self._chunks = self._run()
+
+    @property
+    def response(self) -> ModelResponse | None:
+        """The whole response, once the stream has ended well."""
+        return self._state.response
+
+    def __iter__(self) -> Iterator[ModelResponseStream]:
+        return self
+
+    def __next__(self) -> ModelResponseStream:
+        return next(self._chunks)
+
+    def __enter__(self) -> ChatStream:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop early: the connection is given up, and the provider sees it."""
+        self._chunks.close()
+        if self._source is not None:
+            self._source.close()
+
+    def _run(self) -> Generator[ModelResponseStream, None, None]:
+        state = self._state
+        try:
+            yield from state.first()
+            for data in self._source or ():
+                yield from state.feed(data)
+            yield from state.finish()
+        except StreamBroken as broken:
+            raise state.cut(broken.broken.message) from broken
+        finally:
+            if self._source is not None:
+                self._source.close()
+
+
+class AsyncChatStream:
+    """The chunks of a chat completion, to be looped over with `async for`."""
+
+    def __init__(self, state: StreamState, source: Any) -> None:
+        self._state = state
+        self._source = source
+        self._chunks = self._run()
+
+    @property
+    def response(self) -> ModelResponse | None:
+        """The whole response, once the stream has ended well."""
+        return self._state.response
+
+    def __aiter__(self) -> AsyncIterator[ModelResponseStream]:
+        return self._chunks
+
+    async def __anext__(self) -> ModelResponseStream:
+        return await anext(self._chunks)
+
+    async def __aenter__(self) -> AsyncChatStream:
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stop early: the connection is given up, and the provider sees it."""
+        await self._chunks.aclose()
+        if self._source is not None:
+            await self._source.aclose()
+
+    close = aclose
+
+    async def _run(self) -> AsyncGenerator[ModelResponseStream, None]:
+        state = self._state
+        try:
+            for chunk in state.first():
+                yield chunk
+            if self._source is not None:
+                async for data in self._source:
+                    for chunk in state.feed(data):
+                        yield chunk
+            for chunk in state.finish():
+                yield chunk
+        except StreamBroken as broken:
+            raise state.cut(broken.broken.message) from broken
+        finally:
+            if self._source is not None:
+                await self._source.aclose()
