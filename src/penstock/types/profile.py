@@ -49,6 +49,15 @@ class Profile(Struct, frozen=True, kw_only=True):
         tool_choice_required  the word for "any tool" ("required" or "any")
         structured_output     the best level available: json_schema, json_object, tool (forced tool), prompt, none
         schema_unsupported    JSON Schema keywords that the host refuses
+        schema_subset         whether schemas must be cut down to the dialect's older subset (Gemini: OpenAPI 3.0,
+                              without references) instead of going out as JSON Schema
+        mixed_tools           whether functions and provider-run tools may stand in one Gemini request: flagged (with
+                              `includeServerSideToolInvocations`: the Gemini API from Gemini 3 on), allowed (without),
+                              refused (older models: the provider-run tools are dropped)
+        tool_result_media     whether Gemini tool results may hold media (from Gemini 3 on); False: it follows beside
+                              the result
+        media_detail          whether Gemini takes the resolution of a single medium (from Gemini 3 on)
+        labels                whether metadata may go out as Gemini's `labels` (Vertex AI)
     Reasoning
         reasoning             how thinking is asked for, where a dialect has several ways. Of OpenAI Chat: effort
                               (`reasoning_effort`), object (`reasoning: {}`), thinking_type (`thinking: {"type":
@@ -59,6 +68,8 @@ class Profile(Struct, frozen=True, kw_only=True):
         thinking_field        the message field that carries thinking text ("reasoning_content", "reasoning")
         replay_thinking       whether earlier thinking text must be sent back with tool turns
         signature_origin      whose signatures the model can verify ("anthropic", "gemini", "openai"; None: nobody's)
+        placeholder_signatures  whether a Gemini tool call without a signature gets Google's documented placeholder
+                              (Gemini 3 refuses the history otherwise)
     Streams
         stream_options        whether `stream_options.include_usage` is accepted
     """
@@ -86,6 +97,11 @@ class Profile(Struct, frozen=True, kw_only=True):
     tool_choice_required: str = "required"
     structured_output: Literal["json_schema", "json_object", "tool", "prompt", "none"] = "json_schema"
     schema_unsupported: frozenset[str] = frozenset()
+    schema_subset: bool = False
+    mixed_tools: Literal["flagged", "allowed", "refused"] = "flagged"
+    tool_result_media: bool = False
+    media_detail: bool = False
+    labels: bool = False
     reasoning: Literal[
         "default",
         "effort",
@@ -103,6 +119,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     thinking_field: str = "reasoning_content"
     replay_thinking: bool = False
     signature_origin: str | None = None
+    placeholder_signatures: bool = False
     stream_options: bool = True
 
 
