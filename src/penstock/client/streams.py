@@ -44,7 +44,7 @@ class StreamState:
         self._wants_usage = context.stream_usage
         self._hidden = hidden
         self._finish = finish
-        self._fold = Fold(opened.dialect)
+        self._fold = Fold("stream")  # no dialect's own whole answer: constants and roles are to be completed
         self._writer = ChunkWriter(context)
 
     def first(self) -> Iterator[ModelResponseStream]:
