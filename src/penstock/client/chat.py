@@ -7,7 +7,6 @@ model and each fallback (attempt.py), drive the exchange (engine.py, world.py), 
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -150,7 +149,7 @@ async def acompletion(engine: Engine, **arguments: Any) -> ModelResponse | Async
         call = ChatCall.of(engine, arguments)
         if wants_mock(call.options):
             if call.options.mock_delay:
-                await asyncio.sleep(call.options.mock_delay)
+                await engine.async_world().sleep(call.options.mock_delay)
             mocked = _mocked(call)
             return AsyncChatStream(mocked._state, None) if isinstance(mocked, ChatStream) else mocked
         world = engine.async_world(call.options.client)

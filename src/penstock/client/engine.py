@@ -11,18 +11,21 @@ import os
 import random
 from collections.abc import Generator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.client.attempt import ChatAttempt
 from penstock.client.options import Options, timeouts_of
 from penstock.client.transport import AsyncHTTPXTransport, AsyncTransport, HTTPXTransport, Network, Transport
-from penstock.client.world import SYSTEM_CLOCK, AsyncWorld, World
+from penstock.client.world import SYSTEM_CLOCK, World
 from penstock.exchange import Attempt, Backoff, Clock, Ladder, Plan, Success, exchange
 from penstock.providers.auth.credentials import CredentialCache
 from penstock.providers.parameters import parameter_names
 from penstock.providers.registry import Registry, default_registry
 from penstock.providers.resolve_model import ResolvedModel, resolve_model
 from penstock.types.request import Request
+
+if TYPE_CHECKING:
+    from penstock.client.async_world import AsyncWorld
 
 
 class Engine:
@@ -107,6 +110,8 @@ class Engine:
 
     def async_world(self, client: Any = None) -> AsyncWorld:
         """Who does things for a coroutine."""
+        from penstock.client.async_world import AsyncWorld  # asyncio is loaded for those who use it
+
         transport = self.async_transport if client is None else AsyncHTTPXTransport(client)
         return AsyncWorld(transport, self._async_direct)
 

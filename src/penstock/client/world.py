@@ -1,5 +1,5 @@
-"""The world: who does what an exchange asks for. Two short loops over the same generator, one blocking, one for
-coroutines.
+"""The world: who does what an exchange asks for. A short loop over its generator, blocking; async_world.py has the
+other.
 
 Everything that the SDK does to the outside is in the two tables below: requests, waiting, reading credential files,
 asking token services, running a credential program, calling the user's own token function.
@@ -7,17 +7,13 @@ asking token services, running a credential program, calling the user's own toke
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-import socket
-import subprocess
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
-from penstock.client.transport import AsyncTransport, Transport
+from penstock.client.transport import Transport
 from penstock.exchange import Broken, Clock, Event, HTTPRequest, Reply, Send, Sleep, Step, Timeouts
 from penstock.providers.auth.commands import (
     Call,
@@ -39,28 +35,33 @@ SYSTEM_CLOCK = Clock(monotonic=time.monotonic, unix=time.time)
 """The real clocks."""
 
 
-def _as_send(command: Fetch) -> Send:
+def as_send(command: Fetch) -> Send:
+    """A token request as a Send."""
     seconds = command.timeout
     timeouts = Timeouts(connect=seconds, first_token=seconds, between_tokens=seconds, total=seconds)
     request = HTTPRequest(command.method, command.url, tuple(command.headers.items()), command.body)
     return Send(request, False, timeouts, seconds)
 
 
-def _as_outcome(event: Reply | Broken) -> Fetched | Unreachable:
+def as_outcome(event: Reply | Broken) -> Fetched | Unreachable:
+    """Its answer as an outcome."""
     if isinstance(event, Broken):
         return Unreachable(event.message)
     return Fetched(event.status, event.headers, event.body)
 
 
-def _read_file(command: ReadFile) -> FileContent:
+def read_file(command: ReadFile) -> FileContent:
+    """The content of a credential file."""
     try:
         return FileContent(Path(command.path).read_bytes())
     except OSError:
         return FileContent(None)
 
 
-def _run_program(command: RunProgram) -> Outcome:
+def run_program(command: RunProgram) -> Outcome:
     """A `credential_process` of the user's own AWS profile: the arguments are theirs, and no shell reads them."""
+    import subprocess
+
     try:
         done = subprocess.run(  # noqa: S603
             command.arguments, stdin=subprocess.DEVNULL, capture_output=True, timeout=command.timeout, check=False
@@ -98,7 +99,8 @@ def _limited(
     return FetchedMedia(status, {name.lower(): value for name, value in headers.items()}, b"".join(pieces))
 
 
-def _fetch_pinned(command: FetchPinned) -> FetchedMedia | NotFetched:
+def fetch_pinned(command: FetchPinned) -> FetchedMedia | NotFetched:
+    """The media behind an address that was checked."""
     import httpx
 
     url, headers, extensions = _pinned(command)
@@ -119,7 +121,10 @@ def _fetch_pinned(command: FetchPinned) -> FetchedMedia | NotFetched:
         return NotFetched(str(error) or type(error).__name__)
 
 
-def _look_up(command: LookUp) -> Addresses:
+def look_up(command: LookUp) -> Addresses:
+    """All addresses of a host."""
+    import socket
+
     try:
         return _addresses(socket.getaddrinfo(command.host, command.port, type=socket.SOCK_STREAM))
     except OSError:
@@ -138,11 +143,11 @@ class World:
             Send: transport.send,
             Sleep: self._sleep,
             Fetch: self._fetch,
-            ReadFile: _read_file,
-            RunProgram: _run_program,
+            ReadFile: read_file,
+            RunProgram: run_program,
             Call: self._call,
-            LookUp: _look_up,
-            FetchPinned: _fetch_pinned,
+            LookUp: look_up,
+            FetchPinned: fetch_pinned,
         }
 
     def drive(self, run: Generator[Step, Event, T]) -> T:
@@ -163,64 +168,10 @@ class World:
 
     def _fetch(self, command: Fetch) -> Outcome:
         transport = self._direct() if command.direct else self._transport
-        return _as_outcome(transport.send(_as_send(command)))
+        return as_outcome(transport.send(as_send(command)))
 
     def _call(self, command: Call) -> CallResult:
         value = command.function()
-        if inspect.isawaitable(value):
+        if hasattr(value, "__await__"):
             raise TypeError("this token function is a coroutine: use the async call, or give a plain function")
         return CallResult(value)
-
-
-class AsyncWorld:
-    """Does things from a coroutine. Files and programs are read in a thread, so that the loop goes on."""
-
-    def __init__(self, transport: AsyncTransport, direct: Callable[[], AsyncTransport]) -> None:
-        self._transport = transport
-        self._direct = direct
-        self._table: dict[type, Callable[[Any], Awaitable[Event]]] = {
-            Send: transport.send,
-            Sleep: self._sleep,
-            Fetch: self._fetch,
-            ReadFile: self._read_file,
-            RunProgram: self._run_program,
-            Call: self._call,
-            LookUp: self._look_up,
-            FetchPinned: self._fetch_pinned,
-        }
-
-    async def drive(self, run: Generator[Step, Event, T]) -> T:
-        """Do what `run` asks for until it ends; its value, or what it raises."""
-        event: Event = None
-        try:
-            while True:
-                step = run.send(event)
-                event = await self._table[type(step)](step)
-        except StopIteration as done:
-            value: T = done.value
-            return value
-        finally:
-            run.close()
-
-    async def _sleep(self, command: Sleep) -> None:
-        await asyncio.sleep(command.seconds)
-
-    async def _fetch(self, command: Fetch) -> Outcome:
-        transport = self._direct() if command.direct else self._transport
-        return _as_outcome(await transport.send(_as_send(command)))
-
-    async def _read_file(self, command: ReadFile) -> FileContent:
-        return await asyncio.to_thread(_read_file, command)
-
-    async def _run_program(self, command: RunProgram) -> Outcome:
-        return await asyncio.to_thread(_run_program, command)
-
-    async def _call(self, command: Call) -> CallResult:
-        value = command.function()
-        return CallResult(await value if inspect.isawaitable(value) else value)
-
-    async def _look_up(self, command: LookUp) -> Addresses:
-        return await asyncio.to_thread(_look_up, command)
-
-    async def _fetch_pinned(self, command: FetchPinned) -> FetchedMedia | NotFetched:
-        return await asyncio.to_thread(_fetch_pinned, command)
