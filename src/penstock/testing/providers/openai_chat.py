@@ -232,7 +232,7 @@ def events(turn: Turn, call: Call) -> list[Event]:
     for index in range(_choice_count(turn, call)):
         made += _choice_events(index, turn, call, head, nothing)
     if place in (UsagePlace.X_GROQ, UsagePlace.LAST_EVENT, UsagePlace.TWICE) and made:
-        made[-1] = _with_usage(made[-1], place, turn.usage, call)
+        made[-1] = _with_usage(made[-1], place, turn.usage, call, native=turn.usage_place is UsagePlace.NATIVE)
     if place is UsagePlace.FIRST_EVENT and made:
         made[0] = _with_usage(made[0], place, turn.usage, call)
     if place is UsagePlace.EVERY_EVENT:
@@ -260,13 +260,14 @@ def _so_far(usage: Usage, done: int, total: int) -> Usage:
     return Usage(usage.input_tokens, usage.output_tokens * done // total, cached_tokens=usage.cached_tokens)
 
 
-def _with_usage(event: Event, place: UsagePlace, usage: Usage, call: Call) -> Event:
-    """The event with a usage object, spliced in before its last brace."""
+def _with_usage(event: Event, place: UsagePlace, usage: Usage, call: Call, native: bool = False) -> Event:
+    """The event with a usage object, spliced in before its last brace. Groq by itself writes it twice: in `x_groq` and
+    beside it; a script that asks for X_GROQ gets the first alone, as older servers had it."""
     body = dumps(usage_object(usage, call.flavour))
+    extra = b'"usage":' + body
     if place is UsagePlace.X_GROQ:
-        extra = b'"x_groq":{"id":"req_sim%08d","usage":%b}' % (call.number, body)
-    else:
-        extra = b'"usage":' + body
+        own = b'"x_groq":{"id":"req_sim%08d","usage":%b}' % (call.number, body)
+        extra = own + b"," + extra if native else own
     bare = event.payload.replace(b',"usage":null', b"")
     return event._replace(payload=bare[:-1] + b"," + extra + b"}")
 

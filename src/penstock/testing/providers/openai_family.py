@@ -127,8 +127,19 @@ def error_body(error: ProviderError, call: Call) -> Body:
 
 
 def error_events(error: ProviderError, call: Call) -> list[Event]:
-    """The error in a chat stream that has begun: a `data:` event with the error object, and no [DONE]."""
-    return [Event("", dumps(_SHAPES[call.flavour.error](error)))]
+    """The error in a chat stream that has begun: an event with the error object, and no [DONE].
+
+    Groq names the event and repeats the status; OpenRouter adds a last choice whose finish reason is `error`.
+    """
+    body = _SHAPES[call.flavour.error](error)
+    name = ""
+    if call.flavour.error == "groq":
+        name = "error"
+        body["error"]["status_code"] = error.status
+    elif call.flavour.error == "openrouter":
+        ended = {"index": 0, "delta": {"content": ""}, "finish_reason": "error", "native_finish_reason": None}
+        body |= {"object": "chat.completion.chunk", "choices": [ended]}
+    return [Event(name, dumps(body))]
 
 
 def unknown_path(call: Call) -> Body:

@@ -267,8 +267,12 @@ def _content_events(part: Text | Refusal, at: JSON) -> Iterator[JSON]:
 
 
 def error_events(error: ProviderError, call: Call) -> list[Event]:
-    """The error in a stream that has begun: an `error` event, then the response as failed."""
-    _, code, message = describe(error)
+    """The error in a stream that has begun: an `error` event, then the response as failed.
+
+    The reference documents the event's fields at its top level; the live service nests them under `error`, and so does
+    this.
+    """
+    kind, code, message = describe(error)
     code = code or "server_error"
     failed: JSON = {
         "id": f"resp_sim{call.number:045d}",
@@ -283,7 +287,8 @@ def error_events(error: ProviderError, call: Call) -> list[Event]:
         "tools": [],
         "usage": None,
     }
-    said = {"type": "error", "code": code, "message": message, "param": error.param, "sequence_number": 1000}
+    fields = {"type": kind, "code": code, "message": message, "param": error.param}
+    said = {"type": "error", "sequence_number": 1000, "error": fields}
     ended = {"type": "response.failed", "response": failed, "sequence_number": 1001}
     return [Event("error", dumps(said)), Event("response.failed", dumps(ended))]
 

@@ -57,9 +57,35 @@ class Mount:
 
 
 _AZURE = "/openai/deployments/{deployment}"
-_VERTEX = "/{version}/projects/{project}/locations/{location}/publishers"
-_GOOGLE_MODEL = _VERTEX + "/google/models/{model}"
-_CLAUDE_MODEL = _VERTEX + "/anthropic/models/{model}"
+
+
+def _gemini_routes(version: str) -> tuple[Route, ...]:
+    """The Gemini API at one of its versions."""
+    model = version + "/models/{model}"
+    return (
+        Route("POST", model + ":generateContent", gemini.GENERATE),
+        Route("POST", model + ":streamGenerateContent", gemini.STREAM_GENERATE),
+        Route("POST", model + ":countTokens", gemini.COUNT),
+        Route("POST", model + ":embedContent", gemini.EMBED),
+        Route("POST", model + ":batchEmbedContents", gemini.BATCH_EMBED),
+        Route("GET", version + "/models", gemini.MODELS_LIST),
+        Route("GET", model, gemini.MODELS_GET),
+    )
+
+
+def _vertex_routes(version: str) -> tuple[Route, ...]:
+    """Vertex AI at one of its versions: Gemini, and Claude in Anthropic's format."""
+    publishers = version + "/projects/{project}/locations/{location}/publishers"
+    google, anthropic = publishers + "/google/models/{model}", publishers + "/anthropic/models/{model}"
+    return (
+        Route("POST", google + ":generateContent", gemini.GENERATE),
+        Route("POST", google + ":streamGenerateContent", gemini.STREAM_GENERATE),
+        Route("POST", google + ":countTokens", gemini.COUNT),
+        Route("POST", google + ":embedContent", gemini.EMBED),
+        Route("POST", anthropic + ":rawPredict", anthropic_messages.RAW_PREDICT),
+        Route("POST", anthropic + ":streamRawPredict", anthropic_messages.STREAM_RAW_PREDICT),
+    )
+
 
 ROUTES: tuple[Route, ...] = (
     # OpenAI, and the servers that speak as it does
@@ -111,21 +137,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/files/{file_id}", anthropic_messages.FILES_GET),
     Route("GET", "/v1/files/{file_id}/content", anthropic_messages.FILES_CONTENT),
     Route("DELETE", "/v1/files/{file_id}", anthropic_messages.FILES_DELETE),
-    # Gemini API
-    Route("POST", "/v1beta/models/{model}:generateContent", gemini.GENERATE),
-    Route("POST", "/v1beta/models/{model}:streamGenerateContent", gemini.STREAM_GENERATE),
-    Route("POST", "/v1beta/models/{model}:countTokens", gemini.COUNT),
-    Route("POST", "/v1beta/models/{model}:embedContent", gemini.EMBED),
-    Route("POST", "/v1beta/models/{model}:batchEmbedContents", gemini.BATCH_EMBED),
-    Route("GET", "/v1beta/models", gemini.MODELS_LIST),
-    Route("GET", "/v1beta/models/{model}", gemini.MODELS_GET),
-    # Vertex AI: Gemini, and Claude in Anthropic's format
-    Route("POST", _GOOGLE_MODEL + ":generateContent", gemini.GENERATE),
-    Route("POST", _GOOGLE_MODEL + ":streamGenerateContent", gemini.STREAM_GENERATE),
-    Route("POST", _GOOGLE_MODEL + ":countTokens", gemini.COUNT),
-    Route("POST", _GOOGLE_MODEL + ":embedContent", gemini.EMBED),
-    Route("POST", _CLAUDE_MODEL + ":rawPredict", anthropic_messages.RAW_PREDICT),
-    Route("POST", _CLAUDE_MODEL + ":streamRawPredict", anthropic_messages.STREAM_RAW_PREDICT),
+    *(route for version in ("v1", "v1beta", "v1alpha") for route in _gemini_routes(f"/{version}")),
+    *(route for version in ("v1", "v1beta1") for route in _vertex_routes(f"/{version}")),
     # Amazon Bedrock
     Route("POST", "/model/{model}/converse", bedrock_converse.CONVERSE),
     Route("POST", "/model/{model}/converse-stream", bedrock_converse.CONVERSE_STREAM),
