@@ -1,0 +1,188 @@
+"""Tools and the choice among them, both ways.
+
+A function stands flat in the list (`{"type": "function", "name", "parameters", ...}`), a custom tool too. Every other
+type is a tool that OpenAI or a host defines: HOSTED gives its generic name, its settings are extras.
+
+Source: https://platform.openai.com/docs/api-reference/responses/create (tools, tool_choice).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from penstock.dialects import wire
+from penstock.dialects.openai_responses.content import optional_string, required_string
+from penstock.types.errors import MalformedError
+from penstock.types.request import Tool, ToolChoice
+
+HOSTED: dict[str, str] = {
+    "web_search": "web_search",
+    "web_search_2025_08_26": "web_search",
+    "web_search_preview": "web_search",
+    "web_search_preview_2025_03_11": "web_search",
+    "file_search": "file_search",
+    "code_interpreter": "code_execution",
+    "image_generation": "image_generation",
+    "computer": "computer",
+    "computer_use": "computer",
+    "computer_use_preview": "computer",
+    "mcp": "mcp",
+    "local_shell": "bash",
+    "shell": "bash",
+    "apply_patch": "apply_patch",
+    "tool_search": "tool_search",
+}
+"""Wire type -> generic name. A type that is not here is its own name."""
+
+
+def read_tools(value: Any) -> tuple[Tool, ...]:
+    """`tools`."""
+    found: tuple[Tool, ...] = wire.each(_read_tool, value)
+    return found
+
+
+def _read_tool(value: Any) -> Tool:
+    tool = wire.obj(value)
+    kind = required_string(tool, "type")
+    if kind == "function":
+        return _read_function(tool)
+    if kind == "custom":
+        grammar = tool.get("format")
+        return Tool(
+            required_string(tool, "name"),
+            "custom",
+            optional_string(tool, "description"),
+            format=None if grammar is None else wire.obj(grammar),
+            extras=wire.rest(tool, _CUSTOM_KEYS),
+        )
+    return Tool(HOSTED.get(kind, kind), "server", native=kind, extras=wire.rest(tool, _HOSTED_KEYS))
+
+
+def _read_function(tool: dict[str, Any]) -> Tool:
+    parameters, strict = tool.get("parameters"), tool.get("strict")
+    return Tool(
+        required_string(tool, "name"),
+        "function",
+        optional_string(tool, "description"),
+        None if parameters is None else wire.obj(parameters),
+        None if strict is None else wire.boolean(strict),
+        extras=wire.rest(tool, _FUNCTION_KEYS),
+    )
+
+
+_FUNCTION_KEYS = frozenset({"type", "name", "description", "parameters", "strict"})
+_CUSTOM_KEYS = frozenset({"type", "name", "description", "format"})
+_HOSTED_KEYS = frozenset({"type"})
+
+
+def write_tool(tool: Tool) -> dict[str, Any]:
+    """One element of `tools`."""
+    if tool.kind == "server":
+        found: dict[str, Any] = {"type": tool.native or tool.name}
+    elif tool.kind == "custom":
+        found = {"type": "custom", "name": tool.name}
+        if tool.format is not None:
+            found["format"] = tool.format
+    else:
+        found = {"type": "function", "name": tool.name}
+        if tool.parameters is not None:
+            found["parameters"] = tool.parameters
+        if tool.strict is not None:
+            found["strict"] = tool.strict
+    if tool.description is not None:
+        found["description"] = tool.description
+    return wire.merge(tool.extras, found)
+
+
+def read_tool_choice(value: Any) -> ToolChoice:
+    """`tool_choice`: a word, a tool, or a list of allowed tools."""
+    if isinstance(value, str):
+        mode = _WORDS.get(value)
+        if mode is None:
+            raise MalformedError(f"expected one of {', '.join(_WORDS)} or an object, got {value!r}")
+        return ToolChoice(mode, native=None if mode == value else value)
+    choice = wire.obj(value)
+    kind = required_string(choice, "type")
+    if kind == "allowed_tools" and isinstance(choice.get("tools"), list):
+        return _read_allowed(choice)
+    key, name = _name_of(choice, kind)
+    known = frozenset({"type"}) if key is None else frozenset({"type", key})
+    return ToolChoice("tool", name, native=None if kind == "function" else kind, extras=wire.rest(choice, known))
+
+
+_WORDS: dict[str, Literal["auto", "none", "required"]] = {
+    "auto": "auto",
+    "none": "none",
+    "required": "required",
+    "any": "required",
+}
+
+
+def _name_of(choice: dict[str, Any], kind: str) -> tuple[str | None, str]:
+    """(the field that names the tool, the tool's name): functions and custom tools have a name, MCP servers a label,
+    hosted tools only their type.
+    """
+    if kind == "mcp":
+        key = next((key for key in ("name", "server_label") if isinstance(choice.get(key), str)), None)
+        return key, choice[key] if key else ""
+    if kind in ("function", "custom"):
+        return "name", required_string(choice, "name")
+    generic, name = HOSTED.get(kind, kind), choice.get("name")
+    return ("name", name) if isinstance(name, str) and name != generic else (None, generic)
+
+
+def _read_allowed(choice: dict[str, Any]) -> ToolChoice:
+    """The names of the allowed tools; what else their entries say stays in the extras, entry by entry."""
+    names: list[str] = []
+    entries: list[dict[str, Any]] = []
+    for number, value in enumerate(choice["tools"]):
+        entry = value if isinstance(value, dict) else {}
+        kind = entry.get("type")
+        if not isinstance(kind, str):
+            raise MalformedError("expected an object with a type", f"tools[{number}]")
+        key, name = _name_of(entry, kind)
+        names.append(name)
+        entries.append({field: inner for field, inner in entry.items() if field != key})
+    mode = choice.get("mode")
+    known = {"type", "tools", "mode"} if mode in ("auto", "required") else {"type", "tools"}
+    extras = wire.rest(choice, frozenset(known))
+    if any(entry != _PLAIN_ENTRY for entry in entries):
+        extras = {**(extras or {}), "tools": entries}
+    allowed_mode: Any = mode if "mode" in known else None
+    return ToolChoice("allowed", names=tuple(names), allowed_mode=allowed_mode, extras=extras)
+
+
+_PLAIN_ENTRY = {"type": "function"}
+
+
+def write_tool_choice(choice: ToolChoice) -> Any:
+    """`tool_choice` again."""
+    if choice.mode == "allowed":
+        return _write_allowed(choice)
+    if choice.mode != "tool":
+        return choice.native or choice.mode
+    return wire.merge(choice.extras, _write_entry(choice.native or "function", choice.name, choice.extras or {}))
+
+
+def _write_entry(kind: str, name: str | None, extras: dict[str, Any]) -> dict[str, Any]:
+    """A tool in a choice. A hosted tool's name is in its type; one MCP tool stands beside its server's label."""
+    if kind in ("function", "custom"):
+        return {"type": kind, "name": name}
+    if not name or name == HOSTED.get(kind, kind) != "mcp":
+        return {"type": kind}
+    return {"type": kind, "server_label" if kind == "mcp" and "server_label" not in extras else "name": name}
+
+
+def _write_allowed(choice: ToolChoice) -> dict[str, Any]:
+    extras = choice.extras or {}
+    names = choice.names or ()
+    entries = extras.get("tools")
+    if not isinstance(entries, list) or len(entries) != len(names):
+        entries = [_PLAIN_ENTRY] * len(names)
+    found: dict[str, Any] = {"type": "allowed_tools"}
+    if choice.allowed_mode is not None:
+        found["mode"] = choice.allowed_mode
+    found["tools"] = [
+        {**entry, **_write_entry(entry["type"], name, entry)} for name, entry in zip(names, entries, strict=True)
+    ]
+    return {**extras, **found}
