@@ -233,8 +233,8 @@ def _merge_value(below: Any, above: Any) -> Any:
 
 
 def note_extras(path: str, extras: Extras, ignored: Iterable[str] = ()) -> list[Note]:
-    """A note for each unmodelled field that another dialect's renderer leaves behind. Explicit nulls say nothing and
-    need none; nor do keys in parentheses, under which a dialect keeps what is of use to itself alone.
+    """A note for each unmodelled field that another dialect's renderer leaves behind. Explicit nulls and empty values
+    say nothing and need none; nor do keys in parentheses, under which a dialect keeps what is of use to itself alone.
     """
     if not extras:
         return []
@@ -242,8 +242,11 @@ def note_extras(path: str, extras: Extras, ignored: Iterable[str] = ()) -> list[
     return [
         Note(f"{prefix}{key}", "dropped", "only its own dialect can say this")
         for key, value in extras.items()
-        if value is not None and key not in ignored and not key.startswith("(")
+        if value not in _SILENT and key not in ignored and not key.startswith("(")
     ]
+
+
+_SILENT: tuple[Any, ...] = (None, {}, [], "")
 
 
 Counts = Mapping[str, "str | Counts"]

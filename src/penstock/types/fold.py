@@ -262,8 +262,9 @@ class Fold:
     def _add_signature(self, delta: SignatureDelta) -> None:
         part = self._open(delta, Thinking)
         value = delta.signature
-        if delta.append and part.signature is not None:
-            value = Signature(part.signature.value + value.value, value.origin)
+        before = part.signature or getattr(part.part, "signature", None)
+        if delta.append and before is not None:
+            value = Signature(before.value + value.value, value.origin)
         part.signature = value
 
     def _add_citation(self, delta: CitationDelta) -> None:

@@ -1,0 +1,127 @@
+"""Structured output of foreign requests: natively, by a tool that the model must call, or in words.
+
+Converse knows one format, a JSON Schema given as a string. Its schemas must close every object and may not use some
+keywords: those move into the description, where the model at least reads them. Where a model has no such mode, a forced
+tool takes the answer, and the reading side unwraps it (`Memo.json_tool`).
+
+Source: https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from penstock.dialects import wire
+from penstock.dialects.bedrock_converse.leftovers import note_leftovers
+from penstock.dialects.bedrock_converse.names import ToolNames
+from penstock.types.notes import Note
+from penstock.types.profile import Profile
+from penstock.types.request import ResponseFormat, Tool
+
+JSON_TOOL = "json_response"
+
+UNSUPPORTED = frozenset(
+    {
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+        "maxItems",
+        "uniqueItems",
+        "minProperties",
+        "maxProperties",
+    }
+)
+"""Keywords that Converse's `textFormat` refuses."""
+
+_NAMED = frozenset({"properties", "$defs", "definitions"})
+_LISTED = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
+_OPEN: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": True}
+
+
+class Output(Struct, frozen=True):
+    """How a format is said: one of the three, or none of them."""
+
+    format: ResponseFormat | None = None
+    tool: Tool | None = None
+    prompt: str | None = None
+
+
+NO_OUTPUT = Output()
+
+
+def plan_output(wanted: ResponseFormat | None, profile: Profile, names: ToolNames, notes: list[Note]) -> Output:
+    """The way that the profile's level allows. "Any JSON object" has no native form: it takes the tool."""
+    if wanted is None or wanted.kind == "text":
+        return NO_OUTPUT
+    note_leftovers("response_format", wanted.extras, notes)
+    level = profile.structured_output
+    schema = wanted.schema if wanted.kind == "json_schema" else None
+    if level == "json_schema" and schema is not None:
+        fitted = _fit(schema, profile, notes)
+        return Output(ResponseFormat("json_schema", fitted, wanted.name, wanted.description))
+    if level == "none":
+        notes.append(Note("response_format", "dropped", "this model has no structured output"))
+        return NO_OUTPUT
+    if level == "prompt" or not profile.tools or (schema is not None and schema.get("type", "object") != "object"):
+        notes.append(Note("response_format", "weakened", "the format was put into the system prompt"))
+        return Output(prompt=_instruction(schema))
+    return Output(tool=_tool(names.free(JSON_TOOL), schema or _OPEN, wanted.description))
+
+
+def _instruction(schema: dict[str, Any] | None) -> str:
+    if schema is None:
+        return "Answer with a JSON object only, without any other text."
+    return f"Answer with JSON only, valid against this JSON Schema:\n{wire.encode(schema).decode()}"
+
+
+def _tool(name: str, schema: dict[str, Any], description: str | None) -> Tool:
+    words = description or "Give the answer to the user, as the input of this tool."
+    return Tool(name, description=words, parameters=object_schema(schema))
+
+
+def object_schema(schema: dict[str, Any] | None) -> dict[str, Any]:
+    """The schema of a tool's input, which must be an object's."""
+    if schema is None:
+        return {"type": "object", "properties": {}}
+    return schema if "type" in schema else {"type": "object", **schema}
+
+
+def _fit(schema: dict[str, Any], profile: Profile, notes: list[Note]) -> dict[str, Any]:
+    moved: list[str] = []
+    fitted: dict[str, Any] = _closed(schema, UNSUPPORTED | profile.schema_unsupported, moved)
+    if moved:
+        words = ", ".join(sorted(set(moved)))
+        notes.append(Note("response_format.schema", "weakened", f"only told to the model, not enforced: {words}"))
+    return fitted
+
+
+def _closed(schema: Any, refused: frozenset[str], moved: list[str]) -> Any:
+    """A copy with objects closed and refused keywords told in the description. `moved` takes their names."""
+    if not isinstance(schema, dict):
+        return schema
+    found: dict[str, Any] = {}
+    told: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in refused:
+            told[key] = value
+        elif key in _NAMED and isinstance(value, dict):
+            found[key] = {name: _closed(inner, refused, moved) for name, inner in value.items()}
+        elif key in _LISTED and isinstance(value, list):
+            found[key] = [_closed(inner, refused, moved) for inner in value]
+        else:
+            found[key] = _closed(value, refused, moved) if key == "items" else value
+    if found.get("type") == "object" or ("properties" in found and "type" not in found):
+        if found.get("additionalProperties") not in (None, False):
+            moved.append("additionalProperties")
+        found["additionalProperties"] = False
+    if told:
+        moved += told
+        words = ", ".join(f"{key}: {value}" for key, value in told.items())
+        found["description"] = f"{found.get('description', '')} ({words})".strip()
+    return found
