@@ -18,6 +18,8 @@ from msgspec.structs import replace
 from penstock.client.accounting import hidden_params
 from penstock.client.arguments import messages_of, plain, without
 from penstock.client.attempt import ENDED, ChatAttempt, OpenStream
+from penstock.client.demo import NAMES as DEMO_NAMES
+from penstock.client.demo import demo_answer
 from penstock.client.engine import Engine, arguments_of
 from penstock.client.failures import raising
 from penstock.client.mock import mock_answer, wants_mock
@@ -123,8 +125,15 @@ class ChatCall:
             return StreamInterruptedError(error.message, provider, model, error=error, partial=partial)
         return from_error(error, provider, model, partial=partial)
 
-    def mock(self) -> Response:
-        """The mock's answer. Raises what the mock says."""
+    @property
+    def is_local(self) -> bool:
+        """Whether nobody needs to be asked: a mock, or the demo model."""
+        return wants_mock(self.options) or self.model in DEMO_NAMES
+
+    def local_response(self) -> Response:
+        """The answer of a mock or of the demo model. Raises what a mock says."""
+        if not wants_mock(self.options):
+            return demo_answer(self.request, self.call_id, int(time.time()))
         return mock_answer(self.options, self.request, self.model, self.call_id, int(time.time()))
 
 
@@ -132,10 +141,10 @@ def completion(engine: Engine, **arguments: Any) -> ModelResponse | ChatStream:
     """One chat call, blocking. See `penstock.completion`."""
     with raising(arguments.get("custom_llm_provider") or "", str(arguments.get("model") or "")):
         call = ChatCall.of(engine, arguments)
-        if wants_mock(call.options):
+        if call.is_local:
             if call.options.mock_delay:
                 time.sleep(call.options.mock_delay)
-            return _mocked(call)
+            return _answer_locally(call)
         world = engine.world(call.options.client)
         success = world.drive(engine.exchange(call.plan(), call.options))
         if isinstance(success.value, OpenStream):
@@ -147,11 +156,11 @@ async def acompletion(engine: Engine, **arguments: Any) -> ModelResponse | Async
     """One chat call, from a coroutine. See `penstock.acompletion`."""
     with raising(arguments.get("custom_llm_provider") or "", str(arguments.get("model") or "")):
         call = ChatCall.of(engine, arguments)
-        if wants_mock(call.options):
+        if call.is_local:
             if call.options.mock_delay:
                 await engine.async_world().sleep(call.options.mock_delay)
-            mocked = _mocked(call)
-            return AsyncChatStream(mocked._state, None) if isinstance(mocked, ChatStream) else mocked
+            local = _answer_locally(call)
+            return AsyncChatStream(local._state, None) if isinstance(local, ChatStream) else local
         world = engine.async_world(call.options.client)
         success = await world.drive(engine.exchange(call.plan(), call.options))
         if isinstance(success.value, OpenStream):
@@ -159,8 +168,8 @@ async def acompletion(engine: Engine, **arguments: Any) -> ModelResponse | Async
         return call.answer(success.value, success, call.winner(success).notes)
 
 
-def _mocked(call: ChatCall) -> ModelResponse | ChatStream:
-    response = call.mock()
+def _answer_locally(call: ChatCall) -> ModelResponse | ChatStream:
+    response = call.local_response()
     if not call.request.stream:
         return call.answer(response, None, ())
     return ChatStream(call.stream_state(OpenStream(ENDED, list(unfold(response)), response.dialect), None), None)

@@ -27,7 +27,7 @@ _USAGE = Usage(input_tokens=10, output_tokens=20, total_tokens=30)
 
 
 def wants_mock(options: Options) -> bool:
-    """Whether a call is answered here."""
+    """Whether a call is answered by what the caller scripted."""
     return options.mock_response is not None or options.mock_tool_calls is not None or bool(options.mock_timeout)
 
 

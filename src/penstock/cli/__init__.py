@@ -1,0 +1,50 @@
+"""The command line: `penstock serve | chat | models | doctor`. One file a command; each only reads arguments, calls
+public functions and prints.
+
+Exit status: 0 done, 1 it could not be done (the message says what to do), 2 the arguments are wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from penstock import __version__
+
+COMMANDS: dict[str, str] = {
+    "serve": "run the gateway: one endpoint in front of all providers",
+    "chat": "talk to a model in the terminal",
+    "models": "list models with their prices and capabilities",
+    "doctor": "look at this machine and say what works and what is missing",
+}
+"""Each command, in a module of its name with `add_arguments(parser)` and `run(arguments) -> int`."""
+
+
+class CommandError(Exception):
+    """Something that a command could not do; the message is shown as it is."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    parser = argparse.ArgumentParser(prog="penstock", description="One guarded way for all model and agent traffic.")
+    parser.add_argument("--version", action="version", version=f"penstock {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    words = list(sys.argv[1:] if argv is None else argv)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary)
+        if name in words:  # only the command that is asked for is loaded
+            import_module(f"penstock.cli.{name}").add_arguments(command)
+    arguments = parser.parse_args(words)
+    try:
+        status: int = import_module(f"penstock.cli.{arguments.command}").run(arguments)
+    except CommandError as error:
+        print(f"penstock {arguments.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    return status

@@ -1,0 +1,101 @@
+"""`penstock serve`: the gateway, with nothing to set up before it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+
+from penstock.cli import CommandError
+from penstock.cli.catalog import chat_models
+from penstock.cli.ollama import ollama_models
+from penstock.client.engine import Engine
+from penstock.gateway.config import DEMO, Gateway, gateway_of
+from penstock.providers.registry import default_registry
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `penstock serve`."""
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=4000, help="port to listen on; 0 picks a free one (default: %(default)s)"
+    )
+    parser.add_argument("--log-level", default="warning", choices=("debug", "info", "warning", "error"))
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until interrupted."""
+    try:
+        import uvicorn
+
+        from penstock.gateway.app import Application
+    except ImportError as error:
+        raise CommandError(f"{error.name} is missing: pip install 'penstock[gateway]'") from None
+    registry = default_registry()
+    gateway = gateway_of(registry, os.environ, ollama_models() or (), chat_models(registry))
+    listener = _listen(arguments.host, arguments.port)
+    print(welcome(gateway, f"http://{_name(arguments.host)}:{listener.getsockname()[1]}"), flush=True)
+    application = Application(gateway, Engine(registry=registry))
+    config = uvicorn.Config(
+        application, log_level=arguments.log_level, access_log=False, lifespan="on", server_header=False
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+    return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise CommandError(
+            f"port {port} of {host} cannot be had ({error.strerror}); choose another with --port"
+        ) from None
+    return listener
+
+
+def _name(host: str) -> str:
+    """An address that a client on this machine can use."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104  # read, not bound
+
+
+def welcome(gateway: Gateway, address: str) -> str:
+    """What is shown at the start: what is served, the key where it was made here, and a line to try."""
+    key = gateway.key if gateway.made else "$PENSTOCK_MASTER_KEY"
+    lines = [f"Penstock listens on {address}", ""]
+    if gateway.made:
+        lines += [
+            f"Master key, made for this run and shown only now: {gateway.key}",
+            "(set PENSTOCK_MASTER_KEY to choose your own)",
+            "",
+        ]
+    lines += [*_models(gateway), "", "Try it:", "", _curl(address, key), ""]
+    return "\n".join(lines)
+
+
+def _models(gateway: Gateway) -> list[str]:
+    lines = [f"Models: {DEMO} (offline, no key needed)"]
+    local = [model.id for model in gateway.models if model.owned_by == "ollama"]
+    if local:
+        lines.append(f"        {', '.join(local)} (from the Ollama on this machine)")
+    hosted = sorted(gateway.providers - {"ollama", "ollama_chat"})
+    if hosted:
+        lines.append(f"        {', '.join(f'{name}/...' for name in hosted)} (keys found in the environment)")
+    else:
+        lines.append(
+            "        more with a provider's key in the environment, such as OPENAI_API_KEY or ANTHROPIC_API_KEY"
+        )
+    return lines
+
+
+def _curl(address: str, key: str) -> str:
+    body = '{"model": "demo", "messages": [{"role": "user", "content": "Hello"}]}'
+    return (
+        f"  curl {address}/v1/chat/completions \\\n"
+        f'    -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\\n'
+        f"    -d '{body}'"
+    )

@@ -1,0 +1,83 @@
+"""What a gateway without a config file serves: the demo model, a local Ollama if one answers, and every provider
+whose key is in the environment.
+
+The master key comes from PENSTOCK_MASTER_KEY (or LITELLM_MASTER_KEY, so that a LiteLLM deployment's environment
+works); without one, a key is made for this run and shown once by whoever starts the gateway. There is no way to serve
+without a key.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+from penstock.providers.endpoint import missing_variables, variables_of
+from penstock.providers.registry import Registry
+
+MASTER_KEY_VARIABLES = ("PENSTOCK_MASTER_KEY", "LITELLM_MASTER_KEY")
+DEMO = "demo"
+MAX_BODY = 64 * 1024 * 1024
+"""Bytes that a request body may have."""
+
+
+class Served(Struct, frozen=True):
+    """A model that is listed: its name for clients, and who has it."""
+
+    id: str
+    owned_by: str
+
+
+class Gateway(Struct, frozen=True):
+    """What one gateway serves.
+
+    key       the master key, in the clear in memory only: compared in constant time, never logged
+    made      whether the key was made for this run (and must be shown once)
+    models    what /v1/models lists; any other "provider/model" whose provider is in `providers` is served too
+    providers names of the providers with a key
+    """
+
+    key: str
+    made: bool
+    models: tuple[Served, ...]
+    providers: frozenset[str]
+
+    def __repr__(self) -> str:
+        return f"Gateway({len(self.models)} models, providers={sorted(self.providers)})"
+
+    def admits(self, presented: str | None) -> bool:
+        """Whether this is the key."""
+        return presented is not None and hmac.compare_digest(presented.encode(), self.key.encode())
+
+
+def providers_with_keys(registry: Registry, environment: Mapping[str, str]) -> list[str]:
+    """The hosted providers that the environment has a key for, by name."""
+    return sorted(
+        provider.name
+        for provider in registry
+        if not provider.local
+        and any(environment.get(name) for name in variables_of(provider))
+        and not missing_variables(provider, environment=environment)
+    )
+
+
+def gateway_of(
+    registry: Registry,
+    environment: Mapping[str, str],
+    ollama: Iterable[str] = (),
+    known_models: Mapping[str, Iterable[str]] | None = None,
+) -> Gateway:
+    """The gateway for this environment. `ollama` are the models that a local Ollama offers, `known_models` those of
+    each provider with a key.
+    """
+    key = next((environment[name] for name in MASTER_KEY_VARIABLES if environment.get(name)), None)
+    providers = providers_with_keys(registry, environment)
+    models = [Served(DEMO, "penstock"), *(Served(f"ollama_chat/{name}", "ollama") for name in ollama)]
+    for provider in providers:
+        models += [Served(f"{provider}/{name}", provider) for name in (known_models or {}).get(provider, ())]
+    local = ["ollama", "ollama_chat"] if ollama else []
+    return Gateway(
+        key or f"sk-{secrets.token_urlsafe(24)}", key is None, tuple(models), frozenset([*providers, *local])
+    )
