@@ -92,17 +92,14 @@ def _read_text(part: dict[str, Any], usual: str) -> Part:
     if len(part) == 2:
         return Text(text, native=native)
     annotations, logprobs = part.get("annotations"), part.get("logprobs")
-    signature, extras = read_thought(part, wire.rest(part, _TEXT_KEYS))
-    return Text(
-        text,
-        None if annotations is None else _at("annotations", wire.each, read_citation, annotations),
-        None if logprobs is None else _at("logprobs", read_logprobs, logprobs),
-        signature,
-        read_cache(part),
-        None,
-        native,
-        extras,
-    )
+    if annotations is not None:
+        annotations = _at("annotations", wire.each, read_citation, annotations) if annotations != [] else ()
+    if logprobs is not None:
+        logprobs = _at("logprobs", read_logprobs, logprobs) if logprobs != [] else ()
+    extras, signature = wire.rest(part, _TEXT_KEYS), None
+    if extras and _THOUGHT in extras:
+        signature, extras = read_thought(part, extras)
+    return Text(text, annotations, logprobs, signature, read_cache(part), None, native, extras)
 
 
 _TEXT_KEYS = frozenset({"type", "text", "annotations", "logprobs", "prompt_cache_breakpoint"})
@@ -261,8 +258,13 @@ def _read_image(part: dict[str, Any], usual: str) -> Part:
         detail=optional_string(part, "detail"),
         cache=read_cache(part),
         native=None if kind == "input_image" else kind,
-        extras=_media_rest(part, taken, "detail"),
+        extras=wire.rest(part, _IMAGE_KEYS[taken]),
     )
+
+
+_IMAGE_KEYS = {
+    key: frozenset({"type", "prompt_cache_breakpoint", "detail", key}) for key in ("image_url", "file_id", "")
+}
 
 
 def _image_source(part: dict[str, Any]) -> tuple[Source | None, str | None, str]:
@@ -385,7 +387,8 @@ def write_part(part: Part, usual: str) -> dict[str, Any]:
     if write is None:
         raise MalformedError(f"{type(part).__name__} has no place in message content")
     found: dict[str, Any] = write(part, usual)
-    cache, extras = part.cache, part.extras
+    cache: Cache | None = part.cache
+    extras: Extras = part.extras
     if cache is not None:
         found["prompt_cache_breakpoint"] = write_cache(cache)
     if not extras:

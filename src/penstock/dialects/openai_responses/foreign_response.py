@@ -59,12 +59,14 @@ PREFIXES: dict[str, str] = {
 }
 """How OpenAI begins the ids of its items."""
 
+_PREFIX = re.compile(r"^[a-z]+[_-]")
 _UNSAFE = re.compile(r"[^A-Za-z0-9]")
 
 
 def item_id(seed: str, kind: str, output_index: int) -> str:
     """The id of an item, derived from the response's: the same in the stream and in the whole answer."""
-    return f"{PREFIXES.get(kind, 'item')}_{_UNSAFE.sub('', seed)[-40:] or '0'}{output_index}"
+    stem = _UNSAFE.sub("", _PREFIX.sub("", seed))[-40:]
+    return f"{PREFIXES.get(kind, 'item')}_{stem}{output_index}"
 
 
 def status_of(choice: Choice | None, notes: list[Note]) -> tuple[str, str | None]:

@@ -84,14 +84,17 @@ def rest_of_item(item: Item, known: frozenset[str]) -> Extras:
     return {**left, "status": status} if status is not None and left else left
 
 
-def flat(extras: Extras) -> Item:
-    """The unmodelled fields of an item in one new object again."""
+def add_extras(found: Item, extras: Extras) -> Item:
+    """The item with its unmodelled fields again. `found` is changed; what it holds already stands."""
     if not extras:
-        return {}
-    found = {key: value for key, value in extras.items() if key not in (ITEM, ENVELOPE)}
-    for key in (ENVELOPE, ITEM):
-        if key in extras:
-            found.update(extras[key])
+        return found
+    for key, value in extras.items():
+        if key == ITEM or key == ENVELOPE:
+            for name, inner in value.items():
+                if name not in found and not name.startswith("("):
+                    found[name] = inner
+        elif key not in found:
+            found[key] = value
     return found
 
 
@@ -121,56 +124,61 @@ _OPAQUE_ROLES: dict[str, Role] = {
 
 
 def _read_reasoning(item: Item, siblings: Siblings) -> tuple[Part, ...]:
-    known = {"type", "id", "status"}
-    notes: Item = {}
-    summary = _read_entries(item, "summary", "summary_text", known, notes)
-    content = _read_entries(item, "content", "reasoning_text", known, notes)
-    signature, words = _read_signature(item, known)
-    extras = rest_of_item(item, frozenset(known))
-    item_id = optional_string(item, "id")
+    summary, content = _read_entries(item, "summary"), _read_entries(item, "content")
+    known, signature, words = _REASONING_KEYS, None, ""
+    if summary is None or content is None:
+        known -= {key for key, read in (("summary", summary), ("content", content)) if read is None}
+    value = optional_string(item, "encrypted_content")
+    if value is not None:
+        signature = read_signature(value, item.get("format"))
+    elif isinstance(item.get("signature"), str):
+        # OpenRouter, for models that sign what they show.
+        signature, words, known = (
+            read_signature(item["signature"], item.get("format")),
+            "signature",
+            known | {"signature"},
+        )
     if content is not None:
-        words.append("content" if content else "empty")
+        words = f"{words} {'content' if content else 'empty'}" if words else "content" if content else "empty"
     text = content[0] if content else ""
-    head = Thinking(
-        text,
-        summary,
-        signature,
-        signature is not None and not text and not summary,
-        id=item_id,
-        native=" ".join(words) or None,
-        extras={**(extras or {}), ITEM: {**(extras or {}).get(ITEM, {}), **notes}} if notes else extras,
-    )
-    return (head, *[Thinking(entry, id=item_id, native=MORE) for entry in content[1:]]) if content else (head,)
+    item_id = optional_string(item, "id")
+    withheld = signature is not None and not text and not summary
+    extras = _with_entry_fields(item, rest_of_item(item, known)) if summary or content else rest_of_item(item, known)
+    head = Thinking(text, summary, signature, withheld, None, item_id, words or None, extras)
+    if content is None or len(content) < 2:
+        return (head,)
+    return (head, *[Thinking(entry, id=item_id, native=MORE) for entry in content[1:]])
 
 
-def _read_entries(item: Item, key: str, usual: str, known: set[str], notes: Item) -> tuple[str, ...] | None:
-    """The texts of a list like `[{"type": usual, "text": ...}]`. A list of any other shape is left unmodelled, in the
-    extras.
+_REASONING_KEYS = frozenset({"type", "id", "status", "summary", "content", "encrypted_content"})
+_ENTRY_TYPES = {"summary": "summary_text", "content": "reasoning_text"}
+
+
+def _read_entries(item: Item, key: str) -> tuple[str, ...] | None:
+    """The texts of a list like `[{"type": "summary_text", "text": ...}]`. None for a list of any other shape, which is
+    left unmodelled.
     """
     entries = item.get(key)
-    if not isinstance(entries, list):
+    if type(entries) is not list:
         return None
+    if not entries:
+        return ()
     if not all(type(entry) is dict and type(entry.get("text")) is str and "type" in entry for entry in entries):
         return None
-    known.add(key)
-    if any(len(entry) > 2 or entry["type"] != usual for entry in entries):
-        notes[f"({key})"] = [
-            {name: value for name, value in entry.items() if name != "text" and (name, value) != ("type", usual)}
-            for entry in entries
-        ]
     return tuple([entry["text"] for entry in entries])
 
 
-def _read_signature(item: Item, known: set[str]) -> tuple[Signature | None, list[str]]:
-    """The encrypted form: `encrypted_content`, or `signature` as OpenRouter calls it for models that sign what they
-    show.
-    """
-    for key, words in (("encrypted_content", []), ("signature", ["signature"])):
-        value = optional_string(item, key)
-        if value is not None:
-            known.add(key)
-            return read_signature(value, item.get("format")), list(words)
-    return None, []
+def _with_entry_fields(item: Item, extras: Extras) -> Extras:
+    """`extras`, and under ITEM whatever else the entries of the two lists say than their usual type and a text."""
+    found: Item = {}
+    for key, usual in _ENTRY_TYPES.items():
+        entries = item.get(key) or ()
+        if key not in (extras or ()) and any(len(entry) > 2 or entry["type"] != usual for entry in entries):
+            found[f"({key})"] = [
+                {name: value for name, value in entry.items() if name != "text" and (name, value) != ("type", usual)}
+                for entry in entries
+            ]
+    return {**(extras or {}), ITEM: {**(extras or {}).get(ITEM, {}), **found}} if found else extras
 
 
 _ORIGINS = {"anthropic": "anthropic", "google": "gemini", "openai": "openai", "xai": "xai"}
@@ -199,8 +207,8 @@ def write_signature(signature: Signature, extras: Extras = None) -> str:
 
 def _write_reasoning(part: Thinking) -> Item:
     found: Item = {"type": "reasoning"}
-    extras, words = part.extras, (part.native or "").split()
-    notes = (extras or {}).get(ITEM, {})
+    extras, words = part.extras, part.native or ""
+    notes: Item = extras.get(ITEM) or {} if extras else {}
     if part.id is not None:
         found["id"] = part.id
     if part.summary is not None:
@@ -212,10 +220,7 @@ def _write_reasoning(part: Thinking) -> Item:
     if part.signature is not None:
         key = "signature" if "signature" in words else "encrypted_content"
         found[key] = write_signature(part.signature, extras)
-    left = flat(extras)
-    left.pop("(summary)", None)
-    left.pop("(content)", None)
-    return {**left, **found}
+    return add_extras(found, extras)
 
 
 def _write_entries(texts: tuple[str, ...], usual: str, notes: list[Item] | None) -> list[Item]:
@@ -295,7 +300,7 @@ def _write_call(part: ToolCall) -> Item:
         found["id"] = part.id
     if part.signature is not None:
         found.update(write_thought(part.signature, part.extras))
-    return {**flat(part.extras), **found} if part.extras else found
+    return add_extras(found, part.extras)
 
 
 def _read_function_output(item: Item, siblings: Siblings) -> tuple[Part, ...]:
@@ -348,7 +353,7 @@ def _write_result(part: ToolResult) -> Item:
         found["name"] = part.name
     if part.id is not None:
         found["id"] = part.id
-    return {**flat(part.extras), **found} if part.extras else found
+    return add_extras(found, part.extras)
 
 
 def _write_output(part: ToolResult) -> Any:
@@ -462,7 +467,7 @@ def _write_hosted_call(part: ToolCall | ServerToolCall, call: HostedCall) -> Ite
         found["id"] = item_id
     if call.call_id and part.call_id is not None:
         found["call_id"] = part.call_id
-    return {**flat(part.extras), **found}
+    return add_extras(found, part.extras)
 
 
 class HostedOutput(Struct, frozen=True):
@@ -551,7 +556,7 @@ def _write_hosted_result(part: ToolResult, kind: HostedOutput) -> Item:
         found["id"] = part.id
     if part.is_error is not None and kind.name == "apply_patch":
         found["status"] = "failed" if part.is_error else "completed"
-    return {**flat(part.extras), **found}
+    return add_extras(found, part.extras)
 
 
 def _write_hosted_value(part: Part) -> Any:
@@ -578,7 +583,7 @@ def _write_server_result(part: ServerToolResult) -> Item:
         found["call_id"] = part.call_id
     if part.id is not None:
         found["id"] = part.id
-    return {**flat(part.extras), **found}
+    return add_extras(found, part.extras)
 
 
 # Images that the model made
@@ -617,7 +622,7 @@ def _write_image(part: Media) -> Item:
         found["result"] = part.source.data
     if part.id is not None:
         found["id"] = part.id
-    return {**flat(part.extras), **found}
+    return add_extras(found, part.extras)
 
 
 # The two tables

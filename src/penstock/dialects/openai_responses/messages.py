@@ -33,8 +33,8 @@ from penstock.dialects.openai_responses.items import (
     MORE,
     Item,
     Siblings,
+    add_extras,
     add_reasoning_entry,
-    flat,
     is_content,
     read_item,
     rest_of_item,
@@ -152,7 +152,7 @@ def _write_input_message(message: Message, parts: tuple[Part, ...]) -> Item:
         found["content"] = _write_message_content(parts, words, role)
     if message.id is not None:
         found["id"] = message.id
-    return {**flat(message.extras), **found} if message.extras else found
+    return add_extras(found, message.extras)
 
 
 def _write_message_content(parts: tuple[Part, ...], words: str, role: str) -> Any:

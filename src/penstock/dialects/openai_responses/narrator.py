@@ -434,7 +434,10 @@ class Narrator:
             self._end(self._slots[index], part)
             return
         item = write_item(part)
-        output_index = self._new_item({**item, "status": "in_progress"})
+        begun: Item = {**item, "status": "in_progress"}
+        if "result" in begun:
+            begun["result"] = None
+        output_index = self._new_item(begun)
         self._item_done(output_index, {**item, "id": item_id(self._seed, item_type(part), output_index)})
 
     def _end_content(self, slot: _Slot, part: Part) -> None:
