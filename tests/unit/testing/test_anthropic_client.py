@@ -18,6 +18,7 @@ from penstock.testing.providers import (
     Usage,
     UsagePlace,
 )
+from tests.unit.testing.reading import drain
 
 ASK: Any = [{"role": "user", "content": "Weather?"}]
 TOOL: Any = {
@@ -31,9 +32,7 @@ MODEL = "claude-fake-4-5"  # a name that no client will ever warn of
 
 @pytest.fixture
 def client(provider: SimulatedProviders) -> Iterator[anthropic.Anthropic]:
-    with anthropic.Anthropic(
-        base_url=provider.url("anthropic_messages"), api_key="sk-fake", max_retries=0
-    ) as client:
+    with anthropic.Anthropic(base_url=provider.url("anthropic_messages"), api_key="sk-fake", max_retries=0) as client:
         yield client
 
 
@@ -63,9 +62,7 @@ def test_parallel_tools_and_thinking_go_round(client: anthropic.Anthropic, provi
     provider.script(spoken, spoken, Reply.text("Sunny in both."))
     thinking: Any = {"type": "enabled", "budget_tokens": 1024}
     whole = client.messages.create(model=MODEL, max_tokens=2000, messages=ASK, tools=[TOOL], thinking=thinking)
-    with client.messages.stream(
-        model=MODEL, max_tokens=2000, messages=ASK, tools=[TOOL], thinking=thinking
-    ) as stream:
+    with client.messages.stream(model=MODEL, max_tokens=2000, messages=ASK, tools=[TOOL], thinking=thinking) as stream:
         streamed = stream.get_final_message()
     for answer in (whole, streamed):
         kinds = [part.type for part in answer.content]
@@ -167,14 +164,13 @@ def test_errors_raise_the_clients_own_classes(
 
 def test_an_overload_in_the_middle_of_a_stream(client: anthropic.Anthropic, provider: SimulatedProviders) -> None:
     provider.script(Reply.text("one two").with_faults(ErrorEvent(ProviderError(529), after=4)))
-    seen = []
+    seen: list[Any] = []
     with (
-        pytest.raises(anthropic.APIStatusError, match="Overloaded"),
         client.messages.create(model=MODEL, max_tokens=50, messages=ASK, stream=True) as stream,
+        pytest.raises(anthropic.APIStatusError, match="Overloaded"),
     ):
-        for event in stream:
-            seen.append(event.type)  # noqa: PERF401  # a comprehension would lose it
-    assert seen == ["message_start", "content_block_start", "content_block_delta"]
+        drain(stream, seen)
+    assert [event.type for event in seen] == ["message_start", "content_block_start", "content_block_delta"]
 
 
 def test_keys_and_models_are_checked() -> None:
@@ -185,9 +181,11 @@ def test_keys_and_models_are_checked() -> None:
             assert [model.id for model in client.models.list()] == [MODEL]
             with pytest.raises(anthropic.NotFoundError, match="model: claude-nonsense"):
                 client.messages.create(model="claude-nonsense", max_tokens=5, messages=ASK)
-        with anthropic.Anthropic(base_url=base, api_key="bad", max_retries=0) as client:
-            with pytest.raises(anthropic.AuthenticationError, match="invalid x-api-key"):
-                client.messages.create(model=MODEL, max_tokens=5, messages=ASK)
+        with (
+            anthropic.Anthropic(base_url=base, api_key="bad", max_retries=0) as client,
+            pytest.raises(anthropic.AuthenticationError, match="invalid x-api-key"),
+        ):
+            client.messages.create(model=MODEL, max_tokens=5, messages=ASK)
 
 
 def test_tokens_are_counted(client: anthropic.Anthropic) -> None:

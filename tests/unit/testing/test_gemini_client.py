@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from google import genai
 from google.genai import errors, types
-from google.oauth2.credentials import Credentials
+from google.oauth2 import credentials
 
 from penstock.testing.providers import (
     ErrorEvent,
@@ -20,6 +20,7 @@ from penstock.testing.providers import (
     Usage,
     UsagePlace,
 )
+from tests.unit.testing.reading import drain
 
 MODEL = "gemini-2.5-flash"
 PARIS = ToolCall("get_weather", {"city": "Paris"})
@@ -162,11 +163,9 @@ def test_errors_raise_the_clients_own_classes(
     streamed: bool,
 ) -> None:
     provider.script(Reply.error(status, "the reason", retry_after=2))
+    ask: Any = client.models.generate_content_stream if streamed else client.models.generate_content
     with pytest.raises(expected) as raised:
-        if streamed:
-            list(client.models.generate_content_stream(model=MODEL, contents="hi"))
-        else:
-            client.models.generate_content(model=MODEL, contents="hi")
+        list(ask(model=MODEL, contents="hi"))
     assert (raised.value.code, raised.value.status, raised.value.message) == (status, word, "the reason")
     if status == 429:
         details: Any = raised.value.details
@@ -175,17 +174,19 @@ def test_errors_raise_the_clients_own_classes(
 
 def test_an_error_in_the_middle_of_a_stream(client: genai.Client, provider: SimulatedProviders) -> None:
     provider.script(Reply.text("one two").with_faults(ErrorEvent(ProviderError(503, "busy"), after=1)))
-    seen = []
+    seen: list[Any] = []
     with pytest.raises(errors.APIError, match="busy"):
-        for chunk in client.models.generate_content_stream(model=MODEL, contents="hi"):
-            seen.append(chunk.text)  # noqa: PERF401  # a comprehension would lose it
-    assert seen == ["one"]
+        drain(client.models.generate_content_stream(model=MODEL, contents="hi"), seen)
+    assert [chunk.text for chunk in seen] == ["one"]
 
 
 def test_keys_and_models_are_checked() -> None:
     with SimulatedProviders(keys={"good"}, models={MODEL}) as provider:
         options = types.HttpOptions(base_url=provider.url("gemini"))
-        good, bad = genai.Client(api_key="good", http_options=options), genai.Client(api_key="bad", http_options=options)
+        good, bad = (
+            genai.Client(api_key="good", http_options=options),
+            genai.Client(api_key="bad", http_options=options),
+        )
         with pytest.raises(errors.ClientError, match="models/gemini-9 is not found for API version v1beta"):
             good.models.generate_content(model="gemini-9", contents="hi")
         with pytest.raises(errors.ClientError, match="API key not valid"):
@@ -212,7 +213,7 @@ def test_vertex_ai_by_project_and_token(provider: SimulatedProviders) -> None:
         vertexai=True,
         project="fake-project",
         location="us-central1",
-        credentials=Credentials(token="fake-token"),
+        credentials=credentials.Credentials(token="fake-token"),  # type: ignore[no-untyped-call]
         http_options=types.HttpOptions(base_url=provider.url("vertex")),
     )
     assert client.models.generate_content(model=MODEL, contents="hi").text == "You said: hi"

@@ -23,6 +23,7 @@ from penstock.testing.providers import (
     Usage,
     UsagePlace,
 )
+from tests.unit.testing.reading import drain
 
 PARIS = ToolCall("get_weather", {"city": "Paris"})
 OSLO = ToolCall("get_weather", {"city": "Oslo"})
@@ -140,9 +141,8 @@ def test_openai_hides_reasoning_but_counts_it(client: openai.OpenAI, provider: S
     answer = client.chat.completions.create(model="gpt-5", messages=ASK)
     assert answer.choices[0].message.content == "42"
     assert "long thought" not in answer.model_dump_json()
-    details = answer.usage and answer.usage.completion_tokens_details
-    assert details is not None
-    assert details.reasoning_tokens == 6
+    usage: Any = answer.usage
+    assert usage.completion_tokens_details.reasoning_tokens == 6
 
 
 @pytest.mark.parametrize(
@@ -268,14 +268,13 @@ def test_retry_after_is_honoured_by_the_client(provider: SimulatedProviders) -> 
 def test_an_error_in_the_middle_of_a_stream(client: openai.OpenAI, provider: SimulatedProviders) -> None:
     broken = ErrorEvent(ProviderError(500, "it broke"), after=3)
     provider.script(Reply.text("one two three").with_faults(broken))
-    said = []
+    seen: list[Any] = []
     with (
-        pytest.raises(openai.APIError, match="it broke"),
         client.chat.completions.create(model="gpt-4o", messages=ASK, stream=True) as stream,
+        pytest.raises(openai.APIError, match="it broke"),
     ):
-        for chunk in stream:
-            said.append(chunk.choices[0].delta.content)  # noqa: PERF401  # a comprehension would lose it
-    assert said == ["", "one", " two"]
+        drain(stream, seen)
+    assert [chunk.choices[0].delta.content for chunk in seen] == ["", "one", " two"]
 
 
 def test_the_async_client_reads_a_stream(provider: SimulatedProviders) -> None:
@@ -299,7 +298,12 @@ def test_azure_names_the_deployment_in_the_path(provider: SimulatedProviders) ->
 
 # --- responses -------------------------------------------------------------------------------------------------------
 
-FLAT: Any = {"type": "function", "name": "get_weather", "parameters": WEATHER["function"]["parameters"], "strict": False}
+FLAT: Any = {
+    "type": "function",
+    "name": "get_weather",
+    "parameters": WEATHER["function"]["parameters"],
+    "strict": False,
+}
 
 
 def test_a_response_whole_and_streamed(client: openai.OpenAI, provider: SimulatedProviders) -> None:
@@ -411,7 +415,9 @@ def test_speech_is_binary_and_transcriptions_are_uploads(client: openai.OpenAI, 
     heard = client.audio.transcriptions.create(model="whisper-1", file=("speech.wav", spoken))
     assert heard.text == "hello"
     assert next(part for part in provider.last.form if part.name == "file").content == spoken
-    long = client.audio.transcriptions.create(model="whisper-1", file=io.BytesIO(spoken), response_format="verbose_json")
+    long = client.audio.transcriptions.create(
+        model="whisper-1", file=io.BytesIO(spoken), response_format="verbose_json"
+    )
     assert [word.word for word in long.words or []] == ["hello", "there"]
 
 
@@ -478,9 +484,7 @@ def test_a_batch_really_answers_its_lines(client: openai.OpenAI) -> None:
 
 def test_a_batch_is_cancelled_and_files_are_deleted(client: openai.OpenAI) -> None:
     uploaded = client.files.create(file=("in.jsonl", b"{}"), purpose="batch")
-    batch = client.batches.create(
-        input_file_id=uploaded.id, endpoint="/v1/chat/completions", completion_window="24h"
-    )
+    batch = client.batches.create(input_file_id=uploaded.id, endpoint="/v1/chat/completions", completion_window="24h")
     assert client.batches.cancel(batch.id).status == "cancelled"
     assert [file.id for file in client.files.list()] == [uploaded.id]
     assert client.files.delete(uploaded.id).deleted

@@ -146,7 +146,7 @@ def deliver_stream(stream: Stream, reply: Reply, headers: Headers, exchange: Exc
     for fault in reply.faults:
         events = _event_fault(events, fault, stream)
     frames = stream.framing.frames(events, delivery.line_end)
-    frames, ending = _cut(frames, reply.faults)
+    frames, ending = _cut(frames, events, reply.faults)
     frames = _commented(frames, stream, delivery)
     packed = _compress(frames, delivery) if delivery.encoding else frames
     framing = delivery.framing or "chunked"
@@ -187,23 +187,26 @@ def _half(payload: bytes) -> bytes:
     return b"{" + half
 
 
-def _cut(frames: list[bytes], faults: Iterable[Fault]) -> tuple[list[bytes], Hangup | None]:
+def _cut(frames: list[bytes], events: list[Event], faults: Iterable[Fault]) -> tuple[list[bytes], Hangup | None]:
     """The frames up to a cut, and how the connection ends."""
     for fault in faults:
         if isinstance(fault, Cut):
-            return [*frames[: fault.after], *_torn(frames[fault.after :], fault)], Hangup(fault.reset)
+            rest = list(zip(frames, events, strict=True))[fault.after :]
+            return [*frames[: fault.after], *_torn(rest, fault)], Hangup(fault.reset)
     return frames, None
 
 
-def _torn(rest: list[bytes], fault: Cut) -> list[bytes]:
+def _torn(rest: list[tuple[bytes, Event]], fault: Cut) -> list[bytes]:
     """What still goes out after the last whole event."""
     if fault.inside == "boundary" or not rest:
         return []
     if fault.inside == "event":
-        return [rest[0][: len(rest[0]) // 2]]
-    for index, frame in enumerate(rest):
-        if not frame.isascii():
-            return [*rest[:index], frame[: _inside_character(frame)]]
+        frame = rest[0][0]
+        return [frame[: len(frame) // 2]]
+    for index, (frame, event) in enumerate(rest):
+        if not event.payload.isascii():
+            place = frame.index(event.payload) + _inside_character(event.payload)
+            return [*(whole for whole, _ in rest[:index]), frame[:place]]
     raise ScriptError("cut inside a character: the events after the cut have no character outside ASCII")
 
 
