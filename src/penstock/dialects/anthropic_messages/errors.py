@@ -127,12 +127,17 @@ def render_error(error: ErrorResponse) -> tuple[int, dict[str, Any]]:
     """(status, body). Errors of another dialect get Anthropic's own word for their kind."""
     if error.dialect == NAME and error.native == "other" and isinstance(error.body, dict):
         return error.status, error.body
+    return error.status, write_error(error)
+
+
+def write_error(error: ErrorResponse) -> dict[str, Any]:
+    """The body in Anthropic's shape, whatever shape it came in: what a client finds in a stream."""
     if error.dialect == NAME and error.native == "standard":
-        return error.status, _write_own(error)
+        return _write_own(error)
     found: dict[str, Any] = {"type": "error", "error": {"type": TYPES[error.kind], "message": error.message}}
     if error.request_id is not None:
         found["request_id"] = error.request_id
-    return error.status, found
+    return found
 
 
 def _write_own(error: ErrorResponse) -> dict[str, Any]:

@@ -154,6 +154,8 @@ def _write_thinking(part: Thinking, role: Role, path: str, draft: Draft) -> list
             return [{"type": "redacted_thinking", "data": seal(signature, part.id)}]
         return [{"type": "thinking", "thinking": text, "signature": seal(signature, part.id)}]
     if draft.profile.replay_thinking and text:
+        if signature is not None and signature.value:
+            draft.note(f"{path}.signature", "dropped", "this model cannot verify it")
         return [{"type": "thinking", "thinking": text, "signature": ""}]
     return draft.drop(path, "a thought without a signature that this model can verify is refused")
 

@@ -148,8 +148,8 @@ def _write_choice(request: Request, tools: list[Body], output: Output, body: Bod
     """`tool_choice`, and the tool that takes a structured answer (its name is returned)."""
     choice, parallel = request.tool_choice, request.parallel_tool_calls
     note_leftovers("tool_choice", None if choice is None else choice.extras, draft.notes)
-    json_tool = None
-    if output.tool is not None and not (choice is not None and choice.mode == "tool"):
+    must_call = choice is not None and "required" in (choice.mode, choice.allowed_mode) or _names_one(choice)
+    if output.tool is not None and not must_call:
         json_tool = draft.names.fresh(JSON_TOOL) if JSON_TOOL in draft.names.back else JSON_TOOL
         alone = not tools or (choice is not None and choice.mode == "none")
         tools.append({**output.tool, "name": json_tool})
@@ -158,7 +158,7 @@ def _write_choice(request: Request, tools: list[Body], output: Output, body: Bod
             body["tool_choice"]["disable_parallel_tool_use"] = True
         return json_tool
     if output.tool is not None:
-        draft.note("response_format", "dropped", "the choice of a tool leaves no place for a formatted answer")
+        draft.note("response_format", "dropped", "where a tool must be called, there is no formatted answer")
     if choice is None and parallel is not False:
         return None
     if not tools:
@@ -167,6 +167,10 @@ def _write_choice(request: Request, tools: list[Body], output: Output, body: Bod
         return None
     body["tool_choice"] = _wire_choice(choice, parallel, draft)
     return None
+
+
+def _names_one(choice: ToolChoice | None) -> bool:
+    return choice is not None and choice.mode == "tool"
 
 
 def _wire_choice(choice: ToolChoice | None, parallel: bool | None, draft: Draft) -> Body:

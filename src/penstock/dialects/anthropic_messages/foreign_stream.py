@@ -18,7 +18,7 @@ from typing import Any
 
 from penstock.dialects import wire
 from penstock.dialects.anthropic_messages.citations import write_foreign_citation
-from penstock.dialects.anthropic_messages.errors import render_error
+from penstock.dialects.anthropic_messages.errors import write_error
 from penstock.dialects.anthropic_messages.foreign_response import visible_thought
 from penstock.dialects.anthropic_messages.leftovers import note_leftovers
 from penstock.dialects.anthropic_messages.messages import park
@@ -57,7 +57,7 @@ Object = dict[str, Any]
 
 def frame_bytes(event: Object) -> bytes:
     """The bytes of one frame."""
-    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), wire.encode(event))
+    return b"event: %b\ndata: %b\n\n" % (str(event["type"]).encode(), wire.encode(event))
 
 
 class Block:
@@ -212,7 +212,7 @@ class ForeignStream:
 
     def _fail(self, delta: Failure) -> None:
         self._ended = True
-        self._write(render_error(delta.error)[1])
+        self._write({"type": "error", **write_error(delta.error)})
 
     def _finish(self, delta: End) -> None:
         self._begin()

@@ -123,8 +123,11 @@ def _read_text(block: dict[str, Any]) -> Part:
     text = text_at(block, "text")
     if len(block) == 2:
         return Text(text)
+    cache = cache_at(block) if "cache_control" in block else None
+    if cache is not None and len(block) == 3:
+        return Text(text, cache=cache)
     citations = each_at(block, "citations", read_citation)
-    return Text(text, citations, cache=cache_at(block), extras=wire.rest(block, _TEXT_KEYS))
+    return Text(text, citations, cache=cache, extras=wire.rest(block, _TEXT_KEYS))
 
 
 _TEXT_KEYS = frozenset({"type", "text", "citations", "cache_control"})
@@ -148,7 +151,7 @@ def _read_thinking(block: dict[str, Any]) -> Part:
         signature, item_id, place = open_envelope(sealed)
         if place:
             signature, item_id = Signature(sealed, ORIGIN), None
-    extras = None if len(block) == 3 else wire.rest(block, _THINKING_KEYS)
+    extras = None if len(block) == 3 and sealed is not None else wire.rest(block, _THINKING_KEYS)
     return Thinking(text, None, signature, cache=cache_at(block), id=item_id, extras=extras)
 
 
@@ -159,7 +162,7 @@ def _read_redacted(block: dict[str, Any]) -> Part:
     data = text_at(block, "data")
     signature, item_id, place = open_envelope(data)
     extras = wire.rest(block, _REDACTED_KEYS)
-    if place and extras is None and "cache_control" not in block:
+    if place and item_id is None and extras is None and "cache_control" not in block:
         return Opaque((signature, place, data), native=PARKED)
     if place:
         signature, item_id = Signature(data, ORIGIN), None
@@ -175,33 +178,35 @@ SIGNED_AFTER = "signed_after"
 
 
 def _return_parked(parts: list[Part]) -> list[Part]:
-    """The parts without parked signatures, each of which now is on the part that it belongs to (or a withheld thought, if there is none)."""
+    """The parts without parked signatures, each of which now is on its neighbour (or a withheld thought, if that cannot bear it)."""
     found: list[Part] = []
     waiting: Signature | None = None
     for part in parts:
-        if isinstance(part, Opaque) and part.native == PARKED:
-            signature, place, _ = part.value
-            if place == "<" and found and _can_sign(found[-1]):
-                found[-1] = _signed(found[-1], signature, place)
-            elif place == ">":
-                waiting = signature
-            else:
-                found.append(Thinking(signature=signature, redacted=True))
-        elif waiting is not None and _can_sign(part):
-            found.append(_signed(part, waiting, ">"))
+        if waiting is not None and _can_sign(part):
+            part, waiting = _signed(part, waiting, ">"), None
+        elif waiting is not None:
+            found.append(Thinking(signature=waiting, redacted=True, native=">"))
             waiting = None
-        else:
+        if not (isinstance(part, Opaque) and part.native == PARKED):
             found.append(part)
-    return found if waiting is None else [*found, Thinking(signature=waiting, redacted=True)]
+            continue
+        signature, place, _ = part.value
+        if place == ">":
+            waiting = signature
+        elif found and _can_sign(found[-1]):
+            found[-1] = _signed(found[-1], signature, place)
+        else:
+            found.append(Thinking(signature=signature, redacted=True, native=place))
+    return found if waiting is None else [*found, Thinking(signature=waiting, redacted=True, native=">")]
 
 
 def _can_sign(part: Part) -> bool:
-    return type(part) in SIGNABLE and getattr(part, "signature", None) is None
+    return type(part) in SIGNABLE and getattr(part, "signature", None) is None and part.native is None
 
 
 def _signed(part: Part, signature: Signature, place: Place) -> Part:
     assert isinstance(part, Text | ToolCall | Media | ServerToolCall)
-    return replace(part, signature=signature, native=part.native or (SIGNED_AFTER if place == "<" else None))
+    return replace(part, signature=signature, native=SIGNED_AFTER if place == "<" else None)
 
 
 def park(signature: Signature, place: Place) -> dict[str, Any]:
@@ -213,13 +218,16 @@ def _read_tool_use(block: dict[str, Any]) -> Part:
     arguments = block.get("input")
     if type(arguments) is not dict and arguments is not None:
         raise MalformedError(f"expected an object, got {wire.describe(arguments)}", "input")
+    call_id, name = maybe_at(block, "id", wire.string), text_at(block, "name")
+    if len(block) == 4 and call_id is not None and arguments is not None:
+        return ToolCall(call_id, name, arguments)
     return ToolCall(
-        maybe_at(block, "id", wire.string),
-        text_at(block, "name"),
+        call_id,
+        name,
         {} if arguments is None else arguments,
         cache=cache_at(block),
         native=NO_INPUT if arguments is None else None,
-        extras=None if len(block) == 4 and arguments is not None else wire.rest(block, _TOOL_USE_KEYS),
+        extras=wire.rest(block, _TOOL_USE_KEYS),
     )
 
 
@@ -230,8 +238,11 @@ NO_INPUT = "no_input"
 
 def _read_tool_result(block: dict[str, Any]) -> Part:
     native, parts = _read_content(block)
+    call_id = maybe_at(block, "tool_use_id", wire.string)
+    if len(block) == 3 and call_id is not None and native != ABSENT:
+        return ToolResult(call_id, parts, native=native)
     return ToolResult(
-        maybe_at(block, "tool_use_id", wire.string),
+        call_id,
         parts,
         is_error=maybe_at(block, "is_error", wire.boolean),
         cache=cache_at(block),
@@ -364,7 +375,8 @@ def _write_text(part: Text) -> dict[str, Any]:
 def _write_thinking(part: Thinking) -> dict[str, Any]:
     signature = part.signature
     if part.redacted:
-        data = "" if signature is None else seal(signature, part.id)
+        place: Place = part.native if part.native in (">", "<") else ""  # type: ignore[assignment]
+        data = "" if signature is None else seal(signature, part.id, place)
         return _finish(part, {"type": "redacted_thinking", "data": data})
     found = {"type": "thinking", "thinking": part.text}
     if signature is not None:

@@ -87,7 +87,8 @@ class FrameReader:
     def _read_unknown(self, event: Object, frame: Frame) -> StreamEvent:
         """A frame of a type that we do not know; or of none, with an error in it, as hosts in front of the model send it."""
         deltas: Deltas = (Failure(error_of(200, {}, event)),) if "error" in event else ()
-        name = None if frame.event == event.get("type") else frame.event or ""
+        kind = event.get("type")
+        name = None if type(kind) is str and frame.event == kind else frame.event or ""
         return StreamEvent(deltas, name, None if deltas else event, event)
 
     def index(self, event: Object) -> int:

@@ -54,12 +54,12 @@ class OwnStream:
             return write_event(b"", event.name, (event.extras or {}).get(TRANSPORT))
         if not isinstance(frame, dict):
             return write_event(str(frame).encode(), event.name, (event.extras or {}).get(TRANSPORT))
-        kind = frame.get("type")
-        fill = _FILLERS.get(kind) if event.deltas or kind in _ALWAYS else None  # type: ignore[arg-type]
+        kind = str(frame.get("type"))
+        fill = _FILLERS.get(kind) if event.deltas or kind in _ALWAYS else None
         payload = wire.encode(frame if fill is None else fill(self, frame, event.deltas))
         if event.name is None and event.extras is None:
-            return b"event: %b\ndata: %b\n\n" % (str(kind).encode(), payload)
-        name = str(kind) if event.name is None else event.name or None
+            return b"event: %b\ndata: %b\n\n" % (kind.encode(), payload)
+        name = kind if event.name is None else event.name or None
         return write_event(payload, name, (event.extras or {}).get(TRANSPORT))
 
     def close(self) -> bytes:
@@ -106,7 +106,7 @@ class OwnStream:
 
     def _block_delta(self, frame: Object, deltas: Any) -> Object:
         delta = frame["delta"]
-        key = _PIECES.get(delta.get("type"))
+        key = _PIECES.get(str(delta.get("type")))
         if key is None or delta.get(key) is not HOLE:
             return frame
         if not deltas:

@@ -47,11 +47,15 @@ def read_tool(value: Any) -> Tool:
     kind = maybe_at(tool, "type", wire.string)
     if kind is not None and kind != "custom":
         return _read_server_tool(tool, kind)
+    name, schema = text_at(tool, "name"), maybe_at(tool, "input_schema", wire.obj)
+    description = maybe_at(tool, "description", wire.string)
+    if len(tool) == 3 and schema is not None and description is not None:
+        return Tool(name, "function", description, schema)
     return Tool(
-        text_at(tool, "name"),
+        name,
         "function",
-        maybe_at(tool, "description", wire.string),
-        maybe_at(tool, "input_schema", wire.obj),
+        description,
+        schema,
         maybe_at(tool, "strict", wire.boolean),
         cache=cache_at(tool),
         native=kind,

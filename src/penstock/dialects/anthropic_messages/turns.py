@@ -101,7 +101,8 @@ def _results_first(block: Block) -> bool:
 
 
 def _add_message(found: Turns, message: Message, path: str, draft: Draft) -> None:
-    note_leftovers(path, message.extras, draft.notes)
+    if message.extras:
+        note_leftovers(path, message.extras, draft.notes)
     if message.name is not None and message.role != "tool":
         draft.note(f"{path}.name", "dropped", "messages have no names")
     blocks = write_parts(message.parts, message.role, f"{path}.parts", draft)

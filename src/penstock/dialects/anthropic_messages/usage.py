@@ -136,7 +136,8 @@ def _with_holes(source: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]
         known = table.get(key)
         if key == "server_tool_use" and isinstance(value, dict):
             known = {name: True for name, count in value.items() if name.endswith(_REQUESTS) and type(count) is int}
-        if known is True and (type(value) in (int, float) or (key == "service_tier" and isinstance(value, str))):
+        counted = isinstance(value, str) if key == "service_tier" else type(value) in (int, float)
+        if known is True and counted:
             found[key] = HOLE
         else:
             found[key] = _with_holes(value, known) if isinstance(known, dict) and isinstance(value, dict) else value
