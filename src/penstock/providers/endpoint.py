@@ -236,7 +236,7 @@ def _absent(provider: Provider) -> Any:
             return error(setting.of)
         ways = [f"pass {setting.parameters[0]}"] if setting and setting.parameters else []
         ways += [f"set {' or '.join(setting.environment)}"] if setting and setting.environment else []
-        message = f"{provider.title or provider.name} needs a {name.replace('_', ' ')}"
+        message = f"{provider.title or provider.name} needs to know the {name.replace('_', ' ')}"
         message += f" ({setting.help})." if setting and setting.help else "."
         fix = f"Please {' or '.join(ways)}." if ways else "Pass api_base."
         return ProviderError("missing_setting", message, fix, provider=provider.name)

@@ -14,7 +14,8 @@ from penstock.providers.provider import ModelRule
 _OPENAI = ("openai_chat", "openai_responses")
 _SAMPLING = ["temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias"]
 
-_OPENAI_REASONING = ("*o1", "*o1-*", "*o3", "*o3-*", "*o4-mini*", "*gpt-5*", "*gpt-6*", "*codex*", "*gpt-daybreak*")
+_O_SERIES = tuple(f"{before}o[134]{after}" for before in ("", "*[/.:]") for after in ("", "-*"))
+_OPENAI_REASONING = (*_O_SERIES, "*gpt-5*", "*gpt-6*", "*codex*", "*gpt-daybreak*")
 _OPENAI_CHAT_TUNED = ("*-chat*", "*gpt-5-search*", "*audio*", "*image*", "*transcribe*", "*-tts*", "*realtime*")
 
 _CLAUDE_BUDGET = ("*claude-3[-.]7*", "*claude-opus-4*", "*claude-sonnet-4*", "*claude-haiku-4*")

@@ -54,7 +54,7 @@ def _given(setting: Setting, model: str, parameters: Mapping[str, Any], environm
 
 def _derived(setting: Setting, model: str, values: Mapping[str, str]) -> str | None:
     if setting.of is not None:
-        source = model if setting.of == "model" else values.get(setting.of, "")
+        source = model.lower() if setting.of == "model" else values.get(setting.of, "")
         fitting = (template for glob, template in setting.cases.items() if fnmatchcase(source, glob))
         template = next(fitting, None)
     else:

@@ -117,7 +117,7 @@ def parameters_of(kind: AuthKind) -> tuple[str, ...]:
 
 _IDENTITY_PARAMETERS: dict[type[Any], tuple[str, ...]] = {
     AwsSignature: ("aws_access_key_id", "aws_secret_access_key", "aws_profile_name", "aws_role_name"),
-    GoogleOAuth: ("vertex_credentials", "vertex_ai_credentials"),
+    GoogleOAuth: ("vertex_credentials", "vertex_ai_credentials", "vertex_project", "vertex_ai_project"),
     AzureOAuth: ("client_secret", "azure_managed_identity", "enable_azure_ad_token_refresh"),
 }
 

@@ -2,7 +2,7 @@
 google.aip.dev/auth/4112).
 
 RS256 needs an RSA signature, which Python's standard library does not have: the `google` extra brings `cryptography`
-(why: docs/decisions/0010-google-signatures.md). Every other way to Google needs no extra.
+(why: docs/decisions/0003-google-signatures.md). Every other way to Google needs no extra.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from penstock.providers.auth.kinds import (
-    AwsSignature,
     Bearer,
     ClientCredentials,
     IbmIam,
@@ -250,16 +249,6 @@ TELNYX = Provider(
     profile=Profile(max_tokens_field="max_tokens"),
 )
 
-SAGEMAKER = Provider(
-    name="sagemaker",
-    title="Amazon SageMaker",
-    aliases=("sagemaker_chat",),
-    documentation="https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html",
-    speaks=(),
-    auth=(AwsSignature(service="sagemaker"),),
-    own_api="what an endpoint speaks is up to the container that was deployed there",
-)
-
 OCI = Provider(
     name="oci",
     title="Oracle Cloud Infrastructure",
@@ -281,6 +270,5 @@ ROWS: tuple[Provider, ...] = (
     STACKIT,
     VULTR,
     TELNYX,
-    SAGEMAKER,
     OCI,
 )

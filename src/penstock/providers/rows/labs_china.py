@@ -21,7 +21,7 @@ DEEPSEEK = Provider(
         Route(format="openai_text_completion", prefix="/beta"),  # fill in the middle is beta
         "openai_models",
     ),
-    model_families=("deepseek-chat", "deepseek-reasoner", "deepseek-v*", "deepseek-flash", "deepseek-pro"),
+    model_families=("deepseek-chat", "deepseek-reasoner", "deepseek-flash", "deepseek-pro", "deepseek-v[4-9]*"),
     profile=Profile(
         max_tokens_field="max_tokens",
         content_lists=False,
@@ -47,7 +47,7 @@ MOONSHOT = Provider(
         "openai_files",
         "openai_models",
     ),
-    model_families=("kimi-*", "moonshot-v1-*"),
+    model_families=("kimi-k[0-9]", "kimi-k[0-9].[0-9]*", "kimi-latest", "moonshot-v1-*"),
     profile=Profile(max_tokens_field="max_tokens", image_urls=False, reasoning="thinking_type", replay_thinking=True),
 )
 
@@ -109,7 +109,7 @@ ZAI = Provider(
         "openai_images",
         "openai_models",
     ),
-    model_families=("glm-*",),
+    model_families=("glm-[0-9]", "glm-[0-9].[0-9]*"),
     profile=Profile(
         max_tokens_field="max_tokens",
         structured_output="json_object",

@@ -1,0 +1,122 @@
+"""Profiles: what a renderer is told, from family, host and model, and which layer wins."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from penstock.providers.profiles import overlay, profile_for
+from penstock.providers.provider import ModelRule, Provider
+from penstock.providers.registry import Registry
+from penstock.types.profile import DEFAULT_PROFILE, Profile
+
+REGISTRY = Registry(plugins=lambda: ())
+
+CASES: list[tuple[str, str, str, dict[str, Any]]] = [
+    # OpenAI
+    ("openai", "gpt-4o", "openai_chat", {"reasoning": "default", "system_role": None, "max_tokens_field": None}),
+    ("openai", "o3-mini", "openai_chat", {"system_role": "developer", "max_tokens_field": "max_completion_tokens"}),
+    ("openai", "gpt-5-mini", "openai_chat", {"reasoning": "effort"}),
+    ("openai", "gpt-5-chat-latest", "openai_chat", {"reasoning": "default"}),
+    ("azure", "gpt-5", "openai_responses", {"reasoning": "effort"}),
+    ("openrouter", "openai/o4-mini", "openai_chat", {"system_role": "developer", "reasoning": "object"}),
+    ("upstage", "solar-pro3", "openai_chat", {"system_role": None}),
+    ("groq", "openai/gpt-oss-120b", "openai_chat", {"system_role": None, "structured_output": "json_schema"}),
+    ("groq", "llama-3.3-70b", "openai_chat", {"structured_output": "tool", "nulls": False}),
+    # Claude, wherever it is
+    ("anthropic", "claude-3-5-sonnet-20241022", "anthropic_messages", {"reasoning": "none"}),
+    ("anthropic", "claude-3-7-sonnet-20250219", "anthropic_messages", {"reasoning": "budget"}),
+    ("anthropic", "claude-opus-4-20250514", "anthropic_messages", {"reasoning": "budget"}),
+    (
+        "anthropic",
+        "claude-sonnet-4-5-20250929",
+        "anthropic_messages",
+        {"reasoning": "budget", "unsupported": frozenset()},
+    ),
+    ("anthropic", "claude-opus-4-6", "anthropic_messages", {"reasoning": "adaptive", "unsupported": frozenset()}),
+    ("anthropic", "claude-opus-4-7", "anthropic_messages", {"reasoning": "adaptive"}),
+    ("anthropic", "claude-sonnet-5", "anthropic_messages", {"reasoning": "adaptive"}),
+    ("anthropic", "claude-haiku-5-5", "anthropic_messages", {"reasoning": "adaptive"}),
+    ("vertex_ai", "claude-opus-4-6@20260205", "anthropic_messages", {"reasoning": "adaptive", "image_urls": False}),
+    ("bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "bedrock_converse", {"reasoning": "budget"}),
+    ("bedrock", "global.anthropic.claude-opus-4-6-v1:0", "bedrock_converse", {"reasoning": "adaptive"}),
+    ("bedrock", "amazon.nova-lite-v1:0", "bedrock_converse", {"signature_origin": None}),
+    ("openrouter", "anthropic/claude-opus-4.6", "openai_chat", {"reasoning": "object", "signature_origin": None}),
+    # Gemini
+    ("gemini", "gemini-2.5-flash", "gemini", {"reasoning": "budget", "signature_origin": "gemini"}),
+    ("gemini", "gemini-3-flash-preview", "gemini", {"reasoning": "level"}),
+    ("vertex_ai", "gemini-3.1-pro-preview", "gemini", {"reasoning": "level"}),
+    ("gemini", "gemini-2.0-flash", "gemini", {"reasoning": "none"}),
+    # quirks of hosts
+    ("mistral", "mistral-small", "openai_chat", {"renames": {"seed": "random_seed"}, "tool_choice_required": "any"}),
+    ("deepseek", "deepseek-chat", "openai_chat", {"content_lists": False, "replay_thinking": True}),
+    ("ollama", "llama3", "ollama_chat", {"image_urls": False}),
+    ("hosted_vllm", "qwen3", "openai_chat", {"reasoning": "template"}),
+    ("dashscope", "qwen3-max", "openai_chat", {"reasoning": "enable_thinking"}),
+    ("zai", "glm-4.7", "openai_chat", {"reasoning": "thinking_type"}),
+]
+
+
+@pytest.mark.parametrize(("host", "model", "wire_format", "fields"), CASES)
+def test_what_is_known(host: str, model: str, wire_format: str, fields: dict[str, Any]) -> None:
+    profile = profile_for(REGISTRY.get(host), model, wire_format)
+    assert {name: getattr(profile, name) for name in fields} == fields
+
+
+@pytest.mark.parametrize(
+    ("model", "refused", "refused_while_reasoning"),
+    [
+        ("gpt-4o", set(), set()),
+        ("o3", {"temperature", "top_p", "stop"}, set()),
+        ("gpt-5", {"temperature", "top_p", "stop"}, set()),
+        ("gpt-5.1", {"stop"}, {"temperature", "top_p"}),
+        ("gpt-6-sol", {"stop"}, {"temperature"}),
+    ],
+)
+def test_sampling_of_reasoning_models(model: str, refused: set[str], refused_while_reasoning: set[str]) -> None:
+    profile = profile_for(REGISTRY.get("openai"), model, "openai_chat")
+    assert refused <= profile.unsupported
+    assert refused_while_reasoning <= profile.unsupported_while_reasoning
+    assert ("temperature" in profile.unsupported) is ("temperature" in refused)
+
+
+def test_sampling_of_the_newer_claudes() -> None:
+    for model, refused in (("claude-opus-4-6", False), ("claude-opus-4-7", True), ("claude-sonnet-5-5", True)):
+        profile = profile_for(REGISTRY.get("anthropic"), model, "anthropic_messages")
+        assert ("temperature" in profile.unsupported) is refused, model
+
+
+def test_the_later_layer_wins_and_sets_grow() -> None:
+    host = Provider(
+        name="h",
+        base_url="https://h.example",
+        profile=Profile(max_tokens_field="max_tokens", unsupported=frozenset({"seed"}), renames={"a": "b"}),
+        model_rules=(
+            ModelRule(models=("*gpt-5*",), profile={"unsupported": ["n"], "renames": {"c": "d"}, "nulls": False}),
+            ModelRule(models=("*gpt-5*",), unless=("*-nano",), profile={"nulls": True}),
+            ModelRule(models=("*gpt-5*",), formats=("gemini",), profile={"tools": False}),
+        ),
+    )
+    profile = profile_for(host, "gpt-5", "openai_chat")
+    assert profile.max_tokens_field == "max_tokens"  # the host, over the family's max_completion_tokens
+    assert {"seed", "n", "temperature"} <= profile.unsupported
+    assert profile.renames == {"a": "b", "c": "d"}
+    assert (profile.nulls, profile.tools) == (True, True)
+    assert profile_for(host, "gpt-5-nano", "openai_chat").nulls is False
+    assert profile_for(host, "GPT-5", "gemini").tools is False
+
+
+def test_a_host_may_do_without_families() -> None:
+    host = Provider(name="h", base_url="https://h.example", inherits_families=False)
+    assert profile_for(host, "gpt-5", "openai_chat") is DEFAULT_PROFILE
+
+
+def test_nothing_to_say_is_the_default_itself() -> None:
+    """Renderers skip all quirks by this identity."""
+    assert profile_for(Provider(name="h", base_url="https://h.example"), "m", "openai_chat") is DEFAULT_PROFILE
+
+
+@pytest.mark.parametrize("changes", [{"typo": 1}, {"nulls": "no"}, {"reasoning": "telepathy"}])
+def test_changes_that_profile_does_not_have(changes: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        overlay(DEFAULT_PROFILE, changes)
