@@ -7,6 +7,7 @@ The client maps kinds to the public exception tree; nothing in `penstock.provide
     unknown_provider          the caller: the provider's name is not in the registry
     unknown_model             the caller: no provider can be told from this model name
     malformed_provider        whoever wrote the row (config, plug-in, `register_provider`)
+    malformed_prices          whoever wrote the model's facts or prices (config, `register_model`)
     duplicate_provider        whoever registered second
     unsupported_capability    the caller: this provider has no such endpoint, or not for this model
     missing_setting           the caller: a region, project, account or address is needed
@@ -26,6 +27,7 @@ ProviderErrorKind: TypeAlias = Literal[
     "unknown_provider",
     "unknown_model",
     "malformed_provider",
+    "malformed_prices",
     "duplicate_provider",
     "unsupported_capability",
     "missing_setting",
