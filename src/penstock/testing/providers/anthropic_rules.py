@@ -478,7 +478,7 @@ def _tool_results(call: Call) -> ProviderError | None:
                     f"`tool_result` blocks with id: {result}"
                 )
         following = turns[number + 1] if number + 1 < len(turns) else None
-        answered = [block.get("tool_use_id") for block in following[2]] if following else []
+        answered = _leading_results(following[2]) if following else []
         missing = [use for use in uses if use not in answered]
         if role == "assistant" and missing:
             return invalid(
@@ -490,13 +490,14 @@ def _tool_results(call: Call) -> ProviderError | None:
     return None
 
 
-def _results_first(call: Call) -> ProviderError | None:
-    """Tool results come before anything else that the user says."""
-    for index, role, blocks in joined(call.body["messages"]):
-        kinds = [block["type"] == "tool_result" for block in blocks]
-        if role == "user" and kinds != sorted(kinds, reverse=True):
-            return invalid(f"messages.{index}: `tool_result` blocks must come first in the content of a user message")
-    return None
+def _leading_results(blocks: list[JSON]) -> list[str]:
+    """The tool calls that a user's turn answers; results count only before anything else that the user says."""
+    found: list[str] = []
+    for block in blocks:
+        if block["type"] != "tool_result":
+            break
+        found.append(block["tool_use_id"])
+    return found
 
 
 def _cache_marks(call: Call) -> ProviderError | None:
@@ -601,7 +602,6 @@ RULES: tuple[Callable[[Call], ProviderError | None], ...] = (
     _nonempty,
     _final_whitespace,
     _sayers,
-    _results_first,
     _tool_results,
     _cache_marks,
     _thinking_budget,

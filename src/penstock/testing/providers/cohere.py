@@ -305,7 +305,7 @@ def validate(call: Call) -> ProviderError | None:
     """The error with which Cohere refuses a chat request, or None."""
     if error := _check_chat(call):
         return error
-    return next((error for rule in (_some_messages, _tool_answers, _choice) if (error := rule(call.body))), None)
+    return next((error for rule in _RULES if (error := rule(call.body))), None)
 
 
 def _some_messages(body: JSON) -> ProviderError | None:
@@ -315,6 +315,10 @@ def _some_messages(body: JSON) -> ProviderError | None:
         spoken = any(message.get(name) for name in ("content", "tool_calls", "tool_plan"))
         if message["role"] != "tool" and not spoken:
             return invalid(f"all elements in messages must have content: messages[{index}] has none")
+    return None
+
+
+def _last_word(body: JSON) -> ProviderError | None:
     if body["messages"][-1]["role"] == "assistant":
         return invalid("the last message must be a user or tool message")
     return None
@@ -341,6 +345,9 @@ def _choice(body: JSON) -> ProviderError | None:
     if body.get("response_format", {}) and body["response_format"].get("type") == "json_object" and body.get("tools"):
         return invalid("response_format json_object cannot be used with tools")
     return None
+
+
+_RULES: tuple[Callable[[JSON], ProviderError | None], ...] = (_some_messages, _tool_answers, _last_word, _choice)
 
 
 # --- chat: answering -------------------------------------------------------------------------------------------------
