@@ -4,9 +4,10 @@ Three framings exist: server-sent events and JSON lines (here), and the AWS even
 is a `FrameParser` that holds only its own buffer, and a function that writes one frame. `FramedParser` joins a
 framing with a dialect's function from frame to StreamEvent.
 
-Server-sent events follow https://html.spec.whatwg.org/multipage/server-sent-events.html, with two liberties that real
+Server-sent events follow https://html.spec.whatwg.org/multipage/server-sent-events.html, with three liberties that real
 providers need: an event that the end of the stream cuts off before its blank line is still delivered, and comments
-are kept (some providers send keep-alives that a lossless relay must show).
+are kept (some providers send keep-alives that a lossless relay must show); and a block of bare JSON, as some servers
+break off a stream with an error, is a frame like any other.
 """
 
 from __future__ import annotations
@@ -97,6 +98,8 @@ class ServerSentEvents:
 def _read_block(block: bytes) -> Frame | None:
     if block.startswith(b"data: ") and b"\n" not in block:
         return Frame(block[6:])
+    if block.startswith((b"{", b"[")):  # no field begins so: a bare JSON error that breaks off the stream (Google does)
+        return Frame(block)
     data: list[bytes] = []
     event: str | None = None
     transport: dict[str, Any] = {}

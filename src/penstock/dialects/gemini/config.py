@@ -1,0 +1,237 @@
+"""generationConfig: sampling, limits, the form of the answer, thinking and speech, both ways.
+
+CONFIG is the table of what is simple. What takes several fields for one meaning has functions of its own:
+
+    responseMimeType, responseSchema, responseJsonSchema     ResponseFormat
+    thinkingConfig                                           Reasoning
+    responseModalities                                       modalities ("TEXT" is "text" elsewhere)
+    speechConfig                                             audio.voice, where one prebuilt voice is asked for
+
+Everything else in generationConfig stays in the request's extras, under the same key.
+
+Source: https://ai.google.dev/api/generate-content#generationconfig
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock.dialects import wire
+from penstock.dialects.gemini.schema import ODD, from_subset
+from penstock.dialects.gemini.spelling import Names, find, left, object_of, text_of, words
+from penstock.dialects.gemini.tools import restore_schema
+from penstock.dialects.wire import Field, Fields
+from penstock.types.errors import DialectError
+from penstock.types.request import Reasoning, Request, ResponseFormat
+
+JSON, PLAIN_TEXT = "application/json", "text/plain"
+
+LEVELS = frozenset({"MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"})
+"""Words of `thinkingLevel`. In lower case they are the unified efforts."""
+
+
+def _modalities(value: Any) -> tuple[str, ...]:
+    return tuple(word.lower() for word in wire.strings(value))
+
+
+CONFIG = Fields(
+    Field("temperature", wire.number),
+    Field("topP", wire.number, "top_p", ("top_p",)),
+    Field("topK", wire.number, "top_k", ("top_k",)),
+    Field("candidateCount", wire.integer, "n", ("candidate_count",)),
+    Field("maxOutputTokens", wire.integer, "max_tokens", ("max_output_tokens",)),
+    Field("stopSequences", wire.strings, "stop", ("stop_sequences",)),
+    Field("seed", wire.integer),
+    Field("presencePenalty", wire.number, "presence_penalty", ("presence_penalty",)),
+    Field("frequencyPenalty", wire.number, "frequency_penalty", ("frequency_penalty",)),
+    Field("responseLogprobs", wire.boolean, "logprobs", ("response_logprobs",)),
+    Field("logprobs", wire.integer, "top_logprobs"),
+    Field("responseModalities", _modalities, "modalities", ("response_modalities",)),
+)
+_NAMES = tuple((name, usual) for name, usual in CONFIG.wire_names.items() if name not in ("stop", "modalities"))
+
+
+def read_config(value: Any) -> dict[str, Any]:
+    """Values by the representation's field names, with "extras" and "spelling" where there are any."""
+    config = wire.obj(value)
+    found = CONFIG.read(config)
+    rest = found.get("extras")
+    if rest:
+        _read_format(rest, found)
+        _read_thinking(rest, found)
+        _read_speech(rest, found)
+        if not rest:
+            del found["extras"]
+    if "modalities" in found:
+        _remember_case(config, found)
+    return found
+
+
+def _remember_case(config: dict[str, Any], found: dict[str, Any]) -> None:
+    """Modalities that were not in capitals are written again as they were."""
+    spelling = found.setdefault("spelling", {})
+    words_used = config[spelling.get("modalities", "responseModalities")]
+    if any(word != word.upper() for word in words_used):
+        spelling["modality_words"] = wire.encode(words_used).decode()
+    if not spelling:
+        del found["spelling"]
+
+
+def _read_format(rest: dict[str, Any], found: dict[str, Any]) -> None:
+    mime_key, mime = find(rest, "responseMimeType")
+    schema_key, schema = find(rest, "responseJsonSchema")
+    if not schema_key:
+        schema_key, schema = find(rest, "responseSchema")
+    if mime_key:
+        text_of(rest, mime_key)
+    if schema_key and mime in (None, JSON) and isinstance(schema, dict):
+        found["response_format"] = _read_schema(rest, mime_key, schema_key)
+    elif mime == JSON and not schema_key:
+        found["response_format"] = ResponseFormat("json_object", native=words((mime_key,)))
+    elif mime == PLAIN_TEXT and not schema_key:
+        found["response_format"] = ResponseFormat("text", native=words((mime_key,)))
+    else:
+        return
+    for key in filter(None, (mime_key, schema_key)):
+        del rest[key]
+
+
+def _read_schema(rest: dict[str, Any], mime_key: str, schema_key: str) -> ResponseFormat:
+    schema = rest[schema_key]
+    shapes: tuple[str, ...] = ()
+    subset = schema_key in ("responseSchema", "response_schema")
+    if subset:
+        schema, shapes = from_subset(schema)
+    native = words((mime_key, schema_key), "" if mime_key else "-mime", "subset" if subset else "", *shapes)
+    extras = {schema_key: rest[schema_key]} if ODD in shapes else None
+    return ResponseFormat("json_schema", schema, native=native, extras=extras)
+
+
+def _read_thinking(rest: dict[str, Any], found: dict[str, Any]) -> None:
+    key, _ = find(rest, "thinkingConfig")
+    if not key:
+        return
+    config = object_of(rest, key)
+    try:
+        found["reasoning"] = _reasoning(config, key)
+    except DialectError as error:
+        raise error.at(key) from None
+    del rest[key]
+
+
+def _reasoning(config: dict[str, Any], key: str) -> Reasoning:
+    used: list[str] = []
+    values: dict[str, Any] = {}
+    shape = ""
+    include_key, include = find(config, "includeThoughts")
+    if include_key:
+        values["include"] = _checked(wire.boolean, include, include_key)
+        used.append(include_key)
+    budget_key, budget = find(config, "thinkingBudget")
+    if budget_key and _read_budget(_checked(wire.integer, budget, budget_key), values):
+        used.append(budget_key)
+    level_key, level = find(config, "thinkingLevel")
+    if level_key and text_of(config, level_key).upper() in LEVELS:
+        values["effort"] = level.lower()
+        used.append(level_key)
+        shape = "" if level.isupper() else f"level={level}"
+    return Reasoning(**values, native=words((key, *used), shape), extras=left(config, used))
+
+
+def _checked(read: Any, value: Any, key: str) -> Any:
+    try:
+        return read(value)
+    except DialectError as error:
+        raise error.at(key) from None
+
+
+def _read_budget(budget: Any, values: dict[str, Any]) -> bool:
+    """-1 leaves it to the model, 0 turns thinking off (https://ai.google.dev/gemini-api/docs/thinking#set-budget)."""
+    if type(budget) is not int or budget < -1:
+        return False
+    if budget == -1:
+        values["adaptive"] = True
+    elif budget == 0:
+        values["enabled"] = False
+    else:
+        values["budget_tokens"] = budget
+    return True
+
+
+def _read_speech(rest: dict[str, Any], found: dict[str, Any]) -> None:
+    """A single prebuilt voice, if nothing is in the way of its path; the rest of the object stays where it is."""
+    key, speech = find(rest, "speechConfig")
+    voice = _object(speech, "voiceConfig")
+    prebuilt = _object(voice, "prebuiltVoiceConfig")
+    name = prebuilt.get("voiceName")
+    if not isinstance(name, str) or key != "speechConfig":
+        return
+    found["audio"] = {"voice": name}
+    if len(speech) == len(voice) == len(prebuilt) == 1:
+        del rest[key]
+    else:
+        inner = {other: value for other, value in prebuilt.items() if other != "voiceName"}
+        rest[key] = {**speech, "voiceConfig": {**voice, "prebuiltVoiceConfig": inner}}
+
+
+def _object(holder: Any, key: str) -> dict[str, Any]:
+    inner = holder.get(key) if isinstance(holder, dict) else None
+    return inner if isinstance(inner, dict) else {}
+
+
+def write_config(request: Request, spelling: dict[str, str]) -> dict[str, Any]:
+    """generationConfig of a request of this dialect, without its extras."""
+    found: dict[str, Any] = {}
+    for name, usual in _NAMES:
+        value = getattr(request, name)
+        if value is not None:
+            found[spelling.get(name, usual)] = value
+    if request.stop is not None:
+        stop = [request.stop] if isinstance(request.stop, str) else list(request.stop)
+        found[spelling.get("stop", "stopSequences")] = stop
+    if request.modalities is not None:
+        found[spelling.get("modalities", "responseModalities")] = _write_modalities(request.modalities, spelling)
+    if request.response_format is not None:
+        found |= write_format(request.response_format)
+    if request.reasoning is not None:
+        found[Names(request.reasoning.native)["thinkingConfig"]] = write_thinking(request.reasoning)
+    if request.audio is not None and isinstance(request.audio.get("voice"), str):
+        found["speechConfig"] = write_voice(request.audio["voice"])
+    return found
+
+
+def _write_modalities(modalities: tuple[str, ...], spelling: dict[str, str]) -> list[str]:
+    used = wire.decode(spelling["modality_words"]) if "modality_words" in spelling else []
+    return used if [word.lower() for word in used] == list(modalities) else [word.upper() for word in modalities]
+
+
+def write_voice(name: str) -> dict[str, Any]:
+    """speechConfig for one prebuilt voice."""
+    return {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": name}}}
+
+
+def write_format(wanted: ResponseFormat) -> dict[str, Any]:
+    """The fields that ask for this form of answer."""
+    names = Names(wanted.native)
+    found: dict[str, Any] = {}
+    if "-mime" not in names or wanted.kind != "json_schema":
+        found[names["responseMimeType"]] = PLAIN_TEXT if wanted.kind == "text" else JSON
+    if wanted.kind == "json_schema" and wanted.schema is not None:
+        key = names["responseSchema"] if "subset" in names else names["responseJsonSchema"]
+        found[key] = restore_schema(wanted.schema, names, (wanted.extras or {}).get(key))
+    return found
+
+
+def write_thinking(reasoning: Reasoning) -> dict[str, Any]:
+    """thinkingConfig of a request of this dialect."""
+    names = Names(reasoning.native)
+    found: dict[str, Any] = {}
+    if reasoning.include is not None:
+        found[names["includeThoughts"]] = reasoning.include
+    budget = -1 if reasoning.adaptive else 0 if reasoning.enabled is False else reasoning.budget_tokens
+    if budget is not None:
+        found[names["thinkingBudget"]] = budget
+    if reasoning.effort is not None:
+        used = next((word[6:] for word in names.words if word.startswith("level=")), "")
+        found[names["thinkingLevel"]] = used if used.lower() == reasoning.effort else reasoning.effort.upper()
+    return wire.merge(reasoning.extras, found)

@@ -1,0 +1,182 @@
+"""Tools of other dialects, and the choice among them, as Gemini's.
+
+All functions stand in one object, each server tool in one of its own. A free-form tool becomes a function with the one
+string `input`. Gemini's way to promise what `strict` promises is the mode VALIDATED (or ANY, which implies it).
+
+Source: https://ai.google.dev/gemini-api/docs/function-calling#function_calling_modes
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock.dialects.gemini.names import ToolNames
+from penstock.dialects.gemini.notes import note_leftovers
+from penstock.dialects.gemini.schema import to_subset, without
+from penstock.types.notes import NO_MEMO, Memo, Note
+from penstock.types.profile import Profile
+from penstock.types.request import Request, Tool, ToolChoice
+
+SERVER_TOOLS: dict[str, str] = {
+    "web_search": "googleSearch",
+    "code_execution": "codeExecution",
+    "web_fetch": "urlContext",
+    "maps": "googleMaps",
+}
+"""The generic tools that need no settings. The others (file search, MCP, computer use) need their own dialect's."""
+
+JSON_TOOL = "json_tool_call"
+"""The forced tool that stands in for structured output where a model has no JSON mode."""
+
+_FREE_FORM = {
+    "type": "object",
+    "properties": {"input": {"type": "string", "description": "the tool's whole input"}},
+    "required": ["input"],
+}
+
+
+def write_tools(request: Request, profile: Profile, names: ToolNames, notes: list[Note], found: dict[str, Any]) -> Memo:
+    """Put `tools` and `toolConfig` into `found`; return what the reader of the answer must know of the names."""
+    tools = request.tools or ()
+    if not profile.tools:
+        notes += [Note(f"tools[{number}]", "dropped", "this model calls no tools") for number in range(len(tools))]
+        tools = ()
+    functions = [_function(tool, f"tools[{i}]", profile, names, notes) for i, tool in enumerate(tools) if _ours(tool)]
+    json_tool = _json_tool(request, profile, names)
+    functions += [json_tool] if json_tool else []
+    served = _served(tools, functions, profile, notes)
+    objects: list[dict[str, Any]] = [{"functionDeclarations": functions}] if functions else []
+    objects += [{key: {}} for key in served]
+    if objects:
+        found["tools"] = objects
+    config = _tool_config(request, profile, names, notes, functions, json_tool)
+    if functions and served and profile.mixed_tools == "flagged":
+        config["includeServerSideToolInvocations"] = True
+    if config:
+        found["toolConfig"] = config
+    return _memo(request, names, json_tool)
+
+
+def _ours(tool: Tool) -> bool:
+    return tool.kind != "server"
+
+
+def _memo(request: Request, names: ToolNames, json_tool: dict[str, Any] | None) -> Memo:
+    custom = frozenset(tool.name for tool in request.tools or () if tool.kind == "custom")
+    memo = Memo(names.back(), json_tool["name"] if json_tool else None, custom)
+    return NO_MEMO if memo == NO_MEMO else memo
+
+
+def _function(tool: Tool, path: str, profile: Profile, names: ToolNames, notes: list[Note]) -> dict[str, Any]:
+    note_leftovers(path, tool.extras, notes)
+    if tool.cache is not None:
+        notes.append(Note(f"{path}.cache", "dropped", "Gemini caches prefixes by itself"))
+    if tool.strict and not profile.strict_tools:
+        notes.append(Note(f"{path}.strict", "dropped", "this model does not promise to keep to the schema"))
+    found: dict[str, Any] = {"name": names.wire(tool.name), "description": tool.description or ""}
+    parameters = tool.parameters
+    if tool.kind == "custom":
+        parameters = _FREE_FORM
+        if tool.format is not None:
+            notes.append(Note(f"{path}.format", "dropped", "Gemini enforces no grammars"))
+    if parameters is not None:
+        key, schema = write_schema(parameters, f"{path}.parameters", profile, notes)
+        if schema:
+            found["parameters" if key == "subset" else "parametersJsonSchema"] = schema
+    return found
+
+
+def write_schema(schema: dict[str, Any], path: str, profile: Profile, notes: list[Note]) -> tuple[str, dict[str, Any]]:
+    """("subset" or "json", the schema) in the language that the profile asks for, with a note for each cut."""
+    if profile.schema_subset:
+        found, cuts = to_subset(schema)
+        notes += [Note(f"{path}.{cut.path}".rstrip("."), "weakened", cut.detail) for cut in cuts]
+        return "subset", {} if found == {"type": "OBJECT"} else found
+    if profile.schema_unsupported:
+
+        def drop(place: str) -> None:
+            notes.append(Note(f"{path}.{place}", "weakened", "this host refuses the keyword"))
+
+        schema = without(schema, profile.schema_unsupported, drop)
+    return "json", schema
+
+
+def _json_tool(request: Request, profile: Profile, names: ToolNames) -> dict[str, Any] | None:
+    wanted = request.response_format
+    if wanted is None or wanted.kind != "json_schema" or profile.structured_output != "tool" or not profile.tools:
+        return None
+    schema = wanted.schema or {"type": "object"}
+    found: dict[str, Any] = {"name": names.wire(JSON_TOOL), "description": "The final answer. Call it exactly once."}
+    key, parameters = write_schema(schema, "response_format.schema", profile, [])
+    found["parameters" if key == "subset" else "parametersJsonSchema"] = parameters
+    return found
+
+
+def _served(tools: tuple[Tool, ...], functions: list[Any], profile: Profile, notes: list[Note]) -> list[str]:
+    """The keys of the server tools that go out."""
+    found: list[str] = []
+    for number, tool in enumerate(tools):
+        path = f"tools[{number}]"
+        if tool.kind != "server":
+            continue
+        key = SERVER_TOOLS.get(tool.name)
+        if key is None:
+            notes.append(Note(path, "dropped", f"Gemini has no tool {tool.name!r}, or it needs Gemini's own settings"))
+        elif functions and profile.mixed_tools == "refused":
+            notes.append(Note(path, "dropped", "this model takes either functions or its own tools"))
+        else:
+            note_leftovers(path, tool.extras, notes)
+            found += [key] if key not in found else []
+        if tool.cache is not None:
+            notes.append(Note(f"{path}.cache", "dropped", "Gemini caches prefixes by itself"))
+    return found
+
+
+def _tool_config(
+    request: Request,
+    profile: Profile,
+    names: ToolNames,
+    notes: list[Note],
+    functions: list[Any],
+    json_tool: dict[str, Any] | None,
+) -> dict[str, Any]:
+    if request.parallel_tool_calls is False:
+        notes.append(Note("parallel_tool_calls", "dropped", "Gemini calls as many tools at once as it likes"))
+    choice = request.tool_choice
+    if not functions:
+        if choice is not None and choice.mode not in ("auto", "none"):
+            notes.append(Note("tool_choice", "dropped", "there is no function to choose"))
+        return {}
+    if choice is not None:
+        note_leftovers("tool_choice", choice.extras, notes)
+    declared = {function["name"] for function in functions}
+    if json_tool is not None:
+        return {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": _forced(choice, names, json_tool)}}
+    strict = profile.strict_tools and any(tool.strict for tool in request.tools or () if _ours(tool))
+    config = _calling(choice, strict, names, declared, notes)
+    return {"functionCallingConfig": config} if config else {}
+
+
+def _forced(choice: ToolChoice | None, names: ToolNames, json_tool: dict[str, Any]) -> list[str]:
+    """With a forced answer tool, the model calls it or, if it may, one of the caller's."""
+    if choice is not None and choice.mode == "tool" and choice.name is not None:
+        return [names.wire(choice.name)]
+    return [] if choice is None or choice.mode != "none" else [json_tool["name"]]
+
+
+def _calling(
+    choice: ToolChoice | None, strict: bool, names: ToolNames, declared: set[str], notes: list[Note]
+) -> dict[str, Any]:
+    auto = "VALIDATED" if strict else "AUTO"
+    if choice is None:
+        return {"mode": auto} if strict else {}
+    if choice.mode in ("tool", "allowed"):
+        wanted = (choice.name,) if choice.mode == "tool" else choice.names or ()
+        allowed = [names.wire(name) for name in wanted if name is not None and names.wire(name) in declared]
+        if len(allowed) < len(wanted):
+            notes.append(Note("tool_choice", "weakened", "only functions can be chosen, not tools of the provider"))
+        if not allowed:
+            return {"mode": auto}
+        forced = choice.mode == "tool" or choice.allowed_mode == "required"
+        return {"mode": "ANY" if forced else "VALIDATED", "allowedFunctionNames": allowed}
+    return {"mode": {"required": "ANY", "none": "NONE"}.get(choice.mode, auto)}

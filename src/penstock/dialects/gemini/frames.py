@@ -1,0 +1,134 @@
+"""How a Gemini stream is cut into frames: server-sent events (`?alt=sse`), or one JSON array that grows piece by piece.
+
+    data: {...}\\n\\ndata: {...}\\n\\n          with alt=sse
+    [{...}\\n,\\r\\n{...}\\n]                   without; an error is `[{"error": ...}]` or a bare `{"error": ...}`
+
+The first byte that is not blank tells which it is. The array is not decoded but cut: a scan for quotes, backslashes and
+braces finds the end of each object, and each byte is looked at once, however the bytes arrive.
+
+Source: https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
+"""
+
+from __future__ import annotations
+
+import re
+
+from penstock.dialects.framing import MAX_FRAME, Frame, FrameParser, ServerSentEvents
+from penstock.types.errors import MalformedError
+
+_STRUCTURE = re.compile(rb'["{}]')
+_IN_STRING = re.compile(rb'["\\]')
+_GAP = re.compile(rb"[ \t\r\n,]*")
+_FOLLOWS = {b"[": b"", b"]": b"["}
+"""Which bracket must have come before."""
+_BLANK = b" \t\r\n"
+_BOM = b"\xef\xbb\xbf"
+
+
+class JsonArray:
+    """Frames of a JSON array of objects (or of bare objects), as it arrives."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._place = 0  # how far the buffer has been looked at
+        self._depth = 0  # how many braces are open; if any, the buffer begins with the first of them
+        self._in_string = False
+        self._bracket = b""  # the last one seen
+
+    @property
+    def cut(self) -> bool:
+        """Whether the bytes so far end inside of the array or of an object."""
+        return self._bracket == b"[" or self._depth > 0
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take more bytes; return the objects that are now whole. Raises MalformedError."""
+        self._buffer += data
+        found: list[Frame] = []
+        begin = 0
+        while self._depth or self._skip():
+            begin = begin if self._depth else self._place
+            if not self._scan():
+                break
+            found.append(Frame(bytes(self._buffer[begin : self._place])))
+        done = begin if self._depth else self._place
+        del self._buffer[:done]
+        self._place -= done
+        if len(self._buffer) > MAX_FRAME:
+            raise MalformedError(f"an object of the stream is longer than {MAX_FRAME} bytes")
+        return found
+
+    def close(self) -> list[Frame]:
+        """The bytes ended: what is left of an object that was cut."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return [Frame(rest)] if rest.strip() else []
+
+    def _skip(self) -> bool:
+        """Go to the next object. False where it has not arrived."""
+        while True:
+            gap = _GAP.match(self._buffer, self._place)
+            self._place = gap.end() if gap is not None else self._place
+            sign = bytes(self._buffer[self._place : self._place + 1])
+            if not sign or (sign == b"{" and self._bracket != b"]"):
+                return bool(sign)
+            if _FOLLOWS.get(sign) != self._bracket:
+                rest = bytes(self._buffer[self._place : self._place + 20])
+                raise MalformedError(f"expected an object of a stream, got {rest!r}")
+            self._bracket = sign
+            self._place += 1
+
+    def _scan(self) -> bool:
+        """Go to the end of the object. False where it has not arrived."""
+        buffer, place, depth, in_string = self._buffer, self._place, self._depth, self._in_string
+        while True:
+            match = (_IN_STRING if in_string else _STRUCTURE).search(buffer, place)
+            if match is None:
+                self._place, self._depth, self._in_string = max(place, len(buffer)), depth, in_string
+                return False
+            place = match.end()
+            sign = match[0]
+            if sign == b"\\":
+                place += 1  # what follows is escaped, even if it has not arrived yet
+            elif sign == b'"':
+                in_string = not in_string
+            elif sign == b"{":
+                depth += 1
+            else:
+                depth -= 1
+                if depth == 0:
+                    self._place, self._depth, self._in_string = place, 0, False
+                    return True
+
+
+class GeminiFrames:
+    """Frames of either form. `complete` says, once the stream is closed, that it was not cut inside a frame (or before
+    the end of its array).
+    """
+
+    def __init__(self) -> None:
+        self.complete = True
+        self._frames: FrameParser | None = None
+        self._head = b""
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Take more bytes; return the frames that are now whole. Raises MalformedError."""
+        if self._frames is not None:
+            return self._frames.feed(data)
+        self._head += data
+        if _BOM.startswith(self._head):
+            return []
+        first = self._head.removeprefix(_BOM).lstrip(_BLANK)
+        if not first:
+            return []
+        self._frames = JsonArray() if first[:1] in (b"[", b"{") else ServerSentEvents()
+        head, self._head = self._head.removeprefix(_BOM), b""
+        return self._frames.feed(head)
+
+    def close(self) -> list[Frame]:
+        """The bytes ended: what is left of the last frame."""
+        if self._frames is None:
+            return []
+        rest = self._frames.close()
+        if isinstance(self._frames, JsonArray):
+            self.complete = not self._frames.cut
+        return rest

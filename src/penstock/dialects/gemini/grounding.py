@@ -1,0 +1,179 @@
+"""Where an answer comes from: three kinds of metadata beside a candidate, and the citations that they mean elsewhere.
+
+    groundingMetadata      chunks (sources) and supports (segments of the answer, with the chunks that bear them out)
+    citationMetadata       passages that the model recited (`citationSources` in the Gemini API's older form)
+    urlContextMetadata     pages that the URL context tool has read
+
+The metadata stay whole in the choice's extras, so that they go out again as they came; the citations are derived from
+them, say so in `native`, and are left aside by the writer of this dialect. Other dialects' citations become
+groundingMetadata.
+
+Offsets are bytes of UTF-8 on the wire and characters in the representation. Since answers are often counted against the
+joined text of all parts, an offset is believed only if the segment's own text stands there; else the text is searched.
+
+Source: https://ai.google.dev/api/generate-content#GroundingMetadata, #CitationMetadata, #UrlContextMetadata
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from penstock.types.content import Citation, Part, Text
+
+GROUNDING, RECITATION, URL_CONTEXT = "groundingMetadata", "citationMetadata", "urlContextMetadata"
+KEYS = (GROUNDING, RECITATION, URL_CONTEXT)
+DERIVED = frozenset(KEYS)
+"""Values of `Citation.native` for citations that were derived from metadata of that name."""
+
+Texts = Mapping[int, str]
+"""The texts of a choice by the index of their part."""
+
+
+def cite(parts: tuple[Part, ...], metadata: Mapping[str, Any]) -> tuple[Part, ...]:
+    """`parts` with the citations that `metadata` (a candidate's fields) says."""
+    if not any(metadata.get(key) for key in KEYS):
+        return parts
+    texts = {index: part.text for index, part in enumerate(parts) if type(part) is Text}
+    found: dict[int, list[Citation]] = {}
+    for index, citation in derive(metadata, texts):
+        found.setdefault(index, []).append(citation)
+    return tuple(
+        replace(part, citations=tuple(found[index])) if index in found and type(part) is Text else part
+        for index, part in enumerate(parts)
+    )
+
+
+def derive(metadata: Mapping[str, Any], texts: Texts) -> list[tuple[int, Citation]]:
+    """(index of the cited text, citation), in the order of the metadata. Without a text there is nothing to cite."""
+    if not texts:
+        return []
+    found = [*_grounding(_dict(metadata.get(GROUNDING)), texts), *_recitations(metadata.get(RECITATION), texts)]
+    known = {citation.url for _, citation in found}
+    last = max(texts)
+    return found + [
+        (last, citation) for citation in _read_pages(metadata.get(URL_CONTEXT)) if citation.url not in known
+    ]
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if type(value) is dict else {}
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    """The objects of a list; nothing of anything else."""
+    return [element for element in value if type(element) is dict] if type(value) is list else []
+
+
+def _string(value: Any) -> str | None:
+    return value if type(value) is str else None
+
+
+def _grounding(metadata: dict[str, Any], texts: Texts) -> Iterator[tuple[int, Citation]]:
+    chunks = metadata.get("groundingChunks")
+    sources = [_source(_dict(chunk)) for chunk in chunks] if type(chunks) is list else []
+    supports = _dicts(metadata.get("groundingSupports"))
+    for support in supports:
+        index, start, end = _locate(_dict(support.get("segment")), texts)
+        numbers = support.get("groundingChunkIndices")
+        for number in numbers if type(numbers) is list else ():
+            if type(number) is int and 0 <= number < len(sources):
+                yield index, replace(sources[number], start=start, end=end)
+    if not supports:
+        yield from ((max(texts), source) for source in sources)
+
+
+def _source(chunk: dict[str, Any]) -> Citation:
+    """A chunk of any kind: a page, a passage of a document, a place, a picture."""
+    kind = next((key for key in ("web", "retrievedContext", "maps", "image") if type(chunk.get(key)) is dict), "")
+    inner = _dict(chunk.get(kind))
+    return Citation(
+        url=_string(inner.get("sourceUri" if kind == "image" else "uri")),
+        title=_string(inner.get("title")),
+        cited_text=_string(inner.get("text")),
+        file_id=_string(inner.get("documentName")),
+        native=GROUNDING,
+    )
+
+
+def _locate(segment: dict[str, Any], texts: Texts) -> tuple[int, int | None, int | None]:
+    """(index of the part, start, end in characters) of a segment; without a place, it stands for the whole text."""
+    index = segment.get("partIndex", 0)
+    start, end, words = segment.get("startIndex", 0), segment.get("endIndex"), _string(segment.get("text"))
+    text = texts.get(index) if type(index) is int else None
+    if text is not None and type(start) is int and type(end) is int:
+        begin, finish = _characters(text, start), _characters(text, end)
+        if words is None or text[begin:finish] == words:
+            return index, begin, finish
+    for place, text in texts.items():
+        begin = text.find(words) if words else -1
+        if begin >= 0 and words is not None:
+            return place, begin, begin + len(words)
+    return min(texts), None, None
+
+
+def _characters(text: str, count: int) -> int:
+    """The number of characters in the first `count` bytes of `text`."""
+    if text.isascii():
+        return max(0, min(count, len(text)))
+    return len(text.encode("utf-8", "surrogatepass")[: max(0, count)].decode("utf-8", "ignore"))
+
+
+def _recitations(metadata: Any, texts: Texts) -> Iterator[tuple[int, Citation]]:
+    holder = _dict(metadata)
+    for source in _dicts(holder.get("citations") or holder.get("citationSources")):
+        index, start, end = _locate(source, texts)
+        url, title = _string(source.get("uri")), _string(source.get("title"))
+        yield index, Citation(url, title, start=start, end=end, native=RECITATION)
+
+
+def _read_pages(metadata: Any) -> Iterator[Citation]:
+    for page in _dicts(_dict(metadata).get("urlMetadata")):
+        url = _string(page.get("retrievedUrl"))
+        if url is not None and page.get("urlRetrievalStatus") == "URL_RETRIEVAL_STATUS_SUCCESS":
+            yield Citation(url, native=URL_CONTEXT)
+
+
+# Other dialects' citations as groundingMetadata.
+
+
+def write_grounding(parts: Mapping[int, Text]) -> dict[str, Any] | None:
+    """groundingMetadata for the citations of texts, by their index on the wire; None where there are none."""
+    chunks: list[dict[str, Any]] = []
+    supports: list[dict[str, Any]] = []
+    for index, part in parts.items():
+        for citation in part.citations or ():
+            if citation.native in DERIVED:
+                continue
+            chunk = _chunk(citation)
+            if chunk not in chunks:
+                chunks.append(chunk)
+            supports.append(_support(index, part.text, citation, chunks.index(chunk)))
+    return {"groundingChunks": chunks, "groundingSupports": supports} if chunks else None
+
+
+def _chunk(citation: Citation) -> dict[str, Any]:
+    if citation.url is not None and citation.cited_text is None:
+        inner = {"uri": citation.url, "title": citation.title}
+        return {"web": {key: value for key, value in inner.items() if value is not None}}
+    inner = {
+        "uri": citation.url,
+        "title": citation.title,
+        "text": citation.cited_text,
+        "documentName": citation.file_id,
+    }
+    return {"retrievedContext": {key: value for key, value in inner.items() if value is not None}}
+
+
+def _support(index: int, text: str, citation: Citation, chunk: int) -> dict[str, Any]:
+    start = 0 if citation.start is None else max(0, citation.start)
+    words = text[start : citation.end]
+    begin = len(text[:start].encode("utf-8", "replace"))
+    segment: dict[str, Any] = {"endIndex": begin + len(words.encode("utf-8", "replace")), "text": words}
+    if begin:
+        segment["startIndex"] = begin
+    if index:
+        segment["partIndex"] = index
+    return {"segment": segment, "groundingChunkIndices": [chunk]}

@@ -1,0 +1,189 @@
+"""usageMetadata, both ways.
+
+Gemini counts beside each other what the representation counts together:
+
+    input_tokens  = promptTokenCount (cached tokens included) + toolUsePromptTokenCount
+    output_tokens = candidatesTokenCount + thoughtsTokenCount
+
+Some models' candidatesTokenCount has the thoughts in it; then the total tells (prompt + candidates = total). A count of
+zero is left out on the wire, so a sum whose first half is zero means that it was absent; an explicit zero stays in the
+extras. Details by modality fill the representation's counts by modality; their order is remembered.
+
+Source: https://ai.google.dev/api/generate-content#UsageMetadata
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock.dialects import wire
+from penstock.types.usage import Usage
+
+COUNTS: dict[str, str] = {
+    "promptTokenCount": "input_tokens",
+    "candidatesTokenCount": "output_tokens",
+    "totalTokenCount": "total_tokens",
+    "cachedContentTokenCount": "cache_read_tokens",
+    "thoughtsTokenCount": "reasoning_tokens",
+    "toolUsePromptTokenCount": "tool_use_input_tokens",
+}
+DETAILS: dict[str, dict[str, str]] = {
+    "promptTokensDetails": {
+        "TEXT": "input_text_tokens",
+        "AUDIO": "input_audio_tokens",
+        "IMAGE": "input_image_tokens",
+        "VIDEO": "input_video_tokens",
+    },
+    "candidatesTokensDetails": {
+        "TEXT": "output_text_tokens",
+        "AUDIO": "output_audio_tokens",
+        "IMAGE": "output_image_tokens",
+    },
+    "cacheTokensDetails": {"AUDIO": "cache_read_audio_tokens"},
+}
+SUMS = (
+    ("input_tokens", "tool_use_input_tokens", "promptTokenCount"),
+    ("output_tokens", "reasoning_tokens", "candidatesTokenCount"),
+)
+"""(the sum, its second half, the wire name of its first half)."""
+
+TIERS: dict[str, str] = {
+    "ON_DEMAND": "standard",
+    "ON_DEMAND_PRIORITY": "priority",
+    "ON_DEMAND_FLEX": "flex",
+    "PROVISIONED_THROUGHPUT": "provisioned_throughput",
+}
+"""Vertex AI's `trafficType` -> service tier
+(https://docs.cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1beta1/GenerateContentResponse)."""
+
+_INCLUSIVE = "inclusive"
+
+
+def read_usage(value: Any) -> Usage:
+    """`usageMetadata`."""
+    counts = wire.obj(value)
+    values: dict[str, Any] = {}
+    spelling: dict[str, str] = {}
+    extras: dict[str, Any] = {}
+    for key, count in counts.items():
+        name = COUNTS.get(key)
+        if name is not None and type(count) is int:
+            values[name] = count
+        elif key in DETAILS and type(count) is list:
+            _read_details(key, count, values, spelling, extras)
+        else:
+            extras[key] = count
+    if "reasoning_tokens" in values or "tool_use_input_tokens" in values:
+        _add_up(values, spelling, extras)
+    if extras:
+        _read_tier(values, extras)
+    return Usage(**values, spelling=spelling or None, extras=extras or None)
+
+
+def _read_details(
+    key: str, details: list[Any], values: dict[str, Any], spelling: dict[str, str], extras: dict[str, Any]
+) -> None:
+    """Counts by modality, remembered as "TEXT IMAGE DOCUMENT=258": a modality that the representation has no count for
+    brings its own. A list of any other form is not read, and stays in the extras.
+    """
+    table = DETAILS[key]
+    found: dict[str, int] = {}
+    order: list[str] = []
+    for detail in details:
+        modality = detail.get("modality") if type(detail) is dict and len(detail) == 2 else None
+        count = detail["tokenCount"] if modality is not None and "tokenCount" in detail else None
+        if type(modality) is not str or type(count) is not int or modality in order or not modality.isalpha():
+            extras[key] = details
+            return
+        if modality in table:
+            found[table[modality]] = count
+        order.append(modality if modality in table else f"{modality}={count}")
+    values.update(found)
+    spelling[key] = " ".join(order)
+
+
+def _add_up(values: dict[str, Any], spelling: dict[str, str], extras: dict[str, Any]) -> None:
+    for total, second, key in SUMS:
+        first, more = values.get(total), values.get(second)
+        if more is None:
+            continue
+        if first == 0:
+            extras[key] = 0
+        if total == "output_tokens" and first and more and _holds_thoughts(values, first):
+            spelling[total] = _INCLUSIVE
+        else:
+            values[total] = (first or 0) + more
+
+
+def _holds_thoughts(values: dict[str, Any], candidates: int) -> bool:
+    """Whether the thoughts are counted among the candidates' tokens: without them, the total is reached."""
+    total = values.get("total_tokens")
+    return total is not None and values.get("input_tokens", 0) + candidates == total
+
+
+def _read_tier(values: dict[str, Any], extras: dict[str, Any]) -> None:
+    """The tier that served the call: said as such (Gemini API), or by the kind of traffic (Vertex AI), which stays."""
+    by_traffic = TIERS.get(extras["trafficType"]) if type(extras.get("trafficType")) is str else None
+    if type(extras.get("serviceTier")) is str:
+        values["service_tier"] = extras["serviceTier"]
+        if by_traffic is None or by_traffic != extras["serviceTier"]:
+            del extras["serviceTier"]
+    elif by_traffic is not None:
+        values["service_tier"] = by_traffic
+
+
+def write_usage(usage: Usage) -> dict[str, Any]:
+    """`usageMetadata` of an answer of this dialect."""
+    spelling, extras = usage.spelling or {}, usage.extras or {}
+    found = _write_counts(usage, spelling.get("output_tokens") == _INCLUSIVE)
+    for key, table in DETAILS.items():
+        if key in spelling:
+            found[key] = _details(usage, table, spelling[key].split())
+    tier = usage.service_tier
+    if tier is not None and tier != TIERS.get(str(extras.get("trafficType"))):
+        found["serviceTier"] = tier
+    return {**extras, **found}
+
+
+def _write_counts(usage: Usage, inclusive: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, name in COUNTS.items():
+        count = getattr(usage, name)
+        if count is not None:
+            found[key] = count
+    for total, second, key in SUMS:
+        more = getattr(usage, second)
+        if more is None or key not in found or (inclusive and total == "output_tokens"):
+            continue
+        found[key] -= more
+        if found[key] == 0:
+            del found[key]
+    return found
+
+
+def _details(usage: Usage, table: dict[str, str], order: list[str]) -> list[dict[str, Any]]:
+    found = []
+    for word in order:
+        modality, own, count = word.partition("=")
+        number = int(count) if own else getattr(usage, table[modality])
+        if number is not None:
+            found.append({"modality": modality, "tokenCount": number})
+    return found
+
+
+def write_foreign_usage(usage: Usage) -> dict[str, Any]:
+    """`usageMetadata` for another dialect's counts. Clients read the three main counts, so they are completed."""
+    found = _write_counts(usage, False)
+    found = {key: max(0, count) for key, count in found.items()}  # some hosts do not count thoughts as output
+    total = usage.total_tokens
+    if total is None and (usage.input_tokens is not None or usage.output_tokens is not None):
+        total = (usage.input_tokens or 0) + (usage.output_tokens or 0)
+    if total is not None:
+        found["totalTokenCount"] = total
+    for key, table in DETAILS.items():
+        details = _details(usage, table, list(table))
+        if len(details) > (1 if details and details[0]["modality"] == "TEXT" else 0):
+            found[key] = details
+    if usage.service_tier is not None:
+        found["serviceTier"] = usage.service_tier
+    return found
