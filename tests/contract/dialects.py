@@ -9,6 +9,7 @@ The values of `EVERY_FIELD` and `EVERY_PART` are of a dialect that nobody speaks
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -17,8 +18,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from penstock.dialects import aws_event_stream
+from penstock.dialects.aws_event_stream import AwsEventStream
 from penstock.dialects.dialect import Context, Dialect, PathMatch
-from penstock.dialects.framing import JsonLines, ServerSentEvents
+from penstock.dialects.framing import FrameParser, JsonLines, ServerSentEvents
 from penstock.types.content import (
     Base64,
     Blocks,
@@ -121,9 +124,16 @@ def render_events(dialect: Dialect, events: Sequence[StreamEvent], source: str) 
 
 def frames(dialect: Dialect, data: bytes) -> list[tuple[str | None, Any]]:
     """(event name, decoded payload) of each frame."""
-    parser = JsonLines() if "ndjson" in dialect.stream_media_type else ServerSentEvents()
+    parser = _FRAMINGS.get(dialect.stream_media_type, ServerSentEvents)()
     found = parser.feed(data) + parser.close()
     return [(frame.event, _decoded(frame.data)) for frame in found]
+
+
+_FRAMINGS: dict[str, Callable[[], FrameParser]] = {
+    "text/event-stream": ServerSentEvents,
+    "application/x-ndjson": JsonLines,
+    aws_event_stream.MEDIA_TYPE: AwsEventStream,
+}
 
 
 def _decoded(data: bytes) -> Any:
@@ -220,6 +230,8 @@ def assert_fields_accounted(dialect: Dialect, profile: Profile = DEFAULT_PROFILE
 
 
 def _assert_accounted(dialect: Dialect, request: Request, name: str, profile: Profile) -> None:
+    if name == "stream" and dialect.path("model-7", True) != dialect.path("model-7", False):
+        return  # the path says it
     said = dialect.render_request(request, profile)
     silent = dialect.render_request(replace(request, **{name: None}), profile)
     paths = {name, *SAID_BY_OTHERS.get(name, ()), *(EVERY_FIELD["extras"] if name == "extras" else ())}
@@ -325,15 +337,23 @@ def _builtin(value: Any) -> Any:
 
 
 def _words(value: Any) -> set[str]:
-    """Every string in a JSON value, and in the JSON texts within."""
+    """Every string in a JSON value, in the JSON texts within, and in texts that are carried as base64."""
     if isinstance(value, str):
         inner = _decoded(value.encode()) if value[:1] in "{[" and value else None
-        return {value} | (_words(inner) if isinstance(inner, dict | list) else set()) | set(value.split("\n\n"))
+        words = {value, *value.split("\n\n"), *_unsealed(value)}
+        return words | (_words(inner) if isinstance(inner, dict | list) else set())
     if isinstance(value, dict):
         return set().union(*(_words(key) | _words(inner) for key, inner in value.items())) if value else set()
     if isinstance(value, list | tuple):
         return set().union(*(_words(inner) for inner in value)) if value else set()
     return set()
+
+
+def _unsealed(text: str) -> set[str]:
+    try:
+        return {base64.b64decode(text, validate=True).decode("ascii")}
+    except ValueError:
+        return set()
 
 
 # -- robustness --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,9 @@ end of a long stream.
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from msgspec import DecodeError, json
@@ -137,10 +139,18 @@ def _close_media(open_part: _OpenPart) -> Part:
     assert isinstance(part, Media)
     if open_part.data:
         before = part.source.data if isinstance(part.source, Base64) else ""
-        part = replace(part, source=Base64(before + "".join(open_part.data)))
+        part = replace(part, source=Base64(_join_base64([before, *open_part.data])))
     if open_part.transcript:
         part = replace(part, transcript=(part.transcript or "") + "".join(open_part.transcript))
     return replace(part, signature=open_part.signature) if open_part.signature else part
+
+
+def _join_base64(pieces: list[str]) -> str:
+    """One base64 text. Pieces that were padded each on its own are joined as the bytes that they mean."""
+    if any(piece.endswith("=") for piece in pieces[:-1]):
+        with suppress(ValueError):
+            return b64encode(b"".join([b64decode(piece) for piece in pieces])).decode()
+    return "".join(pieces)
 
 
 def _close_other(open_part: _OpenPart) -> Part:

@@ -44,7 +44,7 @@ from penstock.types.content import (
 from penstock.types.errors import DialectError, MalformedError
 
 SYSTEM_TOOLS: dict[str, str] = {"nova_grounding": "web_search", "nova_code_interpreter": "code_execution"}
-"""Tools that Amazon runs itself -> their generic names. Source: https://docs.aws.amazon.com/nova/latest/nova2-userguide/"""
+"""Tools that Amazon runs itself -> their generic names (https://docs.aws.amazon.com/nova/latest/nova2-userguide/)."""
 _SYSTEM_TOOL_NAMES = {generic: name for name, generic in SYSTEM_TOOLS.items()}
 
 PARKED = "parked"
@@ -65,19 +65,20 @@ def read_blocks(value: Any, assistant: bool = False) -> tuple[Part, ...]:
     parts: list[Part] = []
     parked = False
     readers = _ASSISTANT_READERS if assistant else _READERS
-    for index, block in enumerate(wire.array(value)):
-        if type(block) is dict and len(block) == 1 and type(block.get("text")) is str:
-            parts.append(Text(block["text"]))  # by far the most frequent block
-            continue
-        try:
+    index = 0
+    try:
+        for index, block in enumerate(wire.array(value)):  # noqa: B007 (the handler names the element)
+            if type(block) is dict and len(block) == 1 and type(block.get("text")) is str:
+                parts.append(Text(block["text"]))  # by far the most frequent block
+                continue
             cache = read_cache_point(block) if parts and parts[-1].cache is None else None
             if cache is None:
                 parts.append(_read_block(block, readers))
+                parked = parked or parts[-1].native == PARKED
             else:
                 parts[-1] = replace(parts[-1], cache=cache)
-        except DialectError as error:
-            raise error.at(index) from None
-        parked = parked or parts[-1].native == PARKED
+    except DialectError as error:
+        raise (error.at(index) if isinstance(value, list | tuple) else error) from None
     return tuple(_return_parked(parts) if parked else parts)
 
 

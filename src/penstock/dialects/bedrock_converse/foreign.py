@@ -89,7 +89,7 @@ def adapt(request: Request, profile: Profile, notes: list[Note]) -> Adapted:
         system = (*system, Text(output.prompt))
     tools = _tools(request, profile, names, adapter, notes)
     choice = _choice(request, tools, names, notes)
-    tools, choice = _with_json_tool(tools, choice, output)
+    tools, choice = _with_json_tool(tools, choice, output, notes)
     if tools is None:
         tools = _tools_of(messages, notes)
     additional = _additional(request, profile, notes)
@@ -201,6 +201,8 @@ def _choice(request: Request, tools: tuple[Tool, ...] | None, names: ToolNames, 
         return None
     note_leftovers("tool_choice", choice.extras, notes)
     if tools is None:
+        if choice.mode in ("required", "tool"):
+            notes.append(Note("tool_choice", "dropped", "there are no tools to choose from"))
         return None
     if choice.mode == "none":
         notes.append(Note("tool_choice", "weakened", "tools that the history calls are declared, so may be called"))
@@ -217,14 +219,19 @@ def _choice(request: Request, tools: tuple[Tool, ...] | None, names: ToolNames, 
 
 
 def _with_json_tool(
-    tools: tuple[Tool, ...] | None, choice: ToolChoice | None, output: Output
+    tools: tuple[Tool, ...] | None, choice: ToolChoice | None, output: Output, notes: list[Note]
 ) -> tuple[tuple[Tool, ...] | None, ToolChoice | None]:
     """With the tool that stands for a JSON answer: the only one is forced, beside others any of them is."""
     if output.tool is None:
         return tools, choice
     if tools is None:
         return (output.tool,), ToolChoice("tool", output.tool.name)
-    return (*tools, output.tool), choice if choice is not None and choice.mode == "tool" else ToolChoice("required")
+    if choice is not None and choice.mode == "tool":
+        notes.append(Note("response_format", "dropped", "the choice of a tool leaves no place for a formatted answer"))
+        return tools, choice
+    if choice is not None and choice.mode == "required":
+        notes.append(Note("tool_choice", "weakened", "the formatted answer is one of the tools to choose from"))
+    return (*tools, output.tool), ToolChoice("required")
 
 
 def _choice_while_thinking(choice: ToolChoice | None, additional: Values, notes: list[Note]) -> ToolChoice | None:

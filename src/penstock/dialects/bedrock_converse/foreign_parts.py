@@ -72,7 +72,8 @@ class PartAdapter:
 
     def adapt(self, part: Part, path: str, assistant: bool, in_result: bool = False) -> list[Part]:
         """The parts that say what `part` says: mostly one, several for a text cut by its citations, none if lost."""
-        self.note_leftovers(part, path)
+        if part.extras:
+            self.note_leftovers(part, path)
         return _ADAPTERS[type(part)](self, part, path, assistant, in_result)
 
     def note_leftovers(self, part: Part, path: str) -> None:
@@ -239,10 +240,11 @@ class PartAdapter:
         if part.detail not in (None, "auto"):
             self.note(f"{path}.detail", "dropped", "Converse has no image fidelity")
         found: list[Part] = [Text(part.transcript)] if part.transcript else []
-        if assistant and not self._answer:
-            if not found or part.kind != "audio":
-                self.note(path, "dropped", "the assistant's turn holds no media")
+        if found and (part.source is None or (assistant and not self._answer)):
+            self.note(path, "weakened", f"of the {part.kind} only its words are sent")
             return found
+        if assistant and not self._answer:
+            return self._dropped(part, path, "the assistant's turn holds no media")
         source = self._source(part, path)
         if source is None:
             return found
@@ -305,6 +307,11 @@ class PartAdapter:
         elif changed:
             self.note(f"{path}.name", "changed", f"{part.name!r} became {name!r}")
         return name
+
+
+def is_plain(part: Part) -> bool:
+    """Whether the part is a text and nothing more, as most are: such a one is the same in every dialect."""
+    return type(part) is Text and part == Text(part.text) and not part.text.isspace() and part.text != ""
 
 
 def _stretch(citation: Citation, text: str) -> tuple[int, int]:

@@ -30,7 +30,8 @@ def read_message(value: Any) -> Message:
     if not isinstance(role, str) or role not in _ROLES:
         raise MalformedError(f"expected one of {', '.join(sorted(_ROLES))}, got {role!r}", "role")
     parts = _read_content(message, role == "assistant")
-    return Message(role, parts, extras=wire.rest(message, _KNOWN))  # type: ignore[arg-type]
+    extras = None if len(message) == 2 else wire.rest(message, _KNOWN)
+    return Message(role, parts, extras=extras)  # type: ignore[arg-type]
 
 
 def read_answer(value: Any) -> tuple[tuple[Part, ...], Extras]:
@@ -52,7 +53,8 @@ def _read_content(message: dict[str, Any], assistant: bool) -> tuple[Part, ...]:
 
 def write_message(message: Message) -> dict[str, Any]:
     """The message again."""
-    return wire.merge(message.extras, {"role": message.role, "content": write_blocks(message.parts)})
+    found = {"role": message.role, "content": write_blocks(message.parts)}
+    return wire.merge(message.extras, found) if message.extras else found
 
 
 def write_answer(parts: tuple[Part, ...], extras: Extras) -> dict[str, Any]:

@@ -8,9 +8,9 @@
     metadata             {"usage", "metrics", "trace", "serviceTier"}                            UsageDelta, End
     ...Exception         {"message"}, in messages of the type "exception"                        Failure
 
-Text and reasoning begin with their first delta. Most payloads hold `p`, padding that hides the length of the text.
-The decoded payload stays with its event (`StreamEvent.frame`) with a HOLE for each value that a delta holds, in the same
-order; stream_own.py fills them again. What names a block (ids, indexes) stays in the payload too.
+Text and reasoning begin with their first delta. Most payloads hold `p`, padding that hides how long the text is.
+The decoded payload stays with its event (`StreamEvent.frame`), with a HOLE for each value that a delta holds, in the
+same order; stream_own.py fills them again. What names a block (ids, indexes) stays in the payload too.
 
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
 """
@@ -300,9 +300,9 @@ class EventReader:
                 return self._park(block, part, deltas)
             self._begin(block, part, deltas)
             return True
-        opened = None if block.part.native == BLOB else open_blob(piece)
+        opened = None if block.part.native == BLOB else open_blob(piece)  # more of the same, which stays in the frame
         deltas.append(SignatureDelta(block.number, Signature(opened or piece, ORIGIN), append=True))
-        return True
+        return False
 
     def _park(self, block: _Block, part: Opaque, deltas: list[Delta]) -> bool:
         """The signature of a part beside this block, which is then no part itself."""

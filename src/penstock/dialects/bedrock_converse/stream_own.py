@@ -90,10 +90,7 @@ def _part_start(delta: PartStart, frame: Any) -> str | None:
 
 
 def _signature(delta: SignatureDelta, frame: Any) -> str:
-    reasoning = frame["delta"]["reasoningContent"]
-    if reasoning.get("signature") is HOLE:
-        return seal(delta.signature)
-    return write_redacted(delta.signature, None, None)
+    return seal(delta.signature)
 
 
 def _stop(delta: Stop, frame: Any) -> str:

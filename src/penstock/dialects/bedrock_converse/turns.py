@@ -14,7 +14,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from penstock.dialects import wire
-from penstock.dialects.bedrock_converse.foreign_parts import PartAdapter
+from penstock.dialects.bedrock_converse.foreign_parts import PartAdapter, is_plain
 from penstock.dialects.bedrock_converse.leftovers import note_leftovers
 from penstock.types.content import Cache, Json, Media, Part, Text, Thinking, ToolCall, ToolResult
 from penstock.types.notes import Note
@@ -49,7 +49,8 @@ class Turns:
 
     def add(self, message: Message, path: str) -> None:
         """One more of the caller's messages."""
-        note_leftovers(path, message.extras, self.notes)
+        if message.extras:
+            note_leftovers(path, message.extras, self.notes)
         if message.name is not None and message.role != "tool":
             self.notes.append(Note(f"{path}.name", "dropped", "messages have no names"))
         parts = self._parts(message, path)
@@ -63,6 +64,9 @@ class Turns:
     def _parts(self, message: Message, path: str) -> list[Part]:
         parts: list[Part] = []
         for number, part in enumerate(message.parts):
+            if is_plain(part):
+                parts.append(part)
+                continue
             adapted = self.adapter.adapt(part, f"{path}.parts[{number}]", message.role == "assistant")
             if not adapted and part.cache is not None and not isinstance(part, Thinking):
                 self._mark_last(parts, part.cache, f"{path}.parts[{number}]")
@@ -113,7 +117,7 @@ class Turns:
         if self.profile.repair_turns:
             self._repair()
         for turn in self.turns:
-            if turn.role == "user":
+            if turn.role == "user" and not (len(turn.parts) == 1 and type(turn.parts[0]) is Text):
                 turn.parts.sort(key=_results_first)
                 self._stand_beside_documents(turn)
         self._strip_prefill()
