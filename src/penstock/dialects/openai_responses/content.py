@@ -156,16 +156,19 @@ def _read_marker(value: Any) -> Cache:
     marker = wire.obj(value)
     mode = optional_string(marker, "mode")
     extras = wire.rest(marker, frozenset({"mode", "ttl"}))
-    if mode == "ephemeral":
+    if mode in ("ephemeral", _NO_MODE):
         return Cache(optional_string(marker, "ttl"), extras={**(extras or {}), "mode": mode})
-    kind = "ephemeral" if mode == "explicit" else mode or "none"
+    kind = "ephemeral" if mode == "explicit" else _NO_MODE if mode is None else mode
     return Cache(optional_string(marker, "ttl"), kind, extras)
+
+
+_NO_MODE = "none"
 
 
 def write_cache(cache: Cache) -> dict[str, Any]:
     """The breakpoint again."""
     marker: dict[str, Any] = {}
-    if cache.kind != "none":
+    if cache.kind != _NO_MODE:
         marker["mode"] = "explicit" if cache.kind == "ephemeral" else cache.kind
     if cache.ttl is not None:
         marker["ttl"] = cache.ttl
@@ -180,7 +183,7 @@ def read_citation(value: Any) -> Citation:
     kind = annotation.get("type")
     title_key = "title" if kind == "url_citation" else "filename"
     left = dict(annotation)
-    if isinstance(kind, str):
+    if isinstance(kind, str) and kind != UNTYPED:
         del left["type"]
     found = {
         name: left.pop(key)
@@ -189,9 +192,12 @@ def read_citation(value: Any) -> Citation:
     }
     if isinstance(left.get(title_key), str):
         found["title"] = left.pop(title_key)
-    native = None if kind == "url_citation" else kind if isinstance(kind, str) else ""
+    native = None if kind == "url_citation" else kind if isinstance(kind, str) else UNTYPED
     return Citation(**found, native=native, extras=left or None)
 
+
+UNTYPED = "untyped"
+"""The native of an annotation without a type."""
 
 _CITATION_FIELDS = (
     ("url", "url", str),
@@ -204,7 +210,7 @@ _CITATION_FIELDS = (
 def write_citation(citation: Citation) -> dict[str, Any]:
     """The annotation again."""
     kind = "url_citation" if citation.native is None else citation.native
-    found: dict[str, Any] = {"type": kind} if kind else {}
+    found: dict[str, Any] = {} if kind == UNTYPED else {"type": kind}
     if citation.title is not None:
         found["title" if kind == "url_citation" else "filename"] = citation.title
     for name, key, _ in _CITATION_FIELDS:
@@ -346,9 +352,19 @@ def _read_audio(part: dict[str, Any], usual: str) -> Part:
         Base64(data),
         media_type,
         cache=read_cache(part),
-        native=None if name is not None and _audio_format(media_type) == name else f"format:{name or ''}",
+        native=_format_spelling(name, media_type),
         extras={**(extras or {}), "input_audio": left} if left else extras,
     )
+
+
+_NO_FORMAT = "no format"
+
+
+def _format_spelling(name: str | None, media_type: str | None) -> str | None:
+    """The native of audio whose media type would be written as another format than `name`."""
+    if name is None:
+        return _NO_FORMAT
+    return None if _audio_format(media_type) == name else f"format:{name}"
 
 
 def _read_video(part: dict[str, Any], usual: str) -> Part:
@@ -456,7 +472,9 @@ def _write_audio(part: Media) -> dict[str, Any]:
         raise MalformedError("audio must be given as bytes")
     native = part.native
     name = native.removeprefix("format:") if native and native.startswith("format:") else _audio_format(part.media_type)
-    inner = {"data": part.source.data, "format": name} if name else {"data": part.source.data}
+    inner = {"data": part.source.data}
+    if native != _NO_FORMAT:
+        inner["format"] = name
     return {"type": "input_audio", "input_audio": inner}
 
 

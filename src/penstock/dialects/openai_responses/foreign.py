@@ -319,7 +319,7 @@ class _Adapter:
         if part.cache is not None:
             inner = self._cache_last(inner, part.cache, path, "user")
         if not self.profile.content_lists and all(isinstance(piece, Text) for piece in inner):
-            inner = (Text("\n".join(piece.text for piece in inner if isinstance(piece, Text))),)
+            inner = (Text("\n\n".join(piece.text for piece in inner if isinstance(piece, Text))),)
         custom = part.custom or part.call_id in self.custom_calls
         return (ToolResult(self.call_id(part.call_id, path), inner, custom=custom),)
 
@@ -358,6 +358,8 @@ class _Adapter:
         source = part.source
         if source is None:
             return f"this {part.kind} has no content"
+        if not self.profile.content_lists:
+            return "this host takes text only"
         if part.kind == "video":
             return "Responses takes no video"
         if part.kind == "audio" and not isinstance(source, Base64):

@@ -442,7 +442,11 @@ def _as_arguments(value: Any, field: str, call: HostedCall) -> dict[str, Any] | 
     """The wire's object, or its other value under its field's name. `_field_of` is the inverse."""
     if call.named and isinstance(value, str):
         return value
-    if isinstance(value, dict) and not (len(value) == 1 and next(iter(value)) in call.fields):
+    if (
+        isinstance(value, dict)
+        and field == call.fields[0]
+        and not (len(value) == 1 and next(iter(value)) in call.fields)
+    ):
         return value
     return {field: value}
 
@@ -457,7 +461,7 @@ def _field_of(arguments: dict[str, Any] | str, call: HostedCall) -> tuple[str, A
 
 def _write_hosted_call(part: ToolCall | ServerToolCall, call: HostedCall) -> Item:
     found: Item = {"type": call.type}
-    if part.arguments is not None and part.arguments != "":
+    if part.arguments is not None and (part.arguments != "" or call.named):
         field, value = _field_of(part.arguments, call)
         found[field] = value
     if call.named:

@@ -220,6 +220,8 @@ def read_envelope(item: Item) -> tuple[str | None, dict[str, Any]]:
         elif key not in _IMPLIED or value != _IMPLIED[key]:
             other[key] = value
     other.pop("content", None)
+    if "role" not in item:
+        known[_NO_ROLE] = True
     item_id = item.get("id")
     if isinstance(item_id, str):
         del other["id"]
@@ -229,6 +231,7 @@ def read_envelope(item: Item) -> tuple[str | None, dict[str, Any]]:
 
 
 _ENVELOPE_KEYS = frozenset({"status"})
+_NO_ROLE = "(no role)"
 _IMPLIED = {"type": "message", "role": "assistant"}
 
 
@@ -287,6 +290,8 @@ def write_output_message(group: tuple[Part, ...]) -> Item:
     if extras:
         found.update(extras.get(ENVELOPE, ()))
         found.update(extras.get(ITEM, ()))
+        if found.pop(_NO_ROLE, False):
+            del found["role"]
     if first.native == EMPTY and isinstance(first, Text):
         group = (replace(first, native=None), *group[1:]) if first.text else group[1:]
     found["content"] = write_content(group, "output_text")

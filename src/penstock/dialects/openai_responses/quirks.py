@@ -168,8 +168,8 @@ def _content_lists(body: Body, request: Request, profile: Profile, notes: list[N
         content = item.get(key)
         if not isinstance(content, list) or item.get("type", "message") not in _TEXT_ITEMS:
             continue
-        texts = [part["text"] for part in content if isinstance(part.get("text"), str)]
-        item[key] = "\n".join(texts)
+        texts = [text for part in content if isinstance(text := part.get("text", part.get("refusal")), str)]
+        item[key] = "\n\n".join(texts)
         if len(texts) < len(content):
             notes.append(Note(f"messages[{number}]", "dropped", "this host takes text only"))
 

@@ -123,8 +123,8 @@ def _name_of(choice: dict[str, Any], kind: str) -> tuple[str | None, str]:
     hosted tools only their type.
     """
     if kind == "mcp":
-        key = next((key for key in ("name", "server_label") if isinstance(choice.get(key), str)), None)
-        return key, choice[key] if key else ""
+        label = required_string(choice, "server_label")
+        return ("name", choice["name"]) if isinstance(choice.get("name"), str) else ("server_label", label)
     if kind in ("function", "custom"):
         return "name", required_string(choice, "name")
     generic, name = HOSTED.get(kind, kind), choice.get("name")
@@ -161,16 +161,17 @@ def write_tool_choice(choice: ToolChoice) -> Any:
         return _write_allowed(choice)
     if choice.mode != "tool":
         return choice.native or choice.mode
-    return wire.merge(choice.extras, _write_entry(choice.native or "function", choice.name, choice.extras or {}))
+    kind = "function" if choice.native is None else choice.native
+    return wire.merge(choice.extras, _write_entry(kind, choice.name, choice.extras or {}))
 
 
 def _write_entry(kind: str, name: str | None, extras: dict[str, Any]) -> dict[str, Any]:
     """A tool in a choice. A hosted tool's name is in its type; one MCP tool stands beside its server's label."""
-    if kind in ("function", "custom"):
-        return {"type": kind, "name": name}
-    if not name or name == HOSTED.get(kind, kind) != "mcp":
+    if kind == "mcp":
+        return {"type": kind, "name" if "server_label" in extras else "server_label": name}
+    if kind not in ("function", "custom") and name == HOSTED.get(kind, kind):
         return {"type": kind}
-    return {"type": kind, "server_label" if kind == "mcp" and "server_label" not in extras else "name": name}
+    return {"type": kind, "name": name}
 
 
 def _write_allowed(choice: ToolChoice) -> dict[str, Any]:
