@@ -95,8 +95,10 @@ class Dialect:
     stream_parser      (memo) -> StreamParser
     stream_renderer    (context) -> StreamRenderer
     stream_media_type  content type of its streams
-    carries_urls       media kinds ("image", "file" ...) that may go as a web address, for the host to fetch: all others must be
-                       resolved into bytes before rendering
+    carries_urls       media kinds ("image", "file" ...) that may go as a web address, for the host to fetch: all
+                       others must be resolved into bytes before rendering
+    recognises         (request body) -> whether it is of this dialect, for paths that several dialects share (Bedrock's
+                       `invoke`)
     """
 
     name: str
@@ -112,6 +114,7 @@ class Dialect:
     stream_renderer: Callable[[Context], StreamRenderer]
     stream_media_type: str = "text/event-stream"
     carries_urls: frozenset[str] = frozenset()
+    recognises: Callable[[dict[str, Any]], bool] = lambda body: True
 
 
 def boundary(dialect: str) -> Callable[[Callable[P, T]], Callable[P, T]]:

@@ -1,0 +1,223 @@
+"""The checks of one exchange. Pure: an exchange in, a Result out; a dialect's error is a finding, not an exception."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from msgspec import Struct
+
+from penstock.conformance.compare import first_difference
+from penstock.conformance.recording import Exchange
+from penstock.dialects import embeddings, registry, wire
+from penstock.dialects.aws_event_stream import AwsEventStream
+from penstock.dialects.dialect import Context, Dialect, PathMatch
+from penstock.dialects.embeddings.dialect import EmbeddingDialect
+from penstock.dialects.framing import Frame, FrameParser, JsonLines, ServerSentEvents
+from penstock.types.errors import DialectError, MalformedError
+from penstock.types.notes import NO_MEMO
+from penstock.types.profile import DEFAULT_PROFILE
+from penstock.types.request import Request
+
+_FRAMINGS: dict[str, Callable[[], FrameParser]] = {
+    "text/event-stream": ServerSentEvents,
+    "application/x-ndjson": JsonLines,
+    "application/vnd.amazon.eventstream": AwsEventStream,
+}
+_SPLITS = (1 << 30, 1000, 7)
+"""Sizes of the pieces in which streams are fed: all at once, like a network, and cutting through everything."""
+
+
+class Result(Struct, frozen=True):
+    """What was found. `dialect` is None where the exchange is of no API of ours; `skipped` then names that API.
+    `failure` is the first thing that did not hold.
+    """
+
+    exchange: str
+    provider: str
+    dialect: str | None = None
+    skipped: str | None = None
+    parsed: bool = False
+    round_tripped: bool = False
+    translated: bool = False
+    failure: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything held, or nothing was to be held."""
+        return self.skipped is not None or (self.parsed and self.round_tripped and self.translated)
+
+
+class _Finding(Exception):
+    """Something did not hold. `stage` says what had held before it: nothing, parsed, round_tripped."""
+
+    def __init__(self, stage: str, message: str) -> None:
+        super().__init__(message)
+        self.stage = stage
+
+
+def check(exchange: Exchange) -> Result:
+    """Check one exchange."""
+    found = recognise(exchange)
+    if found is None:
+        return Result(exchange.id, exchange.provider, skipped=api_name(exchange))
+    dialect, match = found
+    try:
+        if isinstance(dialect, Dialect):
+            _check_chat(exchange, dialect, match)
+        else:
+            _check_embedding(exchange, dialect, match)
+    except _Finding as finding:
+        held = _STAGES.index(finding.stage)
+        return Result(
+            exchange.id,
+            exchange.provider,
+            dialect.name,
+            parsed=held > 0,
+            round_tripped=held > 1,
+            failure=str(finding),
+        )
+    return Result(exchange.id, exchange.provider, dialect.name, None, True, True, True)
+
+
+_STAGES = ("parsed", "round_tripped", "translated")
+
+
+def recognise(exchange: Exchange) -> tuple[Dialect | EmbeddingDialect, PathMatch] | None:
+    """The dialect of an exchange, by its path; where several share one (Bedrock's `invoke`), by the body that only
+    one of them can read.
+    """
+    if exchange.method != "POST" or not isinstance(exchange.request_body, dict):
+        return None
+    candidates: tuple[Dialect | EmbeddingDialect, ...] = (*embeddings.dialects(), *registry.dialects())
+    for dialect in candidates:
+        match = dialect.match_path(exchange.path)
+        if match is not None and dialect.recognises(exchange.request_body):
+            return dialect, match
+    return None
+
+
+_IDS = re.compile(r"(?<=/)(?:[a-zA-Z]+[-_][\w-]{12,}|[\w-]*\d[\w-]{15,})(?=$|[/:])")
+
+
+def api_name(exchange: Exchange) -> str:
+    """The name of an API outside of chat and embeddings: method and path, with ids taken out."""
+    path = re.sub(r"(?<=/)(models|model|projects|locations|deployments)/[^/:]+", r"\1/{id}", exchange.path)
+    return f"{exchange.method} {_IDS.sub('{id}', path)}"
+
+
+def _reading(stage: str, what: str, work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except DialectError as error:
+        raise _Finding(stage, f"{what}: {error}") from error
+
+
+def _same(what: str, recorded: Any, rendered: Any) -> None:
+    difference = first_difference(recorded, rendered)
+    if difference is not None:
+        raise _Finding("round_tripped", f"{what}: {difference}")
+
+
+def _json(value: Any) -> Any:
+    """A rendered value after the wire: what a receiver would decode."""
+    return wire.decode(wire.encode(value))
+
+
+def _check_chat(exchange: Exchange, dialect: Dialect, match: PathMatch) -> None:
+    request = _reading("parsed", "request", partial(dialect.parse_request, exchange.request_body, match))
+    compare_response = _reading("parsed", "response", _response_check(exchange, dialect))
+    render = partial(dialect.render_request, request, DEFAULT_PROFILE)
+    _same("request", exchange.request_body, _json(_reading("round_tripped", "request", render).value))
+    compare_response()
+    for other in registry.dialects():
+        if other.name != dialect.name:
+            _reading("translated", f"request to {other.name}", partial(_translate, request, other))
+
+
+def _translate(request: Request, other: Dialect) -> None:
+    body = _json(other.render_request(request, DEFAULT_PROFILE).value)
+    path = other.path(request.model or "model", bool(request.stream))
+    other.parse_request(body, other.match_path(path) or PathMatch())
+
+
+def _response_check(exchange: Exchange, dialect: Dialect) -> Callable[[], Callable[[], None]]:
+    """A function that parses the response and returns one that renders it back and compares."""
+    body = exchange.response_body
+    if exchange.status >= 400:
+        return lambda: _check_error(exchange, dialect)
+    if isinstance(body, bytes):
+        return lambda: _check_stream(body, dialect)
+    return lambda: _check_whole(body, dialect)
+
+
+def _check_whole(body: Any, dialect: Dialect) -> Callable[[], None]:
+    response = dialect.parse_response(body, NO_MEMO)
+    return lambda: _same("response", body, _json(dialect.render_response(response, Context()).value))
+
+
+def _check_error(exchange: Exchange, dialect: Dialect | EmbeddingDialect) -> Callable[[], None]:
+    error = dialect.parse_error(exchange.status, exchange.headers, exchange.response_bytes)
+
+    def compare() -> None:
+        status, body = dialect.render_error(error)
+        _same("error status", exchange.status, status)
+        if isinstance(exchange.response_body, dict):
+            _same("error", exchange.response_body, _json(body))
+
+    return compare
+
+
+def _check_stream(body: bytes, dialect: Dialect) -> Callable[[], None]:
+    """Frame by frame, for several ways to cut the bytes."""
+    recorded = list(_frames(body, dialect))
+    rendered = [_through(body, size, dialect) for size in _SPLITS]
+
+    def compare() -> None:
+        for size, stream in zip(_SPLITS, rendered, strict=True):
+            _same(f"stream (cut every {size} bytes)", recorded, list(_frames(stream, dialect)))
+
+    return compare
+
+
+def _through(body: bytes, size: int, dialect: Dialect) -> bytes:
+    """A stream, fed in pieces of `size` bytes, parsed and rendered back."""
+    parser = dialect.stream_parser(NO_MEMO)
+    renderer = dialect.stream_renderer(Context(source=dialect.name))
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    events = [event for piece in pieces for event in parser.feed(piece)] + parser.close()
+    return b"".join(renderer.render(event) for event in events)
+
+
+def _frames(body: bytes, dialect: Dialect) -> Iterator[Any]:
+    framing = _FRAMINGS[dialect.stream_media_type]()
+    for frame in framing.feed(body) + framing.close():
+        yield [frame.event, frame.transport, _payload(frame)]
+
+
+def _payload(frame: Frame) -> Any:
+    try:
+        return wire.decode(frame.data)
+    except MalformedError:
+        return frame.data.decode("utf-8", "replace")
+
+
+def _check_embedding(exchange: Exchange, dialect: EmbeddingDialect, match: PathMatch) -> None:
+    request = _reading("parsed", "request", partial(dialect.parse_request, exchange.request_body, match))
+    if exchange.status >= 400:
+        compare_response = _check_error(exchange, dialect)
+    else:
+        compare_response = _reading("parsed", "response", partial(_check_vectors, exchange.response_body, dialect))
+    render = partial(dialect.render_request, request, DEFAULT_PROFILE)
+    _same("request", exchange.request_body, _json(_reading("round_tripped", "request", render).value))
+    compare_response()
+    for other in embeddings.dialects():
+        if other.name != dialect.name:
+            _reading("translated", f"request to {other.name}", partial(other.render_request, request, DEFAULT_PROFILE))
+
+
+def _check_vectors(body: Any, dialect: EmbeddingDialect) -> Callable[[], None]:
+    response = dialect.parse_response(body)
+    return lambda: _same("response", body, _json(dialect.render_response(response).value))
