@@ -18,7 +18,8 @@ from penstock.providers.auth.authorization import Authorization, KeyAuthorizatio
 from penstock.providers.auth.choose import Chosen, Material, choose, key_variables, parameters_of
 from penstock.providers.auth.kinds import NoAuth
 from penstock.providers.errors import ProviderError
-from penstock.providers.profiles import fits, profile_for
+from penstock.providers.globs import fits
+from penstock.providers.profiles import profile_for
 from penstock.providers.provider import Provider, RateLimitHeaders
 from penstock.providers.routes import Place, place_for
 from penstock.providers.templates import fill, fill_all, fill_optional, find_settings

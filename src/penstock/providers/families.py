@@ -15,24 +15,30 @@ _OPENAI = ("openai_chat", "openai_responses")
 _SAMPLING = ["temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias"]
 
 _O_SERIES = tuple(f"{before}o[134]{after}" for before in ("", "*[/.:]") for after in ("", "-*"))
-_OPENAI_REASONING = (*_O_SERIES, "*gpt-5*", "*gpt-6*", "*codex*", "*gpt-daybreak*")
+_OPENAI_REASONING = (*_O_SERIES, "*gpt-5*", "*gpt-6*", "*codex*", "*daybreak*", "*computer-use-preview*")
 _OPENAI_CHAT_TUNED = ("*-chat*", "*gpt-5-search*", "*audio*", "*image*", "*transcribe*", "*-tts*", "*realtime*")
 
-_CLAUDE_BUDGET = ("*claude-3[-.]7*", "*claude-opus-4*", "*claude-sonnet-4*", "*claude-haiku-4*")
-_CLAUDE_ADAPTIVE = (
-    "*claude-*-4[-.][6-9]*",
-    "*claude-*-[5-9]*",
-    "*claude-mythos*",
-    "*claude-fable*",
-)
-_CLAUDE_DATED = ("*claude-*-4[-.][0-5]*", "*claude-*-4-20*", "*claude-*-4@20*", "*claude-3*")
+_GEMINI_3 = ("*gemini-[3-9]*", "*gemini-omni*", "*gemini-*-latest", "*gemini-robotics-er-[2-9]*")
+
+_CLAUDE = ("anthropic_messages", "bedrock_converse")
+# Versions 5 and later, of whatever name, and the two names that began there. A date is no version.
+_CLAUDE_5 = ("*claude-*-[5-9]*", "*claude-mythos*", "*claude-fable*")
+_CLAUDE_BEFORE_4_6 = ("*claude-3*", "*claude-*-4[-.][0-5]*", "*claude-*-4-20*", "*claude-*-4@20*")
+_CLAUDE_BEFORE_4_7 = (*_CLAUDE_BEFORE_4_6, "*claude-*-4[-.]6*")
+_CLAUDE_BEFORE_4_8 = (*_CLAUDE_BEFORE_4_7, "*claude-*-4[-.]7*", "*claude-mythos-preview*")
 
 FAMILIES: tuple[ModelRule, ...] = (
     ModelRule(
         models=_OPENAI_REASONING,
         unless=_OPENAI_CHAT_TUNED,
         formats=_OPENAI,
-        profile={"reasoning": "effort", "system_role": "developer", "max_tokens_field": "max_completion_tokens"},
+        profile={"reasoning": "effort", "system_role": "developer"},
+    ),
+    ModelRule(
+        models=_OPENAI_REASONING,
+        unless=_OPENAI_CHAT_TUNED,
+        formats=("openai_chat",),
+        profile={"max_tokens_field": "max_completion_tokens"},
     ),
     ModelRule(  # from GPT-5.1 on, sampling works while the model does not reason
         models=_OPENAI_REASONING,
@@ -46,39 +52,49 @@ FAMILIES: tuple[ModelRule, ...] = (
         formats=_OPENAI,
         profile={"unsupported": ["stop"], "unsupported_while_reasoning": _SAMPLING},
     ),
+    ModelRule(  # OpenAI's explicit cache breakpoints
+        models=("*gpt-5.[6-9]*", "*gpt-6*"),
+        formats=_OPENAI,
+        profile={"cache_breakpoints": True},
+    ),
     ModelRule(
         models=("*claude-*",),
-        formats=("anthropic_messages", "bedrock_converse"),
+        formats=_CLAUDE,
         profile={"signature_origin": "anthropic", "unsupported_while_reasoning": ["temperature", "top_k"]},
     ),
-    ModelRule(  # from Claude 4.7 on, sampling is the model's own business
-        models=("*claude-*-4[-.][7-9]*", "*claude-*-[5-9]*", "*claude-mythos*", "*claude-fable*"),
-        unless=(*_CLAUDE_DATED, "*claude-*-4[-.]6*"),
-        formats=("anthropic_messages", "bedrock_converse"),
-        profile={"unsupported": ["temperature", "top_p", "top_k"]},
-    ),
     ModelRule(
-        models=_CLAUDE_BUDGET,
-        formats=("anthropic_messages", "bedrock_converse"),
+        models=("*claude-3[-.]7*", "*claude-opus-4*", "*claude-sonnet-4*", "*claude-haiku-4*"),
+        formats=_CLAUDE,
         profile={"reasoning": "budget"},
     ),
     ModelRule(
-        models=_CLAUDE_ADAPTIVE,
-        unless=_CLAUDE_DATED,
-        formats=("anthropic_messages", "bedrock_converse"),
+        models=("*claude-instant*", "*claude-v[12]*", "*claude-2*", "*claude-3*"),
+        unless=("*claude-3[-.]7*",),
+        formats=_CLAUDE,
+        profile={"reasoning": "none"},
+    ),
+    ModelRule(
+        models=("*claude-*-4[-.][56]*",),
+        formats=_CLAUDE,
+        profile={"exclusive_sampling": True},
+    ),
+    ModelRule(
+        models=("*claude-*-4[-.][6-9]*", *_CLAUDE_5),
+        unless=_CLAUDE_BEFORE_4_6,
+        formats=_CLAUDE,
         profile={"reasoning": "adaptive"},
     ),
     ModelRule(
-        models=(
-            "*claude-3-opus*",
-            "*claude-3-sonnet*",
-            "*claude-3-haiku*",
-            "*claude-3[-.]5*",
-            "*claude-v2*",
-            "*claude-2*",
-        ),
-        formats=("anthropic_messages", "bedrock_converse"),
-        profile={"reasoning": "none"},
+        models=("*claude-*-4[-.][7-9]*", *_CLAUDE_5),
+        unless=_CLAUDE_BEFORE_4_7,
+        formats=_CLAUDE,
+        profile={"unsupported": ["temperature", "top_p", "top_k"]},
+    ),
+    ModelRule(
+        models=("*claude-*-4[-.][89]*", *_CLAUDE_5),
+        unless=_CLAUDE_BEFORE_4_8,
+        formats=_CLAUDE,
+        profile={"system_turns": True},
     ),
     ModelRule(models=("*gemini-*",), formats=("gemini",), profile={"signature_origin": "gemini"}),
     ModelRule(
@@ -88,11 +104,23 @@ FAMILIES: tuple[ModelRule, ...] = (
         profile={"reasoning": "budget"},
     ),
     ModelRule(
-        models=("*gemini-[3-9]*", "*gemini-flash-latest", "*gemini-pro-latest", "*gemini-flash-lite-latest"),
+        models=_GEMINI_3,
         unless=("*-tts*",),
         formats=("gemini",),
-        profile={"reasoning": "level"},
+        profile={
+            "reasoning": "level",
+            "tool_result_media": True,
+            "media_detail": True,
+            "placeholder_signatures": True,
+        },
+    ),
+    ModelRule(
+        models=("*gemini-*", "*gemma*"),
+        unless=_GEMINI_3,
+        formats=("gemini",),
+        profile={"mixed_tools": "refused"},
     ),
     ModelRule(models=("*gemini-1*", "*gemini-2.0*", "*gemma*"), formats=("gemini",), profile={"reasoning": "none"}),
+    ModelRule(models=("*gemini-1*", "*gemma-[1-3]*"), formats=("gemini",), profile={"schema_subset": True}),
 )
 """In order; where two rules set the same field, the later one holds."""

@@ -2,27 +2,42 @@
 host's rules for some models.
 
 Later layers win. Sets and mappings grow instead, since a host's refusals add to the model's.
+
+A host that speaks several chat formats has the quirks of its row in the main one: what it renames in OpenAI's format it
+need not rename in Anthropic's. Only `HOST_FACTS` hold in all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from penstock.providers.families import FAMILIES
+from penstock.providers.globs import fits
 from penstock.providers.provider import ModelRule, Provider
+from penstock.providers.routes import formats_of, main_format
 from penstock.types.profile import DEFAULT_PROFILE, Profile
+
+HOST_FACTS = frozenset({"image_urls", "signature_origin", "labels", "tools", "default_max_tokens", "max_output_tokens"})
+"""The fields of Profile that are about the host itself, in whatever format it is spoken to."""
 
 
 def profile_for(provider: Provider, model: str, wire_format: str) -> Profile:
     """The profile for `model` at `provider` when it is spoken to in `wire_format`."""
     family = family_profile(model, wire_format) if provider.inherits_families else DEFAULT_PROFILE
-    profile = _lay_over(family, changes_of(provider.profile))
+    profile = _lay_over(family, _host_changes(provider, wire_format))
     return apply_rules(profile, provider.model_rules, model, wire_format)
+
+
+def _host_changes(provider: Provider, wire_format: str) -> dict[str, Any]:
+    """What the row's profile says in this format: all in its main one, only what is about the host in its others."""
+    changes = changes_of(provider.profile)
+    if not changes or wire_format == main_format(provider) or wire_format not in formats_of(provider, "chat"):
+        return changes
+    return {name: value for name, value in changes.items() if name in HOST_FACTS}
 
 
 @lru_cache(maxsize=1024)
@@ -37,11 +52,6 @@ def apply_rules(profile: Profile, rules: Iterable[ModelRule], model: str, wire_f
         if fits(model.lower(), rule.models, rule.unless) and (not rule.formats or wire_format in rule.formats):
             profile = overlay(profile, rule.profile)
     return profile
-
-
-def fits(name: str, globs: Iterable[str], unless: Iterable[str] = ()) -> bool:
-    """Whether `name` fits one of `globs` and none of `unless`."""
-    return any(fnmatchcase(name, glob) for glob in globs) and not any(fnmatchcase(name, glob) for glob in unless)
 
 
 def overlay(profile: Profile, changes: dict[str, Any]) -> Profile:

@@ -166,7 +166,9 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         key_environment   environment variables that carry the API key, in order
         auth              the accepted kinds, in order
     How it differs
-        profile           facts for rendering that hold for all its models
+        profile           facts for rendering that hold for all its models, in its main chat format (the first of
+                          `speaks` that is bound to no model and no situation) and in formats that are not chat; other
+                          chat formats take over only what is about the host itself (`providers/profiles.py`)
         model_rules       facts that hold for some; later rules win
         inherits_families whether the rules of `providers/families.py` for well-known models hold here too
         rate_limits       names of its rate-limit headers

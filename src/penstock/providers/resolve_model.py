@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from msgspec import Struct
 
 from penstock.providers.errors import ProviderError
-from penstock.providers.profiles import fits
+from penstock.providers.globs import fits
 from penstock.providers.provider import Provider
 from penstock.providers.registry import Registry
 from penstock.providers.routes import selectors_of

@@ -14,7 +14,7 @@ from typing import Literal
 from msgspec import Struct
 
 from penstock.providers.errors import ProviderError
-from penstock.providers.profiles import fits
+from penstock.providers.globs import fits
 from penstock.providers.provider import Provider, Route
 from penstock.providers.wire_formats import WIRE_FORMATS, WireFormat
 
@@ -70,6 +70,15 @@ def formats_of(provider: Provider, capability: str) -> tuple[str, ...]:
     """The formats in which `provider` serves `capability` for any model, in order of preference, each once."""
     names = (route.format for route in routes_of(provider) if capability_of(route) == capability)
     return tuple(dict.fromkeys(names))
+
+
+def main_format(provider: Provider) -> str | None:
+    """The chat format that `provider` speaks where nothing is particular: the first that is bound to no model and no
+    situation.
+    """
+    chat = [route for route in routes_of(provider) if capability_of(route) == "chat"]
+    usual = (route.format for route in chat if not route.models and not route.when)
+    return next(usual, chat[0].format if chat else None)
 
 
 def capabilities_of(provider: Provider) -> tuple[str, ...]:

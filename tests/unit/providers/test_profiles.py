@@ -1,5 +1,8 @@
 """Profiles: what a renderer is told, from family, host and model, and which layer wins."""
 
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -8,6 +11,7 @@ import pytest
 from penstock.providers.profiles import overlay, profile_for
 from penstock.providers.provider import ModelRule, Provider
 from penstock.providers.registry import Registry
+from penstock.providers.routes import main_format
 from penstock.types.profile import DEFAULT_PROFILE, Profile
 
 REGISTRY = Registry(plugins=lambda: ())
@@ -111,6 +115,31 @@ def test_a_host_may_do_without_families() -> None:
     assert profile_for(host, "gpt-5", "openai_chat") is DEFAULT_PROFILE
 
 
+@pytest.mark.parametrize(
+    ("host", "main"),
+    [
+        ("openai", "openai_chat"),
+        ("azure", "openai_chat"),
+        ("azure_ai", "openai_chat"),
+        ("vertex_ai", "gemini"),
+        ("bedrock", "bedrock_converse"),
+        ("perplexity", "openai_chat"),
+        ("voyage", None),
+    ],
+)
+def test_the_main_format(host: str, main: str | None) -> None:
+    assert main_format(REGISTRY.get(host)) == main
+
+
+def test_quirks_of_one_format_are_not_those_of_another() -> None:
+    row = REGISTRY.get("deepseek")
+    chat, messages = (profile_for(row, "deepseek-chat", name) for name in ("openai_chat", "anthropic_messages"))
+    assert (chat.max_tokens_field, chat.reasoning, chat.image_urls) == ("max_tokens", "thinking_type", False)
+    assert (messages.max_tokens_field, messages.reasoning, messages.image_urls) == (None, "default", False)
+    voyage = profile_for(REGISTRY.get("voyage"), "voyage-4", "openai_embeddings")
+    assert voyage.renames == {"dimensions": "output_dimension"}
+
+
 def test_nothing_to_say_is_the_default_itself() -> None:
     """Renderers skip all quirks by this identity."""
     assert profile_for(Provider(name="h", base_url="https://h.example"), "m", "openai_chat") is DEFAULT_PROFILE
@@ -120,3 +149,43 @@ def test_nothing_to_say_is_the_default_itself() -> None:
 def test_changes_that_profile_does_not_have(changes: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
         overlay(DEFAULT_PROFILE, changes)
+
+
+# -- families, held to the shared facts --------------------------------------------------------------------------------
+
+CLAUDE_FACTS: dict[str, Callable[[Profile], bool]] = {
+    "supports_adaptive_thinking": lambda profile: profile.reasoning == "adaptive",
+    "supports_mid_conversation_system": lambda profile: profile.system_turns,
+}
+
+
+def test_what_the_facts_say_of_claude(shared: Callable[..., Path]) -> None:
+    """Every Claude of the facts, at every host: the same answer by the look of its name."""
+    count = 0
+    for name, fact in json.loads(shared("model-facts.json").read_text()).items():
+        if "claude" not in name or fact["litellm_provider"] not in CLAUDE_HOSTS or "mythos-preview" in name:
+            continue  # (on the preview the facts of different hosts disagree)
+        profile = profile_for(Provider(name="h", base_url="https://h.example"), name, "anthropic_messages")
+        for field, holds in CLAUDE_FACTS.items():
+            assert holds(profile) is bool(fact.get(field)), (name, field)
+        refuses = "temperature" in profile.unsupported
+        assert refuses is (fact.get("supports_sampling_params") is False), (name, "supports_sampling_params")
+        if not fact.get("supports_reasoning"):
+            assert profile.reasoning == "none", name
+        count += 1
+    assert count > 150
+
+
+CLAUDE_HOSTS = ("anthropic", "bedrock", "bedrock_converse", "azure_ai", "vertex_ai-anthropic_models")
+
+
+def test_what_the_facts_say_of_gpt(shared: Callable[..., Path]) -> None:
+    for name, fact in json.loads(shared("model-facts.json").read_text()).items():
+        if fact.get("litellm_provider") == "openai" and fact.get("mode") in ("chat", "responses"):
+            profile = profile_for(Provider(name="h", base_url="https://h.example"), name, "openai_chat")
+            if fact.get("supports_prompt_cache_breakpoint"):
+                assert profile.cache_breakpoints, name
+            if fact.get("supports_reasoning") and "chat" not in name and "search" not in name:
+                assert profile.reasoning == "effort", name
+            elif name.startswith("gpt-4"):
+                assert profile is DEFAULT_PROFILE, name

@@ -128,7 +128,7 @@ def _key(kind: KeyKind, material: Material) -> Chosen | None:
         return None
     if callable(key):
         return Chosen(_from_function(kind, key), kind.base_url)
-    key = str(key).strip()
+    key = _checked(str(key).strip())
     if kind.prefixes and not key.startswith(kind.prefixes):
         return None
     extra = {name: template.replace("{key}", key) for name, template in kind.headers.items()}
@@ -136,6 +136,15 @@ def _key(kind: KeyKind, material: Material) -> Chosen | None:
         return Chosen(KeyAuthorization(headers=extra, query={kind.name: key}), kind.base_url)
     name, value = ("Authorization", f"{kind.scheme} {key}") if isinstance(kind, Bearer) else (kind.header, key)
     return Chosen(KeyAuthorization(headers={name: value, **extra}), kind.base_url)
+
+
+def _checked(key: str) -> str:
+    """The key, if a header can carry it. Pasted keys bring typographic quotes, line breaks and invisible characters."""
+    odd = next((place for place, character in enumerate(key) if not "!" <= character <= "~" and character != " "), None)
+    if odd is None:
+        return key
+    message = f"The API key holds a character that keys do not have (number {odd + 1} of {len(key)})."
+    raise ProviderError("malformed_credentials", message, "Copy the key again, without quotes or line breaks.")
 
 
 def _is_at(kind: KeyKind, base_url: str) -> bool:

@@ -300,8 +300,9 @@ VERTEX_AI = Provider(
         "vertex_embed",
         Route(format="gemini_count_tokens", path="/publishers/google/models/{model}:countTokens"),
     ),
-    profile=Profile(image_urls=False),
+    profile=Profile(image_urls=False, labels=True),
     model_rules=(
+        ModelRule(models=("gemini-[3-9]*",), formats=("gemini",), profile={"mixed_tools": "allowed"}),
         ModelRule(
             models=("mistral*", "codestral*", "ministral*"),
             formats=("openai_chat",),

@@ -246,3 +246,11 @@ def test_the_variables_that_would_help() -> None:
     )
     client = ClientCredentials(token_url="x", id_environment=("ID",), secret_environment=("SECRET",))
     assert key_variables((client,), ()) == ("ID", "SECRET")
+
+
+@pytest.mark.parametrize("key", ["“sk-quoted”", "sk-a\nsk-b", "sk-zero\u200bwidth", "sk-\x00"])
+def test_a_key_that_no_header_can_carry_is_told_apart(key: str) -> None:
+    with pytest.raises(ProviderError, match="holds a character that keys do not have") as caught:
+        chosen(Bearer(), parameters={"api_key": key})
+    assert caught.value.kind == "malformed_credentials"
+    assert key not in str(caught.value)
