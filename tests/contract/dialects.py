@@ -339,9 +339,9 @@ def _builtin(value: Any) -> Any:
 def _words(value: Any) -> set[str]:
     """Every string in a JSON value, in the JSON texts within, and in texts that are carried as base64."""
     if isinstance(value, str):
-        inner = _decoded(value.encode()) if value[:1] in "{[" and value else None
-        words = {value, *value.split("\n\n"), *_unsealed(value)}
-        return words | (_words(inner) if isinstance(inner, dict | list) else set())
+        found = {value, *value.split("\n\n"), *_unsealed(value)}
+        inner = [_decoded(piece.encode()) for piece in found if piece[:1] in ("{", "[")]
+        return found.union(*(_words(piece) for piece in inner if isinstance(piece, dict | list)))
     if isinstance(value, dict):
         return set().union(*(_words(key) | _words(inner) for key, inner in value.items())) if value else set()
     if isinstance(value, list | tuple):
