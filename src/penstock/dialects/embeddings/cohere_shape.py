@@ -65,7 +65,7 @@ def render_request(
     if request.dialect == name:
         if request.inputs or "texts" not in (request.extras or {}):
             found = {"texts": list(request.inputs)} if request.inputs or not request.extras else {}
-        values = {"output_dimension": request.dimensions, "truncate": request.truncate}
+        values: dict[str, Any] = {"output_dimension": request.dimensions, "truncate": request.truncate}
         types = request.encoding_format
         values |= {"embedding_types": None if types is None else list(types)}
         values |= {"input_type": None if request.input_type is None else PURPOSES.write(request.input_type)}
