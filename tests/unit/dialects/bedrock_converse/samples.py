@@ -332,7 +332,8 @@ WHOLE: dict[str, Any] = {
 """The answer that `STREAM` would have been without streaming (its citations and the unknown block aside)."""
 
 BROKEN_STREAMS: dict[str, bytes] = {
-    name: STREAM[: len(event(*EVENTS[0]))] + write_exception(json.dumps({"message": words}, separators=(",", ":")).encode(), name)
+    name: STREAM[: len(event(*EVENTS[0]))]
+    + write_exception(json.dumps({"message": words}, separators=(",", ":")).encode(), name)
     for name, words in {
         "throttlingException": "Too many requests, please wait before trying again.",
         "modelStreamErrorException": "The model stream broke.",

@@ -4,6 +4,7 @@ import base64
 import json
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 
 from penstock.dialects.aws_event_stream import AwsEventStream
 from penstock.dialects.bedrock_converse import DIALECT
+from penstock.dialects.dialect import Context
+from penstock.types.errors import DialectError
 from penstock.types.notes import NO_MEMO
 from penstock.types.profile import Profile
 from tests.contract import dialects as contract
@@ -60,7 +63,7 @@ def test_recorded_streams_split_and_fold(shared: Callable[..., Path]) -> None:
         data = base64.b64decode(exchange["response"]["body"]["base64"])
         contract.assert_splits_agree(DIALECT, data, [cut.randint(0, 200) for _ in range(40)])
         total = contract.folded(DIALECT, data)
-        whole = DIALECT.render_response(total, contract.Context()).value
+        whole = DIALECT.render_response(total, Context()).value
         assert DIALECT.parse_response(whole, NO_MEMO) == total
 
 
@@ -118,35 +121,12 @@ JSON = st.recursive(
     max_leaves=12,
 )
 KEYS = st.sampled_from(
-    ["messages", "role", "content", "text", "system", "toolConfig", "tools", "toolSpec", "name", "inputSchema", "json"]
-    + [
-        "toolUse",
-        "toolUseId",
-        "input",
-        "toolResult",
-        "status",
-        "image",
-        "document",
-        "format",
-        "source",
-        "bytes",
-        "type",
-    ]
-    + ["s3Location", "uri", "reasoningContent", "reasoningText", "signature", "redactedContent", "cachePoint", "ttl"]
-    + ["citationsContent", "citations", "location", "web", "url", "output", "message", "stopReason", "usage", "start"]
-    + [
-        "inputTokens",
-        "contentBlockIndex",
-        "delta",
-        "citation",
-        "additionalModelRequestFields",
-        "thinking",
-        "toolChoice",
-    ]
+    "messages role content text system toolConfig tools toolSpec name inputSchema json toolUse toolUseId input toolResult "
+    "status image document format source bytes type s3Location uri reasoningContent reasoningText signature "
+    "redactedContent cachePoint ttl citationsContent citations location web url output message stopReason usage start "
+    "inputTokens contentBlockIndex delta citation additionalModelRequestFields thinking toolChoice".split()
 )
-WORDS = st.sampled_from(
-    ["user", "assistant", "png", "pdf", "default", "enabled", "tool_use", "tool", "c2ln", "Z2VtaW5pPjo6"]
-)
+WORDS = st.sampled_from("user assistant png pdf default enabled tool_use tool c2ln Z2VtaW5pPjo6eA==".split())
 SHAPED = st.recursive(
     st.none() | st.integers() | WORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5),
@@ -178,11 +158,9 @@ def test_a_damaged_stream_is_noticed(position: int, flip: int) -> None:
     data = STREAM[:position] + bytes([STREAM[position] ^ flip]) + STREAM[position + 1 :]
     parser = DIALECT.stream_parser(NO_MEMO)
     events = []
-    try:
+    with suppress(DialectError):
         events += parser.feed(data)
         events += parser.feed(b"") + parser.close()
-    except contract.DialectError as error:
-        assert "checksum" in str(error) or "bytes" in str(error)
     whole = contract.parse_stream(DIALECT, STREAM)
     assert len(events) < len(whole)
     assert events == whole[: len(events)]
@@ -198,7 +176,7 @@ def test_what_is_read_of_a_changed_request_comes_back_exactly() -> None:
     for value in contract.mutations(REQUEST, ODD):
         try:
             request = DIALECT.parse_request(value, contract.NO_MATCH)
-        except contract.DialectError:
+        except DialectError:
             continue
         assert DIALECT.render_request(request, Profile()).value == value
 
@@ -207,9 +185,9 @@ def test_what_is_read_of_a_changed_answer_comes_back_exactly() -> None:
     for value in contract.mutations(ANSWER, ODD):
         try:
             response = DIALECT.parse_response(value, NO_MEMO)
-        except contract.DialectError:
+        except DialectError:
             continue
-        assert DIALECT.render_response(response, contract.Context()).value == value
+        assert DIALECT.render_response(response, Context()).value == value
 
 
 def test_what_is_read_of_changed_messages_comes_back_exactly() -> None:
@@ -218,7 +196,7 @@ def test_what_is_read_of_changed_messages_comes_back_exactly() -> None:
             data = STREAM + event(name, value)
             try:
                 contract.parse_stream(DIALECT, data)
-            except contract.DialectError:
+            except DialectError:
                 continue
             contract.assert_stream_exact(DIALECT, data)
 
