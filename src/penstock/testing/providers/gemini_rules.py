@@ -84,8 +84,10 @@ class _Lazy(Shape):
 _INTEGER = either(INT, String(pattern=r"-?\d+"))  # int64 is written as a string
 _BLOB = _message({"mime_type": STRING, "data": STRING, "display_name": STRING})
 _FILE = _message({"mime_type": STRING, "file_uri": STRING, "display_name": STRING})
-_CALL = _message({"id": STRING, "name": STRING, "args": nullable(OBJECT)})
-_RESPONSE = _message(
+CALL = _message(
+    {"id": STRING, "name": STRING, "args": nullable(OBJECT), "partial_args": ListOf(OBJECT), "will_continue": BOOL}
+)
+RESPONSE = _message(
     {
         "id": STRING,
         "name": STRING,
@@ -111,8 +113,8 @@ PART = _message(
         "text": STRING,
         "inline_data": _BLOB,
         "file_data": _FILE,
-        "function_call": _CALL,
-        "function_response": _RESPONSE,
+        "function_call": CALL,
+        "function_response": RESPONSE,
         "executable_code": _message({"id": STRING, "language": STRING, "code": STRING}),
         "code_execution_result": _message({"id": STRING, "outcome": STRING, "output": STRING}),
         "tool_call": OBJECT,
@@ -122,6 +124,12 @@ PART = _message(
         "video_metadata": OBJECT,
         "media_resolution": either(STRING, OBJECT),
         "part_metadata": OBJECT,
+        "audio_metadata": OBJECT,
+        "audio_transcription": either(STRING, OBJECT),
+        "document_metadata": OBJECT,
+        "media_processing": either(STRING, OBJECT),
+        "speech_metadata": OBJECT,
+        "spreadsheet_metadata": OBJECT,
     }
 )
 CONTENT = _message({"role": STRING, "parts": _repeated(PART)})
@@ -154,7 +162,7 @@ SCHEMA = _message(
     }
 )
 _FUNCTION_NAME = r"[A-Za-z_][A-Za-z0-9_.:\-]{0,63}"
-_FUNCTION = _message(
+FUNCTION = _message(
     {
         "name": STRING,
         "description": STRING,
@@ -167,7 +175,7 @@ _FUNCTION = _message(
 )
 _TOOL = _message(
     {
-        "function_declarations": _repeated(_FUNCTION),
+        "function_declarations": _repeated(FUNCTION),
         "google_search": OBJECT,
         "google_search_retrieval": OBJECT,
         "code_execution": OBJECT,
@@ -178,7 +186,7 @@ _TOOL = _message(
         "mcp_servers": ListOf(OBJECT),
     }
 )
-_VERTEX_TOOL = _message(
+VERTEX_TOOL = _message(
     {
         **_TOOL.fields,
         "retrieval": OBJECT,
@@ -187,7 +195,7 @@ _VERTEX_TOOL = _message(
         "exa_ai_search": OBJECT,
     }
 )
-_TOOL_CONFIG = _message(
+TOOL_CONFIG = _message(
     {
         "function_calling_config": _message(
             {
@@ -236,7 +244,7 @@ _CONFIG_FIELDS: dict[str, Shape] = {
     "audio_transcription_config": OBJECT,
 }
 _CONFIG = _message(_CONFIG_FIELDS)
-_VERTEX_CONFIG = _message(
+VERTEX_CONFIG = _message(
     {
         **_CONFIG_FIELDS,
         "audio_timestamp": BOOL,
@@ -251,7 +259,7 @@ _BODY_FIELDS: dict[str, Shape] = {
     "model": STRING,
     "contents": _repeated(CONTENT),
     "tools": _repeated(_TOOL),
-    "tool_config": _TOOL_CONFIG,
+    "tool_config": TOOL_CONFIG,
     "safety_settings": _repeated(_SAFETY),
     "system_instruction": CONTENT,
     "generation_config": _CONFIG,
@@ -263,8 +271,8 @@ BODY = _message(_BODY_FIELDS)
 VERTEX_BODY = _message(
     {
         **_BODY_FIELDS,
-        "tools": _repeated(_VERTEX_TOOL),
-        "generation_config": _VERTEX_CONFIG,
+        "tools": _repeated(VERTEX_TOOL),
+        "generation_config": VERTEX_CONFIG,
         "labels": MapOf(STRING),
         "model_armor_config": OBJECT,
     }
@@ -274,8 +282,8 @@ VERTEX_COUNT_BODY = _message(
     {
         "contents": _repeated(CONTENT),
         "system_instruction": CONTENT,
-        "tools": _repeated(_VERTEX_TOOL),
-        "generation_config": _VERTEX_CONFIG,
+        "tools": _repeated(VERTEX_TOOL),
+        "generation_config": VERTEX_CONFIG,
         "model": STRING,
         "instances": ListOf(ANY),
     }

@@ -151,7 +151,7 @@ _OPTION_NAMES = [
     "embedding_only",
     "num_thread",
 ]
-_OPTIONS = Struct({**dict.fromkeys(_OPTION_NAMES, ANY), "temperature": NUMBER, "num_predict": INT, "stop": STRINGS})
+OPTIONS = Struct({**dict.fromkeys(_OPTION_NAMES, ANY), "temperature": NUMBER, "num_predict": INT, "stop": STRINGS})
 _KEEP_ALIVE: Shape = either(STRING, NUMBER)
 CHAT_BODY = Struct(
     {
@@ -159,7 +159,7 @@ CHAT_BODY = Struct(
         "messages": nullable(ListOf(_MESSAGE)),
         "tools": nullable(ListOf(_TOOL)),
         "format": either(one_of("", "json"), OBJECT),
-        "options": nullable(_OPTIONS),
+        "options": nullable(OPTIONS),
         "stream": nullable(BOOL),
         "keep_alive": _KEEP_ALIVE,
         "think": either(BOOL, one_of("low", "medium", "high", "max")),
@@ -176,7 +176,7 @@ EMBED_BODY = Struct(
         "truncate": nullable(BOOL),
         "dimensions": INT,
         "keep_alive": _KEEP_ALIVE,
-        "options": nullable(_OPTIONS),
+        "options": nullable(OPTIONS),
     }
 )
 

@@ -145,7 +145,7 @@ class ServerThread:
     def __init__(self, respond: Callable[[Head, bytes], Plan], host: str, port: int) -> None:
         self._respond = respond
         self._address = (host, port)
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._connections: set[Connection] = set()
         self._ready = threading.Event()
         self._failure: BaseException | None = None
@@ -163,15 +163,18 @@ class ServerThread:
 
     def stop(self) -> None:
         """Close the socket and every connection, and wait for the thread. Safe to call again."""
-        if self._stop is not None and self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop.set)
+        if self._thread.ident is None:  # it never started
+            return
+        if self._loop is not None and self._stop is not None:
+            with suppress(RuntimeError):  # the loop is closed: it stopped before
+                self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
     def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
+        asyncio.run(self._serve())
 
     async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         try:
             server = await self._loop.create_server(

@@ -1,0 +1,41 @@
+"""A peer, not a mirror: the simulated providers import nothing of Penstock's, and nothing but the standard library."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import penstock.testing
+
+SOURCES = sorted(Path(next(iter(penstock.testing.__path__))).rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+def test_only_the_standard_library_and_itself(path: Path) -> None:
+    foreign = {
+        name
+        for name in imported(path)
+        if not name.startswith("penstock.testing") and name.partition(".")[0] not in sys.stdlib_module_names
+    }
+    assert foreign == set()
+
+
+def test_importing_it_loads_none_of_the_layers() -> None:
+    program = (
+        "import sys, penstock.testing.providers\n"
+        "print([n for n in sys.modules if n.startswith(('penstock.dialects', 'penstock.types', 'httpx', 'msgspec'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
