@@ -466,7 +466,7 @@ TENSORMESH = Provider(
 def _compatible(
     name: str, title: str, base_url: str, key: str, base: str = "", *, max_tokens: bool = False
 ) -> Provider:
-    """A host that is known to copy OpenAI's chat API, and no more is known."""
+    """A host that is known to copy OpenAI's chat API; no more is known, not even a page that describes it."""
     return Provider(
         name=name,
         title=title,
@@ -474,7 +474,6 @@ def _compatible(
         base_environment=(base,) if base else (),
         key_environment=(key,),
         profile=_MAX_TOKENS if max_tokens else Profile(),
-        documentation=f"https://docs.litellm.ai/docs/providers/{name}",
     )
 
 

@@ -130,7 +130,6 @@ CORTECS = Provider(
 NADIR = Provider(
     name="nadir",
     title="Nadir",
-    documentation="https://docs.litellm.ai/docs/providers/nadir",
     base_environment=("NADIR_API_BASE",),
     key_environment=("NADIR_API_KEY",),
 )
