@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from penstock.dialects import wire
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import (
+    Base64,
     Blocks,
     FileId,
     Json,
@@ -30,6 +31,7 @@ from penstock.types.content import (
     Thinking,
     ToolCall,
     ToolResult,
+    Url,
 )
 from penstock.types.notes import Note
 from penstock.types.profile import Profile
@@ -178,12 +180,25 @@ def _adapt_media(part: Media, role: str, path: str, profile: Profile, notes: lis
     if role == "assistant" and not (part.kind == "audio" and part.id):
         notes.append(Note(path, "dropped", "an assistant message carries no media"))
         return []
-    if part.source is None or (isinstance(part.source, FileId) and part.kind != "file"):
-        notes.append(Note(path, "dropped", f"Chat Completions takes no {part.kind} by file id"))
+    if not _has_place(part):
+        notes.append(Note(path, "dropped", f"Chat Completions takes no {part.kind} by {_carrier(part)}"))
         return []
     if part.signature is not None:
         notes.append(Note(f"{path}.signature", "dropped", "media carries no signature here"))
     return [replace(part, native=None, extras=None, signature=None, cache=_cache(part, path, profile, notes))]
+
+
+def _has_place(part: Media) -> bool:
+    """Whether Chat Completions takes this kind of media from this kind of source. (An own audio answer goes by its id.)"""
+    if part.kind == "audio":
+        return isinstance(part.source, Base64) or part.id is not None
+    if isinstance(part.source, FileId):
+        return part.kind == "file"
+    return part.source is not None
+
+
+def _carrier(part: Media) -> str:
+    return {FileId: "file id", Url: "address"}.get(type(part.source), "nothing")
 
 
 def _adapt_call(part: ToolCall, role: str, path: str, profile: Profile, notes: list[Note]) -> list[Part]:
