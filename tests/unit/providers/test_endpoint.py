@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from penstock.providers.auth.authorization import AwsAuthorization, KeyAuthorization, TokenAuthorization
+from penstock.providers.auth.authorization import KeyAuthorization, TokenAuthorization
+from penstock.providers.auth.aws import AwsAuthorization
 from penstock.providers.auth.credentials import NoCredential
 from penstock.providers.endpoint import Endpoint, endpoint, missing_variables, variables_of
 from penstock.providers.errors import ProviderError

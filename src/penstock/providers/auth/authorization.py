@@ -20,10 +20,8 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from penstock.providers.auth import sigv4
-from penstock.providers.auth.aws_chain import aws_credentials
 from penstock.providers.auth.commands import Flow, call
-from penstock.providers.auth.credentials import AwsCredentials, Credential, NoCredential, Token, digest
+from penstock.providers.auth.credentials import Credential, NoCredential, Token
 from penstock.providers.errors import ProviderError
 
 
@@ -118,38 +116,6 @@ class TokenAuthorization(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"TokenAuthorization({self.kind})"
-
-
-class AwsAuthorization(Struct, frozen=True, kw_only=True):
-    """Signature Version 4 for `service` in `region`. `parameters` and `environment` are what the credential chain may
-    look at.
-    """
-
-    service: str
-    region: str
-    parameters: dict[str, Any]
-    environment: dict[str, str]
-
-    needs_credential = True
-
-    @property
-    def cache_key(self) -> str:
-        return f"aws:{digest(self.region, sorted(self.parameters.items()), sorted(self.environment.items()))}"
-
-    def obtain(self, now: float) -> Flow[Credential]:
-        return (yield from aws_credentials(self.parameters, self.environment, self.region, now))
-
-    def sign(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes, credential: Credential, now: float
-    ) -> Signed:
-        assert isinstance(credential, AwsCredentials), "an AWS signature is made with AwsCredentials"
-        added = sigv4.sign(
-            method, url, headers, body, credentials=credential, region=self.region, service=self.service, now=now
-        )
-        return Signed(url, added)
-
-    def __repr__(self) -> str:
-        return f"AwsAuthorization({self.service}, {self.region})"
 
 
 def user_token(function: Callable[[], Any]) -> Flow[Token]:

@@ -14,18 +14,9 @@ from typing import Any, TypeAlias
 
 from msgspec import Struct
 
-from penstock.providers.auth import azure
-from penstock.providers.auth.authorization import (
-    Authorization,
-    AwsAuthorization,
-    KeyAuthorization,
-    TokenAuthorization,
-    user_token,
-)
+from penstock.providers.auth.authorization import Authorization, KeyAuthorization, TokenAuthorization, user_token
 from penstock.providers.auth.commands import Flow
 from penstock.providers.auth.credentials import Token, digest
-from penstock.providers.auth.google import google_token
-from penstock.providers.auth.ibm import ibm_token
 from penstock.providers.auth.kinds import (
     AuthKind,
     AwsSignature,
@@ -39,7 +30,6 @@ from penstock.providers.auth.kinds import (
     NoAuth,
     QueryKey,
 )
-from penstock.providers.auth.oauth import client_credentials
 from penstock.providers.errors import ProviderError
 
 AWS_VARIABLES = "AWS_"
@@ -168,7 +158,12 @@ def _none(kind: NoAuth, material: Material) -> Chosen | None:
     return Chosen(KeyAuthorization())
 
 
+# Each cloud is loaded when it is first chosen: who uses one does not wait for the others.
+
+
 def _aws(kind: AwsSignature, material: Material) -> Chosen | None:
+    from penstock.providers.auth.aws import AwsAuthorization
+
     region = material.settings.get("region")
     if not region:
         raise ProviderError("missing_setting", "An AWS signature needs a region.", "Set AWS_REGION or aws_region_name.")
@@ -183,6 +178,8 @@ def _aws(kind: AwsSignature, material: Material) -> Chosen | None:
 
 
 def _google(kind: GoogleOAuth, material: Material) -> Chosen | None:
+    from penstock.providers.auth.google import google_token
+
     environment = _visible(material.environment, (*GOOGLE_VARIABLES, *GOOGLE_METADATA_VARIABLES))
     names = ("vertex_credentials", "vertex_ai_credentials")
     parameters = {name: material.parameters[name] for name in names if material.parameters.get(name)}
@@ -194,6 +191,8 @@ def _google(kind: GoogleOAuth, material: Material) -> Chosen | None:
 
 
 def _azure(kind: AzureOAuth, material: Material) -> Chosen | None:
+    from penstock.providers.auth import azure
+
     if not azure.is_configured(material.parameters, material.environment):
         return None
     names = ("tenant_id", "client_id", "client_secret", "azure_managed_identity", "enable_azure_ad_token_refresh")
@@ -208,11 +207,15 @@ def _azure(kind: AzureOAuth, material: Material) -> Chosen | None:
 
 
 def _ibm(kind: IbmIam, material: Material) -> Chosen | None:
+    from penstock.providers.auth.ibm import ibm_token
+
     key = material.find(kind.parameters, kind.environment or material.key_environment)
     return _token("ibm", lambda now: ibm_token(str(key), now), (key,)) if key else None
 
 
 def _client(kind: ClientCredentials, material: Material) -> Chosen | None:
+    from penstock.providers.auth.oauth import client_credentials
+
     basic = material.find(kind.basic_parameters, kind.basic_environment)
     client_id = material.find(kind.id_parameters, kind.id_environment)
     secret = material.find(kind.secret_parameters, kind.secret_environment)

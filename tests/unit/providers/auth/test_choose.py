@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from penstock.providers.auth.authorization import AwsAuthorization, TokenAuthorization
+from penstock.providers.auth.authorization import TokenAuthorization
+from penstock.providers.auth.aws import AwsAuthorization
 from penstock.providers.auth.choose import Chosen, Material, choose, key_variables
 from penstock.providers.auth.commands import CallResult, Fetch
 from penstock.providers.auth.credentials import AwsCredentials, NoCredential, Token
