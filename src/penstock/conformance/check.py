@@ -39,6 +39,7 @@ class Result(Struct, frozen=True):
     provider: str
     dialect: str | None = None
     skipped: str | None = None
+    remark: str | None = None
     parsed: bool = False
     round_tripped: bool = False
     translated: bool = False
@@ -79,7 +80,9 @@ def check(exchange: Exchange) -> Result:
             round_tripped=held > 1,
             failure=str(finding),
         )
-    return Result(exchange.id, exchange.provider, dialect.name, None, True, True, True)
+    no_json = isinstance(exchange.request_body, bytes)
+    remark = "the request is no JSON: only the response was checked" if no_json else None
+    return Result(exchange.id, exchange.provider, dialect.name, None, remark, True, True, True)
 
 
 _STAGES = ("parsed", "round_tripped", "translated")
@@ -89,12 +92,13 @@ def recognise(exchange: Exchange) -> tuple[Dialect | EmbeddingDialect, PathMatch
     """The dialect of an exchange, by its path; where several share one (Bedrock's `invoke`), by the body that only
     one of them can read.
     """
-    if exchange.method != "POST" or not isinstance(exchange.request_body, dict):
+    if exchange.method != "POST" or not isinstance(exchange.request_body, dict | bytes):
         return None
+    body = exchange.request_body if isinstance(exchange.request_body, dict) else {}
     candidates: tuple[Dialect | EmbeddingDialect, ...] = (*embeddings.dialects(), *registry.dialects())
     for dialect in candidates:
         match = dialect.match_path(exchange.path)
-        if match is not None and dialect.recognises(exchange.request_body):
+        if match is not None and dialect.recognises(body):
             return dialect, match
     return None
 
@@ -127,8 +131,11 @@ def _json(value: Any) -> Any:
 
 
 def _check_chat(exchange: Exchange, dialect: Dialect, match: PathMatch) -> None:
-    request = _reading("parsed", "request", partial(dialect.parse_request, exchange.request_body, match))
     compare_response = _reading("parsed", "response", _response_check(exchange, dialect))
+    if isinstance(exchange.request_body, bytes):
+        compare_response()
+        return
+    request = _reading("parsed", "request", partial(dialect.parse_request, exchange.request_body, match))
     render = partial(dialect.render_request, request, DEFAULT_PROFILE)
     _same("request", exchange.request_body, _json(_reading("round_tripped", "request", render).value))
     compare_response()

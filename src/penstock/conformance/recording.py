@@ -20,8 +20,8 @@ from penstock.types.errors import MalformedError
 
 
 class Exchange(Struct, frozen=True):
-    """One request with its response. `request_body` is decoded JSON (None: none); `response_body` is decoded JSON, or
-    the bytes of a stream or text.
+    """One request with its response. `request_body` is decoded JSON (None: none; bytes: text that is no JSON);
+    `response_body` is decoded JSON, or the bytes of a stream or text.
     """
 
     id: str
@@ -66,7 +66,7 @@ def _read_line(line: bytes, file: Path, number: int) -> Exchange:
             str(found.get("provider", file.stem)),
             str(request.get("method", "POST")).upper(),
             wire.string(request["path"]).partition("?")[0],
-            _body(request.get("body")),
+            _request_body(request.get("body")),
             int(response["status"]),
             {str(name).lower(): _header(value) for name, value in wire.obj(headers).items()},
             _body(response.get("body")),
@@ -79,10 +79,17 @@ def _header(value: Any) -> str:
     return str(value[0] if isinstance(value, list) and value else value)
 
 
+def _request_body(value: Any) -> Any:
+    """JSON, also where the recorder kept it as text; other text as bytes."""
+    found = _body(value)
+    try:
+        return wire.decode(found) if isinstance(found, bytes) else found
+    except MalformedError:
+        return found
+
+
 def _body(value: Any) -> Any:
-    """JSON as it is, a stream's text as bytes; a string that is itself JSON text (a recorder that did not decode) as
-    what it says.
-    """
+    """JSON as it is, a stream's text as bytes."""
     if isinstance(value, dict) and value.keys() == {"base64"} and isinstance(value["base64"], str):
         return base64.b64decode(value["base64"], validate=True)
     return value.encode() if isinstance(value, str) else value

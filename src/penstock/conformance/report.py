@@ -39,6 +39,7 @@ def as_json(results: Sequence[Result]) -> dict[str, Any]:
         "checked": sum(result.dialect is not None for result in results),
         "failed": sum(not result.ok for result in results),
         "rows": rows(results),
+        "remarks": {result.exchange: result.remark for result in results if result.remark is not None},
         "skipped": dict(sorted(skipped.items())),
     }
 
@@ -52,6 +53,7 @@ def as_text(results: Sequence[Result]) -> str:
     for row in report["rows"]:
         which = f"{row['provider']} {row['dialect']}"
         lines += [f"FAILED {which} {each['exchange']}: {each['failure']}" for each in row["failures"]]
+    lines += [f"remark {exchange}: {remark}" for exchange, remark in report["remarks"].items()]
     lines += ["", *(f"skipped {count:4}  {name}" for name, count in report["skipped"].items())]
     skipped, failed = report["exchanges"] - report["checked"], report["failed"]
     lines.append(f"{report['exchanges']} exchanges: {report['checked']} checked, {skipped} skipped, {failed} failed")

@@ -31,7 +31,6 @@ from penstock.types.content import (
     Thinking,
     ToolCall,
     ToolResult,
-    Url,
 )
 from penstock.types.notes import Note
 from penstock.types.profile import Profile
@@ -189,7 +188,9 @@ def _adapt_media(part: Media, role: str, path: str, profile: Profile, notes: lis
 
 
 def _has_place(part: Media) -> bool:
-    """Whether Chat Completions takes this kind of media from this kind of source. (An own audio answer goes by its id.)"""
+    """Whether Chat Completions takes this kind of media from this kind of source. (An own audio answer goes by its
+    id.)
+    """
     if part.kind == "audio":
         return isinstance(part.source, Base64) or part.id is not None
     if isinstance(part.source, FileId):
@@ -198,7 +199,7 @@ def _has_place(part: Media) -> bool:
 
 
 def _carrier(part: Media) -> str:
-    return {FileId: "file id", Url: "address"}.get(type(part.source), "nothing")
+    return "file id" if isinstance(part.source, FileId) else "address"
 
 
 def _adapt_call(part: ToolCall, role: str, path: str, profile: Profile, notes: list[Note]) -> list[Part]:

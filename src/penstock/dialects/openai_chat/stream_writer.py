@@ -52,7 +52,9 @@ Body: TypeAlias = dict[str, Any]
 
 
 class ChunkWriter:
-    """From events to chunks: `chunks` gives them as objects, `render` as bytes. `notes` holds what they could not say."""
+    """From events to chunks: `chunks` gives them as objects, `render` as bytes. `notes` holds what they could not
+    say.
+    """
 
     def __init__(self, context: Context) -> None:
         self.notes: list[Note] = []
@@ -237,7 +239,9 @@ class ChunkWriter:
         return []
 
     def _snapshot(self, delta: Snapshot) -> list[Body]:
-        """A whole response so far: at the start it names the stream, at the end it brings usage and the reason to stop."""
+        """A whole response so far: at the start it names the stream, at the end it brings usage and the reason to
+        stop.
+        """
         response = delta.response
         begun = self._start(Start(response.id, response.model, response.created, response.service_tier))
         if not delta.final:
