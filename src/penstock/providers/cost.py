@@ -26,7 +26,7 @@ from msgspec import Struct
 
 from penstock.providers.billing import rules
 from penstock.providers.billing.bill import ONE, Bill, Item, Side, Terms, exact_count, total_of
-from penstock.providers.billing.rates import EXACT, card_for, tier_of
+from penstock.providers.billing.rates import EXACT, Card, card_for, tier_of
 from penstock.providers.billing.token_lines import TokenLines, input_total, output_total
 from penstock.providers.billing.tool_lines import SESSIONS, ToolLines
 from penstock.providers.billing.unit_lines import UnitLines, measures_units
@@ -135,11 +135,15 @@ def _written(usage: Usage, prices: Prices, terms: Terms, quantities: Mapping[str
     bill = Bill()
     served = terms.service_tier if terms.service_tier is not None else usage.service_tier
     length = input_total(usage) or 0
-    card = card_for(prices, service_tier=served, batch=terms.batch, input_tokens=length, at=terms.at)
-    if isinstance(card, str):
-        bill.reasons.append(card)
-    elif prices.priced_by_token:
+    card = (
+        card_for(prices, service_tier=served, batch=terms.batch, input_tokens=length, at=terms.at)
+        if prices.priced_by_token
+        else None
+    )
+    if isinstance(card, Card):
         TokenLines(bill, usage, card, _factor(bill, usage, prices, terms), explicit_cache=terms.explicit_cache).write()
+    elif card is not None:
+        bill.reasons.append(card)
     if quantities or measures_units(usage, prices):
         tier = None if prices.tokens_are_free else tier_of(prices, served, terms.batch)
         units = {name: value for name, value in quantities.items() if name != SESSIONS}

@@ -69,10 +69,11 @@ _ZERO, _ONE, _HALF = Decimal(0), Decimal(1), Decimal("0.5")
 
 
 class Rate(Struct, frozen=True):
-    """US dollars a token, and the field of the list that says so."""
+    """US dollars a token, the field of the list that says so, and what is taken for granted by it."""
 
     price: Decimal
     field: str
+    assumption: str | None = None
 
 
 class Card:
@@ -156,9 +157,9 @@ class Card:
         rule = rules.DERIVED.get((self.prices.host, kind))
         if rule is None or self._standard(kind) is not None:
             return None
-        leader, times = rule
+        leader, times, assumption = rule
         base = self.rate(leader)
-        return base and Rate(EXACT.multiply(base.price, times), f"{times} x {base.field}")
+        return base and Rate(EXACT.multiply(base.price, times), f"{times} x {base.field}", assumption)
 
 
 def card_for(

@@ -16,6 +16,10 @@ OPENAI: Final = frozenset({"openai", "azure", "azure_ai"})
 ALIBABA: Final = frozenset({"dashscope", "qwencloud", "qwen_ai_platform"})
 CLAUDE: Final = frozenset({"anthropic", "bedrock", "bedrock_converse", "vertex_ai-anthropic_models"})
 
+COUNTED_AS_BILLED: Final = ("billed_input_tokens", "billed_output_tokens")
+"""Where a usage has these counts (Cohere's `billed_units`), they are what is billed, and not the tokens that the model
+saw: docs.cohere.com/v2/docs/rate-limits and /v2/reference/chat ("billed_units")."""
+
 BILLED_FROM_THE_THRESHOLD_ON: Final = frozenset({"xai"})
 """Long-context prices hold for requests that *reach* the threshold (docs.x.ai/docs/models: "whose prompt reaches the
 listed token threshold"). Everywhere else they hold for requests that exceed it: ai.google.dev/gemini-api/docs/pricing
@@ -35,12 +39,12 @@ platform.claude.com/docs/en/build-with-claude/vision, docs.x.ai/docs/models, hel
 docs.mistral.ai/capabilities/vision."""
 
 DERIVED: Final = {
-    ("fireworks_ai", "cache_read"): ("input", Decimal("0.5")),
-    ("anthropic", "cache_write_1h"): ("input", Decimal(2)),
-    ("openai", "cache_write_5m"): ("input", Decimal(1)),
+    ("fireworks_ai", "cache_read"): ("input", Decimal("0.5"), "the host's default discount for cached tokens"),
+    ("anthropic", "cache_write_1h"): ("input", Decimal(2), None),
+    ("openai", "cache_write_5m"): ("input", Decimal(1), None),
 }
-"""(host, kind) -> (the kind it follows, times what), where the list has no price of its own.
-docs.fireworks.ai/guides/prompt-caching ("cached prompt tokens ... 50% of the input price"),
+"""(host, kind) -> the kind it follows, times what, and what that takes for granted; where the list has no price of its
+own. docs.fireworks.ai/guides/prompt-caching ("The default discount is 50%, but the exact discount varies by model"),
 platform.claude.com/docs/en/build-with-claude/prompt-caching ("1-hour cache write tokens are 2 times the base input
 tokens price"), platform.openai.com/docs/guides/prompt-caching ("no extra fees": a token that is written is an ordinary
 input token)."""
@@ -77,6 +81,10 @@ SEARCH_PER_PROMPT: Final = GOOGLE
 
 SEARCH_IN_EVERY_REQUEST: Final = frozenset({"perplexity"})
 """Where each request is a search and pays the fee for its context size: docs.perplexity.ai/getting-started/pricing."""
+
+RESEARCH_FIELD: Final = "citation_cost_per_token"
+"""A list with this field bills research as docs.perplexity.ai/getting-started/pricing does for sonar-deep-research:
+thoughts beside the output tokens, citation tokens and each search on their own, all of them counted in the usage."""
 
 DEFAULT_SEARCH_SIZE: Final = {"perplexity": "low", "openai": "medium", "azure": "medium"}
 """The `search_context_size` that holds where the caller named none:

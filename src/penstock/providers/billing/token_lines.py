@@ -11,6 +11,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+from penstock.providers.billing import rules
 from penstock.providers.billing.bill import Bill, Side
 from penstock.providers.billing.rates import Card
 from penstock.types.usage import Usage
@@ -50,6 +51,8 @@ class TokenLines:
             self._bill.unpriced.append((side, kind, count))
         else:
             self._bill.add(name or kind, count, rate.price, side, rate.field, self._factor)
+            if rate.assumption:
+                self._bill.assumptions.append(rate.assumption)
 
     # -- input --------------------------------------------------------------------------------------------------------
 
@@ -129,6 +132,8 @@ class TokenLines:
         usage = self._usage
         audio, image = usage.output_audio_tokens or 0, usage.output_image_tokens or 0
         reasoning = usage.reasoning_tokens or 0
+        if rules.RESEARCH_FIELD in self._card.rates:
+            total = (usage.output_tokens or 0) + reasoning
         self._line(self._plain_output(), total - audio - image - reasoning, "output")
         for kind, count in (("reasoning", reasoning), ("output_audio", audio), ("output_image", image)):
             if count:
@@ -153,7 +158,12 @@ def _same(one: object, other: object) -> bool:
 
 def input_total(usage: Usage) -> int | None:
     """All input tokens, or None if the usage reports none of any kind. Tokens that a tool brought in count, even where
-    a host reports them beside."""
+    a host reports them beside.
+
+    Where the host says what it bills, that is the count (`rules.COUNTED_AS_BILLED`).
+    """
+    if usage.billed_input_tokens is not None:
+        return usage.billed_input_tokens
     parts = (usage.input_text_tokens, usage.input_audio_tokens, usage.input_image_tokens, usage.input_video_tokens)
     if usage.input_tokens is not None:
         return usage.input_tokens + _beside(usage)[0]
@@ -162,7 +172,12 @@ def input_total(usage: Usage) -> int | None:
 
 def output_total(usage: Usage) -> int | None:
     """All output tokens, or None if the usage reports none of any kind. Thoughts count, even where a host reports them
-    beside the output."""
+    beside the output.
+
+    Where the host says what it bills, that is the count (`rules.COUNTED_AS_BILLED`).
+    """
+    if usage.billed_output_tokens is not None:
+        return usage.billed_output_tokens
     parts = (usage.output_text_tokens, usage.reasoning_tokens, usage.output_audio_tokens, usage.output_image_tokens)
     if usage.output_tokens is not None:
         return usage.output_tokens + _beside(usage)[1]

@@ -28,7 +28,7 @@ class ToolLines:
         """Write them all."""
         calls = dict(self._usage.server_tool_calls or {})
         if self._prices.search and self._prices.host in rules.SEARCH_IN_EVERY_REQUEST:
-            calls["web_search"] = max(self._terms.requests, calls.get("web_search") or 0)
+            calls["web_search"] = self._searches_in_request(calls.get("web_search") or 0)
         sessions = quantities.get(SESSIONS)
         if sessions is not None:
             self._write_sessions(sessions)
@@ -36,6 +36,17 @@ class ToolLines:
         for tool, count in calls.items():
             if count:
                 self._write_calls(tool, count)
+
+    def _searches_in_request(self, calls: int) -> int:
+        """Searches of a host that searches in every request: one fee a request, or, for research, one a search."""
+        if rules.RESEARCH_FIELD not in self._prices.rates:
+            return self._terms.requests
+        told = (self._usage.extras or {}).get("num_search_queries")
+        if type(told) is int and told >= 0:
+            return told
+        if not calls:
+            self._bill.reasons.append("searches are billed, and the usage does not report how many there were")
+        return calls
 
     def _write_calls(self, tool: str, count: int) -> None:
         host = self._prices.host

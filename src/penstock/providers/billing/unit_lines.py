@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
+from penstock.providers.billing import rules
 from penstock.providers.billing.bill import Bill, Count, Side, Terms, exact_count
 from penstock.providers.billing.rates import EXACT
 from penstock.providers.prices import Prices
@@ -23,12 +24,15 @@ QUANTITIES: Final[dict[str, tuple[str, Side]]] = {
     "credits": ("ocr_cost_per_credit", "input"),
     "text_messages": ("input_cost_per_text_message", "input"),
     "citation_tokens": ("citation_cost_per_token", "input"),
+    "queries": ("input_cost_per_query", "input"),
     "input_images": ("input_cost_per_image", "input"),
     "audio_seconds": ("input_cost_per_audio_per_second", "input"),
     "video_seconds": ("input_cost_per_video_per_second", "input"),
     "output_characters": ("output_cost_per_character", "output"),
 }
 """Units that only the caller can count -> the field of their price, and the side that they belong to."""
+
+_SINGULAR = {"queries": "search_unit", "input_images": "image"}
 
 _SEARCHING = frozenset({"search", "vector_store"})
 _DRAWING = frozenset({"image_generation", "image_edit"})
@@ -39,8 +43,10 @@ _SIZE_IN_NAME = re.compile(r"(?:^|/)(\d+)-x-(\d+)/")
 
 def measures_units(usage: Usage, prices: Prices) -> bool:
     """Whether there can be a line in another unit than tokens: the usage has one, or the list charges each request."""
-    return bool(prices.unit_fields) or any(
-        count is not None for count in (usage.images, usage.seconds, usage.characters, usage.search_units)
+    return (
+        bool(prices.unit_fields)
+        or rules.RESEARCH_FIELD in prices.rates
+        or any(count is not None for count in (usage.images, usage.seconds, usage.characters, usage.search_units))
     )
 
 
@@ -62,17 +68,20 @@ class UnitLines:
         self._write_characters()
         self._write_seconds()
         self._write_images()
+        if rules.RESEARCH_FIELD in self._prices.rates and "citation_tokens" not in quantities:
+            self._write_citations()
         for name, value in quantities.items():
             self._write_quantity(name, value)
 
     def _line(self, kind: str, count: object, field: str, side: Side) -> bool:
         """One line at the price of `field`; False if the list does not have it."""
         price = self._prices.rates.get(field)
-        if self._tier is not None:
-            price = self._prices.rates.get(f"{field}_{self._tier}", price if self._prices.whole or not price else None)
-            if price is None and field in self._prices.rates:
-                self._bill.reasons.append(f"no {field} is published for the service tier {self._tier!r}")
-                return True
+        if self._tier is not None and f"{field}_{self._tier}" in self._prices.rates:
+            field = f"{field}_{self._tier}"
+            price = self._prices.rates[field]
+        elif self._tier is not None and price and not self._prices.whole:
+            self._bill.reasons.append(f"no {field} is published for the service tier {self._tier!r}")
+            return True
         if price is None:
             return False
         self._priced(kind, count, price, side, field)
@@ -184,6 +193,15 @@ class UnitLines:
         price = EXACT.add(rates[fields[0]], rates[fields[-1]] if len(fields) > 1 else Decimal(0))
         self._priced("pixel", count * int(size[1]) * int(size[2]), price, "output", " + ".join(fields))
 
+    # -- citations ----------------------------------------------------------------------------------------------------
+
+    def _write_citations(self) -> None:
+        count = (self._usage.extras or {}).get("citation_tokens")
+        if type(count) is int:
+            self._line("citation_token", count, rules.RESEARCH_FIELD, "input")
+        else:
+            self._bill.reasons.append("citation tokens are billed, and the usage does not report them")
+
     # -- what only the caller counts ----------------------------------------------------------------------------------
 
     def _write_quantity(self, name: str, value: object) -> None:
@@ -194,5 +212,5 @@ class UnitLines:
         field, side = QUANTITIES[name]
         if any(other.startswith(field + "_above_") and rate for other, rate in self._prices.rates.items()):
             self._bill.reasons.append(f"the price of {name} depends on the interval, which is not known")
-        elif not self._line(name.removesuffix("s"), value, field, side):
+        elif not self._line(_SINGULAR.get(name, name.removesuffix("s")), value, field, side):
             self._bill.reasons.append(f"the list has no price for {name}")

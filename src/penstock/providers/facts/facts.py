@@ -47,8 +47,9 @@ class Facts:
     def find(self, name: str, provider: str | None = None, *, base_model: str | None = None) -> Row | None:
         """The row of a model, or None if nothing is known of it.
 
-        `provider` is the host that serves it, where known: a row of another host is never taken. `base_model` says what
-        a deployment with a name of its own runs (Azure); then `name` does not matter.
+        `provider` is the host that serves it, where known, and `name` then what that host calls it: a row of another
+        host is never taken. `base_model` says what a deployment with a name of its own runs (Azure); then `name` does
+        not matter.
         """
         asked = base_model or name
         if not asked or len(asked) > _LONGEST_NAME:
@@ -242,18 +243,20 @@ class Facts:
     def _doubt_of_snapshot(self, asked: names.Snapshot, members: list[str], family: list[str]) -> str | None:
         """Why a snapshot that is not listed may cost something else than the listed ones.
 
-        An alias is one of the snapshots, or a newer one. A date that is not listed may be older than all that are:
-        providers have lowered prices with a snapshot, and taken the old one off their list.
+        A date that is not listed may be older than all that are: providers have lowered prices with a snapshot, and
+        taken the old one off their list. A bare name and a "-latest" are not always the same (Mistral's); it takes two
+        listed snapshots that agree to tell.
         """
         if not self._agree(family):
             return f"the snapshots of {asked.stem} differ in price"
         if not asked.date:
-            return None
+            certain = len(members) > 1 or asked.alias == "@default" or names.snapshot_of(members[0]).alias == ":latest"
+            certain = certain or asked.alias == ":latest"
+            return None if certain else f"only {members[0]} is listed"
         dates = [snapshot.date for snapshot in map(names.snapshot_of, members)]
         if all(dates):
             return f"{asked.stem} is listed with other dates only"
-        older = [date for date in dates if date and date <= asked.date]
-        if any(dates) and not older:
+        if any(dates) and not any(date and date <= asked.date for date in dates):
             return f"all listed snapshots of {asked.stem} are newer"
         return None
 
@@ -295,7 +298,8 @@ class Facts:
             return f"{asked.model} is not listed for {asked.geography or asked.region}, which has prices of its own"
         places = {name: names.place_of(name) for name in members}
         comparable = [name for name, place in places.items() if not place.apart or place.geography == "global"]
-        if len(comparable) > 1 and self._agree(comparable):
+        continents = {places[name].continent for name in comparable if not places[name].apart}
+        if len(continents) > 1 and self._agree(comparable):
             return None
         profiles = [name for name, place in places.items() if not place.region and place.geography != "us-gov"]
         if asked.region in names.LIST_PRICE_REGIONS and asked.model in profiles and self._agree(profiles):
@@ -331,10 +335,13 @@ def _keys(asked: str, model: str, provider: str | None) -> Iterator[str]:
         return
     prefixes = names.key_prefixes(provider)
     if asked != model:
+        yield from (f"{prefix}/{asked}" for prefix in prefixes)  # `perplexity/sonar` is a model of Perplexity's, too
         yield asked
     for spelling in names.spellings(model):
-        yield from (f"{prefix}/{spelling}" for prefix in prefixes)
-        yield spelling
+        for full in (spelling, *names.completed(spelling, provider)):
+            yield from (f"{prefix}/{full}" for prefix in prefixes)
+            if not full.startswith(tuple(f"{prefix}/" for prefix in prefixes)):
+                yield full
 
 
 def _grouped(keys: Iterable[str], by: Callable[[str], str]) -> dict[str, list[str]]:

@@ -89,9 +89,12 @@ def spellings(name: str) -> Iterator[str]:
         yield ":".join(plain.split(":")[:2])  # ft:<base model>:<organisation>:<name>:<id>
     if plain.startswith(_FIREWORKS):
         yield plain.removeprefix(_FIREWORKS)
-    elif "/" not in plain:
-        yield _FIREWORKS + plain
-        yield f"fireworks_ai/{_FIREWORKS}{plain}"
+
+
+def completed(spelling: str, provider: str) -> Iterator[str]:
+    """What the provider itself adds to a short name: Fireworks' own models need no account in front."""
+    if "/" not in spelling and is_hosted_by("fireworks_ai", provider):
+        yield _FIREWORKS + spelling
 
 
 # -- snapshots --------------------------------------------------------------------------------------------------------
@@ -135,6 +138,15 @@ LIST_PRICE_REGIONS: Final = frozenset({"us-east-1", "us-east-2", "us-west-1", "u
 """Regions where the price of a Bedrock model is the one of its plain name: true of all 33 names of the collected facts
 that have both."""
 
+_CONTINENTS: Final = {
+    "us": "america",
+    "ca": "america",
+    "sa": "america",
+    "mx": "america",
+    "eu": "europe",
+    "uk": "europe",
+}
+
 
 class Place(Struct, frozen=True):
     """A Bedrock name taken apart: region (`us-west-2`) and geography of the inference profile (`eu`), "" where the name
@@ -143,6 +155,12 @@ class Place(Struct, frozen=True):
     model: str
     region: str = ""
     geography: str = ""
+
+    @property
+    def continent(self) -> str:
+        """america, europe or elsewhere. A plain name is the American list price."""
+        where = self.geography or self.region.partition("-")[0] or "us"
+        return _CONTINENTS.get(where, "elsewhere")
 
     @property
     def apart(self) -> bool:
