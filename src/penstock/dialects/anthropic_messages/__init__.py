@@ -1,4 +1,5 @@
-"""Anthropic Messages: POST /v1/messages, and the same body on Bedrock (`invoke`) and Vertex (`rawPredict`), where the path names the model.
+"""Anthropic Messages: POST /v1/messages, and the same body on Bedrock (`invoke`) and Vertex (`rawPredict`), where the
+path names the model.
 
 request.py     the body and its table of fields; tools.py, thinking.py, formats.py its larger fields
 messages.py    messages and blocks; media.py, citations.py, signatures.py parts of blocks
@@ -23,7 +24,9 @@ _COUNT_TOKENS = "count-tokens"
 
 
 def match_path(path: str) -> PathMatch | None:
-    """`.../v1/messages`, and the paths of Bedrock and Vertex that carry this body. (Bedrock's streamed `invoke` wraps the frames in another framing.)"""
+    """`.../v1/messages`, and the paths of Bedrock and Vertex that carry this body. (Bedrock's streamed `invoke` wraps
+    the frames in another framing.)
+    """
     if _MESSAGES.search(path):
         return PathMatch()
     invoke = _INVOKE.search(path)

@@ -38,7 +38,9 @@ def each_at(holder: dict[str, Any], key: str, read: Callable[[Any], T]) -> tuple
 
 
 def cache_at(holder: dict[str, Any]) -> Cache | None:
-    """The `cache_control` marker of a block, a tool or a request (https://platform.claude.com/docs/en/build-with-claude/prompt-caching)."""
+    """The `cache_control` marker of a block, a tool or a request (https://platform.claude.com/docs/en/build-with-
+    claude/prompt-caching).
+    """
     return maybe_at(holder, "cache_control", read_cache)
 
 

@@ -1,10 +1,12 @@
-"""Citations: the five location types of a text block, both ways (https://platform.claude.com/docs/en/build-with-claude/citations).
+"""Citations: the location types of a text block, both ways.
 
     web_search_result_location   url, title, cited_text; `encrypted_index` proves that the search happened
     search_result_location       source, title, cited_text; which search result, which of its blocks
-    char_location, page_location, content_block_location    document_index, document_title, cited_text, file_id; where in the document
+    char_location, page_location, content_block_location
+                                 document_index, document_title, cited_text, file_id; where in the document
 
-Offsets into the *source* stay in extras: the representation's `start` and `end` count in the citing text, which Anthropic says by cutting the text into blocks.
+Offsets into the *source* stay in extras: the representation's `start` and `end` count in the citing text, which
+Anthropic says by cutting the text into blocks. Source: https://platform.claude.com/docs/en/build-with-claude/citations
 """
 
 from __future__ import annotations
@@ -59,7 +61,9 @@ def write_citation(citation: Citation) -> dict[str, Any]:
 
 
 def write_foreign_citation(citation: Citation, path: str, notes: list[Note]) -> dict[str, Any] | None:
-    """Another dialect's citation for a client of this one: a web page as such, a file as a search result. None where it has neither address nor name."""
+    """Another dialect's citation for a client of this one: a web page as such, a file as a search result. None where it
+    has neither address nor name.
+    """
     cited = citation.cited_text or ""
     if citation.url is not None:
         kind = "web_search_result_location"

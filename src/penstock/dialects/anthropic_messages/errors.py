@@ -1,7 +1,8 @@
-"""Errors: `{"type": "error", "error": {"type", "message"}, "request_id"}` (https://platform.claude.com/docs/en/api/errors), alone or inside a stream.
+"""Errors: `{"type": "error", "error": {"type", "message"}, "request_id"}`
+(https://platform.claude.com/docs/en/api/errors), alone or inside a stream.
 
-`ErrorResponse.native` names the shape that a body had: "standard", or "other" for what a host in front of the model answers (Bedrock's `{"message"}`,
-Google's `{"error": {"status"}}`, a proxy's page), which goes back as it came.
+`ErrorResponse.native` names the shape that a body had: "standard", or "other" for what a host in front of the model
+answers (Bedrock's `{"message"}`, Google's `{"error": {"status"}}`, a proxy's page), which goes back as it came.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ def read_error(status: int, headers: Headers, body: bytes) -> ErrorResponse:
 
 
 def error_of(status: int, headers: Headers, value: Any, body: bytes = b"") -> ErrorResponse:
-    """An error from its decoded body. A `status` below 400 (inside a stream or a 200) is replaced by what the error says."""
+    """An error from its decoded body. A `status` below 400 (inside a stream or a 200) is replaced by what the error
+    says.
+    """
     outer = value if isinstance(value, dict) else {}
     inner = outer.get("error")
     standard = isinstance(inner, dict) and isinstance(inner.get("message"), str) and isinstance(inner.get("type"), str)

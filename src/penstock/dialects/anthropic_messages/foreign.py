@@ -1,7 +1,7 @@
 """Other dialects' parts as content blocks of a request.
 
-One table by class of part. Each function gives the blocks that say the same here, and notes what they cannot say. `Draft` holds what grows while a request is
-written: notes, names, call ids and cache markers.
+One table by class of part. Each function gives the blocks that say the same here, and notes what they cannot say.
+`Draft` holds what grows while a request is written: notes, names, call ids and cache markers.
 """
 
 from __future__ import annotations
@@ -100,7 +100,9 @@ class Draft:
         return block
 
     def limit_markers(self, taken: int) -> None:
-        """Leave as many markers as the API takes: the first (what all conversations share), and the last ones (where this one goes on)."""
+        """Leave as many markers as the API takes: the first (what all conversations share), and the last ones (where
+        this one goes on).
+        """
         room = MAX_CACHE_MARKERS - taken
         for block, path in self._markers[1 : max(1, len(self._markers) - room + 1)]:
             del block["cache_control"]

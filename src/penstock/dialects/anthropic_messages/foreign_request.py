@@ -1,6 +1,7 @@
 """Another dialect's request as a request of this one: every field of Request is said here, or noted.
 
-The order matters where one field restrains another: tools before messages (their names), messages before thinking (an unfinished turn), thinking before sampling.
+The order matters where one field restrains another: tools before messages (their names), messages before thinking (an
+unfinished turn), thinking before sampling.
 """
 
 from __future__ import annotations
@@ -43,8 +44,9 @@ UNSPEAKABLE: dict[str, tuple[Any, ...]] = {
 SERVICE_TIERS = {"auto": "auto", "default": "standard_only", "standard": "standard_only", "priority": "auto"}
 """Unified tier -> `service_tier` of the request. "auto" uses priority capacity where the account has it."""
 
-_PERSONAL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|\+?[\d\s().-]{7,}")
-"""What looks like an e-mail address or a telephone number: the API's rules forbid both as `user_id`."""
+_PERSONAL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|\+[\d\s().-]{7,}")
+"""What looks like an e-mail address or a telephone number (a plain number is an id): both are forbidden as `user_id`.
+"""
 
 
 def write_foreign(request: Request, profile: Profile) -> Rendered[Body]:
@@ -148,8 +150,7 @@ def _write_choice(request: Request, tools: list[Body], output: Output, body: Bod
     """`tool_choice`, and the tool that takes a structured answer (its name is returned)."""
     choice, parallel = request.tool_choice, request.parallel_tool_calls
     note_leftovers("tool_choice", None if choice is None else choice.extras, draft.notes)
-    must_call = choice is not None and "required" in (choice.mode, choice.allowed_mode) or _names_one(choice)
-    if output.tool is not None and not must_call:
+    if output.tool is not None and not _must_call(choice):
         json_tool = draft.names.fresh(JSON_TOOL) if JSON_TOOL in draft.names.back else JSON_TOOL
         alone = not tools or (choice is not None and choice.mode == "none")
         tools.append({**output.tool, "name": json_tool})
@@ -169,8 +170,10 @@ def _write_choice(request: Request, tools: list[Body], output: Output, body: Bod
     return None
 
 
-def _names_one(choice: ToolChoice | None) -> bool:
-    return choice is not None and choice.mode == "tool"
+def _must_call(choice: ToolChoice | None) -> bool:
+    if choice is None:
+        return False
+    return choice.mode in ("tool", "required") or choice.allowed_mode == "required"
 
 
 def _wire_choice(choice: ToolChoice | None, parallel: bool | None, draft: Draft) -> Body:

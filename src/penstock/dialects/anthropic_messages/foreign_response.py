@@ -1,7 +1,7 @@
 """Another dialect's answer as content blocks, for a client of this one.
 
-The client will send these blocks back in its next request. So every proof that a provider gave goes along: a foreign signature in an envelope (signatures.py), one
-that has no place in its block in a `redacted_thinking` block before it.
+The client will send these blocks back in its next request. So every proof that a provider gave goes along: a foreign
+signature in an envelope (signatures.py), one that has no place in its block in a `redacted_thinking` block before it.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """Another dialect's events as a stream of this one: a message whose content blocks open and close one after the other.
 
-Other dialects are freer: parts begin without notice, several grow at once, endings come before usage or not at all. What the official client's accumulator
-demands, and how it is kept:
+Other dialects are freer: parts begin without notice, several grow at once, endings come before usage or not at all.
+What the official client's accumulator demands, and how it is kept:
 
-    message_start first                    written before the first content, with what is known by then
-    one block at a time                    a text or thought is closed when another part speaks; a tool call only when its input is whole, and until then
-                                           the others wait (their pieces are kept, in order)
-    tool input as JSON text                free-form input is wrapped as {"input": ...} once it is whole
-    one signature, before the block ends   kept until then; one that belongs to a call or a text goes into a block of its own (signatures.py)
-    message_delta, message_stop last       written when the events end, since usage may come after the reason to stop
+    message_start first                 written before the first content, with what is known by then
+    one block at a time                 a text or thought is closed when another part speaks; a tool call only when its
+                                        input is whole, and until then the others wait (their pieces are kept, in order)
+    tool input as JSON text             free-form input is wrapped as {"input": ...} once it is whole
+    a signature ends its block          it is kept until then; one that belongs to a call or a text goes into a block
+                                        of its own (signatures.py)
+    message_delta, message_stop last    written when the events end, since usage may come after the reason to stop
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Structured output: `output_config.format`, both ways, and what stands in for it.
 
-Anthropic knows one format, a JSON Schema (https://platform.claude.com/docs/en/build-with-claude/structured-outputs). Its schemas must close every object
-(`additionalProperties: false`) and may not use some keywords: those move into the description, where the model at least reads them. Where a model has no such
-mode, a tool that it is forced to call takes the answer, and the reading side unwraps it (`Memo.json_tool`).
+Anthropic knows one format, a JSON Schema (https://platform.claude.com/docs/en/build-with-claude/structured-outputs).
+Its schemas must close every object (`additionalProperties: false`) and may not use some keywords: those move into the
+description, where the model at least reads them. Where a model has no such mode, a tool that it is forced to call
+takes the answer, and the reading side unwraps it (`Memo.json_tool`).
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ UNSUPPORTED = frozenset(
         "maxProperties",
     }
 )
-"""Keywords that `output_config.format` refuses (https://platform.claude.com/docs/en/build-with-claude/structured-outputs#json-schema-limitations)."""
+"""Keywords that `output_config.format` refuses (https://platform.claude.com/docs/en/build-with-claude/structured-
+outputs#json-schema-limitations).
+"""
 
 
 def read_format(value: Any) -> ResponseFormat | None:
@@ -69,7 +72,7 @@ _OPEN: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperti
 
 
 def plan_output(wanted: ResponseFormat | None, profile: Profile, notes: list[Note]) -> Output:
-    """The way that the profile's level allows. Any JSON object (`json_object`) has no native form: it takes the tool."""
+    """The way that the profile's level allows. "Any JSON object" has no native form: it takes the tool."""
     if wanted is None or wanted.kind == "text":
         return NO_OUTPUT
     level = profile.structured_output
@@ -111,7 +114,7 @@ def _fit(schema: dict[str, Any], description: str | None, profile: Profile, note
 
 
 def _closed(schema: Any, refused: frozenset[str], moved: list[str]) -> Any:
-    """A copy of a schema with objects closed, and refused keywords told in the description. `moved` takes their names."""
+    """A copy of a schema: objects closed, refused keywords told in the description. `moved` takes their names."""
     if not isinstance(schema, dict):
         return schema
     found: dict[str, Any] = {}
@@ -139,7 +142,9 @@ _LISTED = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 
 
 def _close(found: dict[str, Any], moved: list[str]) -> None:
-    """`additionalProperties: false`. A schema that allows others by a word loses something, one that is silent does not."""
+    """`additionalProperties: false`. A schema that allows others by a word loses something, one that is silent does
+    not.
+    """
     if found.get("additionalProperties") not in (None, False):
         moved.append("additionalProperties")
     found["additionalProperties"] = False

@@ -1,7 +1,7 @@
 """Notes for what another dialect's value carries beyond the representation.
 
-Extras hold two sorts of things: fields that mean something, and the constants of a wire format (`"type": "function"`, `"object": "chat.completion"`), which mean
-nothing elsewhere. Only the first are a loss.
+Extras hold two sorts of things: fields that mean something, and the constants of a wire format (`"type": "function"`,
+`"object": "chat.completion"`), which mean nothing elsewhere. Only the first are a loss.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from penstock.dialects.framing import TRANSPORT
 from penstock.types.content import Extras
 from penstock.types.notes import Note
 
-_CONSTANTS = frozenset({"type", "object", "role", "index", "status", TRANSPORT})
+_CONSTANTS = frozenset({"type", "object", "role", "index", "status"})
 
 
 def note_leftovers(path: str, extras: Extras, notes: list[Note]) -> None:
@@ -24,7 +23,7 @@ def note_leftovers(path: str, extras: Extras, notes: list[Note]) -> None:
 
 def _meaningful(path: str, extras: dict[str, Any]) -> Iterator[str]:
     for key, value in extras.items():
-        if value is None or value in ([], {}, "") or key in _CONSTANTS:
+        if value is None or value in ([], {}, "") or key in _CONSTANTS or key.startswith("("):
             continue
         place = f"{path}.{key}" if path else key
         if isinstance(value, dict):

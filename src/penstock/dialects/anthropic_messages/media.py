@@ -1,12 +1,13 @@
 """Images and documents: blocks with a `source`, and two relatives without one, both ways.
 
     image             base64 (PNG, JPEG, GIF, WebP), url, file
-    document          base64 (PDF), text, content (blocks, or a string), url, file; title; context and citations stay in extras
-    search_result     a document of text blocks with a source and a title (https://platform.claude.com/docs/en/build-with-claude/search-results)
+    document          base64 (PDF), text, content (blocks, or a string), url, file; its title; in the extras its
+                      context and whether to cite it
+    search_result     a document of text blocks with a source and a title
     container_upload  a file for the code execution container
 
-`Media.native` is None for the block that the kind suggests (image for an image, document for a file), else the wire type; "document:string" is a
-content source that was a plain string.
+`Media.native` is None for the block that the kind suggests (image for an image, document for a file), else the wire
+type; "document:string" is a content source that was a plain string.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """Messages and content blocks of this dialect, both ways and exact (https://platform.claude.com/docs/en/api/messages).
 
-One table reads blocks by their `type`, one writes parts by their class. What another dialect's parts become here is decided in foreign.py.
+One table reads blocks by their `type`, one writes parts by their class. What another dialect's parts become here is
+decided in foreign.py.
 
     text, compaction                     Text (`native` "compaction": a summary that stands for what came before)
     thinking, redacted_thinking          Thinking
     image, document, search_result, container_upload    Media
     tool_use / tool_result               ToolCall / ToolResult
-    server_tool_use, mcp_tool_use        ServerToolCall: `name` generic, `native` the name on the wire where that differs
+    server_tool_use, mcp_tool_use        ServerToolCall: `name` generic, `native` the name on the wire where it differs
     *_tool_result                        ServerToolResult: `name` generic, `native` the type on the wire
     anything else                        Opaque
 
@@ -89,7 +90,7 @@ def _read_content(holder: dict[str, Any]) -> tuple[str | None, tuple[Part, ...]]
 
 
 def read_blocks(value: Any) -> tuple[Part, ...]:
-    """A list of content blocks. Signatures that were parked in blocks of their own go back to the parts they belong to."""
+    """A list of content blocks. Signatures that were parked in blocks of their own go back to their parts."""
     if not isinstance(value, list):
         raise MalformedError(f"expected a string or a list of content blocks, got {wire.describe(value)}")
     parts: list[Part] = []
@@ -172,13 +173,17 @@ def _read_redacted(block: dict[str, Any]) -> Part:
 _REDACTED_KEYS = frozenset({"type", "data", "cache_control"})
 PARKED = "(parked signature)"
 SIGNABLE = frozenset({Text, ToolCall, Media, ServerToolCall})
-"""Parts whose signature has no place in their own block and is parked in a `redacted_thinking` block beside it (see signatures.py)."""
+"""Parts whose signature has no place in their own block and is parked in a `redacted_thinking` block beside it (see
+signatures.py).
+"""
 SIGNED_AFTER = "signed_after"
 """`native` of a part whose signature stood behind it."""
 
 
 def _return_parked(parts: list[Part]) -> list[Part]:
-    """The parts without parked signatures, each of which now is on its neighbour (or a withheld thought, if that cannot bear it)."""
+    """The parts without parked signatures, each of which now is on its neighbour (or a withheld thought, if that cannot
+    bear it).
+    """
     found: list[Part] = []
     waiting: Signature | None = None
     for part in parts:
@@ -233,7 +238,9 @@ def _read_tool_use(block: dict[str, Any]) -> Part:
 
 _TOOL_USE_KEYS = frozenset({"type", "id", "name", "input", "cache_control"})
 NO_INPUT = "no_input"
-"""`ToolCall.native` of a call that came without `input` (or with a null), which some compatible hosts send for tools without parameters."""
+"""`ToolCall.native` of a call that came without `input` (or with a null), which some compatible hosts send for tools
+without parameters.
+"""
 
 
 def _read_tool_result(block: dict[str, Any]) -> Part:
@@ -401,7 +408,9 @@ def _write_tool_use(part: ToolCall) -> dict[str, Any]:
 
 
 def as_object(arguments: dict[str, Any] | str | None) -> dict[str, Any]:
-    """Arguments as the object that `input` must be. Text that is no JSON object (cut, or free-form) stands in it as `input`."""
+    """Arguments as the object that `input` must be. Text that is no JSON object (cut, or free-form) stands in it as
+    `input`.
+    """
     if isinstance(arguments, dict):
         return arguments
     if not arguments or not arguments.strip():

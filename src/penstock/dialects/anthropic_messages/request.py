@@ -1,7 +1,9 @@
-"""Requests of the Messages API. The table FIELDS is the specification: what is not in it is not modelled and travels in `extras`.
+"""Requests of the Messages API. The table FIELDS is the specification: what is not in it is not modelled and travels
+in `extras`.
 
-Source: https://platform.claude.com/docs/en/api/messages. The same body without `model` and `stream`, and with `anthropic_version`, is what Bedrock's `invoke` and
-Vertex's `rawPredict` take: there the path says both, and `spelling` remembers it ({"model": "path"}).
+Source: https://platform.claude.com/docs/en/api/messages. The same body without `model` and `stream`, and with
+`anthropic_version`, is what Bedrock's `invoke` and Vertex's `rawPredict` take: there the path says both, and
+`spelling` remembers it ({"model": "path"}).
 """
 
 from __future__ import annotations

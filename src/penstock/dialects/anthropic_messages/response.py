@@ -1,7 +1,8 @@
 """Responses: the message object, both ways (https://platform.claude.com/docs/en/api/messages).
 
-What a stream says at its end (`message_delta`: stop details, container, context management) is the choice's and lies in `Choice.extras`; the rest of what is not
-modelled lies in `Response.extras`. So a folded stream and the whole answer are the same value.
+What a stream says at its end (`message_delta`: stop details, container, context management) is the choice's and lies
+in `Choice.extras`; the rest of what is not modelled lies in `Response.extras`. So a folded stream and the whole
+answer are the same value.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ _SHAPES = {(True, True): None, (False, True): "untyped", (True, False): "roleles
 
 
 def read_response(value: Any, memo: Memo) -> Response:
-    """A whole answer. One that holds only an error is none: MalformedError says so (the exchange then reads it as an error)."""
+    """A whole answer. One that holds only an error is none: MalformedError says so (the exchange then reads it as an
+    error).
+    """
     body = wire.obj(value)
     if body.get("type", "message") != "message" or body.get("role", "assistant") != "assistant":
         raise MalformedError(f"expected a message of the assistant, got {_short(body)}")
@@ -74,7 +77,7 @@ def read_content(body: dict[str, Any], memo: Memo) -> tuple[Part, ...]:
 
 
 def recall(part: Part, memo: Memo) -> Part:
-    """A tool call in the caller's terms: its own name for the tool, free-form input, or the structured answer as text."""
+    """A tool call in the caller's terms: its own name for the tool, free-form input, the structured answer as text."""
     if type(part) is not ToolCall:
         return part
     if part.name == memo.json_tool:

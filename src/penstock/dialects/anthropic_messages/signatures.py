@@ -1,14 +1,17 @@
-"""Signatures of any origin inside of Anthropic's two places for them: `thinking.signature` and `redacted_thinking.data`.
+"""Signatures of any origin in Anthropic's two places for them: `thinking.signature` and `redacted_thinking.data`.
 
-A client of this dialect sends its history back as it got it, whichever provider answered. So a proof that Gemini or OpenAI wrote must survive the trip
-through these two strings, and must be told from Anthropic's own, which are plain base64. An envelope does both:
+A client of this dialect sends its history back as it got it, whichever provider answered. So a proof that Gemini or
+OpenAI wrote must survive the trip through these two strings, and must be told from Anthropic's own, which are plain
+base64. An envelope does both:
 
     <base64>                     Anthropic's own
     gemini:<id>:<value>          a thought of another origin, with the provider's item id (often empty)
-    gemini>:<id>:<value>         in `redacted_thinking` only: the signature of the part that follows (Gemini signs calls and texts, too)
+    gemini>:<id>:<value>         in `redacted_thinking` only: the signature of the part that follows (Gemini signs
+                                 calls and texts, too)
     gemini<:<id>:<value>         the same, of the part before
 
-Base64 knows no colon, hence nothing of Anthropic's can be mistaken for an envelope, and reading and writing are exact inverses.
+Base64 knows no colon, hence nothing of Anthropic's can be mistaken for an envelope, and reading and writing are exact
+inverses.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ STOP_WORDS: dict[StopReason, str] = {
 
 
 def foreign_stop_word(reason: StopReason | None, sequence: str | None, calls_tools: bool) -> str:
-    """The word for another dialect's ending. Some hosts say "stop" though the model asks for tools: the calls decide."""
+    """The word for another dialect's ending. Some hosts say "stop" though tools are called: the calls decide."""
     if calls_tools and reason in (None, "stop"):
         return "tool_use"
     if reason in (None, "stop") and sequence is not None:

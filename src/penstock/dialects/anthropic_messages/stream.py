@@ -1,8 +1,8 @@
 """Reading streams: message_start, content_block_start/_delta/_stop, message_delta, message_stop, ping, error.
 
-The decoded frame stays with its event (`StreamEvent.frame`) with a HOLE where a delta holds the value, for stream_writer.py to fill again. An event name that
-differs from the frame's `type` is kept in `StreamEvent.name` ("" where there was none).
-Source: https://platform.claude.com/docs/en/build-with-claude/streaming
+The decoded frame stays with its event (`StreamEvent.frame`) with a HOLE where a delta holds the value, for
+stream_writer.py to fill again. An event name that differs from the frame's `type` is kept in `StreamEvent.name` (""
+where there was none). Source: https://platform.claude.com/docs/en/build-with-claude/streaming
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ class FrameReader:
         return StreamEvent(deltas, None if frame.event == kind else frame.event or "", extras, event)
 
     def _read_unknown(self, event: Object, frame: Frame) -> StreamEvent:
-        """A frame of a type that we do not know; or of none, with an error in it, as hosts in front of the model send it."""
+        """A frame of a type that we do not know; or of none, with an error in it, as hosts in front of the model send
+        it.
+        """
         deltas: Deltas = (Failure(error_of(200, {}, event)),) if "error" in event else ()
         kind = event.get("type")
         name = None if type(kind) is str and frame.event == kind else frame.event or ""

@@ -1,4 +1,5 @@
-"""Writing streams. An event of this dialect is its own frame with the holes filled; other dialects' events go through blocks.py of foreign_stream.py.
+"""Writing streams. An event of this dialect is its own frame with the holes filled; other dialects' events go through
+blocks.py of foreign_stream.py.
 
 Source: https://platform.claude.com/docs/en/build-with-claude/streaming
 """

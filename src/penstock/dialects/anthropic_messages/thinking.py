@@ -1,12 +1,13 @@
-"""Thinking: `thinking` and `output_config.effort`, both ways, and how another dialect's wish for reasoning is said here.
+"""Thinking: `thinking` and `output_config.effort`, both ways, and how other dialects' wishes for reasoning are said.
 
-    {"type": "enabled", "budget_tokens": n}    a budget, at least 1024 and less than max_tokens (models before Claude 4.6)
-    {"type": "adaptive"}                       the model decides; `output_config.effort` guides it (models since Claude 4.6)
+    {"type": "enabled", "budget_tokens": n}    a budget of at least 1024, below max_tokens (models before Claude 4.6)
+    {"type": "adaptive"}                       the model decides, guided by `output_config.effort` (since Claude 4.6)
     {"type": "disabled"}
 
-`display` ("summarized", "omitted") is `Reasoning.include`. With thinking on, the API refuses a temperature other than 1, a top_k, a top_p below 0.95, a forced tool,
-and (with a budget) an unfinished assistant turn that does not begin with a thinking block.
-Sources: https://platform.claude.com/docs/en/build-with-claude/extended-thinking, .../adaptive-thinking, .../effort
+`display` ("summarized", "omitted") is `Reasoning.include`. With thinking on, the API refuses a temperature other than
+1, a top_k, a top_p below 0.95, a forced tool, and (with a budget) an unfinished assistant turn that does not begin
+with a thinking block. Sources: https://platform.claude.com/docs/en/build-with-claude/extended-thinking,
+.../adaptive-thinking, .../effort
 """
 
 from __future__ import annotations
@@ -79,7 +80,9 @@ def write_thinking(wanted: Reasoning) -> dict[str, Any]:
 
 
 class Plan(Struct, frozen=True):
-    """How a foreign request thinks here: the `thinking` object, the effort word, and the budget that the answer's limit must exceed."""
+    """How a foreign request thinks here: the `thinking` object, the effort word, and the budget that the answer's limit
+    must exceed.
+    """
 
     thinking: dict[str, Any] | None = None
     effort: str | None = None
@@ -90,7 +93,9 @@ NO_PLAN = Plan()
 
 
 def plan_reasoning(request: Request, profile: Profile, forced: bool, unfinished: bool, notes: list[Note]) -> Plan:
-    """The plan for another dialect's request. `forced`: the tool choice forces a tool; `unfinished`: the last assistant turn lacks its thoughts."""
+    """The plan for another dialect's request. `forced`: the tool choice forces a tool; `unfinished`: the last assistant
+    turn lacks its thoughts.
+    """
     wanted = request.reasoning
     if wanted is None or wanted.effort == "default":
         return NO_PLAN
@@ -121,7 +126,7 @@ def _obstacle(profile: Profile, forced: bool, unfinished: bool) -> str | None:
 
 
 def _displayed(thinking: dict[str, Any], wanted: Reasoning, notes: list[Note]) -> dict[str, Any]:
-    """With `display`, where the caller said whether thoughts shall be shown. A summary is the only way they are shown."""
+    """With `display`, where the caller said whether thoughts shall be shown (they are, as a summary)."""
     include = True if wanted.include is None and wanted.summary is not None else wanted.include
     if wanted.summary in ("concise", "detailed"):
         notes.append(Note("reasoning.summary", "changed", "summaries have one length here"))

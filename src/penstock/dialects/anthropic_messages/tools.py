@@ -4,7 +4,8 @@
     <name>_<yyyymmdd>         a tool that Anthropic runs or defines: versioned, its settings in extras
     mcp_toolset, *_toolset_*  tools of a server or a family; they bear no `name`
 
-`disable_parallel_tool_use` stands inside of `tool_choice` on the wire and is `Request.parallel_tool_calls` in the representation.
+`disable_parallel_tool_use` stands inside of `tool_choice` on the wire and is `Request.parallel_tool_calls` in the
+representation.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ DEFAULT_TYPES: dict[str, tuple[str, str]] = {
     "memory": ("memory_20250818", "memory"),
     "tool_search": ("tool_search_tool_bm25_20251119", "tool_search_tool_bm25"),
 }
-"""(type, name) that a generic server tool of another dialect becomes: the most widely served version of those that need no settings.
-Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/tool-reference"""
+"""(type, name) that a generic server tool of another dialect becomes: the most widely served version of those that
+need no settings. Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/tool-reference"""
 
 _VERSION = re.compile(r"_\d{8}$")
 
@@ -123,7 +124,9 @@ _NAMELESS_KEYS = frozenset({"type", "disable_parallel_tool_use"})
 
 
 def write_tool_choice(choice: ToolChoice | None, parallel: bool | None) -> dict[str, Any]:
-    """`tool_choice` again. Without a choice, the permission of parallel calls is one of its own: auto, or not in parallel."""
+    """`tool_choice` again. Without a choice, the permission of parallel calls is one of its own: auto, or not in
+    parallel.
+    """
     mode = "auto" if choice is None else choice.mode
     if choice is not None and mode == "allowed":
         mode = choice.allowed_mode or "auto"
@@ -142,7 +145,8 @@ MAX_NAME = 128
 class Names:
     """Wire names for names that may hold anything, one to one, and the way back.
 
-    Anthropic takes `^[a-zA-Z0-9_-]{1,128}$` for tools, and the same characters for call ids. A name that fits stays as it is.
+    Anthropic takes `^[a-zA-Z0-9_-]{1,128}$` for tools, and the same characters for call ids. A name that fits stays
+    as it is.
     """
 
     def __init__(self, taken: Iterable[str] = ()) -> None:

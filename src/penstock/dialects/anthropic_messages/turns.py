@@ -1,12 +1,14 @@
 """Turns: the order that Anthropic demands, made from any other dialect's messages.
 
-    - instructions stand in `system`; those between the turns too, unless the model takes `role: system` there, and then only behind a user turn
+    - instructions stand in `system`; those between the turns too, unless the model takes `role: system` there, and
+    then only behind a user turn
     - user and assistant alternate: neighbours of one role become one turn
     - the results of a turn's calls open the user turn that follows
     - the last turn, if it is the assistant's (a prefill), ends without white space
 
-What a caller simply forgot (a first user message, a result) is put in only if the profile asks for repairs; else the provider says so itself.
-Sources: https://platform.claude.com/docs/en/api/messages, .../build-with-claude/mid-conversation-system-messages
+What a caller simply forgot (a first user message, a result) is put in only if the profile asks for repairs; else the
+provider says so itself. Sources: https://platform.claude.com/docs/en/api/messages,
+.../build-with-claude/mid-conversation-system-messages
 """
 
 from __future__ import annotations
@@ -138,7 +140,9 @@ def _strip_prefill(found: Turns, number: int, draft: Draft) -> None:
 
 
 def begins_without_thought(turns: list[Turn]) -> bool:
-    """Whether the assistant turn that the model is to continue (a prefill, or calls whose results follow) does not begin with a thinking block."""
+    """Whether the assistant turn that the model is to continue (a prefill, or calls whose results follow) does not
+    begin with a thinking block.
+    """
     speakers = [turn for turn in turns if turn.role != "system"]
     if not speakers:
         return False

@@ -1,9 +1,11 @@
-"""Usage: Anthropic counts input without what was read from or written to the cache; the representation counts all of it.
+"""Usage: Anthropic counts input without what was read from or written to the cache; the representation counts all of
+it.
 
     Usage.input_tokens = input_tokens + cache_read_input_tokens + cache_creation_input_tokens
 
-In a stream the two halves may come in different frames (`message_start` has all, a `message_delta` often only some), so a reader and a writer of frames must
-know what was said before. Source: https://platform.claude.com/docs/en/build-with-claude/prompt-caching#tracking-cache-performance
+In a stream the two halves may come in different frames (`message_start` has all, a `message_delta` often only some),
+so a reader and a writer of frames must know what was said before. Source:
+https://platform.claude.com/docs/en/build-with-claude/prompt-caching#tracking-cache-performance
 """
 
 from __future__ import annotations

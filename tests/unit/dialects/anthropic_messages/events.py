@@ -1,7 +1,18 @@
 """Streams of other dialects as events: tidy, and as untidy as real ones are."""
 
-from penstock.types.content import Citation, Json, Media, Opaque, Part, Refusal, ServerToolCall, Signature, Text, Thinking
-from penstock.types.content import ToolCall
+from penstock.types.content import (
+    Citation,
+    Json,
+    Media,
+    Opaque,
+    Part,
+    Refusal,
+    ServerToolCall,
+    Signature,
+    Text,
+    Thinking,
+    ToolCall,
+)
 from penstock.types.response import Choice, Response
 from penstock.types.stream import (
     ArgumentsDelta,
@@ -46,7 +57,9 @@ WHOLE: tuple[Part, ...] = (
 
 STREAMS: dict[str, list[StreamEvent]] = {
     "text": stream(START, TextDelta(0, "Hel"), TextDelta(0, "lo"), Stop("stop"), USAGE, End()),
-    "text with starts and ends": stream(START, PartStart(0, Text("")), TextDelta(0, "Hello"), PartEnd(0), Stop("stop"), End()),
+    "text with starts and ends": stream(
+        START, PartStart(0, Text("")), TextDelta(0, "Hello"), PartEnd(0), Stop("stop"), End()
+    ),
     "no start": stream(TextDelta(0, "Hello"), Stop("stop"), USAGE, End()),
     "no end": stream(START, TextDelta(0, "Hello"), Stop("length"), USAGE),
     "no stop": stream(START, TextDelta(0, "Hello"), End()),
@@ -55,7 +68,12 @@ STREAMS: dict[str, list[StreamEvent]] = {
     "usage with the first text": [StreamEvent((START, TextDelta(0, "Hello"), USAGE)), *stream(Stop("stop"), End())],
     "thinking": stream(START, ThinkingDelta(0, "Hm."), TextDelta(1, "Hello"), Stop("stop"), End()),
     "signed thinking": stream(
-        START, PartStart(0, Thinking()), ThinkingDelta(0, "Hm."), SignatureDelta(0, GEMINI), TextDelta(1, "Hello"), End()
+        START,
+        PartStart(0, Thinking()),
+        ThinkingDelta(0, "Hm."),
+        SignatureDelta(0, GEMINI),
+        TextDelta(1, "Hello"),
+        End(),
     ),
     "a signature in pieces": stream(
         START,
@@ -78,8 +96,12 @@ STREAMS: dict[str, list[StreamEvent]] = {
         TextDelta(1, "Hello"),
         End(),
     ),
-    "withheld thinking": stream(START, PartStart(0, Thinking(signature=OPENAI, redacted=True)), TextDelta(1, "Hello"), End()),
-    "thinking known only at its end": stream(START, PartEnd(0, Thinking("Hm.", signature=OPENAI)), TextDelta(1, "Hello"), End()),
+    "withheld thinking": stream(
+        START, PartStart(0, Thinking(signature=OPENAI, redacted=True)), TextDelta(1, "Hello"), End()
+    ),
+    "thinking known only at its end": stream(
+        START, PartEnd(0, Thinking("Hm.", signature=OPENAI)), TextDelta(1, "Hello"), End()
+    ),
     "one call": stream(START, *call(0, "call_1", "look_up", '{"ci', 'ty": "Paris"}'), Stop("tool_calls"), End()),
     "a call and its reason is stop": stream(START, *call(0, "call_1", "look_up", "{}"), Stop("stop"), End()),
     "text and two calls": stream(
@@ -114,9 +136,15 @@ STREAMS: dict[str, list[StreamEvent]] = {
         Stop("tool_calls"),
         End(),
     ),
-    "texts that interleave": stream(START, TextDelta(0, "a"), TextDelta(1, "b"), TextDelta(0, "c"), Stop("stop"), End()),
-    "a call without an id": stream(START, PartStart(0, ToolCall(None, "look_up", {"city": "Paris"})), Stop("stop"), End()),
-    "a call without input": stream(START, PartStart(0, ToolCall("call_1", "now", {})), PartEnd(0), Stop("tool_calls"), End()),
+    "texts that interleave": stream(
+        START, TextDelta(0, "a"), TextDelta(1, "b"), TextDelta(0, "c"), Stop("stop"), End()
+    ),
+    "a call without an id": stream(
+        START, PartStart(0, ToolCall(None, "look_up", {"city": "Paris"})), Stop("stop"), End()
+    ),
+    "a call without input": stream(
+        START, PartStart(0, ToolCall("call_1", "now", {})), PartEnd(0), Stop("tool_calls"), End()
+    ),
     "a call that was cut": stream(START, *call(0, "call_1", "look_up", '{"city": "Par'), Stop("length"), End()),
     "a call that was not announced": stream(START, ArgumentsDelta(0, "{}"), Stop("tool_calls"), End()),
     "a signed call": stream(
@@ -129,7 +157,10 @@ STREAMS: dict[str, list[StreamEvent]] = {
     ),
     "a text signed at its end": stream(START, TextDelta(0, "Hello"), SignatureDelta(0, GEMINI), Stop("stop"), End()),
     "a call known only at its end": stream(
-        START, PartStart(0, ToolCall("call_1", "look_up", "")), PartEnd(0, ToolCall("call_1", "look_up", '{"a": 1}')), End()
+        START,
+        PartStart(0, ToolCall("call_1", "look_up", "")),
+        PartEnd(0, ToolCall("call_1", "look_up", '{"a": 1}')),
+        End(),
     ),
     "a free-form call": stream(
         START,
@@ -152,13 +183,25 @@ STREAMS: dict[str, list[StreamEvent]] = {
     "audio": stream(START, MediaDelta(0, "AAAA", "spoken "), MediaDelta(0, "AAAA", "words"), Stop("stop"), End()),
     "an image": stream(START, PartStart(0, Media("image", None)), TextDelta(1, "See."), Stop("stop"), End()),
     "what others ran": stream(
-        START, PartStart(0, ServerToolCall("ws_1", "web_search")), ArgumentsDelta(0, "{}"), PartEnd(0), TextDelta(1, "Found."), End()
+        START,
+        PartStart(0, ServerToolCall("ws_1", "web_search")),
+        ArgumentsDelta(0, "{}"),
+        PartEnd(0),
+        TextDelta(1, "Found."),
+        End(),
     ),
     "json and opaque": stream(START, PartStart(0, Json({"a": 1})), PartStart(1, Opaque({"type": "odd"})), End()),
-    "two alternatives": stream(START, TextDelta(0, "Hello"), TextDelta(0, "Hi", choice=1), Stop("stop"), Stop("stop", choice=1), End()),
+    "two alternatives": stream(
+        START, TextDelta(0, "Hello"), TextDelta(0, "Hi", choice=1), Stop("stop"), Stop("stop", choice=1), End()
+    ),
     "a summary only": stream(
         Snapshot(Response(dialect="x", id="resp_1", model="model-7")),
-        Snapshot(Response(dialect="x", id="resp_1", model="model-7", choices=(Choice(WHOLE, "tool_calls"),), usage=USAGE.usage), True),
+        Snapshot(
+            Response(
+                dialect="x", id="resp_1", model="model-7", choices=(Choice(WHOLE, "tool_calls"),), usage=USAGE.usage
+            ),
+            True,
+        ),
         End(),
     ),
     "a summary beside the pieces": stream(
@@ -166,6 +209,8 @@ STREAMS: dict[str, list[StreamEvent]] = {
         PartStart(0, Text("")),
         TextDelta(0, "Hello"),
         PartEnd(0, Text("Hello")),
-        Snapshot(Response(dialect="x", id="resp_1", choices=(Choice((Text("Hello"),), "length"),), usage=USAGE.usage), True),
+        Snapshot(
+            Response(dialect="x", id="resp_1", choices=(Choice((Text("Hello"),), "length"),), usage=USAGE.usage), True
+        ),
     ),
 }

@@ -83,7 +83,10 @@ BLOCKS: list[tuple[dict[str, Any], Part]] = [
         {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}},
         Media("image", Base64("AAAA"), "image/png"),
     ),
-    ({"type": "image", "source": {"type": "url", "url": "https://example.com"}}, Media("image", Url("https://example.com"))),
+    (
+        {"type": "image", "source": {"type": "url", "url": "https://example.com"}},
+        Media("image", Url("https://example.com")),
+    ),
     ({"type": "image", "source": {"type": "file", "file_id": "f"}}, Media("image", FileId("f"))),
     (
         {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "words"}, "title": "T"},
@@ -94,7 +97,11 @@ BLOCKS: list[tuple[dict[str, Any], Part]] = [
         Media("file", Blocks((Text("words"),)), native="document:string"),
     ),
     (
-        {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "words"}]}, "context": "C"},
+        {
+            "type": "document",
+            "source": {"type": "content", "content": [{"type": "text", "text": "words"}]},
+            "context": "C",
+        },
         Media("file", Blocks((Text("words"),)), extras={"context": "C"}),
     ),
     ({"type": "container_upload", "file_id": "f"}, Media("file", FileId("f"), native="container_upload")),
@@ -132,7 +139,9 @@ BLOCKS: list[tuple[dict[str, Any], Part]] = [
 ]
 
 
-@pytest.mark.parametrize(("block", "part"), BLOCKS, ids=lambda value: value.get("type") if isinstance(value, dict) else "")
+@pytest.mark.parametrize(
+    ("block", "part"), BLOCKS, ids=lambda value: value.get("type") if isinstance(value, dict) else ""
+)
 def test_a_block_is_a_part(block: dict[str, Any], part: Part) -> None:
     body = {"messages": [{"role": "assistant", "content": [block]}]}
     request = DIALECT.parse_request(body, PathMatch())
@@ -231,7 +240,9 @@ FIELDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"tools": [{"type": "web_search_20250305", "name": "web_search", "max_uses": 2}]},
         {
             "tools": (
-                Tool("web_search", "server", native="web_search_20250305", extras={"name": "web_search", "max_uses": 2}),
+                Tool(
+                    "web_search", "server", native="web_search_20250305", extras={"name": "web_search", "max_uses": 2}
+                ),
             )
         },
     ),
@@ -335,7 +346,13 @@ def test_usage_counts_all_input(wire: dict[str, Any], usage: Usage) -> None:
     ],
 )
 def test_a_stop_reason_means(native: str, reason: Any) -> None:
-    body = {"type": "message", "role": "assistant", "content": [], "stop_reason": native, "stop_sequence": None}
+    body: dict[str, Any] = {
+        "type": "message",
+        "role": "assistant",
+        "content": [],
+        "stop_reason": native,
+        "stop_sequence": None,
+    }
     response = DIALECT.parse_response(body, NO_MEMO)
     assert response.choices == (Choice((), reason, native, extras={"stop_sequence": None}),)
     assert DIALECT.render_response(response, Context()).value == body
@@ -350,7 +367,7 @@ def test_a_changed_reason_is_written_not_the_native_word() -> None:
 
 @pytest.mark.parametrize("missing", [("type",), ("role",), ("type", "role"), ()])
 def test_constants_that_a_host_leaves_out_stay_out(missing: tuple[str, ...]) -> None:
-    body = {"type": "message", "role": "assistant", "id": "m", "content": []}
+    body: dict[str, Any] = {"type": "message", "role": "assistant", "id": "m", "content": []}
     for key in missing:
         del body[key]
     contract.assert_response_exact(DIALECT, body)
@@ -387,14 +404,22 @@ def _stream(*usages: dict[str, Any]) -> bytes:
         ([{"input_tokens": 5, "output_tokens": 1}, {"output_tokens": 9}], (5, 9)),
         ([{"input_tokens": 5, "cache_read_input_tokens": 100, "output_tokens": 1}, {"output_tokens": 9}], (105, 9)),
         (
-            [{"input_tokens": 5, "cache_read_input_tokens": 100, "output_tokens": 1}, {"input_tokens": 6, "output_tokens": 9}],
+            [
+                {"input_tokens": 5, "cache_read_input_tokens": 100, "output_tokens": 1},
+                {"input_tokens": 6, "output_tokens": 9},
+            ],
             (106, 9),
         ),
         ([{"input_tokens": 5, "output_tokens": 1}, {"cache_read_input_tokens": 50, "output_tokens": 9}], (55, 9)),
         (
             [
                 {"input_tokens": 5, "output_tokens": 1},
-                {"input_tokens": 5, "cache_read_input_tokens": 50, "cache_creation_input_tokens": None, "output_tokens": 9},
+                {
+                    "input_tokens": 5,
+                    "cache_read_input_tokens": 50,
+                    "cache_creation_input_tokens": None,
+                    "output_tokens": 9,
+                },
             ],
             (55, 9),
         ),
@@ -521,10 +546,16 @@ def test_signatures_of_others_do_not_reach_a_model_that_refuses_them() -> None:
             "a string is missing at messages[0].content[0].cache_control.type",
         ),
         ({"messages": [], "tools": [{"input_schema": {}}]}, "a string is missing at tools[0].name"),
-        ({"messages": [], "tool_choice": {"type": "x"}}, "expected one of auto, any, tool, none, got 'x' at tool_choice.type"),
+        (
+            {"messages": [], "tool_choice": {"type": "x"}},
+            "expected one of auto, any, tool, none, got 'x' at tool_choice.type",
+        ),
         ({"messages": [], "max_tokens": "5"}, "expected an integer, got a string at max_tokens"),
         ({"messages": [], "system": 5}, "expected a string or a list of content blocks, got an integer at system"),
-        ({"messages": [], "thinking": {"budget_tokens": "x"}}, "expected an integer, got a string at thinking.budget_tokens"),
+        (
+            {"messages": [], "thinking": {"budget_tokens": "x"}},
+            "expected an integer, got a string at thinking.budget_tokens",
+        ),
     ],
 )
 def test_an_error_says_what_is_wrong_and_where(body: Any, words: str) -> None:
@@ -534,7 +565,7 @@ def test_an_error_says_what_is_wrong_and_where(body: Any, words: str) -> None:
 
 
 def test_an_error_in_place_of_an_answer_says_so() -> None:
-    with pytest.raises(DialectError, match="expected a message of the assistant, got .*overloaded"):
+    with pytest.raises(DialectError, match=r"expected a message of the assistant, got .*overloaded"):
         DIALECT.parse_response({"type": "error", "error": {"type": "overloaded_error", "message": "x"}}, NO_MEMO)
 
 

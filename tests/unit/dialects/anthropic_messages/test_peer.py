@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ ASK: Any = {"model": "m", "max_tokens": 10, "messages": [{"role": "user", "conte
 
 
 def ask(official: anthropic.Anthropic) -> anthropic.types.Message:
-    return official.messages.create(**ASK)
+    message: anthropic.types.Message = official.messages.create(**ASK)
+    return message
 
 
 def ask_streaming(official: anthropic.Anthropic) -> anthropic.types.Message:
@@ -161,7 +163,9 @@ def test_recorded_streams_of_other_dialects_accumulate(
             said = "".join(part.text for part in total.choices[0].parts if isinstance(part, Text | Refusal))
             assert "".join(block.text for block in message.content if block.type == "text") == said, exchange["id"]
             calls = [part for part in total.choices[0].parts if isinstance(part, ToolCall)]
-            assert [block.name for block in message.content if block.type == "tool_use"] == [call.name for call in calls]
+            assert [block.name for block in message.content if block.type == "tool_use"] == [
+                call.name for call in calls
+            ]
             seen += 1
     assert seen > 20
 
@@ -198,7 +202,11 @@ def assert_accepted(body: dict[str, Any]) -> None:
     consume(BODY.validate_python({**body, "stream": False}))
 
 
-PROFILES = (Profile(), Profile(reasoning="adaptive", system_turns=True), Profile(structured_output="tool", repair_turns=True))
+PROFILES = (
+    Profile(),
+    Profile(reasoning="adaptive", system_turns=True),
+    Profile(structured_output="tool", repair_turns=True),
+)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -244,9 +252,11 @@ def test_recorded_answers_of_other_dialects_are_messages(shared: Callable[..., P
 
 
 def assert_ordered(body: dict[str, Any]) -> None:
-    """The API's rules that no type can say: roles alternate, results come first and answer the turn before, ids are unique."""
+    """The API's rules that no type can say: roles alternate, results come first and answer the turn before, ids are
+    unique.
+    """
     speakers = [message["role"] for message in body["messages"] if message["role"] != "system"]
-    assert all(one != other for one, other in zip(speakers, speakers[1:], strict=False))
+    assert all(one != other for one, other in pairwise(speakers))
     seen: list[str] = []
     asked: set[str] = set()
     for message in body["messages"]:
