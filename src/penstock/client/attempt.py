@@ -60,6 +60,8 @@ class ChatAttempt:
     options: Options
     environment: Mapping[str, str]
     credentials: CredentialCache
+    facts: Callable[[str, str, str], Mapping[str, Any]] | None = None
+    prefer: tuple[str, ...] = ()
     adjust: Callable[[Request, Endpoint], Request] | None = None
     target: Endpoint | None = None
     notes: tuple[Note, ...] = ()
@@ -91,7 +93,15 @@ class ChatAttempt:
         """Find the target, fetch what must be fetched, render, authorise."""
         with stopping_the_attempt():
             stream = bool(self.request.stream)
-            target = yield from locate(self.resolved, "chat", self.options, self.environment, stream=stream)
+            target = yield from locate(
+                self.resolved,
+                "chat",
+                self.options,
+                self.environment,
+                stream=stream,
+                prefer=self.prefer,
+                facts=self.facts,
+            )
             self.target = target
             request = self.request if self.adjust is None else self.adjust(self.request, target)
             request = yield from resolve_media(request, self.dialect.carries_urls, target.profile)

@@ -106,8 +106,9 @@ class ChatCall:
         return answer
 
     def _hidden(self, response: Response | None, success: Success[Any] | None) -> dict[str, Any]:
-        attempt = None if success is None else self.winner(success)
-        return hidden_params(self.engine, self.call_id, self.model, self.options, attempt, success, response)
+        target = None if success is None else self.winner(success).target
+        usage = None if response is None else response.usage
+        return hidden_params(self.engine, self.call_id, self.model, self.options, target, success, usage)
 
     def stream_state(self, opened: OpenStream, success: Success[Any] | None) -> StreamState:
         """The pure half of the stream."""

@@ -19,6 +19,8 @@ from penstock.client.transport import AsyncHTTPXTransport, AsyncTransport, HTTPX
 from penstock.client.world import SYSTEM_CLOCK, World
 from penstock.exchange import Attempt, Backoff, Clock, Ladder, Plan, Success, exchange
 from penstock.providers.auth.credentials import CredentialCache
+from penstock.providers.facts import Facts, current_facts
+from penstock.providers.facts.profile import profile_changes
 from penstock.providers.parameters import parameter_names
 from penstock.providers.registry import Registry, default_registry
 from penstock.providers.resolve_model import ResolvedModel, resolve_model
@@ -34,6 +36,7 @@ class Engine:
     registry       the providers; default: the process-wide registry
     environment    where keys and settings are read; default: the process environment, read at each call
     defaults       Options that hold where a call says nothing
+    facts          prices, limits and capabilities of models; default: the packaged ones and what was registered
     network        proxy, certificate authorities, client certificate
     transport, async_transport    instead of our own over httpx
     clock          for tests
@@ -46,6 +49,7 @@ class Engine:
         registry: Registry | None = None,
         environment: Mapping[str, str] | None = None,
         defaults: Options | None = None,
+        facts: Facts | None = None,
         network: Network | None = None,
         transport: Transport | None = None,
         async_transport: AsyncTransport | None = None,
@@ -59,6 +63,7 @@ class Engine:
         self.clock = clock
         self.backoff = backoff or Backoff()
         self.credentials = CredentialCache()
+        self._given_facts = facts
         self._given_transport = transport
         self._given_async_transport = async_transport
 
@@ -66,6 +71,11 @@ class Engine:
     def addresses(self) -> frozenset[str]:
         """The names of all call arguments that say where to go and who pays."""
         return parameter_names(self.registry)
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of models. Without facts of its own, an engine follows what is registered in the process."""
+        return self._given_facts or current_facts()
 
     @cached_property
     def transport(self) -> Transport:
@@ -78,11 +88,24 @@ class Engine:
     def resolve(self, model: str, options: Options) -> ResolvedModel:
         """The provider and its model. Raises ProviderError."""
         base = options.address.get("api_base") or options.address.get("base_url")
-        return resolve_model(model, self.registry, provider=options.custom_llm_provider, api_base=base)
+        return resolve_model(
+            model,
+            self.registry,
+            provider=options.custom_llm_provider,
+            api_base=base,
+            lookup=self.facts.provider_of,
+            known_models=lambda: self.facts,
+        )
 
     def chat_attempt(self, request: Request, model: str, options: Options) -> ChatAttempt:
         """One attempt at a chat call. Raises ProviderError where no provider can be told from the name."""
-        return ChatAttempt(request, self.resolve(model, options), options, self.environment, self.credentials)
+        resolved = self.resolve(model, options)
+        return ChatAttempt(request, resolved, options, self.environment, self.credentials, self.model_facts)
+
+    def model_facts(self, provider: str, model: str, wire_format: str) -> Mapping[str, Any]:
+        """What the fact sheet knows of a model that its renderer must know (profile fields)."""
+        row = self.facts.find(model, provider)
+        return {} if row is None else profile_changes(row, wire_format)
 
     def ladder(
         self,

@@ -4,7 +4,7 @@ call, chat or not.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -27,10 +27,17 @@ class UnsupportedParameter(LossError):
 
 
 def locate(
-    resolved: ResolvedModel, capability: str, options: Options, environment: Mapping[str, str], *, stream: bool = False
+    resolved: ResolvedModel,
+    capability: str,
+    options: Options,
+    environment: Mapping[str, str],
+    *,
+    stream: bool = False,
+    prefer: Sequence[str] = (),
+    facts: Callable[[str, str, str], Mapping[str, Any]] | None = None,
 ) -> Generator[Any, Any, Endpoint]:
-    """The target of a call. Files and metadata servers are asked only for settings that nobody gave. Raises
-    ProviderError.
+    """The target of a call, spoken to in one of the formats `prefer` where the host can. Files and metadata servers are
+    asked only for settings that nobody gave. Raises ProviderError.
     """
     provider, parameters = resolved.provider, options.address
     if undiscovered(provider, resolved.model, parameters, environment):
@@ -44,7 +51,9 @@ def locate(
         parameters=parameters,
         environment=environment,
         selector=resolved.selector,
+        prefer=prefer,
         base_model=options.base_model or resolved.base_model,
+        facts=facts,
     )
 
 

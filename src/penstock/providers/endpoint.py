@@ -8,7 +8,7 @@ profile. Whoever sends the request adds `headers`, merges `body` into the render
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -83,6 +83,7 @@ def endpoint(
     selector: str | None = None,
     prefer: Sequence[str] = (),
     base_model: str | None = None,
+    facts: Callable[[str, str, str], Mapping[str, Any]] | None = None,
 ) -> Endpoint:
     """The target for `model` at `provider`.
 
@@ -90,7 +91,8 @@ def endpoint(
     aws_*, vertex_* ...), `environment` the environment variables. `selector` is the segment of the model string that
     asks for a format, `prefer` are formats that the caller would like best, in order (the gateway: the one that its
     client speaks); both come before the row's own order, the selector strictly. `base_model` is the well-known model
-    behind a name that says nothing (a deployment): its rules hold.
+    behind a name that says nothing (a deployment): its rules hold. `facts` gives what is known of a model for its
+    profile: (provider, model, format) -> changes.
 
     Raises ProviderError: unsupported_capability, missing_setting, missing_key, malformed_credentials.
     """
@@ -114,7 +116,9 @@ def endpoint(
         query={**fill_all(query, values), **base_query},
         headers=fill_all({**provider.headers, **place.headers}, values),
         auth=chosen.authorization,
-        profile=profile_for(provider, known_model, place.format),
+        profile=profile_for(
+            provider, known_model, place.format, facts(provider.name, known_model, place.format) if facts else _EMPTY
+        ),
         body=fill_all(place.body, values),
         omit=place.omit,
         model_field=place.model_field,

@@ -1,5 +1,5 @@
-"""Profiles: the facts for rendering, laid over each other: the format's default, the model's family, the host, the
-host's rules for some models.
+"""Profiles: the facts for rendering, laid over each other: the format's default, the model's family, what the fact
+sheet knows of the one model, the host, the host's rules for some models.
 
 Later layers win. Sets and mappings grow instead, since a host's refusals add to the model's.
 
@@ -9,8 +9,9 @@ need not rename in Anthropic's. Only `HOST_FACTS` hold in all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -25,10 +26,16 @@ HOST_FACTS = frozenset({"image_urls", "signature_origin", "labels", "tools", "de
 """The fields of Profile that are about the host itself, in whatever format it is spoken to."""
 
 
-def profile_for(provider: Provider, model: str, wire_format: str) -> Profile:
-    """The profile for `model` at `provider` when it is spoken to in `wire_format`."""
+def profile_for(
+    provider: Provider, model: str, wire_format: str, facts: Mapping[str, Any] = MappingProxyType({})
+) -> Profile:
+    """The profile for `model` at `provider` when it is spoken to in `wire_format`.
+
+    `facts` are the changes that the fact sheet knows for this one model (`facts.profile.profile_changes`).
+    """
     family = family_profile(model, wire_format) if provider.inherits_families else DEFAULT_PROFILE
-    profile = _lay_over(family, _host_changes(provider, wire_format))
+    known = overlay(family, dict(facts)) if facts else family
+    profile = _lay_over(known, _host_changes(provider, wire_format))
     return apply_rules(profile, provider.model_rules, model, wire_format)
 
 
