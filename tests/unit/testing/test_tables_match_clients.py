@@ -26,9 +26,11 @@ from openai.types.chat import completion_create_params as chat_create_params
 from openai.types.responses import input_token_count_params, response_create_params
 
 from penstock.testing.providers import (
-    anthropic_rules,
+    anthropic_shapes,
     bedrock_rules,
-    gemini_rules,
+    cohere_retrieval,
+    gemini_shapes,
+    openai_audio,
     openai_chat_rules,
     openai_files,
     openai_media,
@@ -49,13 +51,13 @@ from penstock.testing.providers.shapes import Either, ListOf, Shape, Struct
         (openai_responses_rules.COUNT_BODY, input_token_count_params.InputTokenCountParams),
         (openai_media.EMBEDDING_BODY, embedding_create_params.EmbeddingCreateParams),
         (openai_media.IMAGE_BODY, image_generate_params.ImageGenerateParamsNonStreaming),
-        (openai_media.SPEECH_BODY, speech_create_params.SpeechCreateParams),
+        (openai_audio.SPEECH_BODY, speech_create_params.SpeechCreateParams),
         (openai_media.MODERATION_BODY, moderation_create_params.ModerationCreateParams),
         (openai_media.COMPLETION_BODY, completion_create_params.CompletionCreateParamsNonStreaming),
         (openai_files.BATCH_BODY, batch_create_params.BatchCreateParams),
-        (anthropic_rules.BODY, message_create_params.MessageCreateParamsNonStreaming),
-        (anthropic_rules.BETA_BODY, beta_message_create_params.MessageCreateParamsNonStreaming),
-        (anthropic_rules.COUNT_BODY, message_count_tokens_params.MessageCountTokensParams),
+        (anthropic_shapes.BODY, message_create_params.MessageCreateParamsNonStreaming),
+        (anthropic_shapes.BETA_BODY, beta_message_create_params.MessageCreateParamsNonStreaming),
+        (anthropic_shapes.COUNT_BODY, message_count_tokens_params.MessageCountTokensParams),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -67,14 +69,14 @@ def test_a_parameter_of_the_client_is_in_the_table(table: Struct, client: type) 
 @pytest.mark.parametrize(
     ("table", "model"),
     [
-        (gemini_rules.PART, types.Part),
-        (gemini_rules.CONTENT, types.Content),
-        (gemini_rules.VERTEX_CONFIG, types.GenerationConfig),
-        (gemini_rules.VERTEX_TOOL, types.Tool),
-        (gemini_rules.FUNCTION, types.FunctionDeclaration),
-        (gemini_rules.CALL, types.FunctionCall),
-        (gemini_rules.RESPONSE, types.FunctionResponse),
-        (gemini_rules.TOOL_CONFIG, types.ToolConfig),
+        (gemini_shapes.PART, types.Part),
+        (gemini_shapes.CONTENT, types.Content),
+        (gemini_shapes.VERTEX_CONFIG, types.GenerationConfig),
+        (gemini_shapes.VERTEX_TOOL, types.Tool),
+        (gemini_shapes.FUNCTION, types.FunctionDeclaration),
+        (gemini_shapes.CALL, types.FunctionCall),
+        (gemini_shapes.RESPONSE, types.FunctionResponse),
+        (gemini_shapes.TOOL_CONFIG, types.ToolConfig),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -86,9 +88,9 @@ def test_a_parameter_of_cohere_is_in_the_table() -> None:
     asked = set(inspect.signature(cohere.ClientV2.chat).parameters) - {"self", "request_options"}
     assert asked - set(cohere_format.CHAT_BODY.fields) == set()
     asked = set(inspect.signature(cohere.ClientV2.embed).parameters) - {"self", "request_options", "batching"}
-    assert {name for name in asked if name != "max_workers"} - set(cohere_format.EMBED_BODY.fields) == set()
+    assert {name for name in asked if name != "max_workers"} - set(cohere_retrieval.EMBED_BODY.fields) == set()
     asked = set(inspect.signature(cohere.ClientV2.rerank).parameters) - {"self", "request_options"}
-    assert asked - set(cohere_format.RERANK_BODY.fields) == set()
+    assert asked - set(cohere_retrieval.RERANK_BODY.fields) == set()
 
 
 def test_a_parameter_of_ollama_is_in_the_table() -> None:

@@ -1,13 +1,11 @@
-"""Cohere v2: POST /v2/chat whole and streamed, /v2/embed, /v2/rerank, /v1/tokenize, /v1/models.
+"""Cohere v2 chat: POST /v2/chat, whole and streamed.
 
-A chat stream is named server-sent events: message-start, content-start, content-delta, content-end, tool-plan-delta,
+A stream is named server-sent events: message-start, content-start, content-delta, content-end, tool-plan-delta,
 tool-call-start, tool-call-delta, tool-call-end, message-end. Text before tool calls is the *tool plan*, not content.
-Source: Cohere API reference, "Chat", "Embed", "Rerank" and "Streaming"; errors are an object with a `message`.
+Source: Cohere API reference, "Chat" and "Streaming"; errors are an object with a `message`.
 """
 
-import base64
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from penstock.testing.providers.framing import ServerSentEvents
 from penstock.testing.providers.openai_chat import last_text
@@ -24,7 +22,6 @@ from penstock.testing.providers.script import (
     UsagePlace,
 )
 from penstock.testing.providers.shapes import (
-    ANY,
     BOOL,
     INT,
     NAME,
@@ -40,7 +37,6 @@ from penstock.testing.providers.shapes import (
     nullable,
     one_of,
 )
-from penstock.testing.providers.vectors import pack, similarity, vector
 from penstock.testing.providers.wire import (
     JSON,
     SLOT,
@@ -59,7 +55,6 @@ from penstock.testing.providers.wire import (
     piece_events,
     text_pieces,
     typed_event,
-    words,
 )
 
 SSE = ServerSentEvents("text/event-stream")
@@ -184,37 +179,6 @@ CHAT_BODY = Struct(
     },
     required=("model", "messages"),
 )
-_EMBED_TYPES = one_of("float", "int8", "uint8", "binary", "ubinary", "base64")
-EMBED_BODY = Struct(
-    {
-        "model": NAME,
-        "input_type": one_of("search_document", "search_query", "classification", "clustering", "image"),
-        "texts": nullable(ListOf(STRING, longest=96)),
-        "images": nullable(ListOf(STRING, longest=1)),
-        "inputs": nullable(ListOf(OBJECT, longest=96)),
-        "max_tokens": nullable(INT),
-        "output_dimension": nullable(INT),
-        "embedding_types": nullable(ListOf(_EMBED_TYPES)),
-        "truncate": nullable(one_of("NONE", "START", "END")),
-        "priority": nullable(INT),
-    },
-    required=("model", "input_type"),
-)
-RERANK_BODY = Struct(
-    {
-        "model": NAME,
-        "query": STRING,
-        "documents": ListOf(STRING, shortest=1, longest=10000),
-        "top_n": nullable(Number(1, integer=True)),
-        "max_tokens_per_doc": nullable(INT),
-        "relevant_spans": nullable(ANY),
-        "priority": nullable(INT),
-    },
-    required=("model", "query", "documents"),
-)
-_TOKENIZE_BODY = Struct({"model": NAME, "text": NAME}, required=("model", "text"))
-
-
 # --- the family ------------------------------------------------------------------------------------------------------
 
 
@@ -233,12 +197,16 @@ def _message(error: ProviderError) -> str:
 
 def error_body(error: ProviderError, call: Call) -> Body:
     """The error as an HTTP answer."""
-    return json_body({"id": _id(call), "message": _message(error)}, error.status)
+    return json_body({"id": exchange_id(call), "message": _message(error)}, error.status)
 
 
 def error_events(error: ProviderError, call: Call) -> list[Event]:
     """The error in a stream that has begun: a message-end that says so."""
-    ending = {"type": "message-end", "id": _id(call), "delta": {"finish_reason": "ERROR", "error": _message(error)}}
+    ending = {
+        "type": "message-end",
+        "id": exchange_id(call),
+        "delta": {"finish_reason": "ERROR", "error": _message(error)},
+    }
     return [Event("message-end", dumps(ending))]
 
 
@@ -247,7 +215,8 @@ def unknown_path(call: Call) -> Body:
     return Body(b"404 page not found", "text/plain; charset=utf-8", 404)
 
 
-def _id(call: Call) -> str:
+def exchange_id(call: Call) -> str:
+    """The id of an answer."""
     return f"00000000-0000-4000-9000-{call.number:012d}"
 
 
@@ -277,7 +246,9 @@ def _worded(violation: Violation) -> ProviderError:
             return invalid(f"{name} is too {violation.kind}: the limit is {violation.expected}")
 
 
-def _checked(shape: Struct) -> Callable[[Call], ProviderError | None]:
+def checked(shape: Struct) -> Callable[[Call], ProviderError | None]:
+    """A validator: the body is JSON of this shape, and its model exists."""
+
     def validate(call: Call) -> ProviderError | None:
         try:
             value = call.request.json
@@ -298,7 +269,7 @@ def _checked(shape: Struct) -> Callable[[Call], ProviderError | None]:
 
 # --- chat: rules -----------------------------------------------------------------------------------------------------
 
-_check_chat = _checked(CHAT_BODY)
+_check_chat = checked(CHAT_BODY)
 
 
 def validate(call: Call) -> ProviderError | None:
@@ -380,7 +351,9 @@ def answer(turn: Turn, call: Call) -> Body:
         message["tool_plan"] = turn.text
         message["tool_calls"] = [_tool_call(index, item, call) for index, item in enumerate(turn.calls)]
     usage = {"usage": usage_object(turn.usage)} if turn.reports_usage else {}
-    return json_body({"id": turn.id or _id(call), "finish_reason": FINISH[turn.stop], "message": message, **usage})
+    return json_body(
+        {"id": turn.id or exchange_id(call), "finish_reason": FINISH[turn.stop], "message": message, **usage}
+    )
 
 
 def _is_plan(part: Part, turn: Turn) -> bool:
@@ -424,7 +397,7 @@ def events(turn: Turn, call: Call) -> list[Event]:
         UsagePlace.TWICE,
     )
     blank: JSON = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
-    start = {"id": turn.id or _id(call), "type": "message-start", "delta": {"message": blank}}
+    start = {"id": turn.id or exchange_id(call), "type": "message-start", "delta": {"message": blank}}
     made = [Event("message-start", dumps(start))]
     spoken = calls = 0
     for part in turn.parts:
@@ -438,7 +411,7 @@ def events(turn: Turn, call: Call) -> list[Event]:
             made += _content_events(spoken, part)
             spoken += 1
     usage = {"usage": usage_object(turn.usage)} if turn.reports_usage else {}
-    ending = {"id": turn.id or _id(call), "delta": {"finish_reason": FINISH[turn.stop], **usage}}
+    ending = {"id": turn.id or exchange_id(call), "delta": {"finish_reason": FINISH[turn.stop], **usage}}
     return [*made, _event("message-end", ending), Event("", b"[DONE]")]
 
 
@@ -465,83 +438,6 @@ def _call_events(index: int, item: ToolCall, call: Call) -> list[Event]:
     ]
 
 
-# --- embed, rerank, tokenize, models ---------------------------------------------------------------------------------
-
-_check_embed = _checked(EMBED_BODY)
-
-
-def _validate_embed(call: Call) -> ProviderError | None:
-    if error := _check_embed(call):
-        return error
-    given = [name for name in ("texts", "images", "inputs") if call.body.get(name)]
-    return None if len(given) == 1 else invalid("exactly one of texts, images or inputs must be specified")
-
-
-def _embed(turn: Turn, call: Call) -> Body:
-    body = call.body
-    texts = body.get("texts") or [str(item) for item in body.get("inputs") or body.get("images") or []]
-    kinds = body.get("embedding_types") or ["float"]
-    vectors = [vector(text, body.get("output_dimension") or 8) for text in texts]
-    embeddings: JSON = {kind: [_as_kind(values, kind) for values in vectors] for kind in kinds}
-    billed = {"input_tokens": sum(map(estimate, texts))}
-    meta = {"api_version": {"version": "2"}, "billed_units": billed}
-    answer: JSON = {"id": _id(call), "embeddings": embeddings, "response_type": "embeddings_by_type", "meta": meta}
-    return json_body({**answer, "texts": body.get("texts") or []})
-
-
-def _as_kind(values: list[float], kind: str) -> Any:
-    """The vector in one of the other number formats: rounded, shifted or packed."""
-    match kind:
-        case "float":
-            return values
-        case "base64":
-            return base64.b64encode(pack(values)).decode()
-        case "int8":
-            return [round(value * 127) for value in values]
-        case "uint8":
-            return [round(value * 127) + 128 for value in values]
-        case _:
-            bits = [value > 0 for value in values]
-            packed = [sum(bit << (7 - i) for i, bit in enumerate(bits[at : at + 8])) for at in range(0, len(bits), 8)]
-            return packed if kind == "ubinary" else [byte - 128 for byte in packed]
-
-
-def ranked(query: str, documents: list[str], top_n: int | None) -> list[tuple[int, float]]:
-    """(index, score) of the documents, best first."""
-    scored = [(index, similarity(query, text)) for index, text in enumerate(documents)]
-    return sorted(scored, key=lambda pair: -pair[1])[: top_n or len(scored)]
-
-
-def _rerank(turn: Turn, call: Call) -> Body:
-    body = call.body
-    results = [
-        {"index": index, "relevance_score": score}
-        for index, score in ranked(body["query"], body["documents"], body.get("top_n"))
-    ]
-    meta = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}}
-    return json_body({"id": _id(call), "results": results, "meta": meta})
-
-
-def _tokenize(turn: Turn, call: Call) -> Body:
-    tokens = list(words(call.body["text"]))
-    numbers = [sum(token.encode()) for token in tokens]
-    return json_body({"tokens": numbers, "token_strings": tokens, "meta": {"api_version": {"version": "1"}}})
-
-
-def _nothing_to_check(call: Call) -> ProviderError | None:
-    return None
-
-
-def _models(turn: Turn, call: Call) -> Body:
-    names = sorted(call.world.models or {"command-a-03-2025"})
-    listed = [{"name": name, "endpoints": ["chat"], "context_length": 256000} for name in names]
-    return json_body({"models": listed, "next_page_token": None})
-
-
-def _asks_model(call: Call) -> Ask:
-    return Ask(model=str(call.body.get("model", "")))
-
-
 CHAT = Operation(
     name="cohere_chat",
     family=COHERE,
@@ -550,7 +446,3 @@ CHAT = Operation(
     asks=asks,
     streaming=Streaming(events, error_events, lambda call: SSE, lambda call: Event("", b"{}"), typed_event),
 )
-EMBED = Operation("cohere_embed", COHERE, _validate_embed, _embed, _asks_model)
-RERANK = Operation("cohere_rerank", COHERE, _checked(RERANK_BODY), _rerank, _asks_model)
-TOKENIZE = Operation("cohere_tokenize", COHERE, _checked(_TOKENIZE_BODY), _tokenize)
-MODELS = Operation("cohere_models", COHERE, _nothing_to_check, _models)

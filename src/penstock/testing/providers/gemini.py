@@ -10,15 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from penstock.testing.providers.framing import JSON_ARRAY, ServerSentEvents
-from penstock.testing.providers.gemini_rules import (
-    BATCH_EMBED_BODY,
-    COUNT_BODY,
-    EMBED_BODY,
-    VERTEX_COUNT_BODY,
-    check,
-    plain,
-    validate,
-)
+from penstock.testing.providers.gemini_rules import check, validate
+from penstock.testing.providers.gemini_shapes import BATCH_EMBED_BODY, COUNT_BODY, EMBED_BODY, VERTEX_COUNT_BODY, plain
 from penstock.testing.providers.script import (
     Part,
     ProviderError,

@@ -1,25 +1,22 @@
-"""OpenAI's smaller model endpoints: embeddings, images, speech, transcriptions, translations, moderations, legacy
-completions, and the list of models.
+"""OpenAI's smaller model endpoints: embeddings, images, moderations, legacy completions, and the list of models.
 
-Their answers are small real things: unit vectors, a PNG of one pixel, a WAV of silence. Source: OpenAI API reference.
+Their answers are small real things: unit vectors, a PNG of one pixel. Source: OpenAI API reference.
 """
 
 import base64
-import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from penstock.testing.providers.framing import SSE
-from penstock.testing.providers.multipart import FormPart
 from penstock.testing.providers.openai_chat import DONE, FINISH, usage_object
 from penstock.testing.providers.openai_family import (
     OPENAI,
     bad_parameter,
     check_body,
     error_events,
-    invalid,
     opened,
     unknown_model,
 )
+from penstock.testing.providers.openai_forms import check_form, fields_of
 from penstock.testing.providers.script import ProviderError, Refusal, Text
 from penstock.testing.providers.shapes import (
     ANY,
@@ -52,7 +49,6 @@ from penstock.testing.providers.wire import (
     json_body,
     piece_events,
     text_pieces,
-    typed_event,
 )
 
 PNG = base64.b64decode(
@@ -63,7 +59,8 @@ PNG = base64.b64decode(
 _INPUT = either(String(shortest=1), ListOf(either(STRING, INT, ListOf(INT, shortest=1)), shortest=1, longest=2048))
 
 
-def _validator(shape: Struct) -> Callable[[Call], ProviderError | None]:
+def validator(shape: Struct) -> Callable[[Call], ProviderError | None]:
+    """A validator: the body has this shape, and its model exists."""
     lenient = opened(shape)
 
     def validate(call: Call) -> ProviderError | None:
@@ -74,7 +71,8 @@ def _validator(shape: Struct) -> Callable[[Call], ProviderError | None]:
     return validate
 
 
-def _asks(call: Call) -> Ask:
+def asks_model(call: Call) -> Ask:
+    """The model, and the text that is asked about."""
     return Ask(
         model=str(call.body.get("model") or ""), said=str(call.body.get("prompt") or call.body.get("input") or "")
     )
@@ -150,7 +148,7 @@ IMAGE_BODY = Struct(
     },
     required=("prompt",),
 )
-_check_image = _validator(IMAGE_BODY)
+_check_image = validator(IMAGE_BODY)
 
 
 def _validate_image(call: Call) -> ProviderError | None:
@@ -194,182 +192,13 @@ _EDIT_FIELDS = {*_IMAGE_OPTIONS, "prompt", "image", "image[]", "mask", "input_fi
 
 
 def _validate_edit(call: Call) -> ProviderError | None:
-    return _check_form(call, _EDIT_FIELDS, ("prompt",), ("image", "image[]"))
+    return check_form(call, _EDIT_FIELDS, ("prompt",), ("image", "image[]"))
 
 
 def _edit(turn: Turn, call: Call) -> Body:
-    fields = _fields(call)
+    fields = fields_of(call)
     count = int(fields.get("n", "1"))
     return _image_answer(call, fields.get("model"), count, fields.get("response_format"), fields["prompt"])
-
-
-# --- multipart forms -------------------------------------------------------------------------------------------------
-
-
-def _form(call: Call) -> list[FormPart]:
-    try:
-        return call.request.form
-    except ValueError:
-        return []
-
-
-def _fields(call: Call) -> dict[str, str]:
-    return {part.name: part.text for part in _form(call) if part.filename is None}
-
-
-def _check_form(call: Call, known: set[str], required: tuple[str, ...], files: tuple[str, ...]) -> ProviderError | None:
-    """The error for a form that lacks a field or a file, or (on OpenAI itself) has an unknown field."""
-    try:
-        parts = call.request.form
-    except ValueError as error:
-        return invalid(f"Could not parse multipart form: {error}")
-    names = [part.name for part in parts]
-    for name in required:
-        if name not in names:
-            return bad_parameter(Violation("missing", (name,), ()))
-    if not any(part.name in files and part.filename is not None for part in parts):
-        return bad_parameter(Violation("missing", (files[0],), ()))
-    if call.flavour.strict:
-        for name in names:
-            if name not in known and name.removesuffix("[]") not in known:
-                return bad_parameter(Violation("unknown", (name,), ()))
-    model = _fields(call).get("model")
-    return unknown_model(call, model) if model else None
-
-
-# --- speech and transcription ----------------------------------------------------------------------------------------
-
-SPEECH_BODY = Struct(
-    {
-        "model": NAME,
-        "input": String(shortest=1, longest=4096),
-        "voice": either(STRING, ANY),
-        "instructions": STRING,
-        "response_format": one_of("mp3", "opus", "aac", "flac", "wav", "pcm"),
-        "speed": Number(0.25, 4),
-        "stream_format": one_of("sse", "audio"),
-    },
-    required=("model", "input", "voice"),
-)
-_AUDIO_TYPES: Mapping[str, str] = {
-    "mp3": "audio/mpeg",
-    "opus": "audio/opus",
-    "aac": "audio/aac",
-    "flac": "audio/flac",
-    "wav": "audio/wav",
-    "pcm": "audio/pcm",
-}
-
-
-def wav(seconds: float = 0.05, rate: int = 8000) -> bytes:
-    """A WAV file of silence: 16-bit, one channel."""
-    data = bytes(2 * int(seconds * rate))
-    head = struct.pack(
-        "<4sI4s4sIHHIIHH4sI",
-        b"RIFF",
-        36 + len(data),
-        b"WAVE",
-        b"fmt ",
-        16,
-        1,
-        1,
-        rate,
-        2 * rate,
-        2,
-        16,
-        b"data",
-        len(data),
-    )
-    return head + data
-
-
-def _speech(turn: Turn, call: Call) -> Body:
-    wanted = call.body.get("response_format", "mp3")
-    content = wav() if wanted == "wav" else b"SIMULATED-AUDIO:" + wanted.encode() + b":" + call.body["input"].encode()
-    return Body(content, _AUDIO_TYPES[wanted])
-
-
-_TRANSCRIPTION_FIELDS = {
-    "file", "model", "chunking_strategy", "include", "keywords", "known_speaker_names", "known_speaker_references",
-    "language", "languages", "prompt", "response_format", "stream", "temperature", "timestamp_granularities",
-}  # fmt: skip
-
-
-def _validate_transcription(call: Call) -> ProviderError | None:
-    if error := _check_form(call, _TRANSCRIPTION_FIELDS, ("model",), ("file",)):
-        return error
-    wanted = _fields(call).get("response_format", "json")
-    allowed = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json")
-    if wanted not in allowed:
-        return bad_parameter(Violation("value", ("response_format",), allowed, wanted))
-    if next(part for part in _form(call) if part.name == "file").content == b"":
-        return invalid("Audio file is empty.", "file", "invalid_value")
-    return None
-
-
-def _asks_transcription(call: Call) -> Ask:
-    fields = _fields(call)
-    name = next((part.filename for part in _form(call) if part.filename), "")
-    return Ask(model=fields.get("model", ""), said=name, stream=fields.get("stream") == "true")
-
-
-def _transcription(turn: Turn, call: Call) -> Body:
-    text = turn.text
-    match _fields(call).get("response_format", "json"):
-        case "text":
-            return Body(f"{text}\n".encode(), "text/plain; charset=utf-8")
-        case "srt":
-            return Body(f"1\n00:00:00,000 --> 00:00:01,000\n{text}\n\n".encode(), "text/plain; charset=utf-8")
-        case "vtt":
-            return Body(f"WEBVTT\n\n00:00:00.000 --> 00:00:01.000\n{text}\n\n".encode(), "text/plain; charset=utf-8")
-        case "verbose_json":
-            return json_body(_verbose(text))
-        case _:
-            return json_body({"text": text, "usage": _audio_usage(text)})
-
-
-def _audio_usage(text: str) -> JSON:
-    written = estimate(text)
-    details = {"text_tokens": 0, "audio_tokens": 10}
-    return {
-        "type": "tokens",
-        "input_tokens": 10,
-        "input_token_details": details,
-        "output_tokens": written,
-        "total_tokens": 10 + written,
-    }
-
-
-def _verbose(text: str) -> JSON:
-    segment = {
-        "id": 0,
-        "seek": 0,
-        "start": 0.0,
-        "end": 1.0,
-        "text": text,
-        "tokens": [],
-        "temperature": 0.0,
-        "avg_logprob": -0.1,
-        "compression_ratio": 1.0,
-        "no_speech_prob": 0.0,
-    }
-    spoken = [{"word": word, "start": 0.0, "end": 1.0} for word in text.split()]
-    return {
-        "task": "transcribe",
-        "language": "english",
-        "duration": 1.0,
-        "text": text,
-        "segments": [segment],
-        "words": spoken,
-        "usage": {"type": "duration", "seconds": 1},
-    }
-
-
-def _transcription_events(turn: Turn, call: Call) -> list[Event]:
-    kind = "transcript.text.delta"
-    deltas = piece_events("", {"type": kind, "delta": SLOT}, text_pieces(Text(turn.text)))
-    done = {"type": "transcript.text.done", "text": turn.text, "usage": _audio_usage(turn.text)}
-    return [*deltas, Event("", dumps(done))]
 
 
 # --- moderation ------------------------------------------------------------------------------------------------------
@@ -505,22 +334,12 @@ def _model(turn: Turn, call: Call) -> Body:
 
 _LIKE_CHAT = Streaming(_completion_events, error_events, lambda call: SSE)
 
-EMBEDDINGS = Operation("openai_embeddings", OPENAI, _validator(EMBEDDING_BODY), _embeddings, _asks)
-IMAGES = Operation("openai_images", OPENAI, _validate_image, _images, _asks)
-IMAGE_EDITS = Operation("openai_images.edits", OPENAI, _validate_edit, _edit, _asks)
-SPEECH = Operation("openai_speech", OPENAI, _validator(SPEECH_BODY), _speech, _asks)
-TRANSCRIPTIONS = Operation(
-    "openai_transcriptions",
-    OPENAI,
-    _validate_transcription,
-    _transcription,
-    _asks_transcription,
-    Streaming(_transcription_events, error_events, lambda call: SSE, name_event=typed_event),
-)
-TRANSLATIONS = Operation("openai_translations", OPENAI, _validate_transcription, _transcription, _asks_transcription)
-MODERATIONS = Operation("openai_moderations", OPENAI, _validator(MODERATION_BODY), _moderation, _asks)
+EMBEDDINGS = Operation("openai_embeddings", OPENAI, validator(EMBEDDING_BODY), _embeddings, asks_model)
+IMAGES = Operation("openai_images", OPENAI, _validate_image, _images, asks_model)
+IMAGE_EDITS = Operation("openai_images.edits", OPENAI, _validate_edit, _edit, asks_model)
+MODERATIONS = Operation("openai_moderations", OPENAI, validator(MODERATION_BODY), _moderation, asks_model)
 COMPLETIONS = Operation(
-    "openai_completions", OPENAI, _validator(COMPLETION_BODY), _completion, _asks_completion, _LIKE_CHAT
+    "openai_completions", OPENAI, validator(COMPLETION_BODY), _completion, _asks_completion, _LIKE_CHAT
 )
 MODELS_LIST = Operation("openai_models.list", OPENAI, _nothing_to_check, _models)
 MODELS_GET = Operation("openai_models.retrieve", OPENAI, _known_model, _model)

@@ -9,14 +9,16 @@ providers use the same path, Anthropic's `anthropic-version` header decides, els
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from penstock.testing.providers import (
     anthropic_messages,
     bedrock_converse,
     cohere,
+    cohere_retrieval,
     gemini,
     ollama,
+    openai_audio,
     openai_chat,
     openai_files,
     openai_media,
@@ -100,9 +102,9 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/embeddings", openai_media.EMBEDDINGS),
     Route("POST", "/v1/images/generations", openai_media.IMAGES),
     Route("POST", "/v1/images/edits", openai_media.IMAGE_EDITS),
-    Route("POST", "/v1/audio/speech", openai_media.SPEECH),
-    Route("POST", "/v1/audio/transcriptions", openai_media.TRANSCRIPTIONS),
-    Route("POST", "/v1/audio/translations", openai_media.TRANSLATIONS),
+    Route("POST", "/v1/audio/speech", openai_audio.SPEECH),
+    Route("POST", "/v1/audio/transcriptions", openai_audio.TRANSCRIPTIONS),
+    Route("POST", "/v1/audio/translations", openai_audio.TRANSLATIONS),
     Route("POST", "/v1/moderations", openai_media.MODERATIONS),
     Route("GET", "/v1/models", openai_media.MODELS_LIST),
     Route("GET", "/v1/models/{model}", openai_media.MODELS_GET),
@@ -121,8 +123,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", _AZURE + "/embeddings", openai_media.EMBEDDINGS),
     Route("POST", _AZURE + "/images/generations", openai_media.IMAGES),
     Route("POST", _AZURE + "/images/edits", openai_media.IMAGE_EDITS),
-    Route("POST", _AZURE + "/audio/speech", openai_media.SPEECH),
-    Route("POST", _AZURE + "/audio/transcriptions", openai_media.TRANSCRIPTIONS),
+    Route("POST", _AZURE + "/audio/speech", openai_audio.SPEECH),
+    Route("POST", _AZURE + "/audio/transcriptions", openai_audio.TRANSCRIPTIONS),
     Route("POST", "/openai/v1/chat/completions", openai_chat.CHAT),
     Route("POST", "/openai/v1/responses", openai_responses.RESPONSES),
     Route("POST", "/openai/v1/embeddings", openai_media.EMBEDDINGS),
@@ -147,10 +149,10 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/model/{model}/invoke-with-response-stream", bedrock_converse.INVOKE_STREAM),
     # Cohere
     Route("POST", "/v2/chat", cohere.CHAT),
-    Route("POST", "/v2/embed", cohere.EMBED),
-    Route("POST", "/v2/rerank", cohere.RERANK),
-    Route("POST", "/v1/tokenize", cohere.TOKENIZE),
-    Route("GET", "/v1/models", cohere.MODELS),
+    Route("POST", "/v2/embed", cohere_retrieval.EMBED),
+    Route("POST", "/v2/rerank", cohere_retrieval.RERANK),
+    Route("POST", "/v1/tokenize", cohere_retrieval.TOKENIZE),
+    Route("GET", "/v1/models", cohere_retrieval.MODELS),
     # Ollama
     Route("POST", "/api/chat", ollama.CHAT),
     Route("POST", "/api/embed", ollama.EMBED),
@@ -232,14 +234,24 @@ def resolve_path(request: ReceivedRequest) -> Match:
     mount = _mount(request.path)
     path = request.path.removeprefix(mount.prefix)
     method = "GET" if request.method == "HEAD" else request.method
-    found = [(route, match) for route in ROUTES if (match := _pattern(route.pattern).fullmatch(path))]
-    found = [(route, match) for route, match in found if route.operation.family in mount.families]
-    fitting = [(route, match) for route, match in found if route.method == method]
+    found = _routes_of(mount.name, path)
+    fitting = [(route, params) for route, params in found if route.method == method]
     if not fitting:
         family = found[0][0].operation.family if found else _family(mount, path)
         return Match(mount, family, None, {}, bool(found))
-    route, match = _preferred(fitting, request)
-    return Match(mount, route.operation.family, route.operation, match.groupdict())
+    route, params = _preferred(fitting, request)
+    return Match(mount, route.operation.family, route.operation, params)
+
+
+@lru_cache(maxsize=1024)
+def _routes_of(mount: str, path: str) -> list[tuple[Route, Mapping[str, str]]]:
+    """The routes of a mount that a path fits, with the path's parameters."""
+    families = next((row.families for row in MOUNTS if row.name == mount), ROOT.families)
+    return [
+        (route, match.groupdict())
+        for route in ROUTES
+        if route.operation.family in families and (match := _pattern(route.pattern).fullmatch(path))
+    ]
 
 
 def _mount(path: str) -> Mount:
@@ -247,7 +259,9 @@ def _mount(path: str) -> Mount:
     return max(fitting, key=lambda mount: len(mount.prefix), default=ROOT)
 
 
-def _preferred(found: list[tuple[Route, re.Match[str]]], request: ReceivedRequest) -> tuple[Route, re.Match[str]]:
+def _preferred(
+    found: list[tuple[Route, Mapping[str, str]]], request: ReceivedRequest
+) -> tuple[Route, Mapping[str, str]]:
     """Of several providers on one path (at the root mount), Anthropic if its version header is there."""
     wanted = "anthropic" if "anthropic-version" in request.headers else None
     return next((pair for pair in found if pair[0].operation.family.name == wanted), found[0])

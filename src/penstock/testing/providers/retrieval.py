@@ -6,7 +6,6 @@ Source: Voyage AI API reference ("Text embedding models", "Rerankers"); Jina AI 
 from collections.abc import Callable
 from typing import Any
 
-from penstock.testing.providers.cohere import ranked
 from penstock.testing.providers.openai_media import embedding_list
 from penstock.testing.providers.script import ProviderError
 from penstock.testing.providers.shapes import (
@@ -24,6 +23,7 @@ from penstock.testing.providers.shapes import (
     nullable,
     one_of,
 )
+from penstock.testing.providers.vectors import ranked
 from penstock.testing.providers.wire import Ask, Body, Call, Family, Operation, Turn, estimate, json_body
 
 VOYAGE_EMBED_BODY = Struct(

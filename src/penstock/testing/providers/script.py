@@ -394,7 +394,10 @@ class Reply:
 
 def compact(value: Any) -> str:
     """JSON without spaces, characters outside ASCII as they are: what most providers send."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _encode(value)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once: this runs for every event
 
 
 def as_bytes(value: Any) -> bytes:

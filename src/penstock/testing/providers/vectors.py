@@ -31,6 +31,12 @@ def similarity(query: str, document: str) -> float:
     return round(max(0.0, min(1.0, (1 + product) / 2)), 6)
 
 
+def ranked(query: str, documents: list[str], top_n: int | None) -> list[tuple[int, float]]:
+    """(index, score) of the documents, best first."""
+    scored = [(index, similarity(query, text)) for index, text in enumerate(documents)]
+    return sorted(scored, key=lambda pair: -pair[1])[: top_n or len(scored)]
+
+
 def _direction(word: str, dimensions: int) -> list[float]:
     values: list[float] = []
     block = 0
