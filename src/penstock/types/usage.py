@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from penstock.types.content import Extras
 
@@ -58,18 +59,14 @@ class Usage(Struct, frozen=True, kw_only=True):
     extras: Extras = None
 
     def merged(self, later: Usage) -> Usage:
-        """This usage with every field that `later` reports put in its place, and every key of its extras (streams report
-        in several steps).
+        """This usage with every field that `later` reports put in its place, and every key of its extras (streams
+        report in several steps).
         """
-        if later == _EMPTY:
-            return self
-        values: dict[str, Any] = {}
-        for name in self.__struct_fields__:
-            value = getattr(later, name)
-            values[name] = getattr(self, name) if value is None else value
-        if self.extras and later.extras:
-            values["extras"] = {**self.extras, **later.extras}
-        return Usage(**values)
-
-
-_EMPTY = Usage()
+        before, after = astuple(self), astuple(later)
+        gaps = [old for old, new in zip(before, after, strict=True) if new is None and old is not None]
+        extras = {**self.extras, **later.extras} if self.extras and later.extras else None
+        if not gaps and (extras is None or extras == later.extras):
+            return later  # nearly always: every step of a stream reports the same counts
+        joined = [old if new is None else new for old, new in zip(before, after, strict=True)]
+        values: dict[str, Any] = dict(zip(self.__struct_fields__, joined, strict=True))
+        return Usage(**{**values, "extras": extras or values["extras"]})
