@@ -14,11 +14,12 @@ Source: https://ai.google.dev/api/generate-content#generationconfig
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from penstock.dialects import wire
 from penstock.dialects.gemini.schema import ODD, from_subset
-from penstock.dialects.gemini.spelling import Names, find, left, object_of, text_of, words
+from penstock.dialects.gemini.spelling import find, left, names_of, object_of, text_of, words
 from penstock.dialects.gemini.tools import restore_schema
 from penstock.dialects.wire import Field, Fields
 from penstock.types.errors import DialectError
@@ -51,15 +52,18 @@ CONFIG = Fields(
 _NAMES = tuple((name, usual) for name, usual in CONFIG.wire_names.items() if name not in ("stop", "modalities"))
 
 
+_SCHEMA_KEYS = ("responseSchema", "response_schema", "responseJsonSchema", "response_json_schema")
+
+
 def read_config(value: Any) -> dict[str, Any]:
     """Values by the representation's field names, with "extras" and "spelling" where there are any."""
     config = wire.obj(value)
     found = CONFIG.read(config)
     rest = found.get("extras")
     if rest:
-        _read_format(rest, found)
-        _read_thinking(rest, found)
-        _read_speech(rest, found)
+        for keys, read in _COMPOSED:
+            if not keys.isdisjoint(rest):
+                read(rest, found)
         if not rest:
             del found["extras"]
     if "modalities" in found:
@@ -179,6 +183,14 @@ def _object(holder: Any, key: str) -> dict[str, Any]:
     return inner if isinstance(inner, dict) else {}
 
 
+_COMPOSED: tuple[tuple[frozenset[str], Callable[[dict[str, Any], dict[str, Any]], None]], ...] = (
+    (frozenset({"responseMimeType", "response_mime_type", *_SCHEMA_KEYS}), _read_format),
+    (frozenset({"thinkingConfig", "thinking_config"}), _read_thinking),
+    (frozenset({"speechConfig", "speech_config"}), _read_speech),
+)
+"""Which keys make it worth asking which reader."""
+
+
 def write_config(request: Request, spelling: dict[str, str]) -> dict[str, Any]:
     """generationConfig of a request of this dialect, without its extras."""
     found: dict[str, Any] = {}
@@ -194,7 +206,7 @@ def write_config(request: Request, spelling: dict[str, str]) -> dict[str, Any]:
     if request.response_format is not None:
         found |= write_format(request.response_format)
     if request.reasoning is not None:
-        found[Names(request.reasoning.native)["thinkingConfig"]] = write_thinking(request.reasoning)
+        found[names_of(request.reasoning.native)["thinkingConfig"]] = write_thinking(request.reasoning)
     if request.audio is not None and isinstance(request.audio.get("voice"), str):
         found["speechConfig"] = write_voice(request.audio["voice"])
     return found
@@ -212,7 +224,7 @@ def write_voice(name: str) -> dict[str, Any]:
 
 def write_format(wanted: ResponseFormat) -> dict[str, Any]:
     """The fields that ask for this form of answer."""
-    names = Names(wanted.native)
+    names = names_of(wanted.native)
     found: dict[str, Any] = {}
     if "-mime" not in names or wanted.kind != "json_schema":
         found[names["responseMimeType"]] = PLAIN_TEXT if wanted.kind == "text" else JSON
@@ -224,7 +236,7 @@ def write_format(wanted: ResponseFormat) -> dict[str, Any]:
 
 def write_thinking(reasoning: Reasoning) -> dict[str, Any]:
     """thinkingConfig of a request of this dialect."""
-    names = Names(reasoning.native)
+    names = names_of(reasoning.native)
     found: dict[str, Any] = {}
     if reasoning.include is not None:
         found[names["includeThoughts"]] = reasoning.include
@@ -232,6 +244,6 @@ def write_thinking(reasoning: Reasoning) -> dict[str, Any]:
     if budget is not None:
         found[names["thinkingBudget"]] = budget
     if reasoning.effort is not None:
-        used = next((word[6:] for word in names.words if word.startswith("level=")), "")
+        used = next((word[6:] for word in names if word.startswith("level=")), "")
         found[names["thinkingLevel"]] = used if used.lower() == reasoning.effort else reasoning.effort.upper()
     return wire.merge(reasoning.extras, found)

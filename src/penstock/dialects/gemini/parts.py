@@ -21,7 +21,17 @@ from typing import Any
 from penstock.dialects import wire
 from penstock.dialects.gemini.media import kind_of, read_base64, write_base64
 from penstock.dialects.gemini.signatures import UNSIGNED, URL_SAFE, Sealed, read_signature, write_signature
-from penstock.dialects.gemini.spelling import PLAIN, Names, find, left, maybe_text, object_of, text_of, words
+from penstock.dialects.gemini.spelling import (
+    Names,
+    find,
+    left,
+    maybe_text,
+    names_of,
+    object_of,
+    present,
+    text_of,
+    words,
+)
 from penstock.types.content import (
     Base64,
     Json,
@@ -63,7 +73,9 @@ _METADATA = frozenset({"thought", "thoughtSignature", "thought_signature", "vide
 
 def read_part(value: Any) -> Part:
     """One element of `parts`. Raises MalformedError."""
-    part = wire.obj(value)
+    part = value if type(value) is dict else wire.obj(value)
+    if len(part) == 1 and type(part.get("text")) is str:
+        return Text(part["text"])
     for key, inner in part.items():
         read = _READERS.get(key)
         if read is not None and inner is not None:
@@ -76,15 +88,12 @@ def read_part(value: Any) -> Part:
 
 def _read_text(part: dict[str, Any], key: str) -> Part:
     text = text_of(part, "text")
-    if len(part) == 1:
-        return Text(text)
-    sealed, used = _signature(part)
-    used.append("text")
+    sealed, used = _signature(part, "text")
     thought = part.get("thought")
     if type(thought) is bool:
-        used.append("thought")
+        used = (*used, "thought")
     native = words(used, "thought=false" if thought is False else "", sealed.shape)
-    extras = None if len(used) == len(part) else left(part, used)
+    extras = left(part, used)
     if thought is not True:
         return Text(text, signature=sealed.signature, id=sealed.item_id, native=native, extras=extras)
     return Thinking(text, None, sealed.signature, sealed.redacted, id=sealed.item_id, native=native, extras=extras)
@@ -97,21 +106,29 @@ def _read_empty(part: dict[str, Any]) -> Part:
     sealed, used = _signature(part)
     thought = part.get("thought") is True
     native = words(used, "-text", sealed.shape)
-    extras = left(part, [*used, "thought"] if thought else used)
+    extras = left(part, (*used, "thought") if thought else used)
     if thought:
         return Thinking("", None, sealed.signature, sealed.redacted, id=sealed.item_id, native=native, extras=extras)
     return Text("", signature=sealed.signature, id=sealed.item_id, native=native, extras=extras)
 
 
-def _signature(part: dict[str, Any]) -> tuple[Sealed, list[str]]:
-    """(the part's signature, the keys that were read for it)."""
+def _signature(part: dict[str, Any], *used: str) -> tuple[Sealed, tuple[str, ...]]:
+    """(the part's signature, the keys that were read: `used`, and that of the signature)."""
+    if len(part) == len(used):
+        return UNSIGNED, used
     key, _ = find(part, "thoughtSignature")
-    return (read_signature(text_of(part, key)), [key]) if key else (UNSIGNED, [])
+    return (read_signature(text_of(part, key)), (*used, key)) if key else (UNSIGNED, used)
 
 
-def _with_inner(extras: dict[str, Any] | None, key: str, inner: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The extras of a part whose data object `key` has extras of its own."""
-    return {**(extras or {}), key: inner} if inner else extras
+def _extras(
+    part: dict[str, Any], used: tuple[str, ...], key: str, inner: dict[str, Any], inner_used: tuple[str, ...]
+) -> dict[str, Any] | None:
+    """What was read neither of a part nor of its data object `inner`, which stands under `key`."""
+    if len(part) == len(used) and len(inner) == len(inner_used):
+        return None
+    rest = left(inner, inner_used)
+    extras = left(part, used)
+    return {**(extras or {}), key: rest} if rest else extras
 
 
 def _read_inline_data(part: dict[str, Any], key: str) -> Part:
@@ -136,11 +153,10 @@ def _read_media(
     part: dict[str, Any], key: str, holder: dict[str, Any], source: Base64 | Url | None, source_key: str, shape: str
 ) -> Part:
     mime_key, name_key = find(holder, "mimeType")[0], find(holder, "displayName")[0]
+    inner_used = tuple(filter(None, (source_key, mime_key, name_key)))
     media_type = maybe_text(holder, mime_key)
-    inner_used = [source_key, mime_key, name_key]
-    sealed, used = _signature(part)
     detail_key, detail = _detail(part)
-    used += [key, detail_key] if detail_key else [key]
+    sealed, used = _signature(part, *((key, detail_key) if detail_key else (key,)))
     return Media(
         kind_of(media_type, source),
         source,
@@ -150,7 +166,7 @@ def _read_media(
         signature=sealed.signature,
         id=sealed.item_id,
         native=words((*used, *inner_used), shape, sealed.shape),
-        extras=_with_inner(left(part, used), key, left(holder, inner_used)),
+        extras=_extras(part, used, key, holder, inner_used),
     )
 
 
@@ -165,48 +181,40 @@ def _detail(part: dict[str, Any]) -> tuple[str, str | None]:
 
 def _read_function_call(part: dict[str, Any], key: str) -> Part:
     call = object_of(part, key)
-    if call.get("name") is None:  # a later piece of a call whose arguments were streamed
+    name, arguments, call_id = call.get("name"), call.get("args"), call.get("id")
+    if name is None:  # a later piece of a call whose arguments were streamed
         return Opaque(part, native=key)
-    arguments = call.get("args")
-    inner_used = ["name"]
-    if arguments is not None:
-        arguments = object_of(call, "args")
-        inner_used.append("args")
-    if call.get("id") is not None:
-        inner_used.append("id")
-    sealed, used = _signature(part)
-    used.append(key)
-    inner = None if len(inner_used) == len(call) else left(call, inner_used)
+    sealed, used = _signature(part, key)
+    extras = None
+    if len(part) > len(used) or len(call) > 1 + (arguments is not None) + (call_id is not None):
+        extras = _extras(part, used, key, call, present(call, ("name", "args", "id")))
     return ToolCall(
-        maybe_text(call, "id"),
+        None if call_id is None else text_of(call, "id"),
         text_of(call, "name"),
-        arguments or {},
+        {} if arguments is None else object_of(call, "args"),
         signature=sealed.signature,
         id=sealed.item_id,
         native=words(used, sealed.shape, "-args" if arguments is None else ""),
-        extras=_with_inner(None if len(used) == len(part) else left(part, used), key, inner),
+        extras=extras,
     )
 
 
 def _read_function_response(part: dict[str, Any], key: str) -> Part:
     holder = object_of(part, key)
-    response = holder.get("response")
-    media = holder.get("parts")
-    inner_used = [name for name in ("id", "name") if holder.get(name) is not None]
-    parts: list[Part] = []
-    if response is not None:
-        parts.append(_read_answer(object_of(holder, "response")))
-        inner_used.append("response")
-    if media:
-        parts += _read_result_media(media)
-        inner_used.append("parts")
+    parts: tuple[Part, ...] = ()
+    used = present(holder, ("id", "name", "response"))
+    if "response" in used:
+        parts = (_read_answer(object_of(holder, "response")),)
+    if holder.get("parts"):
+        parts += _read_result_media(holder["parts"])
+        used = (*used, "parts")
     return ToolResult(
         maybe_text(holder, "id"),
-        tuple(parts),
+        parts,
         maybe_text(holder, "name"),
         True if parts and parts[0].native == "error" else None,
-        native=words((key,), "-response" if response is None else ""),
-        extras=_with_inner(left(part, (key,)), key, left(holder, inner_used)),
+        native=words((key,), "" if "response" in used else "-response"),
+        extras=_extras(part, (key,), key, holder, used),
     )
 
 
@@ -219,7 +227,7 @@ def _read_answer(response: dict[str, Any]) -> Part:
     return Json(response)
 
 
-def _read_result_media(value: Any) -> list[Part]:
+def _read_result_media(value: Any) -> tuple[Part, ...]:
     found: list[Part] = []
     try:
         for element in wire.array(value):
@@ -227,21 +235,21 @@ def _read_result_media(value: Any) -> list[Part]:
             found.append(part if type(part) is Media else Opaque(wire.obj(element)))
     except DialectError as error:
         raise error.at(len(found)).at("parts") from None
-    return found
+    return tuple(found)
 
 
 def _read_executable_code(part: dict[str, Any], key: str) -> Part:
     """`language` and `code` are the arguments, whatever else there is among them."""
     code = object_of(part, key)
-    sealed, used = _signature(part)
+    sealed, used = _signature(part, key)
     return ServerToolCall(
         maybe_text(code, "id"),
         "code_execution",
         {name: value for name, value in code.items() if name != "id" or value is None},
         sealed.signature,
         id=sealed.item_id,
-        native=words((*used, key), "code", sealed.shape),
-        extras=left(part, (*used, key)),
+        native=words(used, "code", sealed.shape),
+        extras=left(part, used),
     )
 
 
@@ -258,44 +266,42 @@ def _read_code_result(part: dict[str, Any], key: str) -> Part:
 
 def _read_tool_call(part: dict[str, Any], key: str) -> Part:
     call = object_of(part, key)
-    arguments = None if call.get("args") is None else object_of(call, "args")
-    name, inner_used, shapes = _tool_type(call)
-    inner_used += [other for other in ("id", "args") if call.get(other) is not None]
-    sealed, used = _signature(part)
-    used.append(key)
+    name, type_key, shape = _tool_type(call)
+    inner_used = (*type_key, *present(call, ("id", "args")))
+    sealed, used = _signature(part, key)
     return ServerToolCall(
         maybe_text(call, "id"),
         name,
-        arguments,
+        object_of(call, "args") if "args" in inner_used else None,
         sealed.signature,
         id=sealed.item_id,
-        native=words((*used, *inner_used), *shapes, sealed.shape),
-        extras=_with_inner(left(part, used), key, left(call, inner_used)),
+        native=words((*used, *inner_used), shape, sealed.shape),
+        extras=_extras(part, used, key, call, inner_used),
     )
 
 
 def _read_tool_response(part: dict[str, Any], key: str) -> Part:
     holder = object_of(part, key)
-    name, inner_used, shapes = _tool_type(holder)
-    inner_used += [other for other in ("id", "response") if holder.get(other) is not None]
+    name, type_key, shape = _tool_type(holder)
+    inner_used = (*type_key, *present(holder, ("id", "response")))
     return ServerToolResult(
         maybe_text(holder, "id"),
         name,
         holder.get("response"),
-        native=words((key, *inner_used), *shapes),
-        extras=_with_inner(left(part, (key,)), key, left(holder, inner_used)),
+        native=words((key, *inner_used), shape),
+        extras=_extras(part, (key,), key, holder, inner_used),
     )
 
 
-def _tool_type(holder: dict[str, Any]) -> tuple[str, list[str], list[str]]:
-    """(the tool's name, the keys that were read, shape words) of a `toolCall` or `toolResponse`."""
+def _tool_type(holder: dict[str, Any]) -> tuple[str, tuple[str, ...], str]:
+    """(the tool's name, the key of its type if there is one, the shape word) of a `toolCall` or `toolResponse`."""
     key, _ = find(holder, "toolType")
     if not key:
-        return "", [], []
+        return "", (), ""
     kind = text_of(holder, key)
     if not kind or kind in TOOL_TYPE_OF:  # a type that looks like one of our generic names, or like none
-        return kind, [key], [f"type={kind}"]
-    return TOOL_TYPES.get(kind, kind), [key], []
+        return kind, (key,), f"type={kind}"
+    return TOOL_TYPES.get(kind, kind), (key,), ""
 
 
 _READERS: dict[str, Callable[[dict[str, Any], str], Part]] = {
@@ -325,6 +331,8 @@ _READERS: dict[str, Callable[[dict[str, Any], str], Part]] = {
 
 def write_part(part: Part) -> dict[str, Any]:
     """The wire form of a part."""
+    if type(part) is Text and part.native is None and part.signature is None and part.extras is None:
+        return {"text": part.text}
     write = _WRITERS.get(type(part))
     if write is None:
         raise MalformedError(f"{type(part).__name__} has no place in a Gemini content")
@@ -345,7 +353,7 @@ def _write_text(part: Any) -> dict[str, Any]:
     thought = type(part) is Thinking
     if part.native is None and part.signature is None:
         return {"text": part.text, "thought": True} if thought else {"text": part.text}
-    names = Names(part.native)
+    names = names_of(part.native)
     found: dict[str, Any] = {} if "-text" in names and not part.text else {"text": part.text}
     if thought:
         found["thought"] = True
@@ -355,7 +363,7 @@ def _write_text(part: Any) -> dict[str, Any]:
 
 
 def _write_media(part: Media) -> dict[str, Any]:
-    names = Names(part.native)
+    names = names_of(part.native)
     inner: dict[str, Any] = {}
     if part.media_type is not None:
         inner[names["mimeType"]] = part.media_type
@@ -363,7 +371,7 @@ def _write_media(part: Media) -> dict[str, Any]:
         inner[names["displayName"]] = part.name
     key = "inlineData"
     if isinstance(part.source, Base64):
-        inner["data"] = write_base64(part.source.data, names.words)
+        inner["data"] = write_base64(part.source.data, names)
     elif isinstance(part.source, Url):
         key = "fileData"
         inner[names["fileUri"]] = part.source.url
@@ -377,7 +385,7 @@ def _write_media(part: Media) -> dict[str, Any]:
 
 def _write_function_call(part: ToolCall) -> dict[str, Any]:
     call: dict[str, Any] = {"name": part.name}
-    names = PLAIN if part.native is None else Names(part.native)
+    names = names_of(part.native)
     if part.arguments or "-args" not in names:
         call["args"] = part.arguments
     if part.call_id is not None:
@@ -386,7 +394,7 @@ def _write_function_call(part: ToolCall) -> dict[str, Any]:
 
 
 def _write_function_response(part: ToolResult) -> dict[str, Any]:
-    names = Names(part.native)
+    names = names_of(part.native)
     inner: dict[str, Any] = {}
     if part.call_id is not None:
         inner["id"] = part.call_id
@@ -417,7 +425,7 @@ def write_answer(answers: list[Any], is_error: bool) -> dict[str, Any]:
 
 
 def _write_server_call(part: ServerToolCall) -> dict[str, Any]:
-    names = Names(part.native)
+    names = names_of(part.native)
     if "code" in names:
         code = dict(part.arguments) if isinstance(part.arguments, dict) else {}
         if part.call_id is not None:
@@ -432,7 +440,7 @@ def _write_server_call(part: ServerToolCall) -> dict[str, Any]:
 
 
 def _write_server_result(part: ServerToolResult) -> dict[str, Any]:
-    names = Names(part.native)
+    names = names_of(part.native)
     if "code" in names:
         result = dict(part.content) if isinstance(part.content, dict) else {}
         if part.call_id is not None:

@@ -16,8 +16,8 @@ from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch
 from penstock.dialects.gemini.config import read_config, write_config
 from penstock.dialects.gemini.foreign import write_foreign
-from penstock.dialects.gemini.messages import read_message, read_parts, write_message, write_parts
-from penstock.dialects.gemini.spelling import Names, find, object_of
+from penstock.dialects.gemini.messages import read_each, read_message, read_parts, write_message, write_parts
+from penstock.dialects.gemini.spelling import SNAKE, find, left, names_of, object_of
 from penstock.dialects.gemini.tools import read_tool_choice, read_tools, write_tool_choice, write_tools
 from penstock.types.content import Text
 from penstock.types.errors import DialectError, MalformedError
@@ -42,36 +42,24 @@ class _Body:
 def read_request(value: Any, match: PathMatch) -> Request:
     """A request body. `match` brings what the path said."""
     body = _Body()
+    seen: set[str] = set()
     for key, inner in wire.obj(value).items():
         known = _READERS.get(key)
-        if known is None or inner is None or known[0] in body.found:
+        if known is None or inner is None or known[0] in seen:
             body.extras[key] = inner
             continue
-        field, read = known
+        field, read, usual = known
+        seen.add(field)
         try:
             read(body, key, inner)
         except DialectError as error:
             raise error.at(key) from None
-        body.found.setdefault(field, None)
-        if "_" in key:
+        if key != usual:
             body.spelling[field] = key
-    return _request(body, match)
-
-
-def _request(body: _Body, match: PathMatch) -> Request:
-    found = body.found
-    if "messages" not in found:
+    if "contents" not in seen:
         raise MalformedError("a list of contents is missing", "contents")
-    for marker in ("config", "tool_config"):
-        found.pop(marker, None)
-    return Request(
-        dialect=NAME,
-        model=match.model,
-        stream=match.stream,
-        spelling=body.spelling or None,
-        extras=body.extras or None,
-        **found,
-    )
+    spelling, extras = body.spelling or None, body.extras or None
+    return Request(dialect=NAME, model=match.model, stream=match.stream, spelling=spelling, extras=extras, **body.found)
 
 
 def _read_contents(body: _Body, key: str, value: Any) -> None:
@@ -79,7 +67,7 @@ def _read_contents(body: _Body, key: str, value: Any) -> None:
         body.spelling["contents_shape"] = "object"
         body.found["messages"] = (read_message(value),)
     else:
-        body.found["messages"] = wire.each(read_message, value)
+        body.found["messages"] = read_each(read_message, wire.array(value))
 
 
 def _read_system(body: _Body, key: str, value: Any) -> None:
@@ -90,18 +78,16 @@ def _read_system(body: _Body, key: str, value: Any) -> None:
         return
     content = wire.obj(value)
     body.found["system"], shape = read_parts(content)
+    used = ["parts"] if content.get("parts") is not None else []
     role = content.get("role")
     if isinstance(role, str):
         body.spelling["system_role"] = role
+        used.append("role")
     if shape:
         body.spelling["system_shape"] = shape
-    rest = {name: inner for name, inner in content.items() if name not in ("parts", "role") or _unread(name, inner)}
+    rest = left(content, used)
     if rest:
         body.extras[key] = rest
-
-
-def _unread(name: str, value: Any) -> bool:
-    return value is None or (name == "role" and not isinstance(value, str))
 
 
 def _read_tools(body: _Body, key: str, value: Any) -> None:
@@ -110,7 +96,6 @@ def _read_tools(body: _Body, key: str, value: Any) -> None:
 
 def _read_tool_config(body: _Body, key: str, value: Any) -> None:
     config = wire.obj(value)
-    body.found["tool_config"] = None
     calling_key, _ = find(config, "functionCallingConfig")
     choice = None
     if calling_key:
@@ -120,9 +105,9 @@ def _read_tool_config(body: _Body, key: str, value: Any) -> None:
             raise error if error.path.startswith(calling_key) else error.at(calling_key) from None
     if choice is not None:
         body.found["tool_choice"] = choice
-    rest = {name: inner for name, inner in config.items() if choice is None or name != calling_key}
+    rest = left(config, () if choice is None else (calling_key,))
     if rest or choice is None:
-        body.extras[key] = rest
+        body.extras[key] = rest or {}
 
 
 def _read_config(body: _Body, key: str, value: Any) -> None:
@@ -141,20 +126,22 @@ def _read_simple(field: str, read: Callable[[Any], Any]) -> Callable[[_Body, str
     return read_one
 
 
-_READERS: dict[str, tuple[str, Callable[[_Body, str, Any], None]]] = {
-    "contents": ("messages", _read_contents),
-    "systemInstruction": ("system", _read_system),
-    "system_instruction": ("system", _read_system),
-    "tools": ("tools", _read_tools),
-    "toolConfig": ("tool_config", _read_tool_config),
-    "tool_config": ("tool_config", _read_tool_config),
-    "generationConfig": ("config", _read_config),
-    "generation_config": ("config", _read_config),
-    "labels": ("metadata", _read_simple("metadata", wire.obj)),
-    "serviceTier": ("service_tier", _read_simple("service_tier", wire.string)),
-    "service_tier": ("service_tier", _read_simple("service_tier", wire.string)),
-    "store": ("store", _read_simple("store", wire.boolean)),
+_Reader = Callable[[_Body, str, Any], None]
+_READERS: dict[str, tuple[str, _Reader, str]] = {
+    spelled: (field, read, name)
+    for name, field, read in (
+        ("contents", "contents", _read_contents),
+        ("systemInstruction", "system", _read_system),
+        ("tools", "tools", _read_tools),
+        ("toolConfig", "tool_config", _read_tool_config),
+        ("generationConfig", "config", _read_config),
+        ("labels", "metadata", _read_simple("metadata", wire.obj)),
+        ("serviceTier", "service_tier", _read_simple("service_tier", wire.string)),
+        ("store", "store", _read_simple("store", wire.boolean)),
+    )
+    for spelled in {name, SNAKE.get(name, name)}
 }
+"""Key in either spelling -> (the field that it fills, its reader, the usual spelling)."""
 
 
 def render_request(request: Request, profile: Profile) -> Rendered[dict[str, Any]]:
@@ -173,7 +160,7 @@ def _write_own(request: Request) -> dict[str, Any]:
     if request.tools is not None:
         found["tools"] = write_tools(request.tools, spelling)
     if request.tool_choice is not None:
-        calling = Names(request.tool_choice.native)["functionCallingConfig"]
+        calling = names_of(request.tool_choice.native)["functionCallingConfig"]
         found[spelling.get("tool_config", "toolConfig")] = {calling: write_tool_choice(request.tool_choice)}
     config = write_config(request, spelling)
     if config:
@@ -192,5 +179,5 @@ def _write_system(request: Request, spelling: dict[str, str]) -> Any:
     shape = spelling.get("system_shape", "")
     if shape == "string" and len(parts) == 1 and type(parts[0]) is Text:
         return parts[0].text
-    content = write_parts(parts, Names(shape))
+    content = write_parts(parts, names_of(shape))
     return {"role": spelling["system_role"], **content} if "system_role" in spelling else content

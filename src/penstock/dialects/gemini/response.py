@@ -22,7 +22,7 @@ from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
 from penstock.dialects.gemini.logprobs import read_logprobs, write_logprobs
 from penstock.dialects.gemini.memo import apply_memo
 from penstock.dialects.gemini.messages import read_parts, write_parts
-from penstock.dialects.gemini.spelling import Names, maybe_text, object_of, words
+from penstock.dialects.gemini.spelling import Names, maybe_text, names_of, object_of, words
 from penstock.dialects.gemini.usage import read_usage, write_usage
 from penstock.types.content import Part, Refusal, Text, ToolCall
 from penstock.types.errors import DialectError, MalformedError
@@ -87,7 +87,7 @@ def read_response(value: Any, memo: Memo) -> Response:
         usage=_at("usageMetadata", read_usage, body["usageMetadata"])
         if body.get("usageMetadata") is not None
         else None,
-        native=words((), shape, time),
+        native=f"{shape} {time}".strip() or None,
         extras=extras,
     )
 
@@ -220,7 +220,7 @@ def render_response(response: Response, context: Context) -> Rendered[dict[str, 
 
 
 def _write_own(response: Response) -> dict[str, Any]:
-    shapes = Names(response.native)
+    shapes = Names((response.native or "").split())
     found: dict[str, Any] = {}
     candidates = [_write_candidate(choice) for choice in response.choices if choice.native != BLOCKED]
     if candidates or "-candidates" not in shapes:
@@ -248,7 +248,7 @@ def _write_feedback(choice: Choice) -> dict[str, Any]:
 
 
 def _write_candidate(choice: Choice) -> dict[str, Any]:
-    shapes = Names(choice.native)
+    shapes = names_of(choice.native)
     extras = choice.extras or {}
     found: dict[str, Any] = {}
     if choice.parts or "-content" not in shapes:

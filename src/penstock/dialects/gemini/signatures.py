@@ -15,7 +15,8 @@ Source: https://ai.google.dev/gemini-api/docs/thought-signatures
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from penstock.types.content import Signature
 
@@ -32,7 +33,7 @@ _TO_STANDARD = str.maketrans("-_", "+/")
 _TO_URL_SAFE = str.maketrans("+/", "-_")
 
 
-class Sealed(NamedTuple):
+class Sealed(Struct, frozen=True):
     """What a `thoughtSignature` says: the signature, whether its part is redacted, the item's id, the shape word."""
 
     signature: Signature | None

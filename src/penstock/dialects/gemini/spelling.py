@@ -11,7 +11,8 @@ Source: https://protobuf.dev/programming-guides/json/ (parsers accept the lowerC
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from penstock.dialects import wire
@@ -75,36 +76,38 @@ def find(holder: Mapping[str, Any], name: str) -> tuple[str, Any]:
     return (other, value) if value is not None else ("", None)
 
 
-def words(used: Iterable[str], *shapes: str) -> str | None:
+@lru_cache(maxsize=1024)
+def words(used: tuple[str, ...], *shapes: str) -> str | None:
     """`native` for an object: the snake_case names among the keys that were read, then shapes, without empty words."""
-    found = [key for key in used if "_" in key]
-    found += [shape for shape in shapes if shape]
-    return " ".join(found) or None
+    return " ".join([key for key in used if "_" in key] + [shape for shape in shapes if shape]) or None
 
 
-def left(holder: Mapping[str, Any], used: Iterable[str]) -> Extras:
+def present(holder: Mapping[str, Any], keys: Iterable[str]) -> tuple[str, ...]:
+    """Those of `keys` that hold a value."""
+    return tuple([key for key in keys if holder.get(key) is not None])
+
+
+def left(holder: Mapping[str, Any], used: Collection[str]) -> Extras:
     """What of `holder` was not read: all keys but `used` (every one of which holds a value that is not null)."""
-    taken = {key for key in used if key}
-    return None if len(taken) == len(holder) else {key: value for key, value in holder.items() if key not in taken}
+    if len(used) == len(holder):
+        return None
+    return {key: value for key, value in holder.items() if key not in used}
 
 
-class Names:
-    """How one object spells its names: `Names(native)["inlineData"]` is "inlineData" or "inline_data"."""
+class Names(frozenset[str]):
+    """The words of a `native`. `names_of(native)["inlineData"]` is "inlineData" or "inline_data"; `in` finds shapes."""
 
-    __slots__ = ("words",)
-
-    def __init__(self, native: str | None) -> None:
-        self.words: frozenset[str] = frozenset(native.split()) if native else frozenset()
+    __slots__ = ()
 
     def __getitem__(self, name: str) -> str:
         other = SNAKE[name]
-        return other if other in self.words else name
-
-    def __contains__(self, word: str) -> bool:
-        return word in self.words
+        return other if other in self else name
 
 
-PLAIN = Names(None)
+@lru_cache(maxsize=1024)
+def names_of(native: str | None) -> Names:
+    """The words of `native`."""
+    return Names(native.split() if native else ())
 
 
 def text_of(holder: Mapping[str, Any], key: str) -> str:

@@ -101,23 +101,29 @@ class FrameReader:
 
     def read(self, frame: Frame) -> StreamEvent:
         """One frame. Raises MalformedError where it is not an answer object."""
-        body = _body(wire.decode(frame.data))
+        body = wire.decode(frame.data)
+        if type(body) is not dict:
+            body = _body(body)
         deltas: list[Delta] = []
-        if "error" in body:
-            self._failed = True
-            deltas.append(Failure(error_in_stream(body)))
-        extras = None if body.keys() <= _KNOWN else {key: value for key, value in body.items() if key not in _KNOWN}
+        extras = None if _KNOWN.issuperset(body) else self._read_unknown(body, deltas)
         if not self._started:
             self._start(body, extras, deltas)
         candidates = body.get("candidates")
         if candidates:
-            self._read_candidates(wire.array(candidates), deltas)
+            self._read_candidates(candidates, deltas)
         elif body.get("promptFeedback") is not None:
             self._read_feedback(body["promptFeedback"], deltas)
         usage = body.get("usageMetadata")
         if usage is not None:
             deltas.append(UsageDelta(read_usage(usage)))
         return StreamEvent(tuple(deltas), frame.event, extras, body)
+
+    def _read_unknown(self, body: dict[str, Any], deltas: list[Delta]) -> dict[str, Any]:
+        """An error, or fields that are not modelled."""
+        if "error" in body:
+            self._failed = True
+            deltas.append(Failure(error_in_stream(body)))
+        return {key: value for key, value in body.items() if key not in _KNOWN}
 
     def _start(self, body: dict[str, Any], extras: dict[str, Any] | None, deltas: list[Delta]) -> None:
         self._started = True
@@ -137,34 +143,42 @@ class FrameReader:
         choice.stop = blocked.stop_native
         deltas.append(Stop(blocked.stop_reason, blocked.stop_native, extras=blocked.extras))
 
-    def _read_candidates(self, candidates: list[Any], deltas: list[Delta]) -> None:
-        for position, value in enumerate(candidates):
+    def _read_candidates(self, candidates: Any, deltas: list[Delta]) -> None:
+        for position, value in enumerate(wire.array(candidates)):
             try:
                 self._read_candidate(wire.obj(value), position, deltas)
             except DialectError as error:
                 raise error.at(position).at("candidates") from None
 
     def _read_candidate(self, candidate: dict[str, Any], position: int, deltas: list[Delta]) -> None:
-        number = candidate.get("index", position)
+        choice = self._choice(candidate.get("index", position))
+        beside = None if _CANDIDATE_KEYS.issuperset(candidate) else self._read_beside(choice, candidate)
+        content = candidate.get("content")
+        if content is not None:
+            logprobs = read_logprobs(candidate[LOGPROBS]) if beside and LOGPROBS in beside else None
+            self._read_content(choice, wire.obj(content), deltas, logprobs)
+        reason = candidate.get("finishReason")
+        if reason is not None or beside:
+            self._read_end(choice, reason, beside, deltas)
+
+    def _choice(self, number: Any) -> _Choice:
         choice = self._choices.get(number) if type(number) is int else None
         if choice is None:
             if type(number) is not int:
                 raise MalformedError(f"expected an integer, got {wire.describe(number)}", "index")
             choice = self._choices[number] = _Choice(number)
-        beside = None if candidate.keys() <= _CANDIDATE_KEYS else self._read_beside(choice, candidate)
-        content = candidate.get("content")
-        if content is not None:
-            logprobs = read_logprobs(candidate[LOGPROBS]) if beside and LOGPROBS in beside else None
-            self._read_content(choice, wire.obj(content), deltas, logprobs)
+        return choice
+
+    def _read_end(self, choice: _Choice, reason: Any, beside: dict[str, Any] | None, deltas: list[Delta]) -> None:
+        """The reason to stop, and what the candidate says beside; if the latter comes late, the choice stops again."""
         if beside and not choice.extras.keys().isdisjoint(SOURCES):
             self._cite(choice, deltas)
-        reason = candidate.get("finishReason")
         if reason is not None:
             self._finish(choice, deltas)
             choice.stop = wire.string(reason)
-        if choice.stop is not None and (reason is not None or beside):
+        if choice.stop is not None:
             stop = stop_reason(choice.stop, choice.called)
-            deltas.append(Stop(stop, choice.stop, choice=number, extras=dict(choice.extras) or None))
+            deltas.append(Stop(stop, choice.stop, choice=choice.number, extras=dict(choice.extras) or None))
 
     def _read_beside(self, choice: _Choice, candidate: dict[str, Any]) -> dict[str, Any]:
         """Whatever else the candidate says; later frames add to what earlier ones said."""
@@ -176,7 +190,7 @@ class FrameReader:
         parts = content.get("parts")
         if parts is None:
             return
-        tokens, rest = logprobs if logprobs is not None else (None, None)
+        tokens, rest = (None, None) if logprobs is None else logprobs
         for place, part in enumerate(wire.array(parts) if type(parts) is not dict else (parts,)):
             try:
                 text = self._read_part(choice, wire.obj(part), deltas, tokens)
@@ -184,14 +198,12 @@ class FrameReader:
                 raise error.at(place).at("content.parts") from None
             if text and tokens is not None:
                 tokens = None
-                choice.extras[LOGPROBS] = rest
-        if logprobs is not None and tokens is None and not choice.extras[LOGPROBS]:
-            del choice.extras[LOGPROBS]
+                _leave(choice.extras, rest)
 
     def _read_part(self, choice: _Choice, part: dict[str, Any], deltas: list[Delta], tokens: Any) -> bool:
         """One part. True where it was a piece of text (which then has the tokens' probabilities)."""
         text = part.get("text")
-        if type(text) is str and part.keys() <= _TEXT_KEYS:
+        if type(text) is str and _TEXT_KEYS.issuperset(part):
             return self._read_text(choice, part, text, deltas, tokens)
         if part.keys() == {"thoughtSignature"} and choice.kind in (Text, Thinking):
             deltas.append(_signature(choice, part))
@@ -298,6 +310,14 @@ class FrameReader:
             if (index, citation) not in choice.cited:
                 choice.cited.append((index, citation))
                 deltas.append(CitationDelta(index, citation, choice.number))
+
+
+def _leave(extras: dict[str, Any], rest: dict[str, Any] | None) -> None:
+    """Of probabilities that went to a text, keep what the text did not take."""
+    if rest:
+        extras[LOGPROBS] = rest
+    else:
+        del extras[LOGPROBS]
 
 
 def _body(value: Any) -> dict[str, Any]:

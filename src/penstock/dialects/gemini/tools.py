@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from penstock.dialects import wire
 from penstock.dialects.gemini.schema import CAPITALS, NULLABLE, ODD, from_subset, restore
-from penstock.dialects.gemini.spelling import Names, find, left, maybe_text, object_of, snake, text_of, words
+from penstock.dialects.gemini.spelling import Names, find, left, maybe_text, names_of, object_of, snake, text_of, words
 from penstock.types.errors import DialectError
 from penstock.types.request import Tool, ToolChoice
 
@@ -102,14 +102,13 @@ def _read_key(key: str, inner: Any) -> list[Tool]:
     name = _LISTS.get(key)
     if name is None:
         return [Tool(_GENERIC.get(key, key), "server", native=key, extras=wire.obj(inner) or None)]
-    shape = _ONE if isinstance(inner, dict) else ""
-    found: list[Tool] = []
+    if isinstance(inner, dict):
+        return [_read_element(name, key, inner, _ONE)]
     try:
-        for element in [inner] if shape else wire.array(inner):
-            found.append(_read_element(name, key, wire.obj(element), shape))
-    except DialectError as error:
-        raise (error if shape else error.at(len(found))) from None
-    return found
+        return [_read_element(name, key, wire.obj(element), "") for element in wire.array(inner)]
+    except DialectError:
+        wire.each(lambda element: _read_element(name, key, wire.obj(element), ""), inner)  # finds out which it was
+        raise
 
 
 def _read_element(name: str, key: str, element: dict[str, Any], shape: str) -> Tool:
@@ -132,7 +131,7 @@ def read_function(declaration: dict[str, Any], list_key: str, shape: str = "") -
         extras = {key: declaration[key]} if ODD in shapes else None
     if len(used) < len(declaration):
         extras = {**(left(declaration, used) or {}), **(extras or {})} or None
-    native = words((list_key, key), key if key == "parameters" else "", *shapes, shape)
+    native = words((list_key, key), "parameters" if key == "parameters" else "", *shapes, shape)
     return Tool(text_of(declaration, "name"), "function", description, parameters, native=native, extras=extras)
 
 
@@ -151,7 +150,7 @@ def write_tools(tools: tuple[Tool, ...], spelling: dict[str, str]) -> Any:
     objects: list[dict[str, Any]] = []
     for tool in tools:
         native = tool.native or ""
-        names = Names(native)
+        names = names_of(tool.native)
         key = _wire_key(tool, names)
         if not objects or native == _NEW or native.endswith(f" {_NEW}") or (key in objects[-1] and key not in _LISTS):
             objects.append({})
@@ -199,7 +198,7 @@ def restore_schema(schema: dict[str, Any], names: Names, original: Any) -> dict[
     """A schema as it was spelled: by the way back where there is one, else by the `original`, unless it was changed."""
     if ODD in names and isinstance(original, dict) and from_subset(original)[0] == schema:
         return original
-    return restore(schema, names.words) if CAPITALS in names or NULLABLE in names else schema
+    return restore(schema, names) if CAPITALS in names or NULLABLE in names else schema
 
 
 # The choice among tools.
@@ -227,7 +226,7 @@ def read_tool_choice(calling: dict[str, Any], key: str) -> ToolChoice | None:
             raise error.at(names_key) from None
     unified = MODES.get((mode or "AUTO").upper(), "auto")
     spelled = mode is not None and len(mode.split()) == 1  # a word that `native` can hold; else it stays in the extras
-    used = (["mode"] if spelled else []) + ([names_key] if allowed else [])
+    used = (*(("mode",) if spelled else ()), *((names_key,) if allowed else ()))
     native = words((key, *used), "-mode" if not spelled else "" if mode == MODE_OF[unified] else f"mode={mode}")
     extras = left(calling, used)
     if not allowed or unified == "none":
@@ -240,7 +239,7 @@ def read_tool_choice(calling: dict[str, Any], key: str) -> ToolChoice | None:
 
 def write_tool_choice(choice: ToolChoice) -> dict[str, Any]:
     """`functionCallingConfig` of a request of this dialect."""
-    names = Names(choice.native)
+    names = names_of(choice.native)
     wanted = "required" if choice.mode == "tool" else choice.allowed_mode if choice.mode == "allowed" else choice.mode
     found: dict[str, Any] = {}
     if "-mode" not in names or wanted != "auto":
@@ -253,5 +252,5 @@ def write_tool_choice(choice: ToolChoice) -> dict[str, Any]:
 
 def _mode_word(unified: str, names: Names) -> str:
     """The word that was used, if it still means the same, else the usual one."""
-    used = next((word[5:] for word in names.words if word.startswith("mode=")), "")
+    used = next((word[5:] for word in names if word.startswith("mode=")), "")
     return used if used and MODES.get(used.upper(), "auto") == unified else MODE_OF[unified]

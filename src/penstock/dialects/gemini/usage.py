@@ -66,10 +66,9 @@ def read_usage(value: Any) -> Usage:
     spelling: dict[str, str] = {}
     extras: dict[str, Any] = {}
     for key, count in counts.items():
-        name = COUNTS.get(key)
-        if name is not None and type(count) is int:
-            values[name] = count
-        elif key in DETAILS and type(count) is list:
+        if type(count) is int and key in COUNTS:
+            values[COUNTS[key]] = count
+        elif type(count) is list and key in DETAILS:
             _read_details(key, count, values, spelling, extras)
         else:
             extras[key] = count
@@ -77,7 +76,10 @@ def read_usage(value: Any) -> Usage:
         _add_up(values, spelling, extras)
     if extras:
         _read_tier(values, extras)
-    return Usage(**values, spelling=spelling or None, extras=extras or None)
+        values["extras"] = extras or None
+    if spelling:
+        values["spelling"] = spelling
+    return Usage(**values)
 
 
 def _read_details(
@@ -88,31 +90,39 @@ def _read_details(
     """
     table = DETAILS[key]
     found: dict[str, int] = {}
-    order: list[str] = []
+    order: dict[str, str] = {}
     for detail in details:
-        modality = detail.get("modality") if type(detail) is dict and len(detail) == 2 else None
-        count = detail["tokenCount"] if modality is not None and "tokenCount" in detail else None
-        if type(modality) is not str or type(count) is not int or modality in order or not modality.isalpha():
+        modality, count = _detail(detail)
+        if modality in order or not modality.isalpha():
             extras[key] = details
             return
         if modality in table:
             found[table[modality]] = count
-        order.append(modality if modality in table else f"{modality}={count}")
+            order[modality] = modality
+        else:
+            order[modality] = f"{modality}={count}"
     values.update(found)
-    spelling[key] = " ".join(order)
+    spelling[key] = " ".join(order.values())
+
+
+def _detail(detail: Any) -> tuple[str, int]:
+    """A modality and its count; ("", 0) for an entry of any other form."""
+    if type(detail) is not dict or len(detail) != 2:
+        return "", 0
+    modality, count = detail.get("modality"), detail.get("tokenCount")
+    return (modality, count) if type(modality) is str and type(count) is int else ("", 0)
 
 
 def _add_up(values: dict[str, Any], spelling: dict[str, str], extras: dict[str, Any]) -> None:
+    candidates = values.get("output_tokens")
+    if candidates and values.get("reasoning_tokens") and _holds_thoughts(values, candidates):
+        spelling["output_tokens"] = _INCLUSIVE
     for total, second, key in SUMS:
-        first, more = values.get(total), values.get(second)
-        if more is None:
-            continue
-        if first == 0:
-            extras[key] = 0
-        if total == "output_tokens" and first and more and _holds_thoughts(values, first):
-            spelling[total] = _INCLUSIVE
-        else:
-            values[total] = (first or 0) + more
+        if second in values and total not in spelling:
+            first = values.get(total)
+            values[total] = (first or 0) + values[second]
+            if first == 0:
+                extras[key] = 0
 
 
 def _holds_thoughts(values: dict[str, Any], candidates: int) -> bool:
