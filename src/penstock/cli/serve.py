@@ -10,18 +10,14 @@ from penstock.cli import CommandError
 from penstock.cli.catalog import chat_models
 from penstock.cli.ollama import ollama_models
 from penstock.client.engine import Engine
-from penstock.gateway.config import DEMO, Gateway, gateway_of
+from penstock.gateway.config import DEMO, Gateway, gateway_of, providers_with_keys
 from penstock.providers.registry import default_registry
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `penstock serve`."""
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)"
-    )
-    parser.add_argument(
-        "--port", type=int, default=4000, help="port to listen on; 0 picks a free one (default: %(default)s)"
-    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=int, default=4000, help="port; 0 picks a free one (default: %(default)s)")
     parser.add_argument("--log-level", default="warning", choices=("debug", "info", "warning", "error"))
 
 
@@ -34,7 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     except ImportError as error:
         raise CommandError(f"{error.name} is missing: pip install 'penstock[gateway]'") from None
     registry = default_registry()
-    gateway = gateway_of(registry, os.environ, ollama_models() or (), chat_models(registry))
+    known = chat_models(registry, providers_with_keys(registry, os.environ))
+    gateway = gateway_of(registry, os.environ, ollama_models() or (), known)
     listener = _listen(arguments.host, arguments.port)
     print(welcome(gateway, f"http://{_name(arguments.host)}:{listener.getsockname()[1]}"), flush=True)
     application = Application(gateway, Engine(registry=registry))
@@ -60,7 +57,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _name(host: str) -> str:
     """An address that a client on this machine can use."""
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104  # read, not bound
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # read, not bound
+    return everywhere.get(host, f"[{host}]" if ":" in host else host)
 
 
 def welcome(gateway: Gateway, address: str) -> str:

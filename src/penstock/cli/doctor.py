@@ -1,0 +1,122 @@
+"""`penstock doctor`: what works on this machine, what is missing, and what to do about it. Looks only; calls nobody
+but a local Ollama.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import socket
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
+
+from penstock import __version__
+from penstock.cli.ollama import ADDRESS, ollama_models
+from penstock.gateway.config import MASTER_KEY_VARIABLES, providers_with_keys
+from penstock.providers.facts import current_facts
+from penstock.providers.registry import default_registry
+
+_MARKS = {"ok": "ok  ", "note": "--  ", "bad": "BAD "}
+PORT = 4000
+
+
+class Finding(Struct, frozen=True):
+    """One line of the report: state "ok", "note" (fine, but could be more) or "bad" (must be mended), and what to
+    do.
+    """
+
+    state: str
+    what: str
+    advice: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`penstock doctor` takes none."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the findings; 1 where something must be mended."""
+    findings = [look(os.environ) for look in LOOKS]
+    for finding in findings:
+        print(_MARKS[finding.state] + finding.what + (f"\n      {finding.advice}" if finding.advice else ""))
+    return int(any(finding.state == "bad" for finding in findings))
+
+
+def _python(environment: Mapping[str, str]) -> Finding:
+    version = platform.python_version()
+    what = f"Penstock {__version__} on Python {version}, {platform.system()} {platform.machine()}"
+    return Finding("ok", what)
+
+
+def _base(environment: Mapping[str, str]) -> Finding:
+    return _packages("base packages", ("msgspec", "httpx"), "bad", "pip install penstock")
+
+
+def _gateway(environment: Mapping[str, str]) -> Finding:
+    advice = "pip install 'penstock[gateway]' for `penstock serve`"
+    return _packages("gateway packages", ("uvicorn", "httptools"), "note", advice)
+
+
+def _packages(title: str, names: tuple[str, ...], state: str, advice: str) -> Finding:
+    found, missing = [], []
+    for name in names:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return Finding(state, f"{title}: {', '.join(missing)} missing", advice)
+    return Finding("ok", f"{title}: {', '.join(found)}")
+
+
+def _facts(environment: Mapping[str, str]) -> Finding:
+    return Finding("ok", f"catalog: {len(default_registry())} providers, {len(current_facts()):,} models with facts")
+
+
+def _keys(environment: Mapping[str, str]) -> Finding:
+    found = providers_with_keys(default_registry(), environment)
+    if not found:
+        advice = "Set one, such as OPENAI_API_KEY; the model `demo` needs none."
+        return Finding("note", "no provider keys in the environment", advice)
+    return Finding("ok", f"keys in the environment for {', '.join(found)}")
+
+
+def _ollama(environment: Mapping[str, str]) -> Finding:
+    models = ollama_models()
+    if models is None:
+        return Finding("note", f"no Ollama answers on {ADDRESS}", "Start one to serve its models without a key.")
+    return Finding("ok", f"Ollama on {ADDRESS}: {', '.join(models) or 'no models pulled yet'}")
+
+
+def _master_key(environment: Mapping[str, str]) -> Finding:
+    name = next((name for name in MASTER_KEY_VARIABLES if environment.get(name)), None)
+    if name is None:
+        advice = "`penstock serve` makes one a run; set PENSTOCK_MASTER_KEY to keep it."
+        return Finding("note", "no master key is set", advice)
+    if len(environment[name]) < 16:
+        return Finding("bad", f"{name} is short and can be guessed", "Choose at least 16 characters.")
+    return Finding("ok", f"master key from {name}")
+
+
+def _port(environment: Mapping[str, str]) -> Finding:
+    with socket.socket() as probe:
+        probe.settimeout(0.3)
+        if probe.connect_ex(("127.0.0.1", PORT)) == 0:
+            return Finding("note", f"port {PORT} is taken", "Serve on another: `penstock serve --port 4001`.")
+    return Finding("ok", f"port {PORT} is free")
+
+
+LOOKS: tuple[Callable[[Mapping[str, str]], Finding], ...] = (
+    _python,
+    _base,
+    _gateway,
+    _facts,
+    _keys,
+    _ollama,
+    _master_key,
+    _port,
+)
+"""What is looked at, in the order of the report."""
