@@ -1,19 +1,22 @@
 """The ASGI application: paths, keys, bodies in and out. A bare function, no framework.
 
-POST /v1/chat/completions   (and without /v1)     OpenAI Chat Completions
-POST /v1/messages                                 Anthropic Messages
-GET  /v1/models                                   what is served
-GET  /health/liveliness     (and /liveness)       alive, without a key
+POST /v1/chat/completions   (and without /v1)    OpenAI Chat Completions
+POST /v1/messages                                Anthropic Messages
+POST /v1beta/models/MODEL:generateContent        Gemini (and :streamGenerateContent)
+GET  /v1/models                                  what is served
+GET  /health/liveliness     (and /liveness)      alive, without a key
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
 from penstock.client.engine import Engine
 from penstock.dialects import registry, wire
+from penstock.dialects.dialect import Dialect
 from penstock.gateway.config import MAX_BODY, Gateway
 from penstock.gateway.handle import Answer, Refused, handle_chat, refusal
 
@@ -21,12 +24,19 @@ Scope: TypeAlias = dict[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
 Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]
 
-SURFACES: dict[str, str] = {
-    "/v1/chat/completions": "openai_chat",
-    "/chat/completions": "openai_chat",
-    "/v1/messages": "anthropic_messages",
-}
-"""Inbound path -> the dialect that is spoken there."""
+SURFACES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"(/v1)?/chat/completions"), "openai_chat"),
+    (re.compile(r"/v1/messages"), "anthropic_messages"),
+    (re.compile(r"/v1(beta|alpha)?/.*models/.+:(generateContent|streamGenerateContent)"), "gemini"),
+)
+"""Inbound path -> the dialect that is spoken there. What the path says besides (a model, a stream) the dialect reads."""
+PLACES = "POST /v1/chat/completions, POST /v1/messages, POST /v1beta/models/MODEL:generateContent, GET /v1/models"
+
+
+def surface_of(path: str) -> Dialect | None:
+    """The dialect of an inbound path; None where nothing is served."""
+    name = next((name for pattern, name in SURFACES if pattern.fullmatch(path)), None)
+    return None if name is None else registry.get(name)
 
 
 class Application:
@@ -55,16 +65,16 @@ class Application:
         path, method = scope["path"].rstrip("/") or "/", scope["method"]
         if path in ("/health/liveliness", "/health/liveness"):
             return Answer(200, {"content-type": "text/plain; charset=utf-8"}, b"I'm alive!")
-        dialect = registry.get(SURFACES.get(path, "openai_chat"))
+        dialect = surface_of(path)
         try:
-            if path in SURFACES and method == "POST":
+            if dialect is not None and method == "POST":
                 body = await _body(scope, receive)
-                return await handle_chat(self.gateway, self.engine, dialect, body, key_of(scope))
+                return await handle_chat(self.gateway, self.engine, dialect, path, body, key_of(scope))
             if path in ("/v1/models", "/models") and method == "GET":
                 return self._models(key_of(scope))
-            raise _unknown(path, method)
+            raise _unknown(path, method, dialect)
         except Refused as refused:
-            return refusal(dialect, refused.error, {})
+            return refusal(dialect or registry.get("openai_chat"), refused.error, {})
 
     def _models(self, key: str | None) -> Answer:
         if not self.gateway.admits(key):
@@ -78,11 +88,10 @@ class Application:
         return Answer(200, {"content-type": "application/json"}, wire.encode({"object": "list", "data": data}))
 
 
-def _unknown(path: str, method: str) -> Refused:
-    if path in SURFACES:
+def _unknown(path: str, method: str, dialect: Dialect | None) -> Refused:
+    if dialect is not None:
         return Refused("unsupported", 405, f"{path} takes POST, not {method}")
-    served = ", ".join([*SURFACES, "/v1/models", "/health/liveliness"])
-    return Refused("not_found", 404, f"there is nothing at {path}; served are {served}")
+    return Refused("not_found", 404, f"there is nothing at {path}; served are {PLACES}")
 
 
 def key_of(scope: Scope) -> str | None:

@@ -52,14 +52,16 @@ class Refused(Exception):
         self.error = ErrorResponse(kind=kind, status=status, message=message)
 
 
-async def handle_chat(gateway: Gateway, engine: Engine, dialect: Dialect, body: bytes, key: str | None) -> Answer:
-    """The answer to one chat request, whatever happens."""
+async def handle_chat(
+    gateway: Gateway, engine: Engine, dialect: Dialect, path: str, body: bytes, key: str | None
+) -> Answer:
+    """The answer to one chat request, whatever happens. `path` may say the model and whether to stream."""
     call_id = uuid4().hex
     headers = {"x-penstock-call-id": call_id}
     try:
         if not gateway.admits(key):
             raise Refused("authentication", 401, _KEY_HELP)
-        request = dialect.parse_request(wire.decode(body), PathMatch())
+        request = dialect.parse_request(wire.decode(body), dialect.match_path(path) or PathMatch())
         return await _call(gateway, engine, dialect, request, call_id, headers)
     except Refused as refused:
         return refusal(dialect, refused.error, headers)
