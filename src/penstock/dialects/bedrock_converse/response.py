@@ -42,7 +42,7 @@ STOP_REASONS: dict[str, StopReason] = {
     "refusal": "refusal",
     "pause_turn": "pause",
 }
-"""Native -> unified. The last two are Claude's own, which newer models let through."""
+"""Native -> unified. The last two are Claude's own: not documented for Converse, and so not written for others."""
 
 STOP_WORDS: dict[StopReason, str] = {
     "stop": "end_turn",
@@ -183,7 +183,7 @@ def _adapt_parts(choice: Choice, notes: list[Note]) -> tuple[Part, ...]:
 def stop_word(choice: Choice, notes: list[Note]) -> str:
     """`stopReason` for another dialect's choice: its own word where Converse has it too, else the nearest."""
     native, reason = choice.stop_native, choice.stop_reason
-    if native is not None and reason is not None and STOP_REASONS.get(native) == reason:
+    if native is not None and reason not in (None, *_WEAKENED) and STOP_REASONS.get(native) == reason:
         return native
     if reason is None:
         called = any(type(part) is ToolCall for part in choice.parts)

@@ -120,13 +120,14 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=12,
 )
-KEYS = st.sampled_from(
-    "messages role content text system toolConfig tools toolSpec name inputSchema json toolUse toolUseId input toolResult "
-    "status image document format source bytes type s3Location uri reasoningContent reasoningText signature "
-    "redactedContent cachePoint ttl citationsContent citations location web url output message stopReason usage start "
-    "inputTokens contentBlockIndex delta citation additionalModelRequestFields thinking toolChoice".split()
-)
-WORDS = st.sampled_from("user assistant png pdf default enabled tool_use tool c2ln Z2VtaW5pPjo6eA==".split())
+KEYS_TEXT = """
+    messages role content text system toolConfig tools toolSpec name inputSchema json toolUse toolUseId input toolResult
+    status image document format source bytes type s3Location uri reasoningContent reasoningText signature ttl start
+    redactedContent cachePoint citationsContent citations location web url output message stopReason usage citation
+    inputTokens contentBlockIndex delta additionalModelRequestFields thinking toolChoice
+"""
+KEYS = st.sampled_from(KEYS_TEXT.split())
+WORDS = st.sampled_from(["user", "assistant", "png", "default", "enabled", "tool_use", "c2ln", "Z2VtaW5pPjo6eA=="])
 SHAPED = st.recursive(
     st.none() | st.integers() | WORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5),
