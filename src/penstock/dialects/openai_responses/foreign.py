@@ -21,8 +21,8 @@ from msgspec.structs import replace
 
 from penstock.dialects import reasoning as effort_table
 from penstock.dialects import wire
-from penstock.dialects.openai_responses.foreign_parts import adapt_citations, adapt_document
-from penstock.dialects.openai_responses.items import IMAGE
+from penstock.dialects.openai_responses.foreign_parts import adapt_citations, adapt_document, adapt_tier
+from penstock.dialects.openai_responses.items import COMPLETED, IMAGE, is_content
 from penstock.dialects.openai_responses.tools import HOSTED
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import (
@@ -59,9 +59,6 @@ _UNSAYABLE: dict[str, str] = {
     "cache": "Responses caches by itself",
 }
 
-_TIERS = {"standard": "default", "standard_only": "default"}
-"""Service tiers that have another name here (Anthropic's)."""
-
 
 def adapt(request: Request, profile: Profile, notes: list[Note]) -> tuple[Request, Memo]:
     """`request` with messages, tools and settings that Responses can write, and what the reader of the answer must
@@ -81,7 +78,7 @@ def adapt(request: Request, profile: Profile, notes: list[Note]) -> tuple[Reques
         reasoning=_reasoning(request.reasoning, profile, notes),
         response_format=_format(request.response_format, notes),
         max_tokens=_max_tokens(request.max_tokens, notes),
-        service_tier=_TIERS.get(request.service_tier or "", request.service_tier),
+        service_tier=adapt_tier(request.service_tier, notes),
         spelling=None,
         extras=_include(request, profile, notes),
         **_drop_unsayable(request, notes),
@@ -133,6 +130,9 @@ def _reasoning(wanted: Reasoning | None, profile: Profile, notes: list[Note]) ->
     elif wanted.effort is not None and word != wanted.effort:
         notes.append(Note("reasoning.effort", "changed", f"the nearest word that this model knows is {word}"))
     elif wanted.adaptive and wanted.effort is None:
+        word = None
+    if word is not None and word not in effort_table.BUDGETS:
+        notes.append(Note("reasoning.effort", "dropped", f"Responses has no effort {word!r}"))
         word = None
     summary = wanted.summary or ("auto" if wanted.include else None)
     return Reasoning(word, summary=summary) if word or summary else None
@@ -207,16 +207,26 @@ class _Adapter:
         for number in range(opening, len(request.messages)):
             message, adapted = self.message(number)
             if adapted or not message.parts:
-                found.append(Message(self._role(message, adapted), adapted))
+                found.append(self._turn(message, adapted))
         return parts or None, tuple(found)
 
     def _is_instruction(self, message: Message) -> bool:
         return message.role in ("system", "developer") and all(isinstance(part, Text) for part in message.parts)
 
-    def _role(self, message: Message, parts: tuple[Part, ...]) -> Any:
-        if message.role in ("system", "developer"):
-            return self.profile.system_role or message.role
-        return message.role
+    def _turn(self, message: Message, parts: tuple[Part, ...]) -> Message:
+        """The adapted message. What the model said goes back as a string where it is one text, else as the message
+        item that it would have been (an easy message holds only what a user may write).
+        """
+        role = message.role
+        if role in ("system", "developer"):
+            role = self.profile.system_role or role
+        content = [part for part in parts if is_content(part)] if role == "assistant" else []
+        if not content or (len(content) == 1 and isinstance(content[0], Text) and not content[0].citations):
+            return Message(role, parts)
+        filled = tuple(
+            replace(part, citations=()) if isinstance(part, Text) and part.citations is None else part for part in parts
+        )
+        return Message(role, filled, native="typed list", extras=COMPLETED)
 
     def message(self, number: int) -> tuple[Message, tuple[Part, ...]]:
         message, path = self.request.messages[number], f"messages[{number}]"
@@ -373,6 +383,8 @@ class _Adapter:
     def _named(self, part: Media, cache: Cache | None, path: str) -> Media:
         """The media without another dialect's fields. A file given as bytes must have a name; only a file may."""
         name, detail = part.name, part.detail if part.kind in ("image", "file") else None
+        if part.kind == "image":
+            detail = detail or "auto"
         if part.kind != "file" and name is not None:
             self.note(f"{path}.name", "dropped", f"{part.kind} parts have no names here")
             name = None

@@ -15,9 +15,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.dialects import wire
-from penstock.dialects.openai_responses.content import ITEM, write_thought
+from penstock.dialects.openai_responses.content import write_thought
 from penstock.dialects.openai_responses.foreign_parts import adapt_citations
-from penstock.dialects.openai_responses.items import IMAGE, is_content
+from penstock.dialects.openai_responses.items import COMPLETED, IMAGE, is_content
 from penstock.dialects.tool_ids import call_id
 from penstock.types.content import (
     Base64,
@@ -46,7 +46,6 @@ STATUS: dict[StopReason, tuple[str, str | None]] = {
 }
 """Unified stop reason -> (status, the reason in incomplete_details)."""
 
-COMPLETED: dict[str, Any] = {ITEM: {"status": "completed"}}
 PREFIXES: dict[str, str] = {
     "message": "msg",
     "reasoning": "rs",

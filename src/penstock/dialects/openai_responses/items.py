@@ -66,9 +66,10 @@ of an answer.
 MORE = "more"
 """The native of a Thinking that is a further content entry of the reasoning item before it."""
 
-_COMPLETED: Extras = {ITEM: {"status": "completed"}}
+COMPLETED: dict[str, Any] = {ITEM: {"status": "completed"}}
+"""The extras of an item that says nothing more than this."""
 _IN_PROGRESS: Extras = {ITEM: {"status": "in_progress"}}
-_BY_STATUS = {"completed": _COMPLETED, "in_progress": _IN_PROGRESS}
+_BY_STATUS = {"completed": COMPLETED, "in_progress": _IN_PROGRESS}
 
 
 def rest_of_item(item: Item, known: frozenset[str]) -> Extras:
@@ -89,7 +90,7 @@ def add_extras(found: Item, extras: Extras) -> Item:
     if not extras:
         return found
     for key, value in extras.items():
-        if key == ITEM or key == ENVELOPE:
+        if key in (ITEM, ENVELOPE):
             for name, inner in value.items():
                 if name not in found and not name.startswith("("):
                     found[name] = inner

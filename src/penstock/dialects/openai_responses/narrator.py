@@ -413,18 +413,18 @@ class Narrator:
             self._end(slot, delta.part or self._fold.part(delta.index))
 
     def _end(self, slot: _Slot, part: Part | None) -> None:
-        if slot.ended or part is None:
+        if slot.ended:
             return
+        slot.ended = slot.kind == "whole"
         notes: list[Note] = []
-        adapted = adapt_part(part, slot.index, self._seed, f"choices[0].parts[{slot.index}]", notes)
+        path = f"choices[0].parts[{slot.index}]"
+        adapted = None if part is None else adapt_part(part, slot.index, self._seed, path, notes)
         self._note_all(notes)
-        if slot.kind == "whole":
+        if slot.kind != "whole":
+            _ENDERS[slot.kind](self, slot, _settled(slot, adapted))
             slot.ended = True
-            if adapted is not None:
-                self._tell_whole(slot.index, adapted)
         elif adapted is not None:
-            _ENDERS[slot.kind](self, slot, adapted)
-            slot.ended = True
+            self._tell_whole(slot.index, adapted)
 
     def _tell_whole(self, index: int, part: Part) -> None:
         """A part that has no deltas: a text it became, or an item that is added and done."""
@@ -502,6 +502,26 @@ class Narrator:
         name = part.name or slot.part.name
         part = replace(part, name=name, call_id=slot.part.call_id, arguments=arguments, id=slot.head["item_id"])
         self._item_done(slot.head["output_index"], write_item(part))
+
+
+_CLASSES: dict[str, type[Any]] = {
+    "output_text": Text,
+    "refusal": Refusal,
+    "reasoning_text": Thinking,
+    "function_call_arguments": ToolCall,
+    "custom_tool_call_input": ToolCall,
+}
+
+
+def _settled(slot: _Slot, part: Part | None) -> Part:
+    """The part that ends a slot; what was told of the slot, if its index came to be used for another kind of part."""
+    kind = _CLASSES[slot.kind]
+    if isinstance(part, kind):
+        return part  # type: ignore[no-any-return]
+    text = "".join(slot.pieces)
+    if isinstance(slot.part, ToolCall):
+        return replace(slot.part, arguments=text)
+    return Text(text, (), ()) if kind is Text else Refusal(text) if kind is Refusal else Thinking(text, ())
 
 
 def _item_head(slot: _Slot) -> Body:

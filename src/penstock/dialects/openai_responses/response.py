@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context
 from penstock.dialects.openai_responses.foreign import adapt
+from penstock.dialects.openai_responses.foreign_parts import adapt_tier
 from penstock.dialects.openai_responses.foreign_response import adapt_answer, status_of
 from penstock.dialects.openai_responses.messages import read_output, write_output
 from penstock.dialects.openai_responses.request import NAME, write_settings
@@ -238,13 +239,8 @@ def render_response(response: Response, context: Context) -> Rendered[Body]:
 
 def measures(response: Response, notes: list[Note]) -> Body:
     found: Body = {"usage": None if response.usage is None else complete_usage(response.usage, notes)}
-    if response.service_tier is not None:
-        found["service_tier"] = _TIERS.get(response.service_tier, response.service_tier)
-    return found
-
-
-_TIERS = {"standard": "default"}
-"""Service tiers that have another name here (Anthropic's)."""
+    tier = adapt_tier(response.service_tier, notes)
+    return found if tier is None else {**found, "service_tier": tier}
 
 
 def complete_usage(usage: Usage, notes: list[Note]) -> Body:

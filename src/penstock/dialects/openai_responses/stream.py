@@ -173,7 +173,7 @@ class EventReader:
         if part.get("type") == "reasoning_text":
             return (PartStart(slot.index, Thinking("", native=MORE)),)
         body["part"] = HOLE
-        begun = self._content(part, key)
+        begun = self._content(part, key, "in_progress")
         slot.streamed = bool(getattr(begun, "text", ""))
         return (PartStart(slot.index, begun),)
 
@@ -186,15 +186,15 @@ class EventReader:
         if slot.ended:
             return ()
         body["part"] = HOLE
-        return tuple(_ending(slot, self._content(part, key), known))
+        return tuple(_ending(slot, self._content(part, key, "completed"), known))
 
-    def _content(self, value: Body, key: tuple[Any, Any]) -> Part:
-        """A content part, with what its message item said."""
+    def _content(self, value: Body, key: tuple[Any, Any], status: str) -> Part:
+        """A content part, with what its message item said. The item has not said yet how it ends: as its content does."""
         part = read_part(value, "output_text")
         item = self._messages.get(key[0])
         if item is None:
             return part
-        item_id, extras = read_envelope(item)
+        item_id, extras = read_envelope({**item, "status": status} if "status" in item else item)
         return begin_message((part,), item_id, extras)[0] if key[1] == 0 else replace(part, id=item_id)
 
     # Items

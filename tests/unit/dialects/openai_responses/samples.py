@@ -1,4 +1,5 @@
-"""One request, one answer and one stream that hold everything Responses can say: every type of item, content, tool and event.
+"""One request, one answer and one stream that hold everything Responses can say: every type of item, content, tool
+and event.
 
 Made up after the API reference (https://platform.openai.com/docs/api-reference/responses); nothing here was recorded.
 """
