@@ -137,10 +137,20 @@ def write_error(error: ErrorResponse) -> dict[str, Any]:
     """The body in Anthropic's shape, whatever shape it came in: what a client finds in a stream."""
     if error.dialect == NAME and error.native == "standard":
         return _write_own(error)
-    found: dict[str, Any] = {"type": "error", "error": {"type": TYPES[error.kind], "message": error.message}}
+    found: dict[str, Any] = {"type": "error", "error": {"type": TYPES[error.kind], "message": _words(error)}}
     if error.request_id is not None:
         found["request_id"] = error.request_id
     return found
+
+
+TOO_LONG = "prompt is too long"
+
+
+def _words(error: ErrorResponse) -> str:
+    """The message. A full context window has no type of its own here: clients know it by these words."""
+    if error.kind != "context_window" or TOO_LONG in error.message.lower():
+        return error.message
+    return f"{TOO_LONG}: {error.message}"
 
 
 def _write_own(error: ErrorResponse) -> dict[str, Any]:

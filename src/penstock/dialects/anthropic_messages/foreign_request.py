@@ -14,7 +14,7 @@ from penstock.dialects.anthropic_messages.foreign import Draft
 from penstock.dialects.anthropic_messages.formats import JSON_TOOL, Output, plan_output
 from penstock.dialects.anthropic_messages.leftovers import note_leftovers
 from penstock.dialects.anthropic_messages.thinking import ANSWER_SHARE, Plan, plan_reasoning
-from penstock.dialects.anthropic_messages.tools import DEFAULT_TYPES, Names, write_tool_choice
+from penstock.dialects.anthropic_messages.tools import DEFAULT_TYPES, Names, base_name, is_versioned, write_tool_choice
 from penstock.dialects.anthropic_messages.turns import begins_without_thought, write_turns
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import ToolCall
@@ -106,6 +106,11 @@ def _write_tools(request: Request, draft: Draft) -> list[Body]:
 
 
 def _write_tool(tool: Tool, path: str, draft: Draft) -> list[Body]:
+    """One tool. One that bears the name of a version of Anthropic's is Anthropic's, whoever carried it, and has its
+    settings (callers of Chat Completions send `{"type": "web_search_20250305", ...}` to Claude).
+    """
+    if is_versioned(tool.name):
+        return [draft.mark({"name": base_name(tool.name), **(tool.extras or {}), "type": tool.name}, tool.cache, path)]
     note_leftovers(path, tool.extras, draft.notes)
     if tool.kind == "server":
         known = DEFAULT_TYPES.get(tool.name)

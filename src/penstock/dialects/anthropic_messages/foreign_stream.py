@@ -69,13 +69,14 @@ class Block:
         "closed",
         "ended",
         "index",
+        "is_whole",
+        "judged_at",
         "kind",
         "paragraph",
         "pieces",
         "signature",
         "spoken",
         "waiting",
-        "whole_until",
         "wire_index",
     )
 
@@ -89,19 +90,22 @@ class Block:
         self.signature: Signature | None = None
         self.paragraph: int | None = None
         self.spoken = self.ended = self.closed = False
-        self.whole_until = -1
+        self.is_whole, self.judged_at = False, 0
 
     def may_close(self) -> bool:
         """Whether nothing more can belong to this block: anything but a call whose input is still cut."""
         if self.call is None or self.ended:
             return True
-        if self.call.custom or not self.pieces or self.whole_until == len(self.pieces):
-            return False
-        self.whole_until = len(self.pieces)
-        try:
-            return isinstance(wire.decode("".join(self.pieces)), dict)
-        except DialectError:
-            return False
+        if self.judged_at != len(self.pieces):
+            self.judged_at, self.is_whole = len(self.pieces), not self.call.custom and _is_object("".join(self.pieces))
+        return self.is_whole
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(wire.decode(text), dict)
+    except DialectError:
+        return False
 
 
 TEXT, THOUGHT, WITHHELD, CALL, SILENT = "text", "thinking", "redacted_thinking", "tool_use", ""

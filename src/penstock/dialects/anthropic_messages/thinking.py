@@ -5,9 +5,9 @@
     {"type": "disabled"}
 
 `display` ("summarized", "omitted") is `Reasoning.include`. With thinking on, the API refuses a temperature other than
-1, a top_k, a top_p below 0.95, a forced tool, and (with a budget) an unfinished assistant turn that does not begin
-with a thinking block. Sources: https://platform.claude.com/docs/en/build-with-claude/extended-thinking,
-.../adaptive-thinking, .../effort
+1, a top_k and a top_p below 0.95; with a budget also a forced tool, and an unfinished assistant turn that does not
+begin with a thinking block.
+Sources: https://platform.claude.com/docs/en/build-with-claude/extended-thinking, .../adaptive-thinking, .../effort
 """
 
 from __future__ import annotations
@@ -116,11 +116,11 @@ def plan_reasoning(request: Request, profile: Profile, forced: bool, unfinished:
 def _obstacle(profile: Profile, forced: bool, unfinished: bool) -> str | None:
     if profile.reasoning == "none":
         return "this model cannot be asked to reason"
-    if profile.reasoning == "effort":
+    if profile.reasoning in ("effort", "adaptive"):
         return None
     if forced:
-        return "a forced tool and thinking exclude each other"
-    if unfinished and profile.reasoning != "adaptive":
+        return "a forced tool and a thinking budget exclude each other"
+    if unfinished:
         return "the assistant turn to be continued carries no signed thoughts"
     return None
 

@@ -40,6 +40,17 @@ DEFAULT_TYPES: dict[str, tuple[str, str]] = {
 need no settings. Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/tool-reference"""
 
 _VERSION = re.compile(r"_\d{8}$")
+_BASES = {base for base, _ in DEFAULT_TYPES.items()} | {*GENERIC_NAMES, "computer", "advisor"}
+
+
+def base_name(kind: str) -> str:
+    """A type without its version: "web_search" of "web_search_20250305"."""
+    return _VERSION.sub("", kind)
+
+
+def is_versioned(kind: str) -> bool:
+    """Whether this is a version of one of the tools that we know to be Anthropic's."""
+    return _VERSION.search(kind) is not None and base_name(kind) in _BASES
 
 
 def read_tool(value: Any) -> Tool:
@@ -69,7 +80,7 @@ _TOOL_KEYS = frozenset({"type", "name", "description", "input_schema", "strict",
 
 def _read_server_tool(tool: dict[str, Any], kind: str) -> Tool:
     """Its `name` on the wire is a setting like the others: the same for all users of a version."""
-    base = _VERSION.sub("", kind)
+    base = base_name(kind)
     return Tool(
         GENERIC_NAMES.get(base, base),
         "server",

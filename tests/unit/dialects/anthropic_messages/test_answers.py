@@ -280,7 +280,8 @@ def test_errors_of_hosts_in_front(status: int, headers: Any, body: bytes, kind: 
 def test_errors_of_other_dialects_have_our_words(kind: ErrorKind) -> None:
     error = ErrorResponse(kind=kind, status=400, message="m", dialect="other", request_id="r", body={"odd": 1})
     status, body = DIALECT.render_error(error)
-    assert (status, body["type"], body["error"]["message"], body["request_id"]) == (400, "error", "m", "r")
+    words = "prompt is too long: m" if kind == "context_window" else "m"
+    assert (status, body["type"], body["error"]["message"], body["request_id"]) == (400, "error", words, "r")
     assert body["error"]["type"].endswith(("_error", "_too_large"))
 
 

@@ -351,6 +351,15 @@ def test_tools_that_a_provider_runs(name: str, kind: str | None) -> None:
     assert notes(rendered) == ([] if kind else ["dropped tools[0]"])
 
 
+@pytest.mark.parametrize("settings", [{"name": "web_search", "max_uses": 3}, {"max_uses": 3}])
+def test_a_tool_of_anthropic_is_that_whoever_carries_it(settings: dict[str, Any]) -> None:
+    rendered = render(tools=(Tool("web_search_20250305", "server", cache=Cache(), extras=settings),))
+    found = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
+    assert rendered.value["tools"] == [{**found, "cache_control": {"type": "ephemeral"}}]
+    assert notes(rendered) == []
+    assert settings == {**settings}
+
+
 @pytest.mark.parametrize(
     ("fields", "choice", "noted"),
     [
@@ -544,6 +553,12 @@ def test_thinking_gives_way(fields: dict[str, Any]) -> None:
     rendered = render(reasoning=Reasoning("low"), **fields)
     assert "thinking" not in rendered.value
     assert notes(rendered) == ["dropped reasoning"]
+
+
+def test_an_adaptive_model_thinks_beside_a_forced_tool() -> None:
+    rendered = render(ADAPTIVE, reasoning=Reasoning("low"), tools=(LOOK_UP,), tool_choice=ToolChoice("required"))
+    assert (rendered.value["thinking"], rendered.value["tool_choice"]) == ({"type": "adaptive"}, {"type": "any"})
+    assert notes(rendered) == []
 
 
 def test_a_turn_with_its_thoughts_goes_on_thinking() -> None:

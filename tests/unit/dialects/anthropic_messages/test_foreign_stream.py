@@ -1,0 +1,170 @@
+"""Any events of another dialect make a stream that obeys the grammar of this one, and lose no word."""
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.dialects.anthropic_messages import DIALECT
+from penstock.dialects.dialect import Context
+from penstock.types.content import Citation, Media, Part, Refusal, ServerToolCall, Signature, Text, Thinking, ToolCall
+from penstock.types.response import Choice, Response
+from penstock.types.stream import (
+    ArgumentsDelta,
+    CitationDelta,
+    Delta,
+    End,
+    MediaDelta,
+    PartEnd,
+    PartStart,
+    RefusalDelta,
+    SignatureDelta,
+    Snapshot,
+    Start,
+    Stop,
+    StreamEvent,
+    SummaryDelta,
+    TextDelta,
+    ThinkingDelta,
+    UsageDelta,
+)
+from penstock.types.usage import Usage
+from tests.contract import dialects as contract
+from tests.unit.dialects.anthropic_messages.samples import sse
+
+INDEX = st.integers(0, 3)
+WORDS = st.sampled_from(["", "a", "b ", "\n", '{"x":', "1}", "{}"])
+SIGNATURE = st.builds(Signature, st.sampled_from(["", "c2ln"]), st.sampled_from(["gemini", "openai", "anthropic"]))
+PARTS: st.SearchStrategy[Part] = st.one_of(
+    st.builds(Text, WORDS, signature=st.none() | SIGNATURE),
+    st.builds(Thinking, WORDS, signature=st.none() | SIGNATURE, redacted=st.booleans()),
+    st.builds(Refusal, WORDS),
+    st.builds(ToolCall, st.sampled_from([None, "c"]), st.just("n"), WORDS | st.just({}) | st.just({"x": 1})),
+    st.builds(ToolCall, st.just("c"), st.just("n"), WORDS, custom=st.just(True)),
+    st.just(Media("image", None)),
+    st.just(ServerToolCall("s", "web_search")),
+)
+DELTAS: st.SearchStrategy[Delta] = st.one_of(
+    st.builds(Start, st.none() | st.just("id")),
+    st.builds(PartStart, INDEX, PARTS),
+    st.builds(TextDelta, INDEX, WORDS, st.integers(0, 1)),
+    st.builds(ThinkingDelta, INDEX, WORDS),
+    st.builds(SummaryDelta, INDEX, WORDS, st.integers(0, 2)),
+    st.builds(RefusalDelta, INDEX, WORDS),
+    st.builds(ArgumentsDelta, INDEX, WORDS),
+    st.builds(SignatureDelta, INDEX, SIGNATURE, append=st.booleans()),
+    st.builds(CitationDelta, INDEX, st.just(Citation("https://example.com"))),
+    st.builds(MediaDelta, INDEX, transcript=WORDS),
+    st.builds(PartEnd, INDEX, st.none() | PARTS),
+    st.builds(Stop, st.none() | st.sampled_from(["stop", "tool_calls", "error"])),
+    st.just(UsageDelta(Usage(input_tokens=5, output_tokens=1))),
+    st.just(Snapshot(Response(dialect="x", choices=(Choice((Text("whole"),), "stop"),)), True)),
+    st.just(End()),
+)
+
+
+def rendered(deltas: list[Delta]) -> list[dict[str, Any]]:
+    events = [StreamEvent((delta,)) for delta in deltas]
+    return [frame for _, frame in contract.frames(DIALECT, contract.render_events(DIALECT, events, contract.NOBODY))]
+
+
+def assert_grammar(frames: list[dict[str, Any]]) -> None:
+    """message_start; blocks that open and close in order, with deltas of their kind between; two frames to end it."""
+    assert [frames[0]["type"], frames[-2]["type"], frames[-1]["type"]] == [
+        "message_start",
+        "message_delta",
+        "message_stop",
+    ]
+    index, kind = -1, None
+    for frame in frames[1:-2]:
+        if frame["type"] == "content_block_start":
+            assert (kind, frame["index"]) == (None, index + 1)
+            index, kind = index + 1, frame["content_block"]["type"]
+        elif frame["type"] == "content_block_delta":
+            assert (frame["index"], kind) == (index, _KIND_OF[frame["delta"]["type"]])
+        else:
+            assert (frame["type"], frame["index"]) == ("content_block_stop", index)
+            assert kind is not None
+            kind = None
+    assert kind is None
+
+
+_KIND_OF = {
+    "text_delta": "text",
+    "citations_delta": "text",
+    "thinking_delta": "thinking",
+    "signature_delta": "thinking",
+    "input_json_delta": "tool_use",
+}
+
+
+@given(st.lists(DELTAS, max_size=25))
+def test_any_events_make_a_message(deltas: list[Delta]) -> None:
+    frames = rendered(deltas)
+    assert_grammar(frames)
+    for event in frames:
+        assert json.dumps(event)
+
+
+TALK: st.SearchStrategy[Delta] = st.one_of(
+    st.builds(TextDelta, st.integers(0, 1), st.sampled_from(["a", "b", "c"])),
+    st.builds(ThinkingDelta, st.just(2), st.sampled_from(["d", "e"])),
+    st.builds(PartStart, st.integers(3, 5), st.just(ToolCall("c", "n", ""))),
+    st.builds(ArgumentsDelta, st.integers(3, 5), st.sampled_from(['{"x":', "1", "2"])),
+    st.builds(PartEnd, st.integers(0, 5)),
+)
+
+
+@given(st.lists(TALK, max_size=30))
+def test_no_word_is_lost(deltas: list[Delta]) -> None:
+    """Every piece of text, thought and input reaches the client once: calls that are begun anew apart."""
+    begun: set[int] = set()
+    kept = []
+    for delta in deltas:
+        if isinstance(delta, PartStart) and delta.index in begun:
+            continue
+        if isinstance(delta, PartStart | ArgumentsDelta):
+            begun.add(delta.index)
+        kept.append(delta)
+    ended = {delta.index for delta in kept if isinstance(delta, PartEnd) and delta.index in begun}
+    kept = [delta for delta in kept if not (isinstance(delta, PartEnd | ArgumentsDelta) and delta.index in ended)]
+    frames = rendered(kept)
+    assert_grammar(frames)
+    found = [frame["delta"] for frame in frames if frame["type"] == "content_block_delta"]
+    for key, kinds in (("text", TextDelta), ("thinking", ThinkingDelta), ("partial_json", ArgumentsDelta)):
+        said = sorted(delta.text for delta in kept if isinstance(delta, kinds))
+        assert sorted(delta[key] for delta in found if key in delta) == said
+
+
+def test_a_call_is_shown_as_it_grows() -> None:
+    renderer = DIALECT.stream_renderer(Context(source="other"))
+    deltas: list[Delta] = [PartStart(0, ToolCall("c", "n", "")), ArgumentsDelta(0, '{"a"'), ArgumentsDelta(0, ": 1}")]
+    assert all(renderer.render(StreamEvent((delta,))) for delta in deltas)
+
+
+def test_a_second_call_is_shown_as_soon_as_the_first_is_whole() -> None:
+    renderer = DIALECT.stream_renderer(Context(source="other"))
+    first: list[Delta] = [PartStart(0, ToolCall("c", "n", "")), ArgumentsDelta(0, '{"a": 1}')]
+    second: list[Delta] = [PartStart(1, ToolCall("d", "n", "")), ArgumentsDelta(1, '{"b"')]
+    shown = [renderer.render(StreamEvent((delta,))) for delta in (*first, *second)]
+    assert b"content_block_stop" in shown[2]
+    assert b'{\\"b\\"' in shown[3]
+
+
+def test_the_transport_of_a_stream_comes_back() -> None:
+    data = b': keep-alive\n\nid: 7\nevent: ping\ndata: {"type": "ping"}\n\nevent: ping\n\n'
+    events = contract.parse_stream(DIALECT, data)
+    assert contract.parse_stream(DIALECT, contract.render_events(DIALECT, events, DIALECT.name)) == events
+
+
+def test_a_stream_that_was_cut_is_ended_for_the_client() -> None:
+    message = {"id": "m", "usage": {"output_tokens": 3}}
+    text = {"type": "text", "text": "a"}
+    data = sse(
+        {"type": "message_start", "message": message},
+        {"type": "content_block_start", "index": 0, "content_block": text},
+    )
+    closing = contract.render_events(DIALECT, contract.parse_stream(DIALECT, data), DIALECT.name).removeprefix(data)
+    kinds = [frame["type"] for _, frame in contract.frames(DIALECT, closing)]
+    assert kinds[-3:] == ["content_block_stop", "message_delta", "message_stop"]
