@@ -332,6 +332,7 @@ def claude(provider: SimulatedProviders, model: str, **extra: Any) -> str:
 
 
 BUDGET = {"type": "enabled", "budget_tokens": 1024}
+TOOLS = [{"name": "f", "input_schema": {"type": "object"}}]
 PREFILLED = [*ASK, {"role": "assistant", "content": "I"}]
 CORRECTED = [*ASK, {"role": "assistant", "content": "I"}, *ASK, {"role": "system", "content": "Be kind."}]
 
@@ -354,6 +355,7 @@ CORRECTED = [*ASK, {"role": "assistant", "content": "I"}, *ASK, {"role": "system
         ("claude-fake-4-5", {"thinking": BUDGET, "top_k": 5}, "`top_k` must be unset when thinking is enabled."),
         ("claude-fake-4-5", {"thinking": BUDGET, "top_p": 0.5}, "greater than or equal to 0.95"),
         ("claude-fake-4-5", {"tool_choice": {"type": "any"}}, "may only be specified while providing `tools`"),
+        ("claude-fake-4-5", {"thinking": BUDGET, "tools": TOOLS, "tool_choice": {"type": "any"}}, "forces tool use."),
         ("claude-fake-4-5", {"messages": []}, "messages: at least one message is required"),
         ("claude-fake-4-5", {"metadata": {"user_id": "x" * 257}}, "String should have at most 256 characters"),
     ],

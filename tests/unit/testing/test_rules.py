@@ -179,8 +179,34 @@ LOOSE_FORMAT = {
     "json_schema": {"name": "x", "strict": True, "schema": {**SCHEMA, "required": []}},
 }
 
+HALF_STRICT = {**SCHEMA, "properties": {"a": {}, "b": {}}, "required": ["a"], "additionalProperties": False}
+DEEP = {"type": "object", "properties": {"a": SCHEMA}, "required": ["a"], "additionalProperties": False}
+TOOL_SPEC = {"name": "get_weather", "inputSchema": {"json": SCHEMA}}
+IMAGE = {"format": "png", "source": {"bytes": "AA=="}}
+PAGE = {"format": "pdf", "name": "page", "source": {"bytes": "AA=="}}
+
 ROWS: dict[str, list[tuple[str, Any, str]]] = {
     "openai_chat": [
+        ("messages.3", {"role": "user", "content": "x"}, "did not have response messages: call_1, call_2"),
+        ("messages.1.content.0", {"type": "image_url", "image_url": {"url": "cat.png"}}, "Expected a valid URL"),
+        (
+            "messages.1.content.0",
+            {"type": "image_url"},
+            "Missing required parameter: 'messages[1].content[0].image_url'",
+        ),
+        ("tool_choice", {"type": "function", "function": {"name": "x"}}, "the named function is not in 'tools'."),
+        ("tools.0.function.parameters", {"type": "string"}, "schema must be a JSON Schema of 'type: \"object\"'"),
+        ("tools.0.function.parameters", DROP, ""),
+        ("tools.0.function", {"name": "f", "strict": True, "parameters": HALF_STRICT}, "Missing 'b'."),
+        ("tools.0.function", {"name": "f", "strict": True, "parameters": DEEP}, "In context=('properties', 'a'),"),
+        (
+            "response_format",
+            {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}},
+            "got 'type: \"None\"'",
+        ),
+        ("max_tokens", 5, ""),
+        ("n", 0, "Invalid 'n': integer below minimum value. Expected a value >= 1, but got 0 instead."),
+        ("web_search_options", {}, "Unknown parameter: 'web_search_options'."),
         ("model", DROP, "you must provide a model parameter"),
         ("messages", DROP, "Missing required parameter: 'messages'."),
         ("messages", [], "Invalid 'messages': empty array. Expected an array with minimum length 1"),
@@ -217,6 +243,12 @@ ROWS: dict[str, list[tuple[str, Any, str]]] = {
         ("thinking", {"type": "enabled"}, "Unknown parameter: 'thinking'."),
     ],
     "openai_responses": [
+        ("reasoning", {"effort": "low"}, ""),
+        ("tools", [], ""),
+        ("tools.0.parameters", {"type": "array"}, "schema must be a JSON Schema of 'type: \"object\"'"),
+        ("text", {"format": {"type": "json_schema", "name": "x", "strict": True, "schema": SCHEMA}}, "to be false."),
+        ("stream_options", {"include_obfuscation": False}, "Unknown parameter: 'stream_options'."),
+        ("input.1.content", [{"type": "text", "text": "x"}], "Supported values are: 'reasoning_text'."),
         ("input", DROP, 'One of "input" or "previous_response_id"'),
         ("nonsense", 1, "Unknown parameter: 'nonsense'."),
         ("messages", [], "this parameter has moved to 'input'."),
@@ -235,6 +267,11 @@ ROWS: dict[str, list[tuple[str, Any, str]]] = {
         ("tool_choice", {"type": "function", "name": "other"}, "not found in 'tools' parameter"),
     ],
     "anthropic_messages": [
+        ("messages.0.content", [{"type": "text", "text": ""}], "messages: text content blocks must be non-empty"),
+        ("messages.2.content.+", {"type": "tool_result", "tool_use_id": "toolu_1", "content": ""}, "single result"),
+        ("messages.1.content.0", {"type": "redacted_thinking", "data": "c2Vl"}, "`data` in `redacted_thinking` block"),
+        ("messages.2.content.0.content", [{"type": "tool_use"}], "Input tag 'tool_use' found using 'type'"),
+        ("system", [{"type": "image"}], "system.0.text: Field required"),
         ("max_tokens", DROP, "max_tokens: Field required"),
         ("max_tokens", 0, "max_tokens: Input should be greater than or equal to 1"),
         ("max_completion_tokens", 5, "max_completion_tokens: Extra inputs are not permitted"),
@@ -274,6 +311,20 @@ ROWS: dict[str, list[tuple[str, Any, str]]] = {
         ("system", [{"type": "text", "text": ""}], "system: text content blocks must be non-empty"),
     ],
     "gemini": [
+        ("contents.0.parts.0.inlineData", {"data": "AA=="}, "oneof field 'data' is already set."),
+        ("contents.0.parts.0", {"inlineData": {"data": "AA=="}}, "inline_data.mime_type: must be specified"),
+        ("contents.0.parts.0", {"inlineData": {"mimeType": "image/png", "data": "%"}}, "Base64 decoding failed"),
+        ("tools.0.functionDeclarations.0.parametersJsonSchema", {}, "are mutually exclusive."),
+        ("tools.0.functionDeclarations.0.parameters.properties.city", {"type": "ARRAY"}, "items: missing field."),
+        ("tools.0.functionDeclarations.0.parameters.properties.city.const", "x", 'Unknown name "const"'),
+        ("toolConfig", {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": ["x"]}}, "contains 'x'"),
+        ("toolConfig", {"functionCallingConfig": {"mode": "REQUIRED"}}, '(TYPE_ENUM), "REQUIRED"'),
+        ("generationConfig.temperature", 3, "generation_config.temperature: must be at most 2"),
+        (
+            "generationConfig",
+            {"responseMimeType": "application/json", "responseSchema": SCHEMA, "responseJsonSchema": SCHEMA},
+            "response_schema and response_json_schema cannot both be set.",
+        ),
         ("contents", DROP, "* GenerateContentRequest.contents: contents is not specified"),
         ("contents", "hi", "'contents' is not a list."),
         ("messages", [], 'Unknown name "messages": Cannot find field.'),
@@ -301,6 +352,18 @@ ROWS: dict[str, list[tuple[str, Any, str]]] = {
         ("generationConfig.stopSequences", ["x"] * 6, "must be at most 5"),
     ],
     "bedrock_converse": [
+        ("messages.2", DROP, "Expected toolResult blocks at messages.2.content for the following Ids: t1"),
+        ("toolConfig.tools.+", {"toolSpec": TOOL_SPEC}, "contains tools with the same name."),
+        ("toolConfig.toolChoice", {"tool": {"name": "x"}}, "The tool x in toolChoice is not defined in toolConfig."),
+        ("toolConfig.toolChoice", {"any": {}, "auto": {}}, "Can only set one of: auto, any, tool."),
+        ("messages.0.content.+", {"toolUse": {"toolUseId": "t", "name": "f", "input": {}}}, "cannot contain toolUse"),
+        ("messages.1.content.+", {"image": IMAGE}, "Assistant messages cannot contain image content."),
+        ("messages.0.content", [{"text": "x"}, {"document": PAGE}, {"document": PAGE}], "names in a conversation must"),
+        (
+            "messages.1.content.+",
+            {"reasoningContent": {"reasoningText": {"text": "hm"}}},
+            "thinking.signature: Field required",
+        ),
         ("messages", DROP, "A conversation must start with a user message."),
         ("messages.0", DROP, "A conversation must start with a user message."),
         ("messages.+", {"role": "user", "content": [{"text": "x"}]}, "must alternate between user and assistant roles"),
@@ -337,6 +400,11 @@ ROWS: dict[str, list[tuple[str, Any, str]]] = {
         ),
     ],
     "cohere_chat": [
+        ("messages.0.content", "", "all elements in messages must have content: messages[0] has none"),
+        ("messages.2", {"role": "user", "content": "x"}, "missing tool results for tool calls: c1"),
+        ("temperature", 2, "temperature must be at most 1, but got 2"),
+        ("stop_sequences", ["x"] * 6, "stop_sequences is too long: the limit is 5"),
+        ("response_format", {"type": "json_object"}, "cannot be used with tools"),
         ("model", DROP, "invalid request: model is required"),
         ("messages", [], "invalid request: list of messages must not be empty"),
         ("nonsense", 1, "unknown field: parameter 'nonsense' is not a valid field"),
@@ -350,6 +418,8 @@ ROWS: dict[str, list[tuple[str, Any, str]]] = {
         ("response_format", {"type": "json_schema"}, "response_format.type must be one of text, json_object"),
     ],
     "ollama_chat": [
+        ("tools.0.function.name", DROP, "a tool has type function and a function with a name"),
+        ("stream", "no", "json: cannot unmarshal string into Go struct field ChatRequest.stream of type"),
         ("model", "", "model is required"),
         ("temperature", 0.5, "Ollama would ignore the unknown field 'ChatRequest.temperature'"),
         ("options.max_tokens", 5, "Ollama would ignore the unknown field 'ChatRequest.options.max_tokens'"),

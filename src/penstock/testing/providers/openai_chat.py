@@ -57,8 +57,6 @@ FLAVOURS: Mapping[str, Flavour] = {
             error="openrouter",
             comment=": OPENROUTER PROCESSING",
         ),
-        Flavour("voyage", error="detail"),
-        Flavour("jina", error="detail"),
     )
 }
 

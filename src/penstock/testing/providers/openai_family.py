@@ -108,16 +108,11 @@ def _openrouter(error: ProviderError) -> JSON:
     }
 
 
-def _detail(error: ProviderError) -> JSON:
-    return {"detail": describe(error)[2]}
-
-
 _SHAPES: Mapping[str, Callable[[ProviderError], JSON]] = {
     "openai": _openai,
     "groq": _groq,
     "mistral": _mistral,
     "openrouter": _openrouter,
-    "detail": _detail,
 }
 
 

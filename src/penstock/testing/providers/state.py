@@ -26,7 +26,7 @@ class Flavour:
     strict: bool = False
     reasoning: Literal["hidden", "reasoning_content", "reasoning", "parts"] = "reasoning_content"
     usage: UsagePlace = UsagePlace.NATIVE
-    error: Literal["openai", "groq", "mistral", "openrouter", "detail"] = "openai"
+    error: Literal["openai", "groq", "mistral", "openrouter"] = "openai"
     comment: str | None = None
     call_id: Literal["call_", "nine"] = "call_"
 
