@@ -282,8 +282,10 @@ class Fold:
 
     def _add_media(self, delta: MediaDelta) -> None:
         part = self._open(delta, lambda: Media(delta.kind, None))
-        part.data.append(delta.data)
-        part.transcript.append(delta.transcript)
+        if delta.data:
+            part.data.append(delta.data)
+        if delta.transcript:
+            part.transcript.append(delta.transcript)
 
     def _add_part_start(self, delta: PartStart) -> None:
         self._parts.setdefault(delta.choice, {})[delta.index] = _OpenPart(delta.part)
