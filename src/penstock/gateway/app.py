@@ -29,7 +29,9 @@ SURFACES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"/v1/messages"), "anthropic_messages"),
     (re.compile(r"/v1(beta|alpha)?/.*models/.+:(generateContent|streamGenerateContent)"), "gemini"),
 )
-"""Inbound path -> the dialect that is spoken there. What the path says besides (a model, a stream) the dialect reads."""
+"""Inbound path -> the dialect that is spoken there. What the path says besides (a model, a stream) the dialect
+reads.
+"""
 PLACES = "POST /v1/chat/completions, POST /v1/messages, POST /v1beta/models/MODEL:generateContent, GET /v1/models"
 
 
