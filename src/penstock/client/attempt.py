@@ -62,6 +62,7 @@ class ChatAttempt:
     credentials: CredentialCache
     facts: Callable[[str, str, str], Mapping[str, Any]] | None = None
     prefer: tuple[str, ...] = ()
+    essential: frozenset[str] = frozenset()
     adjust: Callable[[Request, Endpoint], Request] | None = None
     target: Endpoint | None = None
     notes: tuple[Note, ...] = ()
@@ -114,7 +115,7 @@ class ChatAttempt:
         self.notes, self.memo = rendered.notes, rendered.memo
         if self.options.strict:
             rendered.require_lossless()
-        refuse_unsupported(rendered.notes, _PARAMETERS, self.name, self.options)
+        refuse_unsupported(rendered.notes, _PARAMETERS | self.essential, self.name, self.options)
         return complete(rendered.value, target, self.options)
 
     def read(self, reply: Reply) -> Response | OpenStream | ErrorResponse:

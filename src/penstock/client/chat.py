@@ -1,8 +1,8 @@
-"""Chat calls: `completion` and `acompletion`, over any dialect.
+"""Chat calls: `completion` and its kin, in any shape, over any dialect.
 
-A call goes this way: sort the arguments (options.py), read the body as the representation, make an attempt for the
-model and each fallback (attempt.py), drive the exchange (engine.py, world.py), write the answer as OpenAI's JSON
-(objects.py). The two functions differ in the world that drives; all else is shared.
+A call goes this way: sort the arguments (options.py), read the body as the representation (shapes.py), make an attempt
+for the model and each fallback (attempt.py), drive the exchange (engine.py, world.py), write the answer in the caller's
+shape (OpenAI's JSON, or another). `call` and `acall` differ in the world that drives; all else is shared.
 """
 
 from __future__ import annotations
@@ -10,39 +10,41 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 from msgspec.structs import replace
 
 from penstock.client.accounting import hidden_params
-from penstock.client.arguments import messages_of, plain, without
+from penstock.client.arguments import without
 from penstock.client.attempt import ENDED, ChatAttempt, OpenStream
 from penstock.client.demo import NAMES as DEMO_NAMES
 from penstock.client.demo import demo_answer
 from penstock.client.engine import Engine, arguments_of
 from penstock.client.failures import raising
 from penstock.client.mock import mock_answer, wants_mock
-from penstock.client.objects import ModelResponse
+from penstock.client.objects import Answer, ModelResponse
 from penstock.client.options import Options, split, timeouts_of
-from penstock.client.streams import AsyncChatStream, ChatStream, Finish, StreamState
-from penstock.dialects.dialect import Context, PathMatch
-from penstock.dialects.openai_chat import DIALECT as CHAT
+from penstock.client.shapes import CHAT_SHAPE, Shape
+from penstock.client.streams import AsyncChatStream, AsyncStream, ChatStream, Finish, PureStream, Stream
+from penstock.dialects.dialect import Context
 from penstock.exchange import Attempt, Plan, Success
 from penstock.types.errors import ErrorKind, ErrorResponse
-from penstock.types.notes import Note
+from penstock.types.notes import NO_MEMO, Note
 from penstock.types.request import Request
 from penstock.types.response import Response
 from penstock.types.unfold import unfold
 
-_NO_MATCH = PathMatch()
+C = TypeVar("C", bound=Answer)
+R = TypeVar("R", bound=Answer)
 
 
 @dataclass(slots=True)
-class ChatCall:
+class ChatCall(Generic[C, R]):
     """One call: its arguments, sorted, and after the exchange, what is needed to show the answer."""
 
     engine: Engine
+    shape: Shape[C, R]
     model: str
     options: Options
     request: Request
@@ -52,21 +54,18 @@ class ChatCall:
     attempts: list[ChatAttempt] = field(default_factory=list)
 
     @classmethod
-    def of(cls, engine: Engine, arguments: dict[str, Any]) -> ChatCall:
+    def of(cls, engine: Engine, shape: Shape[C, R], arguments: dict[str, Any]) -> ChatCall[C, R]:
         """The call that these arguments describe. Raises MalformedError with the argument's name."""
         options, body = split(arguments, engine.addresses, engine.defaults)
         model = body.get("model")
-        if "messages" in body:
-            body["messages"] = messages_of(body["messages"])
-        if body.get("tools"):
-            body["tools"] = [plain(tool) for tool in body["tools"]]
         if options.additional_drop_params:
             body = without(body, options.additional_drop_params)
-        request = CHAT.parse_request(body, _NO_MATCH)
-        if request.stream and request.stream_usage is None:
-            request = replace(request, stream_usage=True)
-        call_id = options.litellm_call_id or f"chatcmpl-{uuid4().hex}"
-        return cls(engine, model or "", options, request, body, call_id)
+        for name in shape.own:
+            if arguments.get(name) is not None:
+                body[name] = arguments[name]
+        request = shape.read(body)
+        call_id = options.litellm_call_id or f"{shape.id_prefix}{uuid4().hex}"
+        return cls(engine, shape, model or "", options, request, body, call_id)
 
     def plan(self) -> Plan:
         """The model, then its fallbacks; the kinds of errors that have fallbacks of their own go there instead."""
@@ -81,6 +80,7 @@ class ChatCall:
 
     def _attempt(self, model: str, request: Request, options: Options) -> Attempt[Any]:
         attempt = self.engine.chat_attempt(request, model, options)
+        attempt.prefer, attempt.essential = self.shape.prefer, self.shape.essential
         self.attempts.append(attempt)
         return attempt.attempt(timeouts_of(options.timeout))
 
@@ -91,17 +91,17 @@ class ChatCall:
             arguments, self.engine.addresses, replace(self.options, address=self.engine.defaults.address)
         )
         body = {**self.body, **changes}
-        request = CHAT.parse_request(body, _NO_MATCH) if len(changes) > 1 else self.request
+        request = self.shape.read(body) if len(changes) > 1 else self.request
         return self._attempt(changes.get("model", self.model), request, options)
 
     def winner(self, success: Success[Any]) -> ChatAttempt:
         """The attempt that gave the answer."""
         return next(attempt for attempt in self.attempts if attempt.prepare == success.attempt.prepare)
 
-    def answer(self, response: Response, success: Success[Any] | None, notes: tuple[Note, ...]) -> ModelResponse:
+    def answer(self, response: Response, success: Success[Any] | None, notes: tuple[Note, ...]) -> R:
         """The response as the caller sees it."""
-        rendered = CHAT.render_response(response, Context(self.call_id, int(time.time())))
-        answer = ModelResponse(rendered.value)._with(self._hidden(response, success), notes + rendered.notes)
+        rendered = self.shape.dialect.render_response(response, self._context())
+        answer = self.shape.answer(rendered.value)._with(self._hidden(response, success), notes + rendered.notes)
         vars(answer)["_response_ms"] = (time.perf_counter() - self.started) * 1000
         return answer
 
@@ -110,18 +110,20 @@ class ChatCall:
         usage = None if response is None else response.usage
         return hidden_params(self.engine, self.call_id, self.model, self.options, target, success, usage)
 
-    def stream_state(self, opened: OpenStream, success: Success[Any] | None) -> StreamState:
+    def _context(self, **more: Any) -> Context:
+        return Context(self.call_id, int(time.time()), request=self.request, **more)
+
+    def stream_state(self, opened: OpenStream, success: Success[Any] | None) -> PureStream[C, R]:
         """The pure half of the stream."""
         notes = () if success is None else self.winner(success).notes
-        wants_usage = bool((self.body.get("stream_options") or {}).get("include_usage"))
-        context = Context(self.call_id, int(time.time()), source=opened.dialect, stream_usage=wants_usage)
-        finish = Finish(lambda response: self.answer(response, success, notes), self._stream_error)
-        return StreamState(opened, context, self._hidden(None, success), finish)
+        context = self._context(source=opened.dialect, stream_usage=self.shape.wants_usage(self.body))
+        finish = Finish[R](lambda response: self.answer(response, success, notes), self._stream_error)
+        return self.shape.stream(opened, context, self._hidden(None, success), finish)
 
-    def _stream_error(self, error: ErrorResponse, partial: ModelResponse) -> Exception:
+    def _stream_error(self, error: ErrorResponse, partial: R) -> Exception:
         from penstock.exceptions import StreamInterruptedError, from_error
 
-        provider, model = partial._hidden_params.get("custom_llm_provider", ""), partial.model or self.model
+        provider, model = partial._hidden_params.get("custom_llm_provider", ""), partial.get("model") or self.model
         if error.native == "interrupted":
             return StreamInterruptedError(error.message, provider, model, error=error, partial=partial)
         return from_error(error, provider, model, partial=partial)
@@ -135,42 +137,55 @@ class ChatCall:
         """The answer of a mock or of the demo model. Raises what a mock says."""
         if not wants_mock(self.options):
             return demo_answer(self.request, self.call_id, int(time.time()))
+        if isinstance(self.options.mock_response, Mapping):
+            return self.shape.dialect.parse_response(dict(self.options.mock_response), NO_MEMO)
         return mock_answer(self.options, self.request, self.model, self.call_id, int(time.time()))
+
+    def answer_locally(self) -> R:
+        """The answer of a mock or of the demo model."""
+        return self.answer(self.local_response(), None, ())
+
+    def stream_locally(self) -> PureStream[C, R]:
+        """The same as a stream."""
+        response = self.local_response()
+        return self.stream_state(OpenStream(ENDED, list(unfold(response)), response.dialect), None)
+
+
+def call(engine: Engine, shape: Shape[C, R], arguments: dict[str, Any]) -> R | Stream[C, R]:
+    """One chat call in this shape, blocking."""
+    with raising(arguments.get("custom_llm_provider") or "", str(arguments.get("model") or "")):
+        made = ChatCall.of(engine, shape, arguments)
+        if made.is_local:
+            if made.options.mock_delay:
+                time.sleep(made.options.mock_delay)
+            return Stream(made.stream_locally(), None) if made.request.stream else made.answer_locally()
+        world = engine.world(made.options.client)
+        success = world.drive(engine.exchange(made.plan(), made.options))
+        if isinstance(success.value, OpenStream):
+            return Stream(made.stream_state(success.value, success), success.reply.stream)
+        return made.answer(success.value, success, made.winner(success).notes)
+
+
+async def acall(engine: Engine, shape: Shape[C, R], arguments: dict[str, Any]) -> R | AsyncStream[C, R]:
+    """One chat call in this shape, from a coroutine."""
+    with raising(arguments.get("custom_llm_provider") or "", str(arguments.get("model") or "")):
+        made = ChatCall.of(engine, shape, arguments)
+        if made.is_local:
+            if made.options.mock_delay:
+                await engine.async_world().sleep(made.options.mock_delay)
+            return AsyncStream(made.stream_locally(), None) if made.request.stream else made.answer_locally()
+        world = engine.async_world(made.options.client)
+        success = await world.drive(engine.exchange(made.plan(), made.options))
+        if isinstance(success.value, OpenStream):
+            return AsyncStream(made.stream_state(success.value, success), success.reply.stream)
+        return made.answer(success.value, success, made.winner(success).notes)
 
 
 def completion(engine: Engine, **arguments: Any) -> ModelResponse | ChatStream:
     """One chat call, blocking. See `penstock.completion`."""
-    with raising(arguments.get("custom_llm_provider") or "", str(arguments.get("model") or "")):
-        call = ChatCall.of(engine, arguments)
-        if call.is_local:
-            if call.options.mock_delay:
-                time.sleep(call.options.mock_delay)
-            return _answer_locally(call)
-        world = engine.world(call.options.client)
-        success = world.drive(engine.exchange(call.plan(), call.options))
-        if isinstance(success.value, OpenStream):
-            return ChatStream(call.stream_state(success.value, success), success.reply.stream)
-        return call.answer(success.value, success, call.winner(success).notes)
+    return call(engine, CHAT_SHAPE, arguments)
 
 
 async def acompletion(engine: Engine, **arguments: Any) -> ModelResponse | AsyncChatStream:
     """One chat call, from a coroutine. See `penstock.acompletion`."""
-    with raising(arguments.get("custom_llm_provider") or "", str(arguments.get("model") or "")):
-        call = ChatCall.of(engine, arguments)
-        if call.is_local:
-            if call.options.mock_delay:
-                await engine.async_world().sleep(call.options.mock_delay)
-            local = _answer_locally(call)
-            return AsyncChatStream(local._state, None) if isinstance(local, ChatStream) else local
-        world = engine.async_world(call.options.client)
-        success = await world.drive(engine.exchange(call.plan(), call.options))
-        if isinstance(success.value, OpenStream):
-            return AsyncChatStream(call.stream_state(success.value, success), success.reply.stream)
-        return call.answer(success.value, success, call.winner(success).notes)
-
-
-def _answer_locally(call: ChatCall) -> ModelResponse | ChatStream:
-    response = call.local_response()
-    if not call.request.stream:
-        return call.answer(response, None, ())
-    return ChatStream(call.stream_state(OpenStream(ENDED, list(unfold(response)), response.dialect), None), None)
+    return await acall(engine, CHAT_SHAPE, arguments)

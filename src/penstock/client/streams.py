@@ -1,17 +1,20 @@
-"""Streams of the SDK: bytes of any dialect in, chunks in OpenAI's shape out, for a loop or an async loop.
+"""Streams of the SDK: bytes of any dialect in, chunks in the caller's shape out, for a loop or an async loop.
 
 `StreamState` holds everything that is not I/O: the parser, the fold that knows the whole response at the end, and the
 writer that makes chunks. A stream that ends without its end mark was cut: the iterator raises StreamInterruptedError,
 whose `partial` is the response as far as it had arrived.
+
+`Stream` and `AsyncStream` read the bytes and ask a state (`PureStream`) what they say: the one here writes OpenAI's
+chat chunks, those of event_streams.py the events of another shape.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
-from typing import Any
+from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from penstock.client.attempt import OpenStream
-from penstock.client.objects import ModelResponse, ModelResponseStream
+from penstock.client.objects import Answer, ModelResponse, ModelResponseStream
 from penstock.client.transport import StreamBroken
 from penstock.dialects.dialect import Context
 from penstock.dialects.openai_chat.stream_writer import ChunkWriter
@@ -20,38 +23,51 @@ from penstock.types.fold import Fold
 from penstock.types.response import Response
 from penstock.types.stream import StreamEvent
 
+C = TypeVar("C", bound=Answer)
+R = TypeVar("R", bound=Answer)
+ChunkT = TypeVar("ChunkT", bound=Answer, covariant=True)
+WholeT = TypeVar("WholeT", bound=Answer, covariant=True)
 
-class Finish:
+
+class PureStream(Protocol[ChunkT, WholeT]):
+    """What bytes say. `response` is the whole answer, known once `finish` is through."""
+
+    @property
+    def response(self) -> WholeT | None: ...
+    def first(self) -> Iterator[ChunkT]: ...
+    def feed(self, data: bytes) -> Iterator[ChunkT]: ...
+    def finish(self) -> Iterator[ChunkT]: ...
+    def cut(self, reason: str) -> Exception: ...
+
+
+class Finish(Generic[R]):
     """What a stream's owner wants to do when it is over: with the whole response, or with the error and what had
     arrived.
     """
 
-    def __init__(
-        self,
-        response: Callable[[Response], ModelResponse],
-        error: Callable[[ErrorResponse, ModelResponse], Exception],
-    ) -> None:
+    def __init__(self, response: Callable[[Response], R], error: Callable[[ErrorResponse, R], Exception]) -> None:
         self.response = response
         self.error = error
 
 
-class StreamState:
-    """The pure half of a stream. `hidden` is what every chunk carries in `_hidden_params`."""
+class FoldedState(Generic[C, R]):
+    """The pure half of a stream of chat events, whatever is written of them: parser, fold, and what happens at the end.
 
-    def __init__(self, opened: OpenStream, context: Context, hidden: dict[str, Any], finish: Finish) -> None:
-        self.response: ModelResponse | None = None
+    `dialect` names the wire format whose whole answer the fold shall make ("stream": nobody's own, constants and roles
+    are to be completed).
+    """
+
+    def __init__(self, opened: OpenStream, finish: Finish[R], dialect: str = "stream") -> None:
+        self.response: R | None = None
         self._opened = opened
-        self._wants_usage = context.stream_usage
-        self._hidden = hidden
         self._finish = finish
-        self._fold = Fold("stream")  # no dialect's own whole answer: constants and roles are to be completed
-        self._writer = ChunkWriter(context)
+        self._fold = Fold(dialect)
 
-    def first(self) -> Iterator[ModelResponseStream]:
+    def first(self) -> Iterator[C]:
         """The chunks of what had arrived when the stream was opened."""
         return self._chunks(self._opened.first)
 
-    def feed(self, data: bytes) -> Iterator[ModelResponseStream]:
+    def feed(self, data: bytes) -> Iterator[C]:
         """The chunks that these bytes complete."""
         try:
             events = self._opened.parser.feed(data)
@@ -61,13 +77,14 @@ class StreamState:
             ) from error
         return self._chunks(events)
 
-    def finish(self) -> Iterator[ModelResponseStream]:
+    def finish(self) -> Iterator[C]:
         """The chunks that were still under way; then the response is known. Raises the exception for a stream that
         was cut.
         """
         yield from self._chunks(self._opened.parser.close())
         if not self._fold.complete:
             raise self.cut("the stream ended before its end")
+        yield from self._end()
         self.response = self._finish.response(self._fold.response())
 
     def cut(self, reason: str) -> Exception:
@@ -76,6 +93,26 @@ class StreamState:
 
     def _failed(self, error: ErrorResponse) -> Exception:
         return self._finish.error(error, self._finish.response(self._fold.response()))
+
+    def _chunks(self, events: list[StreamEvent]) -> Iterator[C]:
+        """What these events are in the caller's shape."""
+        raise NotImplementedError
+
+    def _end(self) -> Iterator[C]:
+        """What the caller's shape says at the end of a stream."""
+        return iter(())
+
+
+class StreamState(FoldedState[ModelResponseStream, ModelResponse]):
+    """A stream of OpenAI's chunks. `hidden` is what every chunk carries in `_hidden_params`."""
+
+    def __init__(
+        self, opened: OpenStream, context: Context, hidden: dict[str, Any], finish: Finish[ModelResponse]
+    ) -> None:
+        super().__init__(opened, finish)
+        self._wants_usage = context.stream_usage
+        self._hidden = hidden
+        self._writer = ChunkWriter(context)
 
     def _chunks(self, events: list[StreamEvent]) -> Iterator[ModelResponseStream]:
         fold, writer = self._fold, self._writer
@@ -95,28 +132,28 @@ class StreamState:
         return chunk.pop("usage", None) is None or bool(chunk.get("choices"))
 
 
-class ChatStream:
-    """The chunks of a chat completion, to be looped over. Afterwards `response` is the whole answer, its cost in
+class Stream(Generic[C, R]):
+    """The chunks of an answer, to be looped over. Afterwards `response` is the whole answer, its cost in
     `_hidden_params`.
     """
 
-    def __init__(self, state: StreamState, source: Any) -> None:
+    def __init__(self, state: PureStream[C, R], source: Any) -> None:
         self._state = state
         self._source = source
         self._chunks = self._run()
 
     @property
-    def response(self) -> ModelResponse | None:
+    def response(self) -> R | None:
         """The whole response, once the stream has ended well."""
         return self._state.response
 
-    def __iter__(self) -> Iterator[ModelResponseStream]:
+    def __iter__(self) -> Iterator[C]:
         return self
 
-    def __next__(self) -> ModelResponseStream:
+    def __next__(self) -> C:
         return next(self._chunks)
 
-    def __enter__(self) -> ChatStream:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *details: object) -> None:
@@ -128,7 +165,7 @@ class ChatStream:
         if self._source is not None:
             self._source.close()
 
-    def _run(self) -> Generator[ModelResponseStream, None, None]:
+    def _run(self) -> Generator[C, None, None]:
         state = self._state
         try:
             yield from state.first()
@@ -142,26 +179,26 @@ class ChatStream:
                 self._source.close()
 
 
-class AsyncChatStream:
-    """The chunks of a chat completion, to be looped over with `async for`."""
+class AsyncStream(Generic[C, R]):
+    """The chunks of an answer, to be looped over with `async for`."""
 
-    def __init__(self, state: StreamState, source: Any) -> None:
+    def __init__(self, state: PureStream[C, R], source: Any) -> None:
         self._state = state
         self._source = source
         self._chunks = self._run()
 
     @property
-    def response(self) -> ModelResponse | None:
+    def response(self) -> R | None:
         """The whole response, once the stream has ended well."""
         return self._state.response
 
-    def __aiter__(self) -> AsyncIterator[ModelResponseStream]:
+    def __aiter__(self) -> AsyncIterator[C]:
         return self._chunks
 
-    async def __anext__(self) -> ModelResponseStream:
+    async def __anext__(self) -> C:
         return await anext(self._chunks)
 
-    async def __aenter__(self) -> AsyncChatStream:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *details: object) -> None:
@@ -175,7 +212,7 @@ class AsyncChatStream:
 
     close = aclose
 
-    async def _run(self) -> AsyncGenerator[ModelResponseStream, None]:
+    async def _run(self) -> AsyncGenerator[C, None]:
         state = self._state
         try:
             for chunk in state.first():
@@ -191,3 +228,7 @@ class AsyncChatStream:
         finally:
             if self._source is not None:
                 await self._source.aclose()
+
+
+ChatStream: TypeAlias = Stream[ModelResponseStream, ModelResponse]
+AsyncChatStream: TypeAlias = AsyncStream[ModelResponseStream, ModelResponse]
