@@ -43,7 +43,7 @@ from penstock.types.errors import ErrorKind, ErrorResponse
 from penstock.types.notes import Note
 
 if TYPE_CHECKING:
-    from penstock.exchange import Tried
+    from penstock.types.retry import Tried
 
 _openai: Any = importlib.import_module("openai") if importlib.util.find_spec("openai") else None
 
@@ -108,7 +108,7 @@ class PenstockError(_Root):
     type, code, param    the provider's own words
     retry_after      seconds, where the provider said so
     request_id       the provider's id of the request
-    tried            every attempt with its error, oldest first (`penstock.exchange.Tried`)
+    tried            every attempt with its error, oldest first (`penstock.types.retry.Tried`)
     response         `status_code`, `headers`, `text` of the answer
     """
 

@@ -24,6 +24,7 @@ from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 from msgspec import Struct
 
 from penstock.types.errors import ErrorKind, ErrorResponse
+from penstock.types.retry import RETRYABLE, Again, Backoff, Tried
 
 T = TypeVar("T")
 
@@ -118,24 +119,6 @@ class Attempt(Generic[T]):
     prepare: Callable[[float], Preparation]
     read: Callable[[Reply], T | ErrorResponse]
     read_error: Callable[[Reply], ErrorResponse]
-
-
-class Tried(Struct, frozen=True):
-    """One attempt that failed: whom, with what error, and how long it took."""
-
-    name: str
-    provider: str
-    model: str
-    error: ErrorResponse
-    seconds: float
-    sent: bool = True
-
-
-class Again(Struct, frozen=True):
-    """Try `attempt` after `wait` seconds."""
-
-    attempt: Any
-    wait: float = 0.0
 
 
 class Plan(Protocol):
@@ -235,32 +218,6 @@ def _out_of_time(attempt: Attempt[Any], total: float, seconds: float) -> Tried:
     message = f"the deadline of {total:g} s for the whole call is over; give `timeout` more seconds or retry less"
     error = ErrorResponse(kind="timeout", status=408, message=message, native="deadline")
     return Tried(attempt.name, attempt.provider, attempt.model, error, seconds, sent=False)
-
-
-RETRYABLE: frozenset[ErrorKind] = frozenset(
-    {"timeout", "conflict", "rate_limit", "server", "bad_gateway", "unavailable", "overloaded"}
-)
-"""Errors that pass by waiting. (`quota`, `billing` and `authentication` do not.)"""
-
-
-class Backoff(Struct, frozen=True, kw_only=True):
-    """How long to wait before the n-th retry: `initial` doubled each time up to `longest` seconds, less a random
-    share of up to `jitter`.
-
-    A provider's Retry-After is honoured up to `longest_retry_after`; one that asks for more ends the retries of that
-    attempt. The figures are those of the `openai` package, which LiteLLM's users are used to."""
-
-    initial: float = 0.5
-    longest: float = 8.0
-    jitter: float = 0.25
-    longest_retry_after: float = 60.0
-
-    def wait(self, retry: int, error: ErrorResponse, random: float) -> float | None:
-        """Seconds before retry number `retry` (from 0); None: not worth waiting. `random` is in [0, 1)."""
-        if error.retry_after is not None:
-            return error.retry_after if error.retry_after <= self.longest_retry_after else None
-        delay: float = min(self.initial * 2.0 ** min(retry, 30), self.longest)
-        return delay * (1.0 - self.jitter * random)
 
 
 class Ladder:

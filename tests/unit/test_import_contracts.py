@@ -35,7 +35,6 @@ VIOLATIONS = {
         ("agents", "cli"),
         ("gateway", "cli"),
     ],
-    "gateway-beside-client": [("gateway", "client"), ("control", "client")],
     "pure": [
         ("types", "time"),
         ("dialects", "os"),

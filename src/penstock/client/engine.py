@@ -17,7 +17,7 @@ from penstock.client.attempt import ChatAttempt
 from penstock.client.options import Options, timeouts_of
 from penstock.client.transport import AsyncHTTPXTransport, AsyncTransport, HTTPXTransport, Network, Transport
 from penstock.client.world import SYSTEM_CLOCK, World
-from penstock.exchange import Attempt, Backoff, Clock, Ladder, Plan, Success, exchange
+from penstock.exchange import Attempt, Clock, Ladder, Plan, Success, exchange
 from penstock.providers.auth.credentials import CredentialCache
 from penstock.providers.facts import Facts, current_facts
 from penstock.providers.facts.profile import profile_changes
@@ -25,6 +25,7 @@ from penstock.providers.parameters import parameter_names
 from penstock.providers.registry import Registry, default_registry
 from penstock.providers.resolve_model import ResolvedModel, resolve_model
 from penstock.types.request import Request
+from penstock.types.retry import Backoff
 
 if TYPE_CHECKING:
     from penstock.client.async_world import AsyncWorld

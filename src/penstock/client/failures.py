@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from penstock.client.prepare import UnsupportedParameter
-from penstock.exchange import AttemptFailed, ExchangeFailed, Tried
+from penstock.exchange import AttemptFailed, ExchangeFailed
 from penstock.providers.errors import ProviderError, ProviderErrorKind
 from penstock.resolve import FetchRefused
 from penstock.types.errors import DialectError, ErrorKind, ErrorResponse, LossError
+from penstock.types.retry import Tried
 
 _KINDS: dict[ProviderErrorKind, ErrorKind] = {
     "unknown_provider": "invalid_request",

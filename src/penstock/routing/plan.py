@@ -13,9 +13,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from penstock.exchange import RETRYABLE, Again, Attempt, Backoff, Tried
 from penstock.routing.deployment import Deployment
 from penstock.types.errors import ErrorKind
+from penstock.types.retry import RETRYABLE, Again, Backoff, Tried
 
 _ELSEWHERE: frozenset[ErrorKind] = RETRYABLE | {
     "quota",
@@ -73,7 +73,7 @@ class RouterPlan:
         self,
         group: str,
         candidates: Callable[[str], Sequence[Deployment]],
-        make: Callable[[Deployment], Attempt[Any]],
+        make: Callable[[Deployment], Any],
         *,
         fallbacks: Fallbacks,
         retries: int,
