@@ -270,6 +270,26 @@ def test_gemini_models(provider: SimulatedProviders) -> None:
     assert httpx.get(base + "/gemini-2.5-pro", headers=KEYS).json()["displayName"] == "gemini-2.5-pro"
 
 
+def test_gemini_answers_without_a_version_too(provider: SimulatedProviders) -> None:
+    """For clients whose base URL ends in /v1beta and is replaced by the simulator's."""
+    assert post(provider, "gemini", "/models/g:generateContent", HI).status_code == 200
+
+
+def test_vertex_counts_claudes_tokens(provider: SimulatedProviders) -> None:
+    path = "/v1/projects/p/locations/l/publishers/anthropic/models/count-tokens:rawPredict"
+    assert post(provider, "vertex", path, {"model": "claude-fake-4-5", "messages": ASK}).json()["input_tokens"] > 0
+
+
+def test_azure_speaks_openais_paths_under_its_own(provider: SimulatedProviders) -> None:
+    for path, body in (
+        ("/openai/v1/chat/completions", {"model": "m", "messages": ASK}),
+        ("/openai/v1/embeddings", {"model": "m", "input": "x"}),
+        ("/openai/deployments/d/embeddings?api-version=2024-10-21", {"input": "x"}),
+        ("/openai/responses?api-version=preview", {"model": "m", "input": "x"}),
+    ):
+        assert post(provider, "azure", path, body).status_code == 200, path
+
+
 def test_vertex_wants_a_token(provider: SimulatedProviders) -> None:
     publishers = provider.url("vertex") + "/v1/projects/p/locations/l/publishers"
     for path in ("/google/models/g:generateContent", "/anthropic/models/c:rawPredict"):

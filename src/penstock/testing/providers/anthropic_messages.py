@@ -9,7 +9,13 @@ name the version in the body.
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from penstock.testing.providers.anthropic_rules import joined, validate, validate_count, validate_raw
+from penstock.testing.providers.anthropic_rules import (
+    joined,
+    validate,
+    validate_count,
+    validate_raw,
+    validate_vertex_count,
+)
 from penstock.testing.providers.framing import SSE
 from penstock.testing.providers.script import (
     Part,
@@ -419,6 +425,7 @@ def _asks_stream(call: Call) -> Ask:
 
 # Vertex AI hosts Claude in Anthropic's own format, behind Google's tokens.
 VERTEX_ANTHROPIC = Family("vertex_anthropic", _authenticate_vertex, error_body, unknown_path, response_headers)
+VERTEX_COUNT = Operation("vertex_anthropic.count_tokens", VERTEX_ANTHROPIC, validate_vertex_count, _count)
 RAW_PREDICT = Operation("vertex_anthropic", VERTEX_ANTHROPIC, validate_raw, answer, asks)
 STREAM_RAW_PREDICT = Operation("vertex_anthropic", VERTEX_ANTHROPIC, validate_raw, answer, _asks_stream, _STREAMING)
 COUNT = Operation("anthropic_messages.count_tokens", ANTHROPIC, validate_count, _count)

@@ -65,6 +65,11 @@ def validate_raw(call: Call) -> ProviderError | None:
     return _check(twin, BETA_BODY)
 
 
+def validate_vertex_count(call: Call) -> ProviderError | None:
+    """The token-counting endpoint on Vertex AI: no version header, the model in the body."""
+    return _check(call, BETA_COUNT_BODY)
+
+
 def _validate(call: Call, shape: Struct) -> ProviderError | None:
     return unreadable(call) or _check(call, shape)
 

@@ -62,7 +62,7 @@ _AZURE = "/openai/deployments/{deployment}"
 
 
 def _gemini_routes(version: str) -> tuple[Route, ...]:
-    """The Gemini API at one of its versions."""
+    """The Gemini API at one of its versions ("": for a client whose base URL holds the version)."""
     model = version + "/models/{model}"
     return (
         Route("POST", model + ":generateContent", gemini.GENERATE),
@@ -84,13 +84,14 @@ def _vertex_routes(version: str) -> tuple[Route, ...]:
         Route("POST", google + ":streamGenerateContent", gemini.STREAM_GENERATE),
         Route("POST", google + ":countTokens", gemini.COUNT),
         Route("POST", google + ":embedContent", gemini.EMBED),
+        Route("POST", publishers + "/anthropic/models/count-tokens:rawPredict", anthropic_messages.VERTEX_COUNT),
         Route("POST", anthropic + ":rawPredict", anthropic_messages.RAW_PREDICT),
         Route("POST", anthropic + ":streamRawPredict", anthropic_messages.STREAM_RAW_PREDICT),
     )
 
 
-ROUTES: tuple[Route, ...] = (
-    # OpenAI, and the servers that speak as it does
+# OpenAI, and the servers that speak as it does
+_OPENAI_ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/chat/completions", openai_chat.CHAT),
     Route("POST", "/v1/responses", openai_responses.RESPONSES),
     Route("POST", "/v1/responses/input_tokens", openai_responses.COUNT),
@@ -117,7 +118,11 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/batches", openai_files.BATCHES_LIST),
     Route("GET", "/v1/batches/{batch_id}", openai_files.BATCHES_GET),
     Route("POST", "/v1/batches/{batch_id}/cancel", openai_files.BATCHES_CANCEL),
-    # Azure OpenAI: the deployment stands in the path
+)
+
+ROUTES: tuple[Route, ...] = (
+    *_OPENAI_ROUTES,
+    # Azure OpenAI: its own paths with the deployment in them, and OpenAI's under /openai
     Route("POST", _AZURE + "/chat/completions", openai_chat.CHAT),
     Route("POST", _AZURE + "/completions", openai_media.COMPLETIONS),
     Route("POST", _AZURE + "/embeddings", openai_media.EMBEDDINGS),
@@ -125,10 +130,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", _AZURE + "/images/edits", openai_media.IMAGE_EDITS),
     Route("POST", _AZURE + "/audio/speech", openai_audio.SPEECH),
     Route("POST", _AZURE + "/audio/transcriptions", openai_audio.TRANSCRIPTIONS),
-    Route("POST", "/openai/v1/chat/completions", openai_chat.CHAT),
-    Route("POST", "/openai/v1/responses", openai_responses.RESPONSES),
-    Route("POST", "/openai/v1/embeddings", openai_media.EMBEDDINGS),
     Route("POST", "/openai/responses", openai_responses.RESPONSES),
+    *(Route(route.method, "/openai" + route.pattern, route.operation) for route in _OPENAI_ROUTES),
     # Anthropic
     Route("POST", "/v1/messages", anthropic_messages.MESSAGES),
     Route("POST", "/v1/messages/count_tokens", anthropic_messages.COUNT),
@@ -139,7 +142,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/files/{file_id}", anthropic_messages.FILES_GET),
     Route("GET", "/v1/files/{file_id}/content", anthropic_messages.FILES_CONTENT),
     Route("DELETE", "/v1/files/{file_id}", anthropic_messages.FILES_DELETE),
-    *(route for version in ("v1", "v1beta", "v1alpha") for route in _gemini_routes(f"/{version}")),
+    *(route for version in ("/v1", "/v1beta", "/v1alpha", "") for route in _gemini_routes(version)),
     *(route for version in ("v1", "v1beta1") for route in _vertex_routes(f"/{version}")),
     # Amazon Bedrock
     Route("POST", "/model/{model}/converse", bedrock_converse.CONVERSE),

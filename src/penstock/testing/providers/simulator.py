@@ -104,8 +104,11 @@ class SimulatedProviders:
         return f"http://{self._host}:{self.port}"
 
     def url(self, name: str) -> str:
-        """The base URL of a dialect ("openai_chat", "anthropic_messages", ...) or provider ("groq", "voyage", ...), in
-        the form in which that provider's official client takes it. KeyError names what there is."""
+        """The base URL of a dialect ("openai_chat", "gemini", ...) or provider ("groq", "voyage", ...).
+
+        It has the form in which that provider's official client takes it: OpenAI's ends in /v1, Anthropic's does not.
+        Gemini's paths also work right under it, without a version. KeyError names what there is.
+        """
         mount = {mount.name: mount for mount in MOUNTS}.get(DIALECTS.get(name, name))
         if mount is None:
             known = sorted([*DIALECTS, *(mount.name for mount in MOUNTS)])
