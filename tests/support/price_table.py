@@ -1,6 +1,7 @@
 """The published table of usages and their costs (docs/reference/prices.md), read as data: the document is the test.
 
-Each row gives a usage in the words of the provider (which its dialect parses), the terms, the sum as arithmetic on published prices, and the cost.
+Each row gives a usage in the words of the provider (which its dialect parses), the terms, the sum as arithmetic on
+published prices, and the cost.
 """
 
 import json
@@ -18,8 +19,10 @@ from penstock.types.usage import Usage
 from tests.support.needs import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "reference" / "prices.md"
+HEADING = "## Usages and their exact costs"
 _ROW = re.compile(
-    r"^\| `(?P<model>[^`]+)` \| (?P<answer>\w+) \| `(?P<usage>.*?)` \| (?P<terms>.*?) \| (?P<sum>.*?) \| (?P<cost>.+) \|$"
+    r"^\| `(?P<model>[^`]+)` \| (?P<answer>\w+) \| `(?P<usage>.*?)` \| (?P<terms>.*?) \| (?P<sum>.*?) "
+    r"\| (?P<cost>.+) \|$"
 )
 _PRODUCT = re.compile(r"^\d+(?:\.\d+)?(?: × \d+(?:\.\d+)?(?:/M)?)+$")
 
@@ -80,7 +83,8 @@ _BODIES: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class PriceCase:
-    """One row. `cost` is decimal text, or "unknown: " and a part of the reason; `sum` is arithmetic, "" where the cost is unknown."""
+    """One row. `cost` is decimal text, or "unknown: " and a part of the reason; `sum` is arithmetic, "" where the cost
+    is unknown."""
 
     line: int
     model: str
@@ -100,7 +104,9 @@ def price_cases() -> list[PriceCase]:
 
 
 def _read(text: str) -> Iterator[PriceCase]:
-    for number, line in enumerate(text.splitlines(), 1):
+    lines = text.splitlines()
+    first = lines.index(HEADING) + 1
+    for number, line in enumerate(lines[first:], first + 1):
         match = _ROW.match(line)
         if match is None:
             assert not line.startswith("| `"), f"{PAGE.name}:{number} is not a row of the form that this file reads"
@@ -129,7 +135,7 @@ def terms_of(case: PriceCase) -> Terms:
     """The terms of a row."""
     words = {name: value for name, value in case.terms.items() if name not in ("quantities", "trust_reported")}
     if "at" in words:
-        words["at"] = datetime.fromisoformat(words["at"].replace("Z", "+00:00"))
+        words["at"] = datetime.fromisoformat(words["at"])
     return Terms(**words)
 
 

@@ -111,9 +111,10 @@ def cost(
     `prices` None: the model has no known price. `terms`: service tier, batch, region ... `quantities`: units that a
     usage has no field for (pages, video_seconds, code_interpreter_sessions ...; see `billing.unit_lines.QUANTITIES`).
     `trust_reported` takes the provider's own figure (`usage.cost`) where there is one: for providers whose row
-    `reports_cost`. Raises nothing: what does not add up makes the cost unknown.
+    `reports_cost`. Prices of the user's own stand above it. Raises nothing: what does not add up makes the cost
+    unknown.
     """
-    if trust_reported and usage.cost is not None:
+    if trust_reported and usage.cost is not None and not (prices and prices.own):
         return _reported(usage.cost)
     if prices is None:
         return unknown("no price is known for this model")

@@ -73,7 +73,10 @@ def _malformed(field: str, value: object, what: str, fix: str) -> ProviderError:
 
 
 def _brief(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return "a number that is too long to show"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -133,6 +136,7 @@ class Prices(Struct, frozen=True, kw_only=True, eq=False):
     quotas        there are free searches, whose use no single response tells
     whole         the list is complete: a kind of token that is not in it costs what plain tokens cost (lists of users
                   are; collected ones are not)
+    own           the user has had a hand in it: it stands above what the provider reports
     surcharge     the list is what a router adds to the price of the model that it chose
 
     The rest is worked out of these once, for speed: `suffixes` (service tiers with prices of their own),
@@ -154,6 +158,7 @@ class Prices(Struct, frozen=True, kw_only=True, eq=False):
     multipliers: dict[str, Decimal] = {}
     quotas: bool = False
     whole: bool = False
+    own: bool = False
     surcharge: bool = False
     suffixes: frozenset[str] = frozenset()
     priced_by_token: bool = False
@@ -168,7 +173,7 @@ class Prices(Struct, frozen=True, kw_only=True, eq=False):
         return self.tokens_are_free and not self.unit_fields and not self.search
 
 
-def prices_of(row: Mapping[str, Any], model: str = "", *, whole: bool = False) -> Prices | None:
+def prices_of(row: Mapping[str, Any], model: str = "", *, whole: bool = False, own: bool = False) -> Prices | None:
     """The price list in a row of facts (LiteLLM's field names; numbers as int, Decimal, text or float), or None if it
     has no price.
 
@@ -177,7 +182,7 @@ def prices_of(row: Mapping[str, Any], model: str = "", *, whole: bool = False) -
     rates = {field: dollars(value, field) for field, value in row.items() if _is_one_figure(field, value)}
     tiers = _input_tiers(row)
     result_tiers = _result_tiers(row)
-    search = _search(row)
+    search, off_peak = _search(row), _off_peak(row)
     if not any("multiplier" not in field for field in rates) and not (tiers or result_tiers or search):
         return None
     host = str(row.get("litellm_provider") or "")
@@ -194,11 +199,12 @@ def prices_of(row: Mapping[str, Any], model: str = "", *, whole: bool = False) -
         result_tiers=result_tiers,
         search=search,
         search_per_prompt=_search_per_prompt(row, host),
-        off_peak=_off_peak(row),
+        off_peak=off_peak,
         multipliers=_multipliers(row),
         quotas="search_free_requests" in row,
         whole=whole,
-        surcharge=_SURCHARGE.search(model) is not None and not whole,
+        own=own,
+        surcharge=_SURCHARGE.search(model) is not None and not own,
         suffixes=_suffixes(rates),
         priced_by_token=bool(token_rates),
         tokens_are_free=bool(token_rates) and not any(token_rates),

@@ -81,7 +81,8 @@ class Card:
 
     prices     the list
     rates      the list's figures, or those of the step of `tiered_pricing` that holds
-    suffix     what the field names end in: the long-context band, then the service tier
+    band       what field names end in: the long-context step ("" below all of them) ...
+    tier       ... and then the service tier ("" for standard)
     times      applies to all published figures (batches at half price)
     otherwise  the card that knows what this one does not
     """
@@ -90,14 +91,16 @@ class Card:
         self,
         prices: Prices,
         rates: dict[str, Decimal],
-        suffix: str = "",
+        band: str = "",
+        tier: str = "",
         *,
         times: Decimal = _ONE,
         otherwise: Card | None = None,
     ) -> None:
         self.prices = prices
         self.rates = rates
-        self.suffix = suffix
+        self.band = band
+        self.tier = tier
         self.times = times
         self.otherwise = otherwise
         self._found: dict[str, Rate | None] = {}
@@ -109,15 +112,26 @@ class Card:
         return self._found[kind]
 
     def _find(self, kind: str) -> Rate | None:
-        published = self._published(kind)
+        published = self._published(kind, self.band, self.tier)
+        if published is None and self.prices.whole:
+            published = self._published_in_general(kind)
         if published is not None:
             return published
         if self.prices.tokens_are_free:
             return Rate(_ZERO, FIELDS["input"])
         return self._followed(kind) or self._derived(kind) or (self.otherwise.rate(kind) if self.otherwise else None)
 
-    def _published(self, kind: str) -> Rate | None:
-        field = FIELDS[kind] + self.suffix
+    def _published_in_general(self, kind: str) -> Rate | None:
+        """In a whole list, a kind without a price for this step or tier has the same one there. With prices for both,
+        but not for the two together, nobody can tell."""
+        step = self._published(kind, band=self.band) if self.band else None
+        tier = self._published(kind, tier=self.tier) if self.tier else None
+        if step is not None and tier is not None:
+            return None
+        return step or tier or self._published(kind)
+
+    def _published(self, kind: str, band: str = "", tier: str = "") -> Rate | None:
+        field = FIELDS[kind] + band + tier
         price = self.rates.get(field)
         if price is None and field in SYNONYMS:
             field = SYNONYMS[field]
@@ -133,7 +147,7 @@ class Card:
     def _without_surcharge(self, field: str) -> Rate:
         """A price of 0 for writing to the cache means that writing costs nothing extra: the tokens themselves are still
         input."""
-        return self._published("input") or Rate(_ZERO, field)
+        return self._published("input", self.band, self.tier) or Rate(_ZERO, field)
 
     def _followed(self, kind: str) -> Rate | None:
         leader = (FOLLOWS_IN_A_WHOLE_LIST if self.prices.whole else FOLLOWS).get(kind)
@@ -198,7 +212,7 @@ def _make_card(prices: Prices, tier: str | None, band: str, step: int | None, of
         return Card(prices, rates, band)
     halved = tier == "batches" and prices.host in rules.HALF_IN_BATCHES
     standard = Card(prices, rates, band, times=_HALF) if halved else None
-    return Card(prices, rates, f"{band}_{tier}", otherwise=standard)
+    return Card(prices, rates, band, f"_{tier}", otherwise=standard)
 
 
 def _card_of_step(prices: Prices, step: int) -> Card | str:

@@ -54,8 +54,9 @@ class Facts:
         asked = base_model or name
         if not asked or len(asked) > _LONGEST_NAME:
             return None
-        model, provider = self._split(asked, provider)
-        keys = list(dict.fromkeys(_keys(asked, model, provider)))
+        model, host = self._split(asked, provider)
+        keys = list(dict.fromkeys(_keys(asked, model, host, told=provider is not None)))
+        provider = host
         return (
             self._by_key(keys, provider, {asked, model})
             or self._by_folded_key(keys, provider)
@@ -73,7 +74,7 @@ class Facts:
         """The price list in a row that `find` gave."""
         key = (row.name, row.doubt is None and row.found != "rule")
         if key not in self._prices:
-            self._prices[key] = prices_of(row.fields, row.name, whole=row.whole) if key[1] else None
+            self._prices[key] = prices_of(row.fields, row.name, whole=row.whole, own=row.own) if key[1] else None
         return self._prices[key]
 
     def image_prices(
@@ -159,10 +160,10 @@ class Facts:
         merged = {field: value for field, value in merged.items() if value is not None}
         whole = known is None or known.whole
         try:
-            prices_of(merged, name, whole=whole)
+            prices_of(merged, name, whole=whole, own=True)
         except ProviderError as error:
             raise ProviderError(error.kind, f"In the facts of {name!r}: {error.message}", error.fix) from None
-        return Row(name=name, fields=merged, whole=whole)
+        return Row(name=name, fields=merged, own=True, whole=whole)
 
     # -- how a name is found ------------------------------------------------------------------------------------------
 
@@ -170,6 +171,7 @@ class Facts:
         """The name without its provider's prefix, and the provider: the one in the name, since it is the more exact,
         else the one given."""
         head, slash, rest = asked.partition("/")
+        head = head.lower()
         known = slash and rest and head in self._heads
         if known and (provider is None or names.is_hosted_by(head, provider)):
             return rest, head
@@ -195,7 +197,7 @@ class Facts:
         if found == "exact" and doubt is None:
             return row
         fields = without_prices(row.fields) if doubt else row.fields
-        return Row(name=name, fields=fields, found=found, whole=row.whole, doubt=doubt)
+        return Row(name=name, fields=fields, found=found, own=row.own, whole=row.whole, doubt=doubt)
 
     def _is_hosted(self, key: str, provider: str | None) -> bool:
         """Whether the row is one of this provider. A row of the user that names no provider is anybody's."""
@@ -328,14 +330,16 @@ class Facts:
         return [(re.compile(rule["pattern"]), rule["model_info"]) for rule in self._packaged.rules]
 
 
-def _keys(asked: str, model: str, provider: str | None) -> Iterator[str]:
-    """The names that a row of this model may have."""
+def _keys(asked: str, model: str, provider: str | None, *, told: bool) -> Iterator[str]:
+    """The names that a row of this model may have, the likeliest first. `told`: the provider was said beside the name,
+    so that a first segment that looks like it may be part of the model's own name (Perplexity has a model
+    `perplexity/sonar`)."""
     if provider is None:
         yield from names.spellings(asked)
         return
     prefixes = names.key_prefixes(provider)
     if asked != model:
-        yield from (f"{prefix}/{asked}" for prefix in prefixes)  # `perplexity/sonar` is a model of Perplexity's, too
+        yield from (f"{prefix}/{asked}" for prefix in prefixes if told)
         yield asked
     for spelling in names.spellings(model):
         for full in (spelling, *names.completed(spelling, provider)):

@@ -25,6 +25,7 @@ from msgspec import Struct
 # -- hosts ------------------------------------------------------------------------------------------------------------
 
 _LABELS: Final[dict[str, frozenset[str]]] = {
+    "amazon_nova": frozenset({"amazon_nova", "amazon-nova"}),
     "openai": frozenset({"openai", "text-completion-openai"}),
     "azure": frozenset({"azure", "azure_text"}),
     "bedrock": frozenset({"bedrock", "bedrock_converse"}),
@@ -56,7 +57,7 @@ def provider_of_label(label: str) -> str:
 
 def is_hosted_by(label: str, provider: str) -> bool:
     """Whether a row with this `litellm_provider` is a row of this provider."""
-    return label == provider or provider_of_label(label) in (provider_of_label(provider), provider.replace("-", "_"))
+    return label == provider or provider_of_label(label) == provider_of_label(provider)
 
 
 def key_prefixes(provider: str) -> tuple[str, ...]:

@@ -58,7 +58,8 @@ class Row(Struct, frozen=True, kw_only=True):
     fields   LiteLLM's field names -> values, numbers as int or Decimal
     found    how it was found: the exact name, another spelling, another snapshot, another place, or by a rule about
              names like this
-    whole    it is a row of the user's own: its prices are complete (see `prices.Prices`)
+    own      the user wrote it, or laid something over it
+    whole    the user wrote all of it: its prices are complete (see `prices.Prices`)
     doubt    why its prices are left out, where they are: the facts hold, but the model may cost something else under
              the name asked for
     """
@@ -66,6 +67,7 @@ class Row(Struct, frozen=True, kw_only=True):
     name: str
     fields: dict[str, Any]
     found: Found = "exact"
+    own: bool = False
     whole: bool = False
     doubt: str | None = None
 
