@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from penstock.dialects import reasoning as effort_table
 from penstock.dialects import wire
 from penstock.dialects.openai_responses.foreign_parts import adapt_citations, adapt_document, adapt_tier
-from penstock.dialects.openai_responses.items import COMPLETED, IMAGE, is_content
+from penstock.dialects.openai_responses.items import COMPLETED, FORMATS, IMAGE, is_content
 from penstock.dialects.openai_responses.tools import HOSTED
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import (
@@ -33,6 +33,7 @@ from penstock.types.content import (
     Media,
     Part,
     Refusal,
+    Signature,
     Text,
     Thinking,
     ToolCall,
@@ -302,7 +303,7 @@ class _Adapter:
         signature, profile = part.signature, self.profile
         if signature is not None and signature.origin == profile.signature_origin and role == "assistant":
             self.cache(part.cache, path, role)
-            return (Thinking(part.text, part.summary or (), signature),)
+            return (_signed_thinking(part, signature),)
         if not profile.replay_thinking or part.redacted or role != "assistant":
             self.note(path, "dropped", "this model can neither verify nor use earlier reasoning of another one")
             return ()
@@ -463,6 +464,17 @@ class _Adapter:
             allowed_mode=choice.allowed_mode or "auto",
             extras={"tools": entries},
         )
+
+
+def _signed_thinking(part: Thinking, signature: Signature) -> Thinking:
+    """Reasoning with its proof. Hosts that serve other makers' models in this dialect name the format beside it
+    (https://openrouter.ai/docs/api-reference/responses-api).
+    """
+    summary = part.summary or ()
+    if signature.origin == "openai":
+        return Thinking(part.text, summary, signature)
+    extras = {"format": FORMATS.get(signature.origin, signature.origin)}
+    return Thinking(part.text, summary, signature, native="signature" if part.text else None, extras=extras)
 
 
 def _choice_type(tool: Tool) -> str | None:

@@ -85,6 +85,14 @@ def rest_of_item(item: Item, known: frozenset[str]) -> Extras:
     return {**left, "status": status} if status is not None and left else left
 
 
+def _hide(extras: Extras, key: str) -> Extras:
+    """`extras` with a field set aside under ITEM, since the part's class says the same."""
+    if extras is None or not isinstance(extras.get(key), str):
+        return extras
+    left = {name: value for name, value in extras.items() if name != key}
+    return {**left, ITEM: {**left.get(ITEM, {}), key: extras[key]}}
+
+
 def add_extras(found: Item, extras: Extras) -> Item:
     """The item with its unmodelled fields again. `found` is changed; what it holds already stands."""
     if not extras:
@@ -182,7 +190,14 @@ def _with_entry_fields(item: Item, extras: Extras) -> Extras:
     return {**(extras or {}), ITEM: {**(extras or {}).get(ITEM, {}), **found}} if found else extras
 
 
-_ORIGINS = {"anthropic": "anthropic", "google": "gemini", "openai": "openai", "xai": "xai"}
+FORMATS = {
+    "anthropic": "anthropic-claude-v1",
+    "gemini": "google-gemini-v1",
+    "openai": "openai-responses-v1",
+    "xai": "xai-responses-v1",
+}
+"""Who can verify a signature -> OpenRouter's word for its format."""
+_ORIGINS = {name.partition("-")[0]: origin for origin, name in FORMATS.items()}
 
 
 def read_signature(value: str, name: Any = None) -> Signature:
@@ -195,6 +210,14 @@ def read_signature(value: str, name: Any = None) -> Signature:
     origin, separator, inner = value.partition(":")
     tagged = separator and origin.isascii() and origin.isalpha() and origin.islower() and origin != "openai"
     return Signature(inner, origin) if tagged else Signature(value, "openai")
+
+
+def is_foreign_reasoning(item: Item, origin: str | None) -> bool:
+    """Whether a written item is reasoning whose signature is tagged for somebody else than `origin` (or OpenAI)."""
+    value = item.get("encrypted_content")
+    if item.get("type") != "reasoning" or not isinstance(value, str) or "format" in item:
+        return False
+    return read_signature(value).origin not in ("openai", origin)
 
 
 def write_signature(signature: Signature, extras: Extras = None) -> str:
@@ -419,6 +442,7 @@ def _read_hosted_call(item: Item, siblings: Siblings) -> tuple[Part, ...]:
     field = next((name for name in call.fields if item.get(name) is not None), None)
     arguments = None if field is None else _as_arguments(item[field], field, call)
     extras = rest_of_item(item, _CALL_KEYS[call.type] | {field} if field else _CALL_KEYS[call.type])
+    extras = _hide(extras, "execution")
     item_id = optional_string(item, "id")
     call_id = optional_string(item, "call_id") if call.call_id else item_id
     name = required_string(item, "name") if call.named else call.name
@@ -511,9 +535,8 @@ def _read_hosted_output(item: Item, siblings: Siblings) -> tuple[Part, ...]:
     kind = _OUTPUTS[item["type"]]
     value = item.get(kind.field)
     call_id, item_id = optional_string(item, "call_id"), optional_string(item, "id")
-    known = frozenset({"type", "id", "call_id", "status", kind.field})
+    extras = _hide(rest_of_item(item, frozenset({"type", "id", "call_id", "status", kind.field})), "execution")
     if _came_from_server(item, siblings):
-        extras = rest_of_item(item, known)
         return (ServerToolResult(call_id, kind.name, value, id=item_id, native=kind.type, extras=extras),)
     if kind.type == "local_shell_call_output" and call_id is None and item_id is not None:
         kind, call_id, item_id = _LOCAL_SHELL_BY_ID, item_id, None
@@ -525,7 +548,7 @@ def _read_hosted_output(item: Item, siblings: Siblings) -> tuple[Part, ...]:
             is_error=failed,
             id=item_id,
             native=kind.native,
-            extras=rest_of_item(item, known),
+            extras=extras,
         ),
     )
 

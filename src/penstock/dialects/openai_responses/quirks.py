@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.dialects import reasoning as effort_table
+from penstock.dialects.openai_responses.items import is_foreign_reasoning
 from penstock.dialects.wire import encode
 from penstock.types.notes import Note
 from penstock.types.profile import DEFAULT_PROFILE, Profile
@@ -137,6 +138,29 @@ def _reasoning_efforts(body: Body, request: Request, profile: Profile, notes: li
         notes.append(Note("reasoning.effort", "changed", f"the nearest word that this model knows is {nearest}"))
 
 
+def _signature_origin(body: Body, request: Request, profile: Profile, notes: list[Note]) -> None:
+    """Reasoning that a client got from another maker's model, by way of us, and sends back: no use to this model."""
+    items = body.get("input")
+    if not isinstance(items, list):
+        return
+    kept = []
+    for number, item in enumerate(items):
+        if is_foreign_reasoning(item, profile.signature_origin):
+            notes.append(Note(f"messages[{number}]", "dropped", "this model cannot verify reasoning of another one"))
+        else:
+            kept.append(item)
+    body["input"] = kept
+
+
+def _message_extensions(body: Body, request: Request, profile: Profile, notes: list[Note]) -> None:
+    items = body.get("input")
+    for number, item in enumerate(items if isinstance(items, list) else ()):
+        content = item.get("content")
+        parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+        if [True for holder in (item, *parts) if holder.pop("provider_specific_fields", None) is not None]:
+            notes.append(Note(f"messages[{number}].signature", "dropped", "this host takes OpenAI's own fields only"))
+
+
 def _system_role(body: Body, request: Request, profile: Profile, notes: list[Note]) -> None:
     items = body.get("input")
     for item in items if isinstance(items, list) else ():
@@ -256,6 +280,8 @@ _QUIRKS: dict[str, Callable[[Body, Request, Profile, list[Note]], None]] = {
     "structured_output": _structured_output,
     "reasoning": _reasoning,
     "reasoning_efforts": _reasoning_efforts,
+    "signature_origin": _signature_origin,
+    "message_extensions": _message_extensions,
     "system_role": _system_role,
     "max_tokens_field": _max_tokens_field,
     "unsupported": _unsupported,

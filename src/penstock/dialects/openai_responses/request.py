@@ -27,6 +27,9 @@ from penstock.types.request import Reasoning, Request, ResponseFormat
 
 NAME = "openai_responses"
 LOGPROBS = "message.output_text.logprobs"
+INCLUDE = "(include)"
+"""The key in `extras` for an `include` whose loss is none: what it asks for is a field, or comes unasked elsewhere."""
+_NOTHING_LOST = frozenset({LOGPROBS, "reasoning.encrypted_content"})
 
 Body = dict[str, Any]
 
@@ -123,6 +126,8 @@ def read_request(value: Any, match: PathMatch) -> Request:
     include = extras.get("include")
     if isinstance(include, list) and LOGPROBS in include:
         found["logprobs"] = True
+    if isinstance(include, list) and all(isinstance(entry, str) and entry in _NOTHING_LOST for entry in include):
+        extras[INCLUDE] = extras.pop("include")
     if "messages" not in found:
         found["messages"] = ()
         found["spelling"] = {"messages": "none"}
@@ -179,6 +184,8 @@ def render_request(request: Request, profile: Profile) -> Rendered[Body]:
 def write_settings(request: Request) -> Body:
     """The body without its input."""
     body = dict(request.extras) if request.extras else {}
+    if INCLUDE in body:
+        body["include"] = body.pop(INCLUDE)
     for name, key in _PLAIN_FIELDS:
         value = getattr(request, name)
         if value is not None:

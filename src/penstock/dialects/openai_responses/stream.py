@@ -189,7 +189,7 @@ class EventReader:
         return tuple(_ending(slot, self._content(part, key, "completed"), known))
 
     def _content(self, value: Body, key: tuple[Any, Any], status: str) -> Part:
-        """A content part, with what its message item said. The item has not said yet how it ends: as its content does."""
+        """A content part, with what its message item said. How the item ends is not said yet: as its content does."""
         part = read_part(value, "output_text")
         item = self._messages.get(key[0])
         if item is None:

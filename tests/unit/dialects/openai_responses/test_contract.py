@@ -96,17 +96,23 @@ JSON = st.recursive(
     max_leaves=12,
 )
 KEYS = st.sampled_from(
-    "type role content text input output tools name id call_id arguments delta item part response output_index "
-    "content_index summary_index summary encrypted_content status action annotations annotation logprobs usage error "
-    "refusal image_url tool_choice format".split()
+    [
+        *("type", "role", "content", "text", "input", "output", "tools", "name", "id", "call_id", "arguments", "delta"),
+        *("item", "part", "response", "output_index", "content_index", "summary_index", "summary", "status", "action"),
+        *("encrypted_content", "annotations", "annotation", "logprobs", "usage", "error", "refusal", "image_url"),
+        *("tool_choice", "format"),
+    ]
 )
 WORDS = st.sampled_from(
-    "message reasoning function_call function_call_output custom_tool_call web_search_call mcp_call shell_call "
-    "shell_call_output computer_call image_generation_call output_text input_text refusal input_image input_file "
-    "summary_text reasoning_text response.created response.completed error response.output_item.added assistant user "
-    "response.output_item.done response.content_part.added response.content_part.done response.output_text.delta "
-    "response.reasoning_summary_text.delta response.function_call_arguments.delta completed allowed_tools json_schema "
-    "response.output_text.annotation.added".split()
+    [
+        *("message", "reasoning", "function_call", "function_call_output", "custom_tool_call", "web_search_call"),
+        *("mcp_call", "shell_call", "shell_call_output", "computer_call", "image_generation_call", "output_text"),
+        *("input_text", "refusal", "input_image", "input_file", "summary_text", "reasoning_text", "assistant", "user"),
+        *("error", "completed", "allowed_tools", "json_schema", "response.created", "response.completed"),
+        *("response.output_item.added", "response.output_item.done", "response.output_text.annotation.added"),
+        *("response.content_part.added", "response.content_part.done", "response.output_text.delta"),
+        *("response.reasoning_summary_text.delta", "response.function_call_arguments.delta"),
+    ]
 )
 SHAPED = st.recursive(
     st.none() | st.integers() | WORDS,

@@ -36,6 +36,7 @@ from penstock.types.notes import NO_MEMO, Memo
 from penstock.types.profile import DEFAULT_PROFILE
 from penstock.types.request import Message, Reasoning, Request, ResponseFormat, Tool, ToolChoice
 from penstock.types.response import Response
+from penstock.types.stream import PartEnd, PartStart
 from tests.contract import dialects as contract
 from tests.unit.dialects.openai_responses.samples import EVENTS, STREAMED_OUTPUT, stream
 
@@ -228,7 +229,7 @@ ITEMS: dict[str, tuple[dict[str, Any], Message]] = {
                     [],
                     id="tso_1",
                     native="tool_search_output",
-                    extras={"call_id": None, "execution": "server"},
+                    extras={"call_id": None, ITEM: {"execution": "server"}},
                 ),
             ),
         ),
@@ -237,7 +238,7 @@ ITEMS: dict[str, tuple[dict[str, Any], Message]] = {
         {"type": "tool_search_output", "call_id": "c", "execution": "client", "tools": []},
         Message(
             "tool",
-            (ToolResult("c", (Json([]),), native="tool_search_output", extras={"execution": "client"}),),
+            (ToolResult("c", (Json([]),), native="tool_search_output", extras={ITEM: {"execution": "client"}}),),
         ),
     ),
     "an image that was made": (
@@ -391,6 +392,10 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "top_logprobs": 2,
             "extras": {"include": ["message.output_text.logprobs", "web_search_call.action.sources"]},
         },
+    ),
+    "include that is no loss": (
+        {"include": ["reasoning.encrypted_content"]},
+        {"extras": {"(include)": ["reasoning.encrypted_content"]}},
     ),
     "what only it knows": (
         {"previous_response_id": "resp_1", "truncation": "auto", "background": False},
@@ -570,12 +575,9 @@ def test_tools_get_their_names_back() -> None:
             {"type": "response.output_item.done", "output_index": 0, "item": wire["output"][0]},
         ]
     )
-    names = [
-        delta.part.name
-        for event in DIALECT.stream_parser(memo).feed(data)
-        for delta in event.deltas
-        if isinstance(getattr(delta, "part", None), ToolCall)
-    ]
+    deltas = [delta for event in DIALECT.stream_parser(memo).feed(data) for delta in event.deltas]
+    parts = [delta.part for delta in deltas if isinstance(delta, PartStart | PartEnd)]
+    names = [part.name for part in parts if isinstance(part, ToolCall)]
     assert names == ["put.down", "put.down"]
 
 

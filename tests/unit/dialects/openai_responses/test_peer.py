@@ -353,14 +353,15 @@ DELTA = st.one_of(
     st.builds(MediaDelta, INDEX, st.just("AAAA"), WORDS, st.sampled_from(["audio", "image"])),
     st.builds(PartStart, INDEX, SOME_PART),
     st.builds(PartEnd, INDEX, st.none() | SOME_PART),
-    st.builds(PartEnd, INDEX),
     st.builds(UsageDelta, st.builds(Usage, input_tokens=st.integers(0, 9))),
     st.builds(Stop, st.sampled_from(["stop", "tool_calls", "pause"])),
 )
 
 
 def consistent(deltas: list[Delta]) -> list[Delta]:
-    """The deltas that a parser could have made: each of its part's kind, and none after the end of the part."""
+    """The deltas that a parser could have made: each of its part's kind, none after the end of the part, and an end
+    that says nothing else than they did.
+    """
     kinds: dict[int, str | None] = {}
     kept: list[Delta] = []
     for delta in deltas:
@@ -370,9 +371,9 @@ def consistent(deltas: list[Delta]) -> list[Delta]:
             continue
         kind = _kind(delta)
         if isinstance(delta, PartEnd):
-            known = kinds.get(index)
-            fits = known is not None and (delta.part is None or kind == known)
+            fits = kinds.get(index) is not None
             kinds[index] = None if fits else kinds.get(index)
+            delta = PartEnd(index)
         else:
             fits = kinds.setdefault(index, kind) == kind and not (isinstance(delta, PartStart) and _has(kept, index))
         if fits:
