@@ -161,13 +161,13 @@ def _allowed(request: Request) -> set[str] | None:
 def _tool(
     tool: Tool, path: str, profile: Profile, names: ToolNames, adapter: PartAdapter, notes: list[Note]
 ) -> list[Tool]:
+    if tool.kind == "server" and tool.name not in SYSTEM_TOOLS.values():
+        notes.append(Note(path, "dropped", f"Bedrock runs no tool {tool.name!r}"))
+        return []
     note_leftovers(path, tool.extras, notes)
     cache = adapter.cache(tool.cache, path)
     if tool.kind == "server":
-        if tool.name in SYSTEM_TOOLS.values():
-            return [Tool(tool.name, "server", cache=cache)]
-        notes.append(Note(path, "dropped", f"Bedrock runs no tool {tool.name!r}"))
-        return []
+        return [Tool(tool.name, "server", cache=cache)]
     name = names.write(tool.name)
     if name != tool.name:
         notes.append(Note(f"{path}.name", "changed", f"{tool.name!r} became {name!r}; answers name it as before"))

@@ -72,9 +72,10 @@ class PartAdapter:
 
     def adapt(self, part: Part, path: str, assistant: bool, in_result: bool = False) -> list[Part]:
         """The parts that say what `part` says: mostly one, several for a text cut by its citations, none if lost."""
-        if part.extras:
+        found = _ADAPTERS[type(part)](self, part, path, assistant, in_result)
+        if part.extras and found:
             self.note_leftovers(part, path)
-        return _ADAPTERS[type(part)](self, part, path, assistant, in_result)
+        return found
 
     def note_leftovers(self, part: Part, path: str) -> None:
         """Note what the part carries beyond the representation."""

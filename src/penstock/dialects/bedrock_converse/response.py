@@ -219,6 +219,8 @@ _SAID_COUNTS = frozenset(
         "cache_write_tokens",
         "cache_write_5m_tokens",
         "cache_write_1h_tokens",
+        "input_text_tokens",
+        "output_text_tokens",
         "service_tier",
         "spelling",
         "extras",
@@ -232,7 +234,7 @@ _TIERS = {"default": "default", "standard": "default", "flex": "flex", "priority
 
 def adapt_tier(tier: str | None, notes: list[Note]) -> str | None:
     """The service tier as Bedrock calls it."""
-    if tier is not None and tier not in _TIERS:
+    if tier not in (None, "auto") and tier not in _TIERS:
         notes.append(Note("service_tier", "dropped", f"Bedrock has no tier {tier!r}"))
     return _TIERS.get(tier or "")
 

@@ -101,6 +101,7 @@ class EventWriter:
         self._seed: str | None = None
         self._tier: str | None = None
         self._started = False
+        self._stop_delta: Stop | None = None
         self._stopped = False
         self._ended = False
         self._called = False
@@ -149,7 +150,7 @@ class EventWriter:
 
     def _start(self, delta: Start) -> bytes:
         self._seed = self._seed or delta.id
-        self._tier = self._tier or delta.service_tier
+        self._tier = delta.service_tier or self._tier
         note_leftovers("", delta.extras, self.notes)
         if self._started:
             return b""
@@ -165,7 +166,7 @@ class EventWriter:
             return b""
         if delta.index in self._silent:
             return b""
-        if self._stopped:
+        if self._ended:
             self._note(f"choices[0].parts[{delta.index}]", "dropped", "it came after the end of the answer")
             return b""
         closed = b""
@@ -391,10 +392,15 @@ class EventWriter:
         return self._release(force=True) + self._close_block()
 
     def _stop(self, delta: Stop) -> bytes:
-        if delta.choice or self._stopped:
+        """The answer stops. The message that says so waits for the end, since some hosts let parts follow."""
+        if delta.choice or self._stop_delta is not None:
             return b""
+        self._stop_delta = delta
+        return self._flush()
+
+    def _write_stop(self) -> bytes:
+        delta = self._stop_delta or Stop()
         written = self._flush()
-        self._stopped = True
         note_leftovers("choices[0]", delta.extras, self.notes)
         parts: tuple[Part, ...] = (ToolCall(None, "", ""),) if self._called else ()
         choice = Choice(parts, delta.reason, delta.native, delta.sequence)
@@ -417,7 +423,7 @@ class EventWriter:
             return written
         for choice in response.choices[:1]:
             for index, part in enumerate(choice.parts):
-                if index not in self._seen and not self._stopped:
+                if index not in self._seen:
                     written += self._take(PartStart(index, part))
                     written += self._take(PartEnd(index))
             written += self._stop(Stop(choice.stop_reason, choice.stop_native, choice.stop_sequence))
@@ -431,8 +437,8 @@ class EventWriter:
     def _end(self, delta: End) -> bytes:
         if self._ended:
             return b""
+        written = b"" if self._stopped else self._write_stop()
         self._ended = True
-        written = b"" if self._stopped else self._stop(Stop())
         payload: Payload = {"metrics": {"latencyMs": 0}}
         tier = adapt_tier(self._tier, self.notes)
         if tier is not None:

@@ -22,6 +22,10 @@ _COUNTS: wire.Counts = {
     "outputTokens": "output_tokens",
     "totalTokens": "total_tokens",
 }
+_TWINS = {"cacheReadInputTokenCount": "cache_read_tokens", "cacheWriteInputTokenCount": "cache_write_tokens"}
+"""Fields in which Amazon repeats a count."""
+_ALSO = "(also)"
+"""Key in `extras` for those of them that were there, and said the same."""
 _DETAILS = {"1h": "cache_write_1h_tokens", "5m": "cache_write_5m_tokens"}
 _DETAIL_KEYS = frozenset({"ttl", "inputTokens"})
 
@@ -30,6 +34,9 @@ def read_usage(value: Any) -> Usage:
     """A `usage` object."""
     usage = wire.obj(value)
     values, left = wire.read_counts(usage, _COUNTS)
+    twins = [key for key, name in _TWINS.items() if key in left and left[key] == values.get(name)]
+    if twins and all(type(left[key]) is int for key in twins):
+        left = {key: value for key, value in left.items() if key not in twins} | {_ALSO: twins}
     if "input_tokens" in values:
         values["input_tokens"] += _cached(values)
     details = left.get("cacheDetails")
@@ -71,4 +78,15 @@ def write_usage(usage: Usage, own: bool) -> dict[str, Any]:
     ]
     if details:
         found["cacheDetails"] = details
-    return wire.merge(usage.extras, found) if own else found
+    return _with_rest(usage, values, found) if own else found
+
+
+def _with_rest(usage: Usage, values: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """`found` with what is not modelled, and with the counts that were given twice."""
+    if not usage.extras:
+        return found
+    merged = {**usage.extras, **found}
+    for twin in merged.pop(_ALSO, ()):
+        if values[_TWINS[twin]] is not None:
+            merged[twin] = values[_TWINS[twin]]
+    return merged

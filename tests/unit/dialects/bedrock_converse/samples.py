@@ -103,7 +103,7 @@ RESULT_BLOCKS: list[dict[str, Any]] = [
             "toolUseId": "t3",
             "status": "odd",
             "content": [
-                {"image": {"format": "gif", "source": {"bytes": "R0lGOD"}}},
+                {"image": {"format": "gif", "source": {"bytes": "R0lGODlh"}}},
                 {"document": {"format": "csv", "name": "Table", "source": {"bytes": "YSxi"}}},
                 {"video": {"format": "mp4", "source": {"bytes": "AAAA"}}},
                 {"searchResult": {"source": "x", "title": "T", "content": [{"text": "t"}]}},

@@ -353,6 +353,15 @@ def test_nothing_comes_after_the_end() -> None:
     assert said.count("metadata") == said.count("end_turn") == 1
 
 
+def test_parts_may_follow_the_reason_to_stop() -> None:
+    """OpenRouter sends encrypted reasoning after `finish_reason`."""
+    withheld = Thinking(signature=Signature("EqQB", "anthropic"), redacted=True)
+    said, notes = written(TextDelta(0, "Hi"), Stop("length"), PartStart(1, withheld), COUNTS, End())
+    redacted = (1, {"reasoningContent": {"redactedContent": "RXFRQg=="}})
+    assert said[1:] == [(0, {"text": "Hi"}), (0, "stop"), redacted, (1, "stop"), "max_tokens", "metadata"]
+    assert notes == []
+
+
 def test_counts_come_last_whenever_they_arrived() -> None:
     writer = DIALECT.stream_renderer(Context(source="contract"))
     steps: tuple[Delta, ...] = (
@@ -602,8 +611,9 @@ def test_losses_are_noted_once() -> None:
         RefusalDelta(1, "."),
         MediaDelta(2, "UklG"),
         Stop("stop"),
-        TextDelta(3, "late"),
         COUNTS,
+        End(),
+        TextDelta(3, "late"),
     )
     assert [step for step in said if isinstance(step, tuple)] == [(0, {"text": "No"}), (0, {"text": "."}), (0, "stop")]
     assert [note.partition(":")[0] for note in notes] == [
