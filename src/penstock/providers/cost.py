@@ -166,12 +166,7 @@ def _factor(bill: Bill, usage: Usage, prices: Prices, terms: Terms) -> Decimal:
         return ONE
     residency = (terms.residency or str(extras.get("inference_geo") or "")).lower()
     speed = (terms.speed or str(extras.get("speed") or "")).lower()
-    found = [prices.multipliers.get(residency), prices.rates.get(f"regional_processing_uplift_multiplier_{residency}")]
-    regional = prices.rates.get("regional_endpoint_uplift_multiplier")
-    if regional is not None and terms.location is None:
-        bill.assumptions.append("served by the global endpoint: no location was given")
-    elif regional is not None and terms.location != "global":
-        found.append(regional)
+    found = [_residence(bill, prices, residency), _endpoint(bill, prices, terms.location)]
     if speed == "fast":
         found.append(prices.multipliers.get("fast"))
         if "fast" not in prices.multipliers:
@@ -180,6 +175,30 @@ def _factor(bill: Bill, usage: Usage, prices: Prices, terms: Terms) -> Decimal:
     for each in found:
         factor = factor if each is None else EXACT.multiply(factor, each)
     return factor
+
+
+_NOWHERE = frozenset({"", "global", "none", "default", "not_available"})
+
+
+def _residence(bill: Bill, prices: Prices, residency: str) -> Decimal | None:
+    """The factor for data residency: none where the list has none at all (older models), unknown where it has one for
+    other places only."""
+    if residency in _NOWHERE:
+        return None
+    field = "regional_processing_uplift_multiplier_"
+    factor = prices.multipliers.get(residency, prices.rates.get(field + residency))
+    elsewhere = prices.multipliers.keys() - {"fast"} or [name for name in prices.rates if name.startswith(field)]
+    if factor is None and elsewhere:
+        bill.reasons.append(f"no price is published for data residency in {residency!r}")
+    return factor
+
+
+def _endpoint(bill: Bill, prices: Prices, location: str | None) -> Decimal | None:
+    """The factor for a regional endpoint, where the list has one."""
+    factor = prices.rates.get("regional_endpoint_uplift_multiplier")
+    if factor is not None and location is None:
+        bill.assumptions.append("served by the global endpoint: no location was given")
+    return None if location in (None, "global") else factor
 
 
 def _closed(bill: Bill, usage: Usage, prices: Prices) -> Cost:

@@ -298,6 +298,15 @@ def test_a_step_without_a_price_for_a_kind_is_unknown() -> None:
     assert cost(Usage(input_tokens=128_001, cache_read_tokens=1), listed(row)).total is None
 
 
+def test_data_residency_elsewhere_is_unknown_and_for_older_models_free() -> None:
+    row = {"input_cost_per_token": 10, "regional_processing_uplift_multiplier_eu": "1.1"}
+    usage = Usage(input_tokens=1)
+    assert cost(usage, listed(row), Terms(residency="EU")).total == 11
+    assert cost(usage, listed(row), Terms(residency="global")).total == 10
+    assert cost(usage, listed(row), Terms(residency="jp")).total is None
+    assert cost(usage, PLAIN, Terms(residency="jp")).total == Decimal("0.000002")
+
+
 SHANGHAI = timezone(timedelta(hours=8))
 
 

@@ -115,7 +115,7 @@ class Card:
         published = self._published(kind, self.band, self.tier)
         if published is None and self.prices.whole:
             published = self._published_in_general(kind)
-        if published is not None:
+        if published is not None or (self.prices.whole and self._standard(kind) is not None):
             return published
         if self.prices.tokens_are_free:
             return Rate(_ZERO, FIELDS["input"])
