@@ -18,7 +18,7 @@ from penstock.dialects.anthropic_messages.tools import DEFAULT_TYPES, Names, bas
 from penstock.dialects.anthropic_messages.turns import begins_without_thought, write_turns
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import ToolCall
-from penstock.types.notes import Memo, Rendered
+from penstock.types.notes import Memo, Note, Rendered
 from penstock.types.profile import Profile
 from penstock.types.request import Request, Tool, ToolChoice
 
@@ -74,7 +74,7 @@ def write_foreign(request: Request, profile: Profile) -> Rendered[Body]:
     _write_output(output, plan, body)
     _write_sampling(request, plan, body, draft)
     _write_account(request, body, draft)
-    _note_unspeakable(request, draft)
+    note_unspeakable(request, draft.notes)
     draft.limit_markers(0 if request.cache is None else 1)
     memo = Memo(draft.names.changed(), json_tool, frozenset(draft.custom_tools))
     return Rendered(body, tuple(draft.notes), memo)
@@ -280,8 +280,9 @@ def _write_account(request: Request, body: Body, draft: Draft) -> None:
         draft.note("service_tier", "changed", "priority capacity is used where the account has it")
 
 
-def _note_unspeakable(request: Request, draft: Draft) -> None:
+def note_unspeakable(request: Request, notes: list[Note]) -> None:
+    """A note for each field that asks for something and has no place in the API."""
     for name, harmless in UNSPEAKABLE.items():
         value = getattr(request, name)
         if value is not None and value not in harmless:
-            draft.note(name, "dropped", "the API has no such field")
+            notes.append(Note(name, "dropped", "the API has no such field"))

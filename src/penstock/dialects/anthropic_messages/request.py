@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from penstock.dialects import wire
 from penstock.dialects.anthropic_messages.access import maybe_at, read_cache, write_cache
-from penstock.dialects.anthropic_messages.foreign_request import write_foreign
+from penstock.dialects.anthropic_messages.foreign_request import note_unspeakable, write_foreign
 from penstock.dialects.anthropic_messages.formats import read_format, write_format
 from penstock.dialects.anthropic_messages.messages import (
     SIGNABLE,
@@ -191,6 +191,7 @@ def render_request(request: Request, profile: Profile) -> Rendered[dict[str, Any
         return Rendered(_fit_host(rendered.value, request, profile), (*notes, *rendered.notes), rendered.memo)
     if profile.signature_origin is not None:
         request = _without_strange_signatures(request, profile.signature_origin, notes)
+    note_unspeakable(request, notes)
     body = wire.deep_merge(request.extras, _write_own(request))
     return Rendered(_fit_host(body, request, profile), tuple(notes))
 

@@ -1,5 +1,5 @@
-"""Writing streams. An event of this dialect is its own frame with the holes filled; other dialects' events go through
-blocks.py of foreign_stream.py.
+"""Writing streams. An event of this dialect is its own frame with the holes filled; one that has no frame (somebody put
+it in, or made it of a whole answer) is written anew, like other dialects' events: foreign_stream.py.
 
 Source: https://platform.claude.com/docs/en/build-with-claude/streaming
 """
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.dialects import wire
+from penstock.dialects.anthropic_messages.blocks import CALL, TEXT, THOUGHT, WHOLE, Block
 from penstock.dialects.anthropic_messages.citations import write_citation
 from penstock.dialects.anthropic_messages.errors import render_error
 from penstock.dialects.anthropic_messages.foreign_stream import ForeignStream, frame_bytes
@@ -17,13 +18,15 @@ from penstock.dialects.anthropic_messages.messages import write_block
 from penstock.dialects.anthropic_messages.names import NAME
 from penstock.dialects.anthropic_messages.response import stop_word
 from penstock.dialects.anthropic_messages.signatures import seal
-from penstock.dialects.anthropic_messages.usage import fill_usage
+from penstock.dialects.anthropic_messages.usage import fill_usage, write_usage
 from penstock.dialects.dialect import Context, StreamRenderer
 from penstock.dialects.framing import TRANSPORT, write_event
+from penstock.types.content import Citation, Text, Thinking, ToolCall
 from penstock.types.errors import MalformedError
 from penstock.types.notes import Note
 from penstock.types.stream import (
     HOLE,
+    ArgumentsDelta,
     CitationDelta,
     Failure,
     PartStart,
@@ -31,6 +34,8 @@ from penstock.types.stream import (
     Start,
     Stop,
     StreamEvent,
+    TextDelta,
+    ThinkingDelta,
     UsageDelta,
 )
 from penstock.types.usage import Usage
@@ -43,7 +48,9 @@ class OwnStream:
 
     def __init__(self, context: Context) -> None:
         self.notes: list[Note] = []
+        self._context = context
         self._model = context.model
+        self._loose: LooseStream | None = None
         self._usage: Usage | None = None
         self._open: int | None = None
         self._begun = self._stopped = self._ended = False
@@ -52,7 +59,7 @@ class OwnStream:
         """The frame of one event."""
         frame = event.frame
         if frame is None:
-            return write_event(b"", event.name, (event.extras or {}).get(TRANSPORT))
+            return self._render_frameless(event)
         if not isinstance(frame, dict):
             return write_event(str(frame).encode(), event.name, (event.extras or {}).get(TRANSPORT))
         kind = str(frame.get("type"))
@@ -63,8 +70,20 @@ class OwnStream:
         name = kind if event.name is None else event.name or None
         return write_event(payload, name, (event.extras or {}).get(TRANSPORT))
 
+    def _render_frameless(self, event: StreamEvent) -> bytes:
+        if not event.deltas:
+            return write_event(b"", event.name, (event.extras or {}).get(TRANSPORT))
+        if self._begun:
+            pieces = [_loose_piece(delta) for delta in event.deltas]
+            return b"".join([frame_bytes(piece) for piece in pieces if piece is not None])
+        if self._loose is None:
+            self._loose = LooseStream(self._context)
+        return self._loose.render(event)
+
     def close(self) -> bytes:
         """What the events left out at the end."""
+        if self._loose is not None:
+            return self._loose.close()
         if self._ended or not self._begun:
             return b""
         self._ended = True
@@ -163,6 +182,56 @@ def _piece(delta: Any) -> Any:
     if type(delta) is CitationDelta:
         return write_citation(delta.citation)
     return seal(delta.signature) if type(delta) is SignatureDelta else delta.text
+
+
+_PIECE_TYPES: dict[type, str] = {
+    TextDelta: "text_delta",
+    ThinkingDelta: "thinking_delta",
+    ArgumentsDelta: "input_json_delta",
+    SignatureDelta: "signature_delta",
+    CitationDelta: "citations_delta",
+}
+
+
+def _loose_piece(delta: Any) -> Object | None:
+    """A piece that was put into a stream of frames, as one more delta of the block that it names."""
+    kind = _PIECE_TYPES.get(type(delta))
+    if kind is None:
+        return None
+    inner = {"type": kind, _PIECES[kind]: _piece(delta)}
+    return {"type": "content_block_delta", "index": delta.index, "delta": inner}
+
+
+class LooseStream(ForeignStream):
+    """Events of this dialect without frames: what is said is ours already, and only has to be put in order."""
+
+    def _note_leftovers(self, path: str, extras: Object | None) -> None:
+        """Extras of our own parts are written with them."""
+
+    def _begin_part(self, delta: PartStart) -> None:
+        part, index = delta.part, delta.index
+        call = part if isinstance(part, ToolCall) else None
+        block = Block(index, _KINDS.get(type(part), WHOLE), write_block(part), call)
+        self._blocks.all[index] = block
+        self._blocks.give_turn(block)
+
+    def _complete(self, block: Block, part: Any) -> None:
+        """A part that is repeated whole says nothing new here."""
+
+    def _write_usage(self, notes: list[Note]) -> Object:
+        return {"input_tokens": 0, "output_tokens": 0, **(write_usage(self._usage) if self._usage is not None else {})}
+
+    def _write_citation(self, citation: Citation, path: str) -> Object | None:
+        return write_citation(citation)
+
+    def _write_ending(self, stop: Stop) -> Object:
+        word = stop_word(stop.reason, stop.native)
+        delta = {"stop_reason": word, "stop_sequence": stop.sequence, **(stop.extras or {})}
+        outer = {"context_management": delta.pop("context_management")} if "context_management" in delta else {}
+        return {"type": "message_delta", "delta": delta, **outer}
+
+
+_KINDS = {Text: TEXT, Thinking: THOUGHT, ToolCall: CALL}
 
 
 _FILLERS: dict[str, Callable[[OwnStream, Object, Any], Object]] = {

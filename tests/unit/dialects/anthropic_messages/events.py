@@ -99,6 +99,24 @@ STREAMS: dict[str, list[StreamEvent]] = {
     "withheld thinking": stream(
         START, PartStart(0, Thinking(signature=OPENAI, redacted=True)), TextDelta(1, "Hello"), End()
     ),
+    "a thought of which only the proof comes": stream(
+        START, PartStart(0, Thinking(id="rs_1")), SignatureDelta(0, OPENAI), TextDelta(1, "Hello"), End()
+    ),
+    "a withheld thought whose proof comes later": stream(
+        START,
+        PartStart(0, Thinking(redacted=True)),
+        SignatureDelta(0, OPENAI),
+        PartEnd(0),
+        TextDelta(1, "Hello"),
+        End(),
+    ),
+    "a proof that comes with the end of its part": stream(
+        START,
+        PartStart(0, Thinking(id="rs_1")),
+        PartEnd(0, Thinking(signature=OPENAI, id="rs_1")),
+        *call(1, "call_1", "look_up", "{}"),
+        End(),
+    ),
     "thinking known only at its end": stream(
         START, PartEnd(0, Thinking("Hm.", signature=OPENAI)), TextDelta(1, "Hello"), End()
     ),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from penstock.dialects.anthropic_messages import DIALECT
 from penstock.dialects.dialect import Context
 from penstock.types.content import Citation, Media, Part, Refusal, ServerToolCall, Signature, Text, Thinking, ToolCall
+from penstock.types.notes import NO_MEMO
 from penstock.types.response import Choice, Response
 from penstock.types.stream import (
     ArgumentsDelta,
@@ -31,7 +32,8 @@ from penstock.types.stream import (
 )
 from penstock.types.usage import Usage
 from tests.contract import dialects as contract
-from tests.unit.dialects.anthropic_messages.samples import sse
+from tests.unit.dialects.anthropic_messages.events import STREAMS
+from tests.unit.dialects.anthropic_messages.samples import EVENTS, STREAMED_ANSWER, block, sse
 
 INDEX = st.integers(0, 3)
 WORDS = st.sampled_from(["", "a", "b ", "\n", '{"x":', "1}", "{}"])
@@ -137,6 +139,16 @@ def test_no_word_is_lost(deltas: list[Delta]) -> None:
         assert sorted(delta[key] for delta in found if key in delta) == said
 
 
+def test_the_id_of_a_thought_goes_with_its_proof() -> None:
+    data = contract.render_events(DIALECT, STREAMS["summaries"], contract.NOBODY)
+    seals = [frame["delta"]["signature"] for _, frame in contract.frames(DIALECT, data) if _is_seal(frame)]
+    assert seals == ["openai:rs_1:b3Bl"]
+
+
+def _is_seal(frame: dict[str, Any]) -> bool:
+    return bool(frame["type"] == "content_block_delta" and frame["delta"]["type"] == "signature_delta")
+
+
 def test_a_call_is_shown_as_it_grows() -> None:
     renderer = DIALECT.stream_renderer(Context(source="other"))
     deltas: list[Delta] = [PartStart(0, ToolCall("c", "n", "")), ArgumentsDelta(0, '{"a"'), ArgumentsDelta(0, ": 1}")]
@@ -150,6 +162,26 @@ def test_a_second_call_is_shown_as_soon_as_the_first_is_whole() -> None:
     shown = [renderer.render(StreamEvent((delta,))) for delta in (*first, *second)]
     assert b"content_block_stop" in shown[2]
     assert b'{\\"b\\"' in shown[3]
+
+
+def test_a_whole_answer_of_ours_can_be_streamed() -> None:
+    """Without frames, each part as one event: the client adds up the same answer."""
+    answer = DIALECT.parse_response(STREAMED_ANSWER, NO_MEMO)
+    choice = answer.choices[0]
+    deltas: list[Delta] = [Start(answer.id, answer.model)]
+    for index, part in enumerate(choice.parts):
+        deltas += [PartStart(index, part), PartEnd(index)]
+    assert answer.usage is not None
+    deltas += [Stop(choice.stop_reason, choice.stop_native, extras=choice.extras), UsageDelta(answer.usage), End()]
+    data = contract.render_events(DIALECT, [StreamEvent((delta,)) for delta in deltas], DIALECT.name)
+    assert contract.folded(DIALECT, data) == answer
+
+
+def test_a_piece_can_be_put_into_a_stream_of_ours() -> None:
+    events = contract.parse_stream(DIALECT, sse(*EVENTS[:2], *block(0, {"type": "text", "text": ""}), *EVENTS[-2:]))
+    events.insert(3, StreamEvent((TextDelta(0, "put in"),)))
+    data = contract.render_events(DIALECT, events, DIALECT.name)
+    assert contract.folded(DIALECT, data).choices[0].parts == (Text("put in"),)
 
 
 def test_the_transport_of_a_stream_comes_back() -> None:

@@ -496,6 +496,12 @@ def test_a_host_may_refuse_and_rename_fields() -> None:
     assert [str(note) for note in rendered.notes] == ["dropped top_k: this host or model does not take it"]
 
 
+def test_what_somebody_added_and_the_api_cannot_say_is_noted() -> None:
+    request = DIALECT.parse_request({"model": "m", "messages": []}, PathMatch())
+    rendered = DIALECT.render_request(replace(request, seed=7, n=1), DEFAULT_PROFILE)
+    assert [note.path for note in rendered.notes] == ["seed"]
+
+
 def test_signatures_of_others_do_not_reach_a_model_that_refuses_them() -> None:
     blocks = [
         {"type": "thinking", "thinking": "Hm.", "signature": "gemini::Z2Vt"},
