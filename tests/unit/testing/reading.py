@@ -1,7 +1,7 @@
 """How the tests of the simulated providers read: streams that break, and bare sockets that see every byte."""
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from penstock.testing.providers import SimulatedProviders
@@ -40,11 +40,26 @@ def receive(sock: socket.socket) -> bytes:
         received += data
 
 
+def receive_until(sock: socket.socket, enough: Callable[[bytes], bool], quiet: float = 0.1) -> bytes:
+    """What comes until it is enough, however long that takes; then whatever else comes before it is quiet for a while.
+
+    So a slow machine makes a test slow, and never wrong.
+    """
+    sock.settimeout(60)
+    received = b""
+    while not enough(received):
+        data = sock.recv(65536)
+        assert data, f"the connection ended after {received!r}"
+        received += data
+    sock.settimeout(quiet)
+    return received + receive(sock)
+
+
 def unchunk(raw: bytes) -> tuple[list[bytes], bool]:
     """The chunks of a chunked body, and whether it came to its end."""
     body = raw.partition(b"\r\n\r\n")[2]
     chunks: list[bytes] = []
-    while body:
+    while b"\r\n" in body:
         size, _, rest = body.partition(b"\r\n")
         length = int(size, 16)
         if length == 0:

@@ -418,8 +418,9 @@ def test_a_body_that_stalls_and_goes_on_is_whole(provider: SimulatedProviders, f
 def test_a_body_that_stalls_for_good(provider: SimulatedProviders) -> None:
     provider.script(Reply.text("x").with_faults(Stall()))
     body = {"model": "gpt-4o", "messages": ASK}
+    patience = httpx.Timeout(60, read=0.2)
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(provider.url("openai") + "/chat/completions", json=body, headers=KEYS, timeout=0.2)
+        httpx.post(provider.url("openai") + "/chat/completions", json=body, headers=KEYS, timeout=patience)
     assert provider.wait_until(lambda provider: provider.last.outcome == "client left")
 
 
