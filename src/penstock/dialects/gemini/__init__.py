@@ -62,4 +62,5 @@ DIALECT = Dialect(
     render_error=errors.render_error,
     stream_parser=stream.stream_parser,
     stream_renderer=stream_writer.stream_renderer,
+    carries_urls=frozenset({"image", "video"}),
 )

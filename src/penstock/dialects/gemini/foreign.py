@@ -21,6 +21,7 @@ from penstock.dialects.gemini.foreign_tools import write_tools
 from penstock.dialects.gemini.names import ToolNames
 from penstock.dialects.gemini.notes import note_leftovers
 from penstock.dialects.gemini.signatures import SKIP_VALIDATION
+from penstock.dialects.gemini.usage import SERVICE_TIERS
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import Part
 from penstock.types.notes import Note, Rendered
@@ -28,15 +29,6 @@ from penstock.types.profile import Profile
 from penstock.types.request import Message, Request
 
 Content = dict[str, Any]
-
-SERVICE_TIERS: dict[str, str] = {
-    "default": "standard",
-    "standard": "standard",
-    "standard_only": "standard",
-    "flex": "flex",
-    "priority": "priority",
-}
-"""Tiers by their words in all dialects -> Gemini's. "auto" is what Gemini does anyway."""
 
 _UNSAYABLE: dict[str, str] = {
     "logit_bias": "Gemini cannot weigh single tokens",

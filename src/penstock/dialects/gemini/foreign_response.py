@@ -19,7 +19,7 @@ from penstock.dialects.gemini.media import guess_type
 from penstock.dialects.gemini.notes import note_leftovers
 from penstock.dialects.gemini.parts import TOOL_TYPE_OF
 from penstock.dialects.gemini.signatures import write_signature
-from penstock.dialects.gemini.usage import COUNTS, DETAILS, write_foreign_usage
+from penstock.dialects.gemini.usage import COUNTS, DETAILS, SERVICE_TIERS, write_foreign_usage
 from penstock.types.content import (
     Base64,
     FileId,
@@ -67,7 +67,8 @@ def write_foreign_response(response: Response, context: Context) -> Rendered[dic
         _note_usage(usage, notes)
         found["usageMetadata"] = write_foreign_usage(usage)
     if response.service_tier is not None:
-        found.setdefault("usageMetadata", {}).setdefault("serviceTier", response.service_tier)
+        tier = SERVICE_TIERS.get(response.service_tier, response.service_tier)
+        found.setdefault("usageMetadata", {}).setdefault("serviceTier", tier)
     found["modelVersion"] = context.model or response.model or ""
     found["responseId"] = response.id or context.id
     return Rendered(found, tuple(notes))

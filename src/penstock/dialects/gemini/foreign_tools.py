@@ -108,7 +108,8 @@ def _json_tool(request: Request, profile: Profile, names: ToolNames) -> dict[str
     schema = wanted.schema or {"type": "object"}
     found: dict[str, Any] = {"name": names.wire(JSON_TOOL), "description": "The final answer. Call it exactly once."}
     key, parameters = write_schema(schema, "response_format.schema", profile, [])
-    found["parameters" if key == "subset" else "parametersJsonSchema"] = parameters
+    if parameters:
+        found["parameters" if key == "subset" else "parametersJsonSchema"] = parameters
     return found
 
 
@@ -151,17 +152,26 @@ def _tool_config(
         note_leftovers("tool_choice", choice.extras, notes)
     declared = {function["name"] for function in functions}
     if json_tool is not None:
-        return {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": _forced(choice, names, json_tool)}}
+        allowed = _forced(choice, names, declared, json_tool["name"])
+        return {"functionCallingConfig": {"mode": "ANY", **({"allowedFunctionNames": allowed} if allowed else {})}}
     strict = profile.strict_tools and any(tool.strict for tool in request.tools or () if _ours(tool))
     config = _calling(choice, strict, names, declared, notes)
     return {"functionCallingConfig": config} if config else {}
 
 
-def _forced(choice: ToolChoice | None, names: ToolNames, json_tool: dict[str, Any]) -> list[str]:
-    """With a forced answer tool, the model calls it or, if it may, one of the caller's."""
-    if choice is not None and choice.mode == "tool" and choice.name is not None:
-        return [names.wire(choice.name)]
-    return [] if choice is None or choice.mode != "none" else [json_tool["name"]]
+def _forced(choice: ToolChoice | None, names: ToolNames, declared: set[str], json_tool: str) -> list[str]:
+    """With an answer tool, the model must call that or one of the caller's; which of them, the caller's choice says.
+    Empty: any.
+    """
+    if choice is None or choice.mode == "auto":
+        return []
+    if choice.mode == "none":
+        return [json_tool]
+    if choice.mode == "required":
+        return sorted(declared - {json_tool})
+    wanted = (choice.name,) if choice.mode == "tool" else choice.names or ()
+    allowed = [names.wire(name) for name in wanted if name is not None and names.wire(name) in declared]
+    return [*allowed, json_tool] if choice.allowed_mode == "auto" else allowed
 
 
 def _calling(

@@ -101,11 +101,11 @@ def _source(chunk: dict[str, Any]) -> Citation:
 def _locate(segment: dict[str, Any], texts: Texts) -> tuple[int, int | None, int | None]:
     """(index of the part, start, end in characters) of a segment; without a place, it stands for the whole text."""
     index = segment.get("partIndex", 0)
+    index = index if type(index) is int and index in texts else min(texts)
     start, end, words = segment.get("startIndex", 0), segment.get("endIndex"), _string(segment.get("text"))
-    text = texts.get(index) if type(index) is int else None
-    if text is not None and type(start) is int and type(end) is int:
-        begin, finish = _characters(text, start), _characters(text, end)
-        if words is None or text[begin:finish] == words:
+    if type(start) is int and type(end) is int:
+        begin, finish = _characters(texts[index], start), _characters(texts[index], end)
+        if words is None or texts[index][begin:finish] == words:
             return index, begin, finish
     for place, text in texts.items():
         begin = text.find(words) if words else -1

@@ -23,7 +23,7 @@ from penstock.dialects.gemini.grounding import write_grounding
 from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
 from penstock.dialects.gemini.logprobs import without_extras, write_logprobs
 from penstock.dialects.gemini.signatures import write_signature
-from penstock.dialects.gemini.usage import write_foreign_usage
+from penstock.dialects.gemini.usage import SERVICE_TIERS, write_foreign_usage
 from penstock.types.content import (
     Base64,
     Citation,
@@ -335,7 +335,7 @@ class FrameWriter:
     def _write_usage(self, usage: Usage) -> dict[str, Any]:
         found = write_foreign_usage(usage)
         if self._start.service_tier is not None:
-            found.setdefault("serviceTier", self._start.service_tier)
+            found.setdefault("serviceTier", SERVICE_TIERS.get(self._start.service_tier, self._start.service_tier))
         return found
 
     def _last(self, number: int, candidate: _Candidate) -> dict[str, Any]:

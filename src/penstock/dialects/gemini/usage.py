@@ -40,6 +40,7 @@ DETAILS: dict[str, dict[str, str]] = {
         "IMAGE": "output_image_tokens",
     },
     "cacheTokensDetails": {"AUDIO": "cache_read_audio_tokens"},
+    "toolUsePromptTokensDetails": {},
 }
 SUMS = (
     ("input_tokens", "tool_use_input_tokens", "promptTokenCount"),
@@ -56,6 +57,16 @@ TIERS: dict[str, str] = {
 """Vertex AI's `trafficType` -> service tier
 (https://docs.cloud.google.com/vertex-ai/generative-ai/docs/reference/rest/v1beta1/GenerateContentResponse)."""
 
+SERVICE_TIERS: dict[str, str] = {
+    "default": "standard",
+    "standard": "standard",
+    "standard_only": "standard",
+    "flex": "flex",
+    "priority": "priority",
+}
+"""Tiers by their words in all dialects -> Gemini's. "auto" is what Gemini does anyway."""
+
+_TRAFFIC = {tier: kind for kind, tier in TIERS.items()}
 _INCLUSIVE = "inclusive"
 
 
@@ -75,7 +86,7 @@ def read_usage(value: Any) -> Usage:
     if "reasoning_tokens" in values or "tool_use_input_tokens" in values:
         _add_up(values, spelling, extras)
     if extras:
-        _read_tier(values, extras)
+        _read_tier(values, spelling, extras)
         values["extras"] = extras or None
     if spelling:
         values["spelling"] = spelling
@@ -131,15 +142,13 @@ def _holds_thoughts(values: dict[str, Any], candidates: int) -> bool:
     return total is not None and values.get("input_tokens", 0) + candidates == total
 
 
-def _read_tier(values: dict[str, Any], extras: dict[str, Any]) -> None:
-    """The tier that served the call: said as such (Gemini API), or by the kind of traffic (Vertex AI), which stays."""
-    by_traffic = TIERS.get(extras["trafficType"]) if type(extras.get("trafficType")) is str else None
+def _read_tier(values: dict[str, Any], spelling: dict[str, str], extras: dict[str, Any]) -> None:
+    """The tier that served the call: said as such (Gemini API), or by the kind of traffic (Vertex AI)."""
     if type(extras.get("serviceTier")) is str:
-        values["service_tier"] = extras["serviceTier"]
-        if by_traffic is None or by_traffic != extras["serviceTier"]:
-            del extras["serviceTier"]
-    elif by_traffic is not None:
-        values["service_tier"] = by_traffic
+        values["service_tier"] = extras.pop("serviceTier")
+    elif type(extras.get("trafficType")) is str and extras["trafficType"] in TIERS and "serviceTier" not in extras:
+        values["service_tier"] = TIERS[extras.pop("trafficType")]
+        spelling["service_tier"] = "trafficType"
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:
@@ -150,7 +159,9 @@ def write_usage(usage: Usage) -> dict[str, Any]:
         if key in spelling:
             found[key] = _details(usage, table, spelling[key].split())
     tier = usage.service_tier
-    if tier is not None and tier != TIERS.get(str(extras.get("trafficType"))):
+    if tier is not None and spelling.get("service_tier") == "trafficType" and tier in _TRAFFIC:
+        found["trafficType"] = _TRAFFIC[tier]
+    elif tier is not None:
         found["serviceTier"] = tier
     return {**extras, **found}
 
@@ -195,5 +206,5 @@ def write_foreign_usage(usage: Usage) -> dict[str, Any]:
         if len(details) > (1 if details and details[0]["modality"] == "TEXT" else 0):
             found[key] = details
     if usage.service_tier is not None:
-        found["serviceTier"] = usage.service_tier
+        found["serviceTier"] = SERVICE_TIERS.get(usage.service_tier, usage.service_tier)
     return found
