@@ -1,0 +1,142 @@
+"""Turns: other dialects' messages in the order that Cohere takes.
+
+    - one instruction, in front; one between the turns moves there, unless the model takes it at its place
+    - the results of calls are messages of their own, right after the calls; images in them follow in a user message
+    - there is no empty message, and the assistant's is not the last
+
+What a caller simply forgot (a result, a last user message) is put in only if the profile asks for repairs; else the
+provider says so itself.
+"""
+
+from __future__ import annotations
+
+from penstock.dialects.cohere_chat.foreign_parts import PartAdapter, as_assistant, as_content
+from penstock.dialects.cohere_chat.names import DOCUMENTS
+from penstock.dialects.leftovers import note_leftovers
+from penstock.types.content import Media, Part, PlainText, Text, ToolCall, ToolResult
+from penstock.types.request import Message, Request
+
+PLACEHOLDER = "."
+NO_RESULT = "This call was not answered."
+
+
+class _Turns:
+    """Messages under way. `pending` waits for the end of a run of tool results."""
+
+    def __init__(self, adapter: PartAdapter, last_user: int) -> None:
+        self.adapter = adapter
+        self.last_user = last_user
+        self.system: list[Part] = []
+        self.found: list[Message] = []
+        self.pending: list[Part] = []
+
+    def add(self, message: Message, number: int) -> None:
+        """One more message."""
+        path = f"messages[{number}]"
+        self._note(message, path)
+        if message.role in ("system", "developer"):
+            self._instruct(message, path)
+        elif message.role == "assistant":
+            self.flush()
+            self._speak("assistant", self.adapter.parts(message.parts, "assistant", f"{path}.parts"), message, path)
+        else:
+            self._add_user(message, number, path)
+
+    def _note(self, message: Message, path: str) -> None:
+        note_leftovers(path, message.extras, self.adapter.notes)
+        if message.name is not None:
+            self.adapter.note(f"{path}.name", "dropped", "messages have no names")
+        if message.cache is not None:
+            self.adapter.note(f"{path}.cache", "dropped", "Cohere has no cache markers")
+
+    def _instruct(self, message: Message, path: str) -> None:
+        parts = self.adapter.parts(message.parts, "system", f"{path}.parts")
+        if not self.found and not self.pending:
+            self.system += parts
+        elif self.adapter.profile.system_turns:
+            self.flush()
+            self._speak("system", parts, message, path)
+        else:
+            self.system += parts
+            self.adapter.note(path, "changed", "an instruction between the turns was moved in front of them")
+
+    def _add_user(self, message: Message, number: int, path: str) -> None:
+        kept: list[Part] = []
+        results = False
+        for index, part in enumerate(message.parts):
+            place = f"{path}.parts[{index}]"
+            if isinstance(part, ToolResult):
+                result, images = self.adapter.result(part, place)
+                self.found.append(Message("tool", (result,)))
+                self.pending += images
+                results = True
+            else:
+                kept += self.adapter.part(part, message.role, place)
+        if number != self.last_user and any(part.native == DOCUMENTS and type(part) is Media for part in kept):
+            self.adapter.note(path, "changed", "its documents became documents of the whole request")
+        if kept or not results:
+            kept = self.pending + _with_words(kept)
+            self.pending = []
+            self._speak("user", kept, message, path)
+
+    def flush(self) -> None:
+        """What waited for the end of the results follows in a user message."""
+        if self.pending:
+            self.found.append(Message("user", as_content(self.pending)))
+            self.pending = []
+
+    def _speak(self, role: str, parts: list[Part], message: Message, path: str) -> None:
+        if role == "assistant":
+            content = as_assistant(parts)
+        else:
+            content = as_content([part for part in parts if type(part) is not Text or part.text])
+        if content:
+            self.found.append(Message(role, content))  # type: ignore[arg-type]
+        elif not message.parts or any(type(part) is Text for part in parts):
+            self.adapter.note(path, "dropped", "an empty message is refused")
+
+
+def _with_words(parts: list[Part]) -> list[Part]:
+    """A message needs a text of its own: if it has documents only, they are it."""
+    if not all(part.native == DOCUMENTS for part in parts):
+        return parts
+    return [Text(part.source.text) for part in parts if isinstance(part, Media) and isinstance(part.source, PlainText)]
+
+
+def adapt_turns(request: Request, adapter: PartAdapter) -> tuple[Message, ...]:
+    """All messages of another dialect's request."""
+    users = [number for number, message in enumerate(request.messages) if message.role == "user"]
+    turns = _Turns(adapter, users[-1] if users else -1)
+    turns.system += adapter.parts(request.system or (), "system", "system")
+    for number, message in enumerate(request.messages):
+        turns.add(message, number)
+    turns.flush()
+    found = turns.found
+    if adapter.profile.repair_turns:
+        found = _repaired(found, adapter)
+    system = [part for part in turns.system if type(part) is not Text or part.text]
+    if system:
+        found = [Message("system", as_content(system)), *found]
+    return tuple(found)
+
+
+def _repaired(messages: list[Message], adapter: PartAdapter) -> list[Message]:
+    """With a result for each call, and a user's word at the end."""
+    found: list[Message] = []
+    waiting: dict[str | None, None] = {}
+    for message in [*messages, None]:
+        result = message.parts[0] if message is not None and message.parts else None
+        if isinstance(result, ToolResult):
+            waiting.pop(result.call_id, None)
+        else:
+            for call_id in waiting:
+                found.append(Message("tool", (ToolResult(call_id, (Text(NO_RESULT),)),)))
+                adapter.note("messages", "added", f"a result for the call {call_id!r}, which has none")
+            waiting = {}
+        if message is not None:
+            found.append(message)
+            waiting |= {part.call_id: None for part in message.parts if type(part) is ToolCall}
+    if not found or found[-1].role == "assistant":
+        found.append(Message("user", (Text(PLACEHOLDER),)))
+        adapter.note("messages", "added", "the last word must be the user's")
+    return found

@@ -1,0 +1,7 @@
+"""The dialect's name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+NAME: Final = "ollama_chat"

@@ -1,0 +1,82 @@
+"""Tools, `format` and `think` of a request, both ways.
+
+Source: https://docs.ollama.com/capabilities/tool-calling, .../structured-outputs, .../thinking
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock.dialects import constants, wire
+from penstock.types.errors import DialectError, MalformedError
+from penstock.types.request import Reasoning, ResponseFormat, Tool
+
+Object = dict[str, Any]
+
+_FUNCTION = {"type": "function"}
+_TOOL_KEYS = frozenset({"function"})
+_FUNCTION_KEYS = frozenset({"name", "description", "parameters"})
+
+
+def read_tool(value: Any) -> Tool:
+    """One element of `tools`. What is no function is kept whole."""
+    tool = wire.obj(value)
+    function = tool.get("function")
+    kind = tool.get("type", "function")
+    if kind != "function" or not isinstance(function, dict):
+        return Tool(wire.string(kind), "server", native="opaque", extras=tool)
+    try:
+        name = wire.string(function.get("name"))
+        description, parameters = function.get("description"), function.get("parameters")
+        description = None if description is None else wire.string(description)
+        parameters = None if parameters is None else wire.obj(parameters)
+    except DialectError as error:
+        raise error.at("function") from None
+    extras = constants.rest(tool, _TOOL_KEYS, _FUNCTION)
+    left = wire.rest(function, _FUNCTION_KEYS)
+    extras = {**(extras or {}), "function": left} if left else extras
+    return Tool(name, description=description, parameters=parameters, extras=extras)
+
+
+def write_tool(tool: Tool) -> Object:
+    """The element again."""
+    if tool.native == "opaque":
+        return dict(tool.extras or {})
+    function: Object = {"name": tool.name}
+    if tool.description is not None:
+        function["description"] = tool.description
+    if tool.parameters is not None:
+        function["parameters"] = tool.parameters
+    if tool.extras and "function" in tool.extras:
+        function = wire.merge(tool.extras["function"], function)
+    return constants.merge(tool.extras, _FUNCTION, {"function": function})
+
+
+def read_format(value: Any) -> ResponseFormat | None:
+    """`format`: "json", or a JSON Schema. None for another word, such as "", which is kept as it is."""
+    if isinstance(value, dict):
+        return ResponseFormat("json_schema", value)
+    if not isinstance(value, str):
+        raise MalformedError(f"expected 'json' or a JSON Schema, got {wire.describe(value)}")
+    return ResponseFormat("json_object") if value == "json" else None
+
+
+def write_format(wanted: ResponseFormat) -> Any:
+    """The value again."""
+    if wanted.kind == "json_schema" and wanted.schema is not None:
+        return wanted.schema
+    return "json"
+
+
+def read_think(value: Any) -> Reasoning:
+    """`think`: a switch, or a word ("low", "medium", "high", "max") for models with levels."""
+    if isinstance(value, bool):
+        return Reasoning(enabled=value)
+    if not isinstance(value, str):
+        raise MalformedError(f"expected a boolean or a word, got {wire.describe(value)}")
+    return Reasoning(value)
+
+
+def write_think(wanted: Reasoning) -> bool | str:
+    """The value again."""
+    return wanted.effort if wanted.effort is not None else wanted.enabled is not False
