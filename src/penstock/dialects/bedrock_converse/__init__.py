@@ -6,7 +6,8 @@ messages.py   messages; blocks.py their content blocks; media.py images and docu
 response.py   answers; usage.py counts; memo.py undoes what the request changed; errors.py refusals
 stream.py     reads event streams; stream_own.py and stream_writer.py write them
 foreign.py    other dialects' requests in the terms of this one: turns.py their order, foreign_parts.py their parts,
-              schemas.py structured output, names.py what Bedrock allows as a name, leftovers.py what got lost
+              schemas.py structured output, names.py what Bedrock allows as a name, cache_points.py how many markers,
+              leftovers.py what got lost
 """
 
 from __future__ import annotations

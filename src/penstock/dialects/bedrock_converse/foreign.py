@@ -21,6 +21,7 @@ from msgspec import Struct
 from penstock.dialects import wire
 from penstock.dialects.bedrock_converse.additional import Values, adapt_reasoning, put_at
 from penstock.dialects.bedrock_converse.blocks import SYSTEM_TOOLS
+from penstock.dialects.bedrock_converse.cache_points import MOST, limit_cache_points
 from penstock.dialects.bedrock_converse.foreign_parts import PartAdapter
 from penstock.dialects.bedrock_converse.leftovers import note_leftovers
 from penstock.dialects.bedrock_converse.names import NAME, ToolNames
@@ -108,6 +109,8 @@ def adapt(request: Request, profile: Profile, notes: list[Note]) -> Adapted:
         stream=request.stream,
         **limits,
     )
+    if adapter.cache_points > MOST:
+        adapted = limit_cache_points(adapted, notes)
     return Adapted(adapted, additional, _memo(request, names, output))
 
 

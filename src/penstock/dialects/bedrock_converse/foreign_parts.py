@@ -69,6 +69,8 @@ class PartAdapter:
         self._answer = answer
         self._origin = profile.signature_origin or ORIGIN
         self._documents = DocumentNames()
+        self.cache_points = 0
+        """How many were written, or more: some went with what bore them."""
 
     def adapt(self, part: Part, path: str, assistant: bool, in_result: bool = False) -> list[Part]:
         """The parts that say what `part` says: mostly one, several for a text cut by its citations, none if lost."""
@@ -93,6 +95,7 @@ class PartAdapter:
         """The marker without what Converse cannot say."""
         if cache is None:
             return None
+        self.cache_points += 1
         note_leftovers(f"{path}.cache", cache.extras, self._notes)
         if cache.ttl is None or cache.ttl in TTLS:
             return Cache(cache.ttl)

@@ -29,6 +29,7 @@ from penstock.dialects.bedrock_converse.messages import read_message, write_mess
 from penstock.dialects.bedrock_converse.names import NAME
 from penstock.dialects.bedrock_converse.tools import read_tool_config, write_tool_config
 from penstock.dialects.dialect import PathMatch
+from penstock.dialects.reasoning import budget
 from penstock.dialects.wire import Field, Fields
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.notes import Note, Rendered
@@ -175,8 +176,11 @@ def read_request(value: Any, match: PathMatch) -> Request:
 def render_request(request: Request, profile: Profile) -> Rendered[dict[str, Any]]:
     """The body for a model with this profile. The memo maps tool names back and names the tool that stands for JSON."""
     notes: list[Note] = []
-    if profile.unsupported:
-        request = _without(request, profile.unsupported, notes)
+    refused = profile.unsupported
+    if profile.unsupported_while_reasoning and request.reasoning is not None and budget(request.reasoning):
+        refused |= profile.unsupported_while_reasoning
+    if refused:
+        request = _without(request, refused, notes)
     if request.dialect == NAME:
         return Rendered(_write(request, *write_own(request)), tuple(notes))
     adapted = adapt(request, profile, notes)

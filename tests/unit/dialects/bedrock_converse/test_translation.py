@@ -461,6 +461,15 @@ def test_a_marker_on_the_request_is_one_on_its_last_block() -> None:
     assert rendered.value["messages"][-1]["content"] == [{"text": "Hello"}, POINT]
 
 
+def test_of_too_many_markers_the_first_and_the_last_three_stay() -> None:
+    marked = tuple(Text(str(number), cache=Cache()) for number in range(5))
+    rendered = render(system=(Text("s", cache=Cache()),), messages=(Message("user", marked),), tools=(TOOL,))
+    assert rendered.value["system"] == [{"text": "s"}, POINT]
+    content = rendered.value["messages"][0]["content"]
+    assert content == [{"text": "0"}, {"text": "1"}, *(block for n in "234" for block in ({"text": n}, POINT))]
+    assert noted(rendered) == [("cache", "dropped")]
+
+
 def test_an_unknown_lifetime_is_noted() -> None:
     rendered = render(system=(Text("s", cache=Cache("24h")),))
     assert rendered.value["system"] == [{"text": "s"}, POINT]
@@ -574,6 +583,13 @@ def test_claudes_thinking_restrains_other_fields() -> None:
     other = render(Profile(reasoning="effort"), reasoning=Reasoning("low"), temperature=0.2, top_k=5)
     assert other.value["inferenceConfig"] == {"temperature": 0.2}
     assert other.notes == ()
+
+
+def test_what_a_model_refuses_while_it_reasons() -> None:
+    profile = Profile(reasoning="effort", unsupported_while_reasoning=frozenset({"top_p"}))
+    assert noted(render(profile, reasoning=Reasoning("low"), top_p=0.5)) == [("top_p", "dropped")]
+    assert render(profile, top_p=0.5).notes == ()
+    assert ("top_p", "dropped") not in noted(render(profile, reasoning=Reasoning("none"), top_p=0.5))
 
 
 def test_a_cited_text_is_cut_at_its_citations() -> None:
