@@ -249,6 +249,19 @@ def test_an_overlap_that_the_usage_does_not_tell_matters_only_if_prices_differ()
     )
 
 
+def test_what_a_host_says_it_bills_is_billed_whole() -> None:
+    """Cohere's `billed_units`: the tokens that were cached, or thought, are tokens of the model and not of the bill."""
+    usage = Usage(
+        input_tokens=1441,
+        cache_read_tokens=144,
+        billed_input_tokens=41,
+        output_tokens=54,
+        reasoning_tokens=30,
+        billed_output_tokens=25,
+    )
+    assert cost(usage, PLAIN).total == Decimal("0.000332")
+
+
 def test_audio_follows_text_only_where_the_provider_says_so() -> None:
     row = {"input_cost_per_token": 2, "output_cost_per_token": 3}
     usage = Usage(input_tokens=10, input_audio_tokens=6)

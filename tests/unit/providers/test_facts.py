@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from penstock.providers.cost import cost
 from penstock.providers.errors import ProviderError
@@ -197,6 +199,26 @@ def test_a_row_that_is_missing_is_never_replaced_by_a_dearer_or_cheaper_one() ->
                     wrong.append((name, instead.model))
     assert wrong == []
     assert replaced > 500
+
+
+NAMES = st.text(max_size=60) | st.sampled_from(sorted(FACTS)[::40]).flatmap(
+    lambda name: st.sampled_from(
+        [name.upper(), f"{name}-latest", f"{name}@20300101", f"x/{name}", name[1:], f"eu.{name}"]
+    )
+)
+PROVIDERS = st.none() | st.sampled_from(["openai", "azure", "bedrock", "vertex_ai", "fireworks_ai", "nobody", "", "Ö"])
+
+
+@given(NAMES, PROVIDERS)
+def test_any_name_has_an_answer(name: str, provider: str | None) -> None:
+    """A row of the provider asked for, or none; and a price only without a doubt."""
+    row = FACTS.find(name, provider)
+    prices = FACTS.prices(name, provider)
+    if row is None or row.doubt:
+        assert prices is None
+    elif provider:
+        assert names.is_hosted_by(str(row.fields["litellm_provider"]), provider)
+    assert FACTS.info(name, provider) == (row.info() if row else None)
 
 
 # -- what a row says --------------------------------------------------------------------------------------------------

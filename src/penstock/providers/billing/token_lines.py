@@ -37,9 +37,16 @@ class TokenLines:
         self._cache_read = "cache_read_explicit" if explicit_cache else "cache_read"
 
     def write(self) -> None:
-        """Write them all."""
-        self._write_input(input_total(self._usage) or 0)
-        self._write_output(output_total(self._usage) or 0)
+        """Write them all. Counts of what is billed are not split: what was cached is no part of them."""
+        billed = self._usage.billed_input_tokens, self._usage.billed_output_tokens
+        if billed[0] is None:
+            self._write_input(input_total(self._usage) or 0)
+        else:
+            self._line("input", billed[0])
+        if billed[1] is None:
+            self._write_output(output_total(self._usage) or 0)
+        else:
+            self._line("output", billed[1], "output")
 
     def _line(self, kind: str, count: int, side: Side = "input", name: str | None = None) -> None:
         if count <= 0:

@@ -54,6 +54,7 @@ class Facts:
         asked = base_model or name
         if not asked or len(asked) > _LONGEST_NAME:
             return None
+        provider = provider or None
         model, host = self._split(asked, provider)
         keys = list(dict.fromkeys(_keys(asked, model, host, told=provider is not None)))
         provider = host
