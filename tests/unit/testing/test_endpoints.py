@@ -94,6 +94,9 @@ def test_retrieval_errors(provider: SimulatedProviders) -> None:
     assert unreadable.json()["detail"] == "Request body is not valid JSON."
 
 
+CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+RESULT = {"role": "tool", "tool_call_id": "abcdefgh9", "content": "x"}
+
 # --- flavours of chat ------------------------------------------------------------------------------------------------
 
 
@@ -143,6 +146,38 @@ def test_mistral_thinks_in_parts_and_has_ids_of_nine(provider: SimulatedProvider
     assert thought == "hm hm"
     assert "usage" in chunks[-1]
     assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [
+        (
+            [*ASK, {"role": "assistant", "content": "", "tool_calls": [CALL]}, {**RESULT, "tool_call_id": "call_1"}],
+            "Tool call id was call_1 but must be a-z, A-Z, 0-9, with a length of 9.",
+        ),
+        (
+            [*ASK, {"role": "assistant", "content": "", "tool_calls": [{**CALL, "id": "abcdefgh9"}]}, RESULT, *ASK],
+            "Unexpected role 'user' after role 'tool'",
+        ),
+        ([*ASK, {"role": "assistant", "content": "x"}], "Expected last role User or Tool"),
+        ([*ASK, {"role": "assistant", "content": "x", "prefix": True}], ""),
+        ([*ASK, {"role": "assistant", "content": "", "tool_calls": [{**CALL, "id": "abcdefgh9"}]}, RESULT], ""),
+    ],
+)
+def test_mistral_has_rules_of_its_own(provider: SimulatedProviders, messages: Any, said: str) -> None:
+    answer = post(provider, "mistral", "/chat/completions", {"model": "m", "messages": messages})
+    assert answer.status_code == (400 if said else 200), answer.text
+    assert said in answer.json().get("message", "")
+
+
+def test_openai_pads_its_events_unless_it_is_asked_not_to(provider: SimulatedProviders) -> None:
+    body: dict[str, Any] = {"model": "gpt-4o", "messages": ASK, "stream": True}
+    padded = sse(post(provider, "openai", "/chat/completions", body).text)
+    plain = sse(
+        post(provider, "openai", "/chat/completions", {**body, "stream_options": {"include_obfuscation": False}}).text
+    )
+    assert all("obfuscation" in chunk for chunk in padded)
+    assert not any("obfuscation" in chunk for chunk in plain)
 
 
 def test_deepseek_counts_its_cache_in_its_own_fields(provider: SimulatedProviders) -> None:

@@ -49,7 +49,9 @@ FLAVOURS: Mapping[str, Flavour] = {
         Flavour("compatible"),  # vLLM, SGLang, llama.cpp and most hosts
         Flavour("deepseek", usage=UsagePlace.LAST_EVENT),
         Flavour("groq", reasoning="reasoning", usage=UsagePlace.X_GROQ, error="groq"),
-        Flavour("mistral", reasoning="parts", usage=UsagePlace.LAST_EVENT, error="mistral", call_id="nine"),
+        Flavour(
+            "mistral", reasoning="parts", usage=UsagePlace.LAST_EVENT, error="mistral", call_id="nine", ordered=True
+        ),
         Flavour(
             "openrouter",
             reasoning="reasoning",
@@ -225,7 +227,9 @@ def events(turn: Turn, call: Call) -> list[Event]:
     turn.refuse_parts("OpenAI chat", RedactedThinking)
     place = _usage_place(turn, call)
     head = _head(turn, call, "chat.completion.chunk")
-    nothing = {"usage": None} if _asked_for_usage(call) and place is UsagePlace.EMPTY_CHOICES else {}
+    nothing: JSON = {"usage": None} if _asked_for_usage(call) and place is UsagePlace.EMPTY_CHOICES else {}
+    if call.flavour.strict and (call.body.get("stream_options") or {}).get("include_obfuscation") is not False:
+        nothing["obfuscation"] = "simulated"  # OpenAI pads its events, so that their lengths tell nothing
     made: list[Event] = []
     for index in range(_choice_count(turn, call)):
         made += _choice_events(index, turn, call, head, nothing)

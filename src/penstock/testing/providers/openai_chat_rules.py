@@ -3,7 +3,9 @@
 Source: OpenAI API reference, "Create chat completion"; the errors are worded as the service words them.
 """
 
+import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 from penstock.testing.providers.openai_family import (
@@ -241,8 +243,39 @@ def validate(call: Call) -> ProviderError | None:
         return error
     if error := unknown_model(call, str(call.body["model"])):
         return error
+    if error := _ids_of_nine(call) or _order(call):
+        return error
     rules = _STRICT_RULES if call.flavour.strict else _RULES
     return next((error for rule in rules if (error := rule(call.body))), None)
+
+
+def _ids_of_nine(call: Call) -> ProviderError | None:
+    """Mistral's tool call ids are nine letters and digits, in the history too."""
+    if call.flavour.call_id != "nine":
+        return None
+    for message in call.body["messages"]:
+        given = [item.get("id", "") for item in message.get("tool_calls") or []]
+        for name in [*given, *filter(None, [message.get("tool_call_id")])]:
+            if re.fullmatch("[a-zA-Z0-9]{9}", name) is None:
+                text = f"Tool call id was {name} but must be a-z, A-Z, 0-9, with a length of 9."
+                return ProviderError(400, text, type="invalid_function_call", code="3280")
+    return None
+
+
+def _order(call: Call) -> ProviderError | None:
+    """After a tool's answer the assistant speaks next; the last word is the user's, a tool's, or a prefix."""
+    if not call.flavour.ordered:
+        return None
+    messages = call.body["messages"]
+    for before, after in pairwise(messages):
+        if before["role"] == "tool" and after["role"] not in ("tool", "assistant"):
+            text = f"Unexpected role '{after['role']}' after role 'tool'"
+            return ProviderError(400, text, type="invalid_request_message_order", code="3230")
+    last = messages[-1]
+    if last["role"] in ("user", "tool") or (last["role"] == "assistant" and last.get("prefix")):
+        return None
+    text = "Expected last role User or Tool (or Assistant with prefix True) for serving but got "
+    return ProviderError(400, text + last["role"], type="invalid_request_message_order", code="3230")
 
 
 def _tool_answers(body: JSON) -> ProviderError | None:

@@ -79,8 +79,7 @@ def answer(turn: Turn, call: Call) -> Body:
 
 def _keep(response: JSON, call: Call) -> JSON:
     if call.body.get("store") is not False:
-        call.world.responses[response["id"]] = response
-        call.world.inputs[response["id"]] = items(call.body)
+        call.world.remember(response, items(call.body))
     return response
 
 
@@ -310,7 +309,7 @@ def _retrieve(turn: Turn, call: Call) -> Body:
 
 def _delete(turn: Turn, call: Call) -> Body:
     name = call.param("response_id")
-    del call.world.responses[name]
+    del call.world.responses[name], call.world.inputs[name]
     return json_body({"id": name, "object": "response", "deleted": True})
 
 

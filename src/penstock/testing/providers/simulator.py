@@ -51,7 +51,7 @@ class SimulatedProviders:
         port: int = 0,
     ) -> None:
         self.requests: list[ReceivedRequest] = []
-        self.world = World(
+        self._world = World(
             keys=None if keys is None else frozenset(keys),
             models=None if models is None else frozenset(models),
             aws_secrets=aws_secrets,
@@ -192,7 +192,7 @@ class SimulatedProviders:
 
     def _steps(self, request: ReceivedRequest, exchange: Exchange) -> list[Step]:
         match = resolve_path(request)
-        call = Call(request, self.world, match.mount.flavour, match.params)
+        call = Call(request, self._world, match.mount.flavour, match.params)
         request.mount = match.mount.name
         if match.operation is None:
             body = match.refusal(call)

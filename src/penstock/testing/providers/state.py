@@ -19,7 +19,9 @@ class Flavour:
 
     `strict`: refuse parameters that OpenAI does not document. `reasoning`: where shown reasoning stands ("hidden": it
     is only counted). `usage`: where a stream bears its usage when nothing is scripted. `error`: the shape of an error.
-    `comment`: a comment that the server sends before the first event. `call_id`: the form of a tool call's id.
+    `comment`: a comment that the server sends before the first event. `call_id`: the form of a tool call's id; "nine"
+    letters and digits are also demanded of the ids that come. `ordered`: after a tool's answer the assistant speaks
+    next, and it never has the last word.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Flavour:
     error: Literal["openai", "groq", "mistral", "openrouter"] = "openai"
     comment: str | None = None
     call_id: Literal["call_", "nine"] = "call_"
+    ordered: bool = False
 
 
 @dataclass
@@ -45,6 +48,14 @@ class World:
     responses: dict[str, dict[str, Any]] = field(default_factory=dict)
     inputs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     issued: set[str] = field(default_factory=set)
+
+    def remember(self, response: dict[str, Any], given: list[dict[str, Any]]) -> None:
+        """Keep a response and what it answered; of very many, the oldest are forgotten."""
+        self.responses[response["id"]] = response
+        self.inputs[response["id"]] = given
+        if len(self.responses) > 1000:
+            oldest = next(iter(self.responses))
+            del self.responses[oldest], self.inputs[oldest]
 
     def knows_model(self, model: str) -> bool:
         """Whether the model exists here."""
