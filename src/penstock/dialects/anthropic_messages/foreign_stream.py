@@ -123,8 +123,12 @@ class ForeignStream:
 
     def _begin(self) -> None:
         self._begun = True
+        self._write({"type": "message_start", "message": self._message()})
+
+    def _message(self) -> Object:
+        """The message that begins."""
         context, start = self._context, self._start
-        message: Object = {
+        return {
             "id": start.id or context.id,
             "type": "message",
             "role": "assistant",
@@ -134,7 +138,6 @@ class ForeignStream:
             "stop_sequence": None,
             "usage": self._write_usage([]),
         }
-        self._write({"type": "message_start", "message": message})
 
     def _write_usage(self, notes: list[Note]) -> Object:
         return write_foreign_usage(self._usage, notes)

@@ -208,6 +208,9 @@ class LooseStream(ForeignStream):
     def _note_leftovers(self, path: str, extras: Object | None) -> None:
         """Extras of our own parts are written with them."""
 
+    def _message(self) -> Object:
+        return {**(self._start.extras or {}), **super()._message()}
+
     def _begin_part(self, delta: PartStart) -> None:
         part, index = delta.part, delta.index
         call = part if isinstance(part, ToolCall) else None

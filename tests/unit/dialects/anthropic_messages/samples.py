@@ -285,6 +285,7 @@ EVENTS: list[dict[str, Any]] = [
             "stop_reason": None,
             "stop_sequence": None,
             "stop_details": None,
+            "input_transformations": [{"type": "thinking_dropped"}],
             "usage": {
                 "input_tokens": 10,
                 "cache_read_input_tokens": 30,
@@ -378,6 +379,7 @@ STREAMED_ANSWER: dict[str, Any] = {
     "stop_details": None,
     "container": {"id": "container_1", "expires_at": "2026-01-01T00:00:00Z"},
     "context_management": {"applied_edits": []},
+    "input_transformations": [{"type": "thinking_dropped"}],
     "usage": {
         "input_tokens": 11,
         "cache_read_input_tokens": 30,
