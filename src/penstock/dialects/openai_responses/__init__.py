@@ -1,5 +1,14 @@
-"""OpenAI Responses: POST /v1/responses. What stands where: items.py and messages.py say how its lists of items become
-parts and messages.
+"""OpenAI Responses: POST /v1/responses, a list of items in and a list of items out.
+
+request.py     the body and its table of fields; tools.py tools and the choice among them; quirks.py what single hosts
+               refuse
+messages.py    the two lists of items as messages and as parts; items.py the items that are not messages, with
+               reasoning.py and hosted.py (tools that OpenAI defines); content.py and media.py what messages hold;
+               fields.py how unmodelled fields are kept
+response.py    answers and usage; errors.py refusals
+stream.py      events read; stream_writer.py our own events written, narrator.py (with places.py) those of others
+foreign.py     other dialects' requests in the terms of this one, with foreign_settings.py; foreign_response.py their
+               answers; foreign_parts.py what both have in common
 """
 
 from __future__ import annotations

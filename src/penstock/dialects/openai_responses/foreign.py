@@ -19,10 +19,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from penstock.dialects import reasoning as effort_table
 from penstock.dialects import wire
-from penstock.dialects.openai_responses.foreign_parts import adapt_citations, adapt_document, adapt_tier
-from penstock.dialects.openai_responses.items import COMPLETED, FORMATS, IMAGE, is_content
+from penstock.dialects.openai_responses.fields import COMPLETED
+from penstock.dialects.openai_responses.foreign_parts import adapt_citations, adapt_document
+from penstock.dialects.openai_responses.foreign_settings import adapt_settings
+from penstock.dialects.openai_responses.hosted import IMAGE
+from penstock.dialects.openai_responses.items import is_content
+from penstock.dialects.openai_responses.reasoning import FORMATS
 from penstock.dialects.openai_responses.tools import HOSTED
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import (
@@ -42,23 +45,10 @@ from penstock.types.content import (
 )
 from penstock.types.notes import Memo, Note
 from penstock.types.profile import Profile
-from penstock.types.request import Message, Reasoning, Request, ResponseFormat, Tool, ToolChoice
+from penstock.types.request import Message, Request, Tool, ToolChoice
 
-MIN_OUTPUT_TOKENS = 16
-"""The API refuses a smaller `max_output_tokens` (https://platform.openai.com/docs/api-reference/responses/create)."""
 MAX_CALL_ID = 64
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-_UNSAYABLE: dict[str, str] = {
-    "top_k": "Responses has no such sampling field",
-    "stop": "Responses has no stop sequences",
-    "seed": "Responses has no seed",
-    "presence_penalty": "Responses has no penalties",
-    "frequency_penalty": "Responses has no penalties",
-    "logit_bias": "Responses has no logit bias",
-    "audio": "Responses answers without audio",
-    "cache": "Responses caches by itself",
-}
 
 
 def adapt(request: Request, profile: Profile, notes: list[Note]) -> tuple[Request, Memo]:
@@ -70,85 +60,11 @@ def adapt(request: Request, profile: Profile, notes: list[Note]) -> tuple[Reques
     system, messages = turn.messages()
     notes += wire.note_extras("", request.extras)
     tools = turn.tools()
-    adapted = replace(
-        request,
-        system=system,
-        messages=messages,
-        tools=tools,
-        tool_choice=turn.tool_choice(tools),
-        reasoning=_reasoning(request.reasoning, profile, notes),
-        response_format=_format(request.response_format, notes),
-        max_tokens=_max_tokens(request.max_tokens, notes),
-        service_tier=adapt_tier(request.service_tier, notes),
-        spelling=None,
-        extras=_include(request, profile, notes),
-        **_drop_unsayable(request, notes),
-    )
+    settings = adapt_settings(request, profile, notes)
+    choice = turn.tool_choice(tools)
+    adapted = replace(request, system=system, messages=messages, tools=tools, tool_choice=choice, **settings)
     names = {wire_name: name for name, wire_name in turn.names.items() if wire_name != name}
     return adapted, Memo(tool_names=names or None)
-
-
-def _drop_unsayable(request: Request, notes: list[Note]) -> dict[str, None]:
-    dropped: dict[str, None] = {}
-    for name, reason in _UNSAYABLE.items():
-        if getattr(request, name) is not None:
-            notes.append(Note(name, "dropped", reason))
-            dropped[name] = None
-    if request.n is not None and request.n != 1:
-        notes.append(Note("n", "dropped", "Responses gives one answer"))
-    if request.modalities is not None and request.modalities != ("text",):
-        notes.append(
-            Note("modalities", "dropped", "Responses answers with text; images come from the image_generation tool")
-        )
-    return dropped
-
-
-def _max_tokens(limit: int | None, notes: list[Note]) -> int | None:
-    if limit is None or limit >= MIN_OUTPUT_TOKENS:
-        return limit
-    notes.append(Note("max_tokens", "changed", f"Responses takes at least {MIN_OUTPUT_TOKENS}"))
-    return MIN_OUTPUT_TOKENS
-
-
-def _include(request: Request, profile: Profile, notes: list[Note]) -> dict[str, Any] | None:
-    """Ask for encrypted reasoning where the model reasons and can read it again: the caller keeps the history, and
-    nothing else carries it.
-    """
-    wanted = request.reasoning
-    if wanted is None or profile.signature_origin != "openai" or effort_table.budget(wanted) == 0:
-        return None
-    notes.append(Note("include", "added", "reasoning.encrypted_content: so that the reasoning can be sent back"))
-    return {"include": ["reasoning.encrypted_content"]}
-
-
-def _reasoning(wanted: Reasoning | None, profile: Profile, notes: list[Note]) -> Reasoning | None:
-    if wanted is None:
-        return None
-    notes += wire.note_extras("reasoning", wanted.extras)
-    word = effort_table.effort(wanted, profile.reasoning_efforts)
-    if wanted.budget_tokens is not None and wanted.effort is None:
-        notes.append(Note("reasoning.budget_tokens", "changed", f"Responses takes a word: {word}"))
-    elif wanted.effort is not None and word != wanted.effort:
-        notes.append(Note("reasoning.effort", "changed", f"the nearest word that this model knows is {word}"))
-    elif wanted.adaptive and wanted.effort is None:
-        word = None
-    if word is not None and word not in effort_table.BUDGETS:
-        notes.append(Note("reasoning.effort", "dropped", f"Responses has no effort {word!r}"))
-        word = None
-    summary = wanted.summary or ("auto" if wanted.include else None)
-    return Reasoning(word, summary=summary) if word or summary else None
-
-
-def _format(wanted: ResponseFormat | None, notes: list[Note]) -> ResponseFormat | None:
-    if wanted is None:
-        return None
-    notes += wire.note_extras("response_format", wanted.extras)
-    if wanted.kind != "json_schema":
-        return ResponseFormat(wanted.kind)
-    if wanted.name is None:
-        notes.append(Note("response_format.name", "added", "Responses wants a name"))
-    schema = {} if wanted.schema is None else wanted.schema
-    return ResponseFormat(wanted.kind, schema, wanted.name or "answer", wanted.description, wanted.strict)
 
 
 class _Adapter:

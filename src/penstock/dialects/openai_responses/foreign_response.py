@@ -16,8 +16,10 @@ from msgspec.structs import replace
 
 from penstock.dialects import wire
 from penstock.dialects.openai_responses.content import write_thought
+from penstock.dialects.openai_responses.fields import COMPLETED
 from penstock.dialects.openai_responses.foreign_parts import adapt_citations
-from penstock.dialects.openai_responses.items import COMPLETED, IMAGE, is_content
+from penstock.dialects.openai_responses.hosted import IMAGE
+from penstock.dialects.openai_responses.items import is_content
 from penstock.dialects.tool_ids import call_id
 from penstock.types.content import (
     Base64,

@@ -22,24 +22,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.dialects import wire
-from penstock.dialects.openai_responses.content import (
-    ENVELOPE,
-    ITEM,
-    optional_string,
-    read_content,
-    write_content,
-)
-from penstock.dialects.openai_responses.items import (
-    MORE,
-    Item,
-    Siblings,
-    add_extras,
-    add_reasoning_entry,
-    is_content,
-    read_item,
-    rest_of_item,
-    write_item,
-)
+from penstock.dialects.openai_responses.content import read_content, write_content
+from penstock.dialects.openai_responses.fields import ENVELOPE, ITEM, Item, add_extras, optional_string, rest_of_item
+from penstock.dialects.openai_responses.hosted import Siblings
+from penstock.dialects.openai_responses.items import is_content, read_item, write_item
+from penstock.dialects.openai_responses.reasoning import MORE, add_reasoning_entry
 from penstock.types.content import Extras, Opaque, Part, Text, Thinking
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.request import Message, Role

@@ -27,6 +27,7 @@ from penstock.dialects.dialect import Context
 from penstock.dialects.framing import write_event
 from penstock.dialects.openai_responses.content import write_citation, write_logprob, write_part
 from penstock.dialects.openai_responses.errors import CODES, FAILURE_CODES
+from penstock.dialects.openai_responses.fields import Item
 from penstock.dialects.openai_responses.foreign_parts import adapt_citation
 from penstock.dialects.openai_responses.foreign_response import (
     adapt_part,
@@ -35,7 +36,8 @@ from penstock.dialects.openai_responses.foreign_response import (
     item_type,
     status_of,
 )
-from penstock.dialects.openai_responses.items import Item, is_content, write_item
+from penstock.dialects.openai_responses.items import is_content, write_item
+from penstock.dialects.openai_responses.places import DELTA_EVENTS, Message, Slot, item_head, settled
 from penstock.dialects.openai_responses.response import complete_usage, envelope, measures, state
 from penstock.dialects.tool_ids import call_id
 from penstock.types.content import Part, Refusal, Text, Thinking, ToolCall
@@ -67,49 +69,6 @@ from penstock.types.stream import (
 Body = dict[str, Any]
 
 
-class _Message:
-    """A message item under way: its contents, some of which may still be open."""
-
-    __slots__ = ("contents", "id", "open", "output_index")
-
-    def __init__(self, output_index: int, name: str) -> None:
-        self.output_index = output_index
-        self.id = name
-        self.contents: list[Body | None] = []
-        self.open = 0
-
-
-class _Slot:
-    """A part under way, and its place on the wire. `kind` names its events; "whole" is a part that is told when it
-    ends.
-    """
-
-    __slots__ = (
-        "citations",
-        "content_index",
-        "ended",
-        "head",
-        "index",
-        "kind",
-        "message",
-        "paragraph",
-        "part",
-        "pieces",
-    )
-
-    def __init__(self, index: int, kind: str) -> None:
-        self.index = index
-        self.kind = kind
-        self.head: Body = {}
-        self.message: _Message | None = None
-        self.content_index = -1
-        self.part: Part | None = None
-        self.pieces: list[str] = []
-        self.paragraph: int | None = None
-        self.citations = 0
-        self.ended = False
-
-
 class Narrator:
     """State of one told stream. `notes` grows as losses are met, each path once."""
 
@@ -122,8 +81,8 @@ class Narrator:
         self._started: Start | None = None
         self._joined = False
         self._finished = False
-        self._slots: dict[int, _Slot] = {}
-        self._message: _Message | None = None
+        self._slots: dict[int, Slot] = {}
+        self._message: Message | None = None
         self._output: list[Item | None] = []
         self._seed = context.id
         self._envelope: Body = {}
@@ -268,7 +227,7 @@ class Narrator:
             self._say(slot, given if isinstance(given, str) else wire.encode(given).decode() if given else "")
         else:
             self._ensure_started()
-            self._slots[index] = _Slot(index, "whole")
+            self._slots[index] = Slot(index, "whole")
 
     def _new_item(self, item: Item) -> int:
         """Announce an item; its output_index."""
@@ -280,13 +239,13 @@ class Narrator:
         self._emit("response.output_item.added", {"output_index": output_index, "item": item})
         return output_index
 
-    def _open_content(self, index: int, kind: str) -> _Slot:
+    def _open_content(self, index: int, kind: str) -> Slot:
         message = self._message
         if message is None:
             item: Item = {"type": "message", "status": "in_progress", "role": "assistant", "content": []}
             output_index = self._new_item(item)
-            message = self._message = _Message(output_index, item["id"])
-        slot = self._slots[index] = _Slot(index, kind)
+            message = self._message = Message(output_index, item["id"])
+        slot = self._slots[index] = Slot(index, kind)
         slot.message, slot.content_index = message, len(message.contents)
         message.contents.append(None)
         message.open += 1
@@ -296,15 +255,15 @@ class Narrator:
         self._emit("response.content_part.added", {**slot.head, "part": empty})
         return slot
 
-    def _open_reasoning(self, index: int) -> _Slot:
-        slot = self._slots[index] = _Slot(index, "reasoning_text")
+    def _open_reasoning(self, index: int) -> Slot:
+        slot = self._slots[index] = Slot(index, "reasoning_text")
         item: Item = {"type": "reasoning", "summary": []}
         output_index = self._new_item(item)
         slot.head = {"item_id": item["id"], "output_index": output_index}
         return slot
 
-    def _open_call(self, index: int, part: ToolCall) -> _Slot:
-        slot = self._slots[index] = _Slot(index, "custom_tool_call_input" if part.custom else "function_call_arguments")
+    def _open_call(self, index: int, part: ToolCall) -> Slot:
+        slot = self._slots[index] = Slot(index, "custom_tool_call_input" if part.custom else "function_call_arguments")
         part = replace(part, call_id=part.call_id or call_id(self._seed, index), arguments="", native=None, extras=None)
         item = write_item(replace(part, id=None, signature=None))
         if not part.custom:
@@ -338,7 +297,7 @@ class Narrator:
         slot = self._slots.get(delta.index) or self._open_call(delta.index, ToolCall(None, "", ""))
         self._say(slot, delta.text)
 
-    def _say(self, slot: _Slot, text: str) -> None:
+    def _say(self, slot: Slot, text: str) -> None:
         """A delta in the slot's own kind of event."""
         if not text or slot.ended or slot.kind == "whole":
             return
@@ -350,31 +309,31 @@ class Narrator:
         body = {**slot.head, "delta": text}
         if slot.kind == "output_text":
             body["logprobs"] = []
-        self._emit(_EVENTS[slot.kind], body)
+        self._emit(DELTA_EVENTS[slot.kind], body)
 
     def _summary(self, delta: SummaryDelta) -> None:
         slot = self._slots.get(delta.index) or self._open_reasoning(delta.index)
         if slot.kind == "reasoning_text" and not slot.ended:
             self._say_summary(slot, delta.text, delta.paragraph)
 
-    def _say_summary(self, slot: _Slot, text: str, paragraph: int) -> None:
+    def _say_summary(self, slot: Slot, text: str, paragraph: int) -> None:
         if slot.paragraph != paragraph:
             self._end_paragraph(slot)
             slot.paragraph = paragraph
-            body = {**_item_head(slot), "summary_index": paragraph, "part": {"type": "summary_text", "text": ""}}
+            body = {**item_head(slot), "summary_index": paragraph, "part": {"type": "summary_text", "text": ""}}
             self._emit("response.reasoning_summary_part.added", body)
         if text:
-            body = {**_item_head(slot), "summary_index": paragraph, "delta": text}
+            body = {**item_head(slot), "summary_index": paragraph, "delta": text}
             self._emit("response.reasoning_summary_text.delta", body)
 
-    def _end_paragraph(self, slot: _Slot) -> None:
+    def _end_paragraph(self, slot: Slot) -> None:
         """The paragraph of a summary that was under way is complete: another one follows, or the reasoning itself."""
         if slot.paragraph is None:
             return
         part = slot.part if isinstance(slot.part, Thinking) else self._fold.part(slot.index)
         summary = (part.summary or ()) if isinstance(part, Thinking) else ()
         text = summary[slot.paragraph] if slot.paragraph < len(summary) else ""
-        head = {**_item_head(slot), "summary_index": slot.paragraph}
+        head = {**item_head(slot), "summary_index": slot.paragraph}
         self._emit("response.reasoning_summary_text.done", {**head, "text": text})
         body = {**head, "part": {"type": "summary_text", "text": text}}
         self._emit("response.reasoning_summary_part.done", body)
@@ -389,7 +348,7 @@ class Narrator:
         if slot.kind == "output_text" and not slot.ended:
             self._cite(slot, delta.citation, "".join(slot.pieces))
 
-    def _cite(self, slot: _Slot, citation: Any, text: str) -> None:
+    def _cite(self, slot: Slot, citation: Any, text: str) -> None:
         adapted = adapt_citation(citation, text)
         if adapted is None:
             return
@@ -400,7 +359,7 @@ class Narrator:
     def _media(self, delta: MediaDelta) -> None:
         self._ensure_started()
         if delta.index not in self._slots:
-            self._slots[delta.index] = _Slot(delta.index, "whole")
+            self._slots[delta.index] = Slot(delta.index, "whole")
 
     # Parts end
 
@@ -412,7 +371,7 @@ class Narrator:
         if slot is not None:
             self._end(slot, delta.part or self._fold.part(delta.index))
 
-    def _end(self, slot: _Slot, part: Part | None) -> None:
+    def _end(self, slot: Slot, part: Part | None) -> None:
         if slot.ended:
             return
         slot.ended = slot.kind == "whole"
@@ -421,7 +380,7 @@ class Narrator:
         adapted = None if part is None else adapt_part(part, slot.index, self._seed, path, notes)
         self._note_all(notes)
         if slot.kind != "whole":
-            _ENDERS[slot.kind](self, slot, _settled(slot, adapted))
+            _ENDERS[slot.kind](self, slot, settled(slot, adapted))
             slot.ended = True
         elif adapted is not None:
             self._tell_whole(slot.index, adapted)
@@ -440,7 +399,7 @@ class Narrator:
         output_index = self._new_item(begun)
         self._item_done(output_index, {**item, "id": item_id(self._seed, item_type(part), output_index)})
 
-    def _end_content(self, slot: _Slot, part: Part) -> None:
+    def _end_content(self, slot: Slot, part: Part) -> None:
         if isinstance(part, Text):
             if not slot.pieces:
                 self._say(slot, part.text)
@@ -463,7 +422,7 @@ class Narrator:
         if message is not None and message.open == 0:
             self._message_done(message)
 
-    def _message_done(self, message: _Message) -> None:
+    def _message_done(self, message: Message) -> None:
         content = [part for part in message.contents if part is not None]
         item: Item = {
             "type": "message",
@@ -478,7 +437,7 @@ class Narrator:
         self._output[output_index] = item
         self._emit("response.output_item.done", {"output_index": output_index, "item": item})
 
-    def _end_reasoning(self, slot: _Slot, part: Part) -> None:
+    def _end_reasoning(self, slot: Slot, part: Part) -> None:
         assert isinstance(part, Thinking)
         slot.part = part
         self._end_paragraph(slot)
@@ -490,7 +449,7 @@ class Narrator:
             self._emit("response.content_part.done", body)
         self._item_done(slot.head["output_index"], write_item(replace(part, id=slot.head["item_id"])))
 
-    def _end_call(self, slot: _Slot, part: Part) -> None:
+    def _end_call(self, slot: Slot, part: Part) -> None:
         """A call's arguments are the text that was streamed, to the letter, since clients have added it up."""
         assert isinstance(part, ToolCall)
         assert isinstance(slot.part, ToolCall)
@@ -504,39 +463,7 @@ class Narrator:
         self._item_done(slot.head["output_index"], write_item(part))
 
 
-_CLASSES: dict[str, type[Any]] = {
-    "output_text": Text,
-    "refusal": Refusal,
-    "reasoning_text": Thinking,
-    "function_call_arguments": ToolCall,
-    "custom_tool_call_input": ToolCall,
-}
-
-
-def _settled(slot: _Slot, part: Part | None) -> Part:
-    """The part that ends a slot; what was told of the slot, if its index came to be used for another kind of part."""
-    kind = _CLASSES[slot.kind]
-    if isinstance(part, kind):
-        return part  # type: ignore[no-any-return]
-    text = "".join(slot.pieces)
-    if isinstance(slot.part, ToolCall):
-        return replace(slot.part, arguments=text)
-    return Text(text, (), ()) if kind is Text else Refusal(text) if kind is Refusal else Thinking(text, ())
-
-
-def _item_head(slot: _Slot) -> Body:
-    return {"item_id": slot.head["item_id"], "output_index": slot.head["output_index"]}
-
-
-_EVENTS = {
-    "output_text": "response.output_text.delta",
-    "refusal": "response.refusal.delta",
-    "reasoning_text": "response.reasoning_text.delta",
-    "function_call_arguments": "response.function_call_arguments.delta",
-    "custom_tool_call_input": "response.custom_tool_call_input.delta",
-}
-
-_ENDERS: dict[str, Callable[[Narrator, _Slot, Part], None]] = {
+_ENDERS: dict[str, Callable[[Narrator, Slot, Part], None]] = {
     "output_text": Narrator._end_content,
     "refusal": Narrator._end_content,
     "reasoning_text": Narrator._end_reasoning,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.dialects import reasoning as effort_table
-from penstock.dialects.openai_responses.items import is_foreign_reasoning
+from penstock.dialects.openai_responses.reasoning import is_foreign_reasoning
 from penstock.dialects.wire import encode
 from penstock.types.notes import Note
 from penstock.types.profile import DEFAULT_PROFILE, Profile
@@ -136,6 +136,32 @@ def _reasoning_efforts(body: Body, request: Request, profile: Profile, notes: li
     if nearest != word:
         body["reasoning"] = {**body["reasoning"], "effort": nearest}
         notes.append(Note("reasoning.effort", "changed", f"the nearest word that this model knows is {nearest}"))
+
+
+def _repair_turns(body: Body, request: Request, profile: Profile, notes: list[Note]) -> None:
+    """The API refuses a call without an output and an output without a call. An empty output is put in for the one; the
+    other goes, unless its call may lie in a conversation that the host keeps.
+    """
+    items = body.get("input")
+    if not isinstance(items, list):
+        return
+    stored = any(body.get(key) is not None for key in ("previous_response_id", "conversation"))
+    called = {item.get("call_id") for item in items if item.get("type") in _OUTPUT_TYPES}
+    answered = {item.get("call_id") for item in items if item.get("type") in _OUTPUT_TYPES.values()}
+    found: list[Body] = []
+    for number, item in enumerate(items):
+        kind = item.get("type")
+        if kind in _OUTPUT_TYPES.values() and item.get("call_id") not in called and not stored:
+            notes.append(Note(f"input[{number}]", "dropped", "there is no call that this is the output of"))
+            continue
+        found.append(item)
+        if kind in _OUTPUT_TYPES and item.get("call_id") not in answered:
+            notes.append(Note(f"input[{number}]", "added", "an empty output for a call without one"))
+            found.append({"type": _OUTPUT_TYPES[kind], "call_id": item.get("call_id"), "output": ""})
+    body["input"] = found
+
+
+_OUTPUT_TYPES = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
 
 
 def _signature_origin(body: Body, request: Request, profile: Profile, notes: list[Note]) -> None:
@@ -280,6 +306,7 @@ _QUIRKS: dict[str, Callable[[Body, Request, Profile, list[Note]], None]] = {
     "structured_output": _structured_output,
     "reasoning": _reasoning,
     "reasoning_efforts": _reasoning_efforts,
+    "repair_turns": _repair_turns,
     "signature_origin": _signature_origin,
     "message_extensions": _message_extensions,
     "system_role": _system_role,

@@ -14,7 +14,7 @@ from typing import Any
 
 from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch
-from penstock.dialects.openai_responses.content import optional_string
+from penstock.dialects.openai_responses.fields import optional_string
 from penstock.dialects.openai_responses.foreign import adapt
 from penstock.dialects.openai_responses.messages import read_input, write_input
 from penstock.dialects.openai_responses.quirks import apply_quirks

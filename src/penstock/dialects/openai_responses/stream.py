@@ -24,8 +24,9 @@ from penstock.dialects.dialect import StreamParser, boundary
 from penstock.dialects.framing import Frame, FramedParser, ServerSentEvents
 from penstock.dialects.openai_responses.content import read_citation, read_logprobs, read_part
 from penstock.dialects.openai_responses.errors import error_of
-from penstock.dialects.openai_responses.items import MORE, read_item
+from penstock.dialects.openai_responses.items import read_item
 from penstock.dialects.openai_responses.messages import begin_message, read_envelope, read_output_item
+from penstock.dialects.openai_responses.reasoning import MORE
 from penstock.dialects.openai_responses.response import read_snapshot, rename_calls
 from penstock.types.content import Part, Refusal, ServerToolCall, Text, Thinking, ToolCall
 from penstock.types.errors import DialectError, MalformedError

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.dialects import wire
-from penstock.dialects.dialect import Context
+from penstock.dialects.dialect import Context, boundary
 from penstock.dialects.framing import TRANSPORT, write_event
 from penstock.dialects.openai_responses.content import write_citation, write_logprob, write_part
 from penstock.dialects.openai_responses.errors import write_own_error
-from penstock.dialects.openai_responses.items import Item
+from penstock.dialects.openai_responses.fields import Item
 from penstock.dialects.openai_responses.messages import write_output
 from penstock.dialects.openai_responses.narrator import Narrator
 from penstock.dialects.openai_responses.response import write_response
@@ -46,6 +46,7 @@ class EventWriter:
         self._narrator = Narrator(context)
         self.notes: list[Note] = self._narrator.notes
 
+    @boundary(NAME)
     def render(self, event: StreamEvent) -> bytes:
         """The frames of one event. Raises MalformedError where a frame's delta was taken out of its event."""
         if self._own and event.frame is not None:
@@ -55,6 +56,7 @@ class EventWriter:
         transport = (event.extras or {}).get(TRANSPORT)
         return write_event(b"", event.name, transport) if self._own else b""
 
+    @boundary(NAME)
     def close(self) -> bytes:
         """The end, if the events did not bring it. An own stream that was cut stays cut."""
         return b"" if self._relayed else self._narrator.finish()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from penstock.dialects import wire
-from penstock.dialects.openai_responses.content import optional_string, required_string
+from penstock.dialects.openai_responses.fields import optional_string, required_string
 from penstock.types.errors import MalformedError
 from penstock.types.request import Tool, ToolChoice
 

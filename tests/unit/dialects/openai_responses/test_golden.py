@@ -9,8 +9,7 @@ import pytest
 
 from penstock.dialects.dialect import Context
 from penstock.dialects.openai_responses import DIALECT
-from penstock.dialects.openai_responses.content import ENVELOPE, ITEM
-from penstock.dialects.openai_responses.items import COMPLETED
+from penstock.dialects.openai_responses.fields import COMPLETED, ENVELOPE, ITEM
 from penstock.types.content import (
     Base64,
     Cache,

@@ -492,6 +492,28 @@ def test_fields_that_the_host_does_not_take() -> None:
     assert notes == ["dropped max_tokens", "dropped temperature", "dropped verbosity", "dropped top_p"]
 
 
+def test_turns_are_repaired_on_request() -> None:
+    """LiteLLM's `modify_params`: calls without outputs get one, outputs without calls go."""
+    messages = (
+        Message("assistant", (ToolCall("a", "f", "{}"), ToolCall("b", "write", "words", custom=True))),
+        Message("tool", (ToolResult("b", (Text("ok"),)),)),
+        Message("tool", (ToolResult("c", (Text("lost"),)),)),
+    )
+    found, notes = items(*messages, profile=Profile(repair_turns=True))
+    assert [(item["type"], item["call_id"]) for item in found] == [
+        ("function_call", "a"),
+        ("function_call_output", "a"),
+        ("custom_tool_call", "b"),
+        ("custom_tool_call_output", "b"),
+    ]
+    assert notes == ["added input[0]", "dropped input[3]"]
+    stored = DIALECT.parse_request(
+        {"input": [{"type": "function_call_output", "call_id": "c", "output": ""}], "previous_response_id": "resp_1"},
+        contract.NO_MATCH,
+    )
+    assert len(DIALECT.render_request(stored, Profile(repair_turns=True)).value["input"]) == 1
+
+
 def test_quirks_leave_the_callers_own_objects_alone() -> None:
     """A request of this dialect goes through the same quirks; what it shares with the caller is copied, not changed."""
     wire: dict[str, Any] = {
