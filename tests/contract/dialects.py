@@ -51,7 +51,7 @@ from penstock.types.fold import fold
 from penstock.types.notes import NO_MEMO, Note
 from penstock.types.profile import DEFAULT_PROFILE, Profile
 from penstock.types.request import Message, Reasoning, Request, ResponseFormat, Role, Tool, ToolChoice
-from penstock.types.response import Response
+from penstock.types.response import Choice, Response
 from penstock.types.stream import StreamEvent
 
 NOBODY = "contract"
@@ -323,6 +323,16 @@ def assert_parts_accounted(dialect: Dialect, profile: Profile = DEFAULT_PROFILE)
             reduced = request_with(role, other, Text("beside")) if role != "tool" else request_with(role, other)
             assert noted or said.value != dialect.render_request(reduced, profile).value, f"{label}: {lesser} is lost"
         assert noted or _words_of(part) & _words(said.value), f"{label} was neither said nor noted"
+
+
+def assert_bookkeeping_silent(dialect: Dialect) -> None:
+    """What another dialect keeps for itself alone, under a key in parentheses, is no loss, wherever it lies."""
+    own = {"(own)": {"status": "completed"}}
+    text = Text("words", extras=own)
+    request = foreign_request(messages=(Message("user", (text,), extras=own),), extras=own)
+    assert not [note for note in dialect.render_request(request, DEFAULT_PROFILE).notes if "(own)" in note.path]
+    response = Response(dialect=NOBODY, id="r", choices=(Choice((text,), "stop", extras=own),), extras=own)
+    assert not [note for note in dialect.render_response(response, Context()).notes if "(own)" in note.path]
 
 
 def _lessened(part: Part) -> Iterator[tuple[str, Part]]:

@@ -39,6 +39,7 @@ ECHOED = frozenset(
     {
         "object",
         "background",
+        "billing",
         "completed_at",
         "conversation",
         "frequency_penalty",

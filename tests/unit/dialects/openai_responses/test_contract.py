@@ -88,6 +88,10 @@ def test_every_field_and_part_is_said_or_noted(profile: Profile) -> None:
     contract.assert_parts_accounted(DIALECT, profile)
 
 
+def test_what_others_keep_for_themselves_is_no_loss() -> None:
+    contract.assert_bookkeeping_silent(DIALECT)
+
+
 # -- bad input ---------------------------------------------------------------------------------------------------------
 
 JSON = st.recursive(
