@@ -1,4 +1,6 @@
-"""A server of one stream, for measuring clients: each chunk is written by itself, and nothing is computed while it is served."""
+"""A server of one stream, for measuring clients: each chunk is written by itself, and nothing is computed while it is
+served.
+"""
 
 from __future__ import annotations
 
