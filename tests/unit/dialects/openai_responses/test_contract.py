@@ -88,6 +88,12 @@ def test_every_field_and_part_is_said_or_noted(profile: Profile) -> None:
     contract.assert_parts_accounted(DIALECT, profile)
 
 
+@given(st.lists(st.sampled_from([event for event in EVENTS if "response" not in event] + EVENTS[-1:]), max_size=30))
+def test_frames_that_are_lost_doubled_or_out_of_order_come_back_exactly(events: list[dict[str, Any]]) -> None:
+    contract.assert_stream_exact(DIALECT, stream(events))
+    contract.assert_stream_robust(DIALECT, stream(events))
+
+
 def test_what_others_keep_for_themselves_is_no_loss() -> None:
     contract.assert_bookkeeping_silent(DIALECT)
 
