@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from penstock.dialects import wire
-from penstock.types.content import Cache
+from penstock.types.content import Cache, Extras
 from penstock.types.errors import DialectError, MalformedError
 
 T = TypeVar("T")
@@ -62,3 +62,18 @@ def write_cache(cache: Cache) -> dict[str, Any]:
     if cache.ttl is not None:
         marker["ttl"] = cache.ttl
     return wire.merge(cache.extras, marker)
+
+
+def keep_private(extras: Extras, key: str) -> Extras:
+    """`extras` with the value at `key` under "(key)": of use to this dialect alone, so that no other notes its loss."""
+    if extras is None or key not in extras:
+        return extras
+    return {**{name: value for name, value in extras.items() if name != key}, f"({key})": extras[key]}
+
+
+def with_private(extras: dict[str, Any], key: str) -> dict[str, Any]:
+    """The extras as they are on the wire again."""
+    private = f"({key})"
+    if private not in extras:
+        return extras
+    return {**{name: value for name, value in extras.items() if name != private}, key: extras[private]}

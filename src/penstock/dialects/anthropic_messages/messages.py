@@ -22,7 +22,15 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.dialects import wire
-from penstock.dialects.anthropic_messages.access import cache_at, each_at, maybe_at, text_at, write_cache
+from penstock.dialects.anthropic_messages.access import (
+    cache_at,
+    each_at,
+    keep_private,
+    maybe_at,
+    text_at,
+    with_private,
+    write_cache,
+)
 from penstock.dialects.anthropic_messages.citations import read_citation, write_citation
 from penstock.dialects.anthropic_messages.media import (
     read_container_upload,
@@ -32,6 +40,7 @@ from penstock.dialects.anthropic_messages.media import (
 )
 from penstock.dialects.anthropic_messages.signatures import ORIGIN, Place, open_envelope, seal
 from penstock.types.content import (
+    Extras,
     Json,
     Media,
     Opaque,
@@ -219,6 +228,15 @@ def park(signature: Signature, place: Place) -> dict[str, Any]:
     return {"type": "redacted_thinking", "data": seal(signature, None, place)}
 
 
+def _call_extras(block: dict[str, Any], known: frozenset[str]) -> Extras:
+    """That the model itself called (and not a program that it wrote) is no news to anybody else."""
+    extras = wire.rest(block, known)
+    return keep_private(extras, "caller") if block.get("caller") == _DIRECT else extras
+
+
+_DIRECT = {"type": "direct"}
+
+
 def _read_tool_use(block: dict[str, Any]) -> Part:
     arguments = block.get("input")
     if type(arguments) is not dict and arguments is not None:
@@ -232,7 +250,7 @@ def _read_tool_use(block: dict[str, Any]) -> Part:
         {} if arguments is None else arguments,
         cache=cache_at(block),
         native=NO_INPUT if arguments is None else None,
-        extras=wire.rest(block, _TOOL_USE_KEYS),
+        extras=_call_extras(block, _TOOL_USE_KEYS),
     )
 
 
@@ -270,7 +288,7 @@ def _read_server_call(block: dict[str, Any]) -> Part:
         maybe_at(block, "input", wire.obj),
         cache=cache_at(block),
         native=None if generic == name else name,
-        extras=wire.rest(block, _TOOL_USE_KEYS),
+        extras=_call_extras(block, _TOOL_USE_KEYS),
     )
 
 
@@ -281,7 +299,7 @@ def _read_mcp_call(block: dict[str, Any]) -> Part:
         maybe_at(block, "input", wire.obj),
         cache=cache_at(block),
         native="mcp_tool_use",
-        extras=wire.rest(block, _MCP_KEYS),
+        extras=_call_extras(block, _MCP_KEYS),
     )
 
 
@@ -298,7 +316,7 @@ def _read_server_result(block: dict[str, Any]) -> Part:
         block.get("content"),
         cache_at(block),
         native=kind,
-        extras=wire.rest(block, _SERVER_RESULT_KEYS),
+        extras=_call_extras(block, _SERVER_RESULT_KEYS),
     )
 
 
@@ -362,7 +380,7 @@ def write_block(part: Part) -> dict[str, Any]:
 def _finish(part: Any, found: dict[str, Any]) -> dict[str, Any]:
     if part.cache is not None:
         found["cache_control"] = write_cache(part.cache)
-    return {**part.extras, **found} if part.extras else found
+    return {**with_private(part.extras, "caller"), **found} if part.extras else found
 
 
 def _write_text(part: Text) -> dict[str, Any]:

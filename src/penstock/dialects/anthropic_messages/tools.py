@@ -15,7 +15,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from penstock.dialects import wire
-from penstock.dialects.anthropic_messages.access import cache_at, maybe_at, text_at, write_cache
+from penstock.dialects.anthropic_messages.access import (
+    cache_at,
+    keep_private,
+    maybe_at,
+    text_at,
+    with_private,
+    write_cache,
+)
 from penstock.types.errors import MalformedError
 from penstock.types.request import Tool, ToolChoice
 
@@ -86,7 +93,7 @@ def _read_server_tool(tool: dict[str, Any], kind: str) -> Tool:
         "server",
         cache=cache_at(tool),
         native=kind,
-        extras=wire.rest(tool, _SERVER_TOOL_KEYS),
+        extras=keep_private(wire.rest(tool, _SERVER_TOOL_KEYS), "name"),
     )
 
 
@@ -111,7 +118,7 @@ def write_tool(tool: Tool) -> dict[str, Any]:
             found["strict"] = tool.strict
     if tool.cache is not None:
         found["cache_control"] = write_cache(tool.cache)
-    return {**tool.extras, **found} if tool.extras else found
+    return {**with_private(tool.extras, "name"), **found} if tool.extras else found
 
 
 _MODES: dict[str, Any] = {"auto": "auto", "any": "required", "tool": "tool", "none": "none"}

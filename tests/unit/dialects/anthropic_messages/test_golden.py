@@ -110,6 +110,14 @@ BLOCKS: list[tuple[dict[str, Any], Part]] = [
         ToolCall("t", "look_up", {"city": "Paris"}),
     ),
     (
+        {"type": "tool_use", "id": "t", "name": "look_up", "input": {}, "caller": {"type": "direct"}},
+        ToolCall("t", "look_up", {}, extras={"(caller)": {"type": "direct"}}),
+    ),
+    (
+        {"type": "tool_use", "id": "t", "name": "look_up", "input": {}, "caller": {"type": "x", "tool_id": "s"}},
+        ToolCall("t", "look_up", {}, extras={"caller": {"type": "x", "tool_id": "s"}}),
+    ),
+    (
         {"type": "tool_result", "tool_use_id": "t", "content": "words", "is_error": True},
         ToolResult("t", (Text("words"),), is_error=True, native="string"),
     ),
@@ -241,7 +249,7 @@ FIELDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {
             "tools": (
                 Tool(
-                    "web_search", "server", native="web_search_20250305", extras={"name": "web_search", "max_uses": 2}
+                    "web_search", "server", native="web_search_20250305", extras={"(name)": "web_search", "max_uses": 2}
                 ),
             )
         },
@@ -258,7 +266,7 @@ FIELDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
                     "tool_search",
                     "server",
                     native="tool_search_tool_bm25_20251119",
-                    extras={"name": "tool_search_tool_bm25"},
+                    extras={"(name)": "tool_search_tool_bm25"},
                 ),
             )
         },
