@@ -76,7 +76,7 @@ def _msgspec_schema(kind: Any) -> dict[str, Any]:
     if f'"#/$defs/{name}"' in text or any(
         f'"#/$defs/{name}"' in wire.encode(each).decode() for each in definitions.values()
     ):
-        definitions[name] = {key: value for key, value in schema.items()}
+        definitions[name] = dict(schema)
     return {**schema, "$defs": definitions} if definitions else schema
 
 
