@@ -92,6 +92,11 @@ class Narrator:
         self._joined = True
         self._number = self._number if number is None else number + 1
 
+    @property
+    def started(self) -> bool:
+        """Whether anything has been told."""
+        return self._started is not None
+
     def tell(self, event: StreamEvent) -> bytes:
         """The frames for one event."""
         self._fold.add(event)

@@ -59,7 +59,8 @@ class EventWriter:
     @boundary(NAME)
     def close(self) -> bytes:
         """The end, if the events did not bring it. An own stream that was cut stays cut."""
-        return b"" if self._relayed else self._narrator.finish()
+        cut = self._relayed or (self._own and not self._narrator.started)
+        return b"" if cut else self._narrator.finish()
 
     def _relay(self, event: StreamEvent) -> bytes:
         frame = event.frame
