@@ -30,3 +30,41 @@ def object_schema(schema: dict[str, Any] | None) -> dict[str, Any]:
     if schema is None:
         return {"type": "object", "properties": {}}
     return schema if "type" in schema else {"type": "object", **schema}
+
+
+_LISTED = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
+
+
+def closed(schema: dict[str, Any], refused: frozenset[str]) -> tuple[dict[str, Any], set[str]]:
+    """(a copy in which every object is closed and no `refused` keyword is left, the keywords that lost their force).
+
+    Providers with strict schemas want `additionalProperties: false` on every object. Refused keywords move into the
+    description, where the model at least reads them.
+    """
+    told: set[str] = set()
+    found: dict[str, Any] = _closed(schema, refused, told)
+    return found, told
+
+
+def _closed(schema: Any, refused: frozenset[str], told: set[str]) -> Any:
+    if not isinstance(schema, dict):
+        return schema
+    found: dict[str, Any] = {}
+    words: list[str] = []
+    for key, value in schema.items():
+        if key in refused:
+            told.add(key)
+            words.append(f"{key}: {value}")
+        elif key in _NAMED and isinstance(value, dict):
+            found[key] = {name: _closed(inner, refused, told) for name, inner in value.items()}
+        elif key in _LISTED and isinstance(value, list):
+            found[key] = [_closed(inner, refused, told) for inner in value]
+        else:
+            found[key] = _closed(value, refused, told) if key == "items" else value
+    if found.get("type") == "object" or ("properties" in found and "type" not in found):
+        if found.get("additionalProperties") not in (None, False):
+            told.add("additionalProperties")
+        found["additionalProperties"] = False
+    if words:
+        found["description"] = f"{found.get('description', '')} ({', '.join(words)})".strip()
+    return found

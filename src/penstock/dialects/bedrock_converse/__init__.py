@@ -3,11 +3,10 @@
 request.py    the body and its table of fields; additional.py what goes on to the model; tools.py `toolConfig`
 messages.py   messages; blocks.py their content blocks; media.py images and documents; citations.py cited text;
               signatures.py the proofs of reasoning
-response.py   answers; usage.py counts; memo.py undoes what the request changed; errors.py refusals
+response.py   answers; usage.py counts; errors.py refusals
 stream.py     reads event streams; stream_own.py and stream_writer.py write them
 foreign.py    other dialects' requests in the terms of this one: turns.py their order, foreign_parts.py their parts,
-              schemas.py structured output, names.py what Bedrock allows as a name, cache_points.py how many markers,
-              leftovers.py what got lost
+              schemas.py structured output, names.py what Bedrock allows as a name, cache_points.py how many markers
 """
 
 from __future__ import annotations

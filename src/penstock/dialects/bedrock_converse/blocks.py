@@ -26,6 +26,7 @@ from penstock.dialects.bedrock_converse.signatures import (
     seal,
     write_blob,
 )
+from penstock.dialects.tool_memo import as_object
 from penstock.types.content import (
     Cache,
     Extras,
@@ -408,15 +409,13 @@ def _write_call(part: ToolCall | ServerToolCall, name: str) -> dict[str, Any]:
 
 
 def _arguments(arguments: dict[str, Any] | str | None) -> Any:
-    """The input as a value. JSON text that a model cut or garbled is wrapped, as Anthropic's guide to such text advises
-    (https://platform.claude.com/docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming).
-    """
+    """The input as a value: any JSON value, where this dialect gave it. Text that is none stands in an object."""
     if not isinstance(arguments, str):
         return arguments
     try:
         return wire.decode(arguments)
     except MalformedError:
-        return {"INVALID_JSON": arguments}
+        return as_object(arguments)[0]
 
 
 def _write_tool_result(part: ToolResult) -> dict[str, Any]:

@@ -23,11 +23,13 @@ from penstock.dialects.bedrock_converse.additional import Values, adapt_reasonin
 from penstock.dialects.bedrock_converse.blocks import SYSTEM_TOOLS
 from penstock.dialects.bedrock_converse.cache_points import MOST, limit_cache_points
 from penstock.dialects.bedrock_converse.foreign_parts import PartAdapter
-from penstock.dialects.bedrock_converse.leftovers import note_leftovers
-from penstock.dialects.bedrock_converse.names import NAME, ToolNames
-from penstock.dialects.bedrock_converse.schemas import Output, object_schema, plan_output
+from penstock.dialects.bedrock_converse.names import NAME, tool_names
+from penstock.dialects.bedrock_converse.schemas import Output, plan_output
 from penstock.dialects.bedrock_converse.turns import adapt_turns
+from penstock.dialects.json_schema import object_schema
+from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.tool_ids import with_tool_ids
+from penstock.dialects.tool_memo import FREE_FORM, ToolNames
 from penstock.types.content import Text, ToolCall, ToolResult
 from penstock.types.notes import Memo, Note
 from penstock.types.profile import Profile
@@ -66,7 +68,6 @@ SERVICE_TIERS: dict[str, str | None] = {
 
 _METADATA = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]*")
 _MOST_METADATA, _LONGEST_METADATA = 16, 256
-_FREE_FORM = {"type": "object", "properties": {"input": {"type": "string"}}, "required": ["input"]}
 _UNKNOWN_TOOL = "tool"
 
 
@@ -82,7 +83,7 @@ def adapt(request: Request, profile: Profile, notes: list[Note]) -> Adapted:
     """`request` as one of this dialect. `notes` grows."""
     request = with_tool_ids(request)
     note_leftovers("", request.extras, notes)
-    names = ToolNames(_names_of(request))
+    names = tool_names(request)
     adapter = PartAdapter(notes, profile, names)
     output = plan_output(request.response_format, profile, names, notes)
     system, messages = adapt_turns(request, adapter, profile, notes)
@@ -116,17 +117,7 @@ def adapt(request: Request, profile: Profile, notes: list[Note]) -> Adapted:
 
 def _memo(request: Request, names: ToolNames, output: Output) -> Memo:
     custom = frozenset(tool.name for tool in request.tools or () if tool.kind == "custom")
-    return Memo(names.changed() or None, None if output.tool is None else output.tool.name, custom)
-
-
-def _names_of(request: Request) -> set[str]:
-    """Every name of the caller's own tools, from the declarations, the choice and the history."""
-    names = {tool.name for tool in request.tools or () if tool.kind != "server"}
-    names |= {part.name for message in request.messages for part in message.parts if type(part) is ToolCall}
-    choice = request.tool_choice
-    if choice is not None:
-        names |= {choice.name or "", *(choice.names or ())} - {""}
-    return names
+    return Memo(names.changed(), None if output.tool is None else output.tool.name, custom)
 
 
 # Tools
@@ -181,7 +172,7 @@ def _tool(
         strict = None
     if tool.kind == "custom" and tool.format is not None and tool.format.get("type") != "text":
         notes.append(Note(f"{path}.format", "dropped", "inputs follow no grammar here"))
-    schema = _FREE_FORM if tool.kind == "custom" else object_schema(tool.parameters)
+    schema = FREE_FORM if tool.kind == "custom" else object_schema(tool.parameters)
     return [Tool(name, description=tool.description or None, parameters=schema, strict=strict, cache=cache)]
 
 

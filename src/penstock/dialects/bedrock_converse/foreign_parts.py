@@ -13,10 +13,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.dialects import wire
-from penstock.dialects.bedrock_converse.leftovers import note_leftovers
 from penstock.dialects.bedrock_converse.media import MEDIA_TYPES, format_of
-from penstock.dialects.bedrock_converse.names import DocumentNames, ToolNames, call_id
+from penstock.dialects.bedrock_converse.names import DocumentNames, call_id
 from penstock.dialects.bedrock_converse.signatures import ORIGIN
+from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.media_types import media_type_of, sniffed
+from penstock.dialects.tool_memo import ToolNames, as_object, as_text
 from penstock.types.content import (
     Base64,
     Blocks,
@@ -39,7 +41,6 @@ from penstock.types.content import (
     ToolResult,
     Url,
 )
-from penstock.types.errors import MalformedError
 from penstock.types.notes import Note
 from penstock.types.profile import DEFAULT_PROFILE, Profile
 
@@ -47,8 +48,6 @@ TTLS = frozenset({"5m", "1h"})
 _SERVER_CALL = "server_tool_use"
 
 _KIND_OF_MAJOR: dict[str, MediaKind] = {"image": "image", "audio": "audio", "video": "video"}
-_MAGIC = {"iVBOR": "png", "/9j/": "jpeg", "R0lGOD": "gif", "UklGR": "webp", "JVBERi0": "pdf"}
-"""How the base64 text of some formats begins."""
 _LIKE_TEXT = ("text/", "application/json", "application/xml", "application/yaml", "application/x-yaml")
 _IN_RESULTS = frozenset({"image", "file", "video"})
 
@@ -183,10 +182,10 @@ class PartAdapter:
     def _call(self, part: ToolCall, path: str, assistant: bool, in_result: bool) -> list[Part]:
         if not (self._answer or self._profile.tools):
             self.note(path, "weakened", "this model knows no tools: told in words")
-            return [Text(f"Called the tool {part.name} with {_as_text(part.arguments)}")]
+            return [Text(f"Called the tool {part.name} with {as_text(part.arguments)}")]
         signature = self._signature(part.signature, path)
         cache = self.cache(part.cache, path)
-        arguments: Any = {"input": part.arguments} if part.custom else self._arguments(part.arguments, path)
+        arguments = {"input": part.arguments} if part.custom else self._arguments(part.arguments, path)
         return [ToolCall(self._id(part.call_id), self._name(part.name), arguments, signature=signature, cache=cache)]
 
     def _name(self, name: str) -> str:
@@ -196,17 +195,11 @@ class PartAdapter:
         """The id of a call. A client gets the model's own back; Bedrock takes only some characters."""
         return wanted if self._answer or wanted is None else call_id(wanted)
 
-    def _arguments(self, arguments: dict[str, Any] | str, path: str) -> Any:
-        if not isinstance(arguments, str):
-            return arguments
-        try:
-            value = wire.decode(arguments) if arguments.strip() else {}
-        except MalformedError:
-            value = None
-        if isinstance(value, dict):
-            return value
-        self.note(f"{path}.arguments", "changed", "no JSON object: wrapped as INVALID_JSON")
-        return {"INVALID_JSON": arguments}
+    def _arguments(self, arguments: dict[str, Any] | str, path: str) -> dict[str, Any]:
+        found, faithful = as_object(arguments)
+        if not faithful:
+            self.note(f"{path}.arguments", "changed", "no JSON object: it stands in one, as `input`")
+        return found
 
     def _result(self, part: ToolResult, path: str, assistant: bool, in_result: bool) -> list[Part]:
         if not (self._answer or self._profile.tools):
@@ -284,9 +277,12 @@ class PartAdapter:
         return Blocks(tuple(kept))
 
     def _with_format(self, part: Media, source: Source, path: str, in_result: bool) -> list[Media]:
-        media_type = "text/plain" if isinstance(part.source, PlainText) and not part.media_type else part.media_type
-        if media_type is None and isinstance(part.source, Url):
-            media_type = (wire.data_url(part.source.url) or (None,))[0]
+        said = part.media_type
+        if said is None and isinstance(part.source, Url):
+            said = (wire.data_url(part.source.url) or (None,))[0]
+        media_type = media_type_of(replace(part, source=source, media_type=said))
+        if media_type is None and isinstance(source, PlainText):
+            media_type = "text/plain"
         kind, word = _format(part, media_type, source)
         if word is None and kind == "file" and media_type is not None and media_type.startswith(_LIKE_TEXT):
             word = "txt"
@@ -327,7 +323,7 @@ def _stretch(citation: Citation, text: str) -> tuple[int, int]:
 
 
 def _format(part: Media, media_type: str | None, source: Source) -> tuple[MediaKind, str | None]:
-    """(kind, format word): from the MIME type, else from how the bytes begin, else from a file extension."""
+    """(kind, format word): from the MIME type, else from a file extension."""
     kind = part.kind
     if media_type is not None:
         major = media_type.partition("/")[0].lower()
@@ -335,24 +331,14 @@ def _format(part: Media, media_type: str | None, source: Source) -> tuple[MediaK
         word = format_of(kind, media_type)
         if word is not None:
             return kind, word
-    words = [_magic(source.data)] if isinstance(source, Base64) else []
-    for name in (part.name, source.url if isinstance(source, Url) else None):
-        words.append((name or "").rpartition(".")[2].lower())
+    names = (part.name, source.url if isinstance(source, Url) else None)
+    words = [(name or "").rpartition(".")[2].lower() for name in names]
     return kind, next((word for word in words if word in MEDIA_TYPES[kind]), None)
 
 
 def image_format(media_type: str | None, data: str) -> str:
     """The format word of an image that a model made: by its type, else by how the bytes begin."""
-    word = format_of("image", media_type) or _magic(data)
-    return word if word in MEDIA_TYPES["image"] else "png"
-
-
-def _as_text(arguments: dict[str, Any] | str) -> str:
-    return arguments if isinstance(arguments, str) else wire.encode(arguments).decode()
-
-
-def _magic(data: str) -> str:
-    return next((word for head, word in _MAGIC.items() if data.startswith(head)), "")
+    return format_of("image", media_type) or format_of("image", sniffed(data)) or "png"
 
 
 def server_content(content: Any) -> list[Any]:

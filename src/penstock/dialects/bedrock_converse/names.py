@@ -14,6 +14,9 @@ import re
 from hashlib import sha256
 from typing import Final
 
+from penstock.dialects.tool_memo import ToolNames, tool_names_of
+from penstock.types.request import Request
+
 NAME: Final = "bedrock_converse"
 
 _LONGEST = 64
@@ -24,44 +27,9 @@ _BAD_IN_DOCUMENT = re.compile(r"[^a-zA-Z0-9 \-()\[\]]+")
 _SPACES = re.compile(r" {2,}")
 
 
-class ToolNames:
-    """The names of one request's tools. A name that already fits is never taken by one that was changed."""
-
-    def __init__(self, names: set[str]) -> None:
-        self._written = {name: name for name in names if _fits(name)}
-        taken = set(self._written)
-        for name in sorted(names - taken):
-            written = _unique(_BAD_IN_TOOL.sub("_", name)[:_LONGEST] or "tool", taken, _LONGEST, "_")
-            taken.add(written)
-            self._written[name] = written
-
-    def write(self, name: str) -> str:
-        """The name for the wire."""
-        return self._written[name]
-
-    def free(self, wanted: str) -> str:
-        """A name that no tool of the request has."""
-        return _unique(wanted, set(self._written.values()), _LONGEST, "_")
-
-    def changed(self) -> dict[str, str]:
-        """Name on the wire -> the caller's, for those that differ."""
-        return {written: name for name, written in self._written.items() if written != name}
-
-
-def _fits(name: str) -> bool:
-    return 0 < len(name) <= _LONGEST and _BAD_IN_TOOL.search(name) is None
-
-
-def _unique(wanted: str, taken: set[str], longest: int, joint: str) -> str:
-    if wanted not in taken:
-        return wanted
-    number = 2
-    while True:
-        tail = f"{joint}{number}"
-        candidate = wanted[: longest - len(tail)] + tail
-        if candidate not in taken:
-            return candidate
-        number += 1
+def tool_names(request: Request) -> ToolNames:
+    """The names of the request's tools, as they are written here and back."""
+    return ToolNames(tool_names_of(request), _BAD_IN_TOOL, _LONGEST)
 
 
 def call_id(wanted: str) -> str:
@@ -88,6 +56,13 @@ class DocumentNames:
         cleaned = _SPACES.sub(" ", _BAD_IN_DOCUMENT.sub(" ", bare)).strip()[:_LONGEST_DOCUMENT].strip()
         if not cleaned:
             cleaned = f"Document {len(self._taken) + 1}"
-        found = _unique(cleaned, self._taken, _LONGEST_DOCUMENT, " ")
+        found = self._unique(cleaned)
         self._taken.add(found)
         return found, found != bare
+
+    def _unique(self, wanted: str) -> str:
+        found, number = wanted, 1
+        while found in self._taken:
+            number += 1
+            found = f"{wanted[: _LONGEST_DOCUMENT - 1 - len(str(number))]} {number}"
+        return found

@@ -14,15 +14,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from penstock.dialects import wire
 from penstock.dialects.bedrock_converse.foreign_parts import PartAdapter
-from penstock.dialects.bedrock_converse.leftovers import note_leftovers
-from penstock.dialects.bedrock_converse.memo import apply_memo
 from penstock.dialects.bedrock_converse.messages import read_answer, write_answer
 from penstock.dialects.bedrock_converse.names import NAME
 from penstock.dialects.bedrock_converse.usage import read_usage, write_usage
 from penstock.dialects.dialect import Context
+from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.tool_ids import response_with_tool_ids
+from penstock.dialects.tool_memo import recall_parts, stop_after
 from penstock.types.content import Extras, Part, ToolCall
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.notes import Memo, Note, Rendered
@@ -76,11 +78,22 @@ def read_response(value: Any, memo: Memo) -> Response:
     return Response(
         dialect=NAME,
         model=model,
-        choices=(apply_memo(choice, memo),),
+        choices=(_recalled(choice, memo),),
         usage=usage,
         service_tier=tier,
         extras=left or None,
     )
+
+
+def _recalled(choice: Choice, memo: Memo) -> Choice:
+    """The choice as the caller of the request knows its tools. One that called only the tool that stands for JSON did
+    not stop for a tool.
+    """
+    parts = recall_parts(choice.parts, memo)
+    if parts is choice.parts:
+        return choice
+    called = any(type(part) is ToolCall for part in parts)
+    return replace(choice, parts=parts, stop_reason=stop_after(choice.stop_reason, called))
 
 
 def _at(key: str, read: Any, value: Any) -> Any:

@@ -14,8 +14,9 @@ from typing import Any
 from msgspec import Struct
 
 from penstock.dialects import wire
-from penstock.dialects.bedrock_converse.leftovers import note_leftovers
-from penstock.dialects.bedrock_converse.names import ToolNames
+from penstock.dialects.json_schema import closed, object_schema
+from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.tool_memo import ToolNames
 from penstock.types.notes import Note
 from penstock.types.profile import Profile
 from penstock.types.request import ResponseFormat, Tool
@@ -39,8 +40,6 @@ UNSUPPORTED = frozenset(
 )
 """Keywords that Converse's `textFormat` refuses."""
 
-_NAMED = frozenset({"properties", "$defs", "definitions"})
-_LISTED = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _OPEN: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": True}
 
 
@@ -85,43 +84,9 @@ def _tool(name: str, schema: dict[str, Any], description: str | None) -> Tool:
     return Tool(name, description=words, parameters=object_schema(schema))
 
 
-def object_schema(schema: dict[str, Any] | None) -> dict[str, Any]:
-    """The schema of a tool's input, which must be an object's."""
-    if schema is None:
-        return {"type": "object", "properties": {}}
-    return schema if "type" in schema else {"type": "object", **schema}
-
-
 def _fit(schema: dict[str, Any], profile: Profile, notes: list[Note]) -> dict[str, Any]:
-    moved: list[str] = []
-    fitted: dict[str, Any] = _closed(schema, UNSUPPORTED | profile.schema_unsupported, moved)
-    if moved:
-        words = ", ".join(sorted(set(moved)))
+    fitted, told = closed(schema, UNSUPPORTED | profile.schema_unsupported)
+    if told:
+        words = ", ".join(sorted(told))
         notes.append(Note("response_format.schema", "weakened", f"only told to the model, not enforced: {words}"))
     return fitted
-
-
-def _closed(schema: Any, refused: frozenset[str], moved: list[str]) -> Any:
-    """A copy with objects closed and refused keywords told in the description. `moved` takes their names."""
-    if not isinstance(schema, dict):
-        return schema
-    found: dict[str, Any] = {}
-    told: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key in refused:
-            told[key] = value
-        elif key in _NAMED and isinstance(value, dict):
-            found[key] = {name: _closed(inner, refused, moved) for name, inner in value.items()}
-        elif key in _LISTED and isinstance(value, list):
-            found[key] = [_closed(inner, refused, moved) for inner in value]
-        else:
-            found[key] = _closed(value, refused, moved) if key == "items" else value
-    if found.get("type") == "object" or ("properties" in found and "type" not in found):
-        if found.get("additionalProperties") not in (None, False):
-            moved.append("additionalProperties")
-        found["additionalProperties"] = False
-    if told:
-        moved += told
-        words = ", ".join(f"{key}: {value}" for key, value in told.items())
-        found["description"] = f"{found.get('description', '')} ({words})".strip()
-    return found

@@ -28,12 +28,12 @@ from penstock.dialects.bedrock_converse.blocks import SIGNED, SYSTEM_TOOLS, read
 from penstock.dialects.bedrock_converse.citations import read_citation
 from penstock.dialects.bedrock_converse.errors import stream_error
 from penstock.dialects.bedrock_converse.media import MEDIA_TYPES
-from penstock.dialects.bedrock_converse.memo import caller_name, free_form
 from penstock.dialects.bedrock_converse.names import NAME
 from penstock.dialects.bedrock_converse.response import STOP_FIELDS, STOP_REASONS
 from penstock.dialects.bedrock_converse.signatures import BLOB, ORIGIN, open_blob, open_envelope
 from penstock.dialects.bedrock_converse.usage import read_usage
 from penstock.dialects.framing import TRANSPORT, Frame
+from penstock.dialects.tool_memo import free_form
 from penstock.types.content import (
     Media,
     Opaque,
@@ -214,7 +214,7 @@ class EventReader:
             block.json = True
             return Text("")
         self._called = True
-        name = caller_name(name, self._memo)
+        name = (self._memo.tool_names or {}).get(name, name)
         block.custom = name in self._memo.custom_tools
         return ToolCall(call_id, name, "" if block.custom else {}, block.custom, native=kind)
 

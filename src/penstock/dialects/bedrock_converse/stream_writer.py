@@ -19,12 +19,12 @@ from penstock.dialects.bedrock_converse.blocks import park, system_tool_name, wr
 from penstock.dialects.bedrock_converse.citations import write_citation
 from penstock.dialects.bedrock_converse.errors import exception_of
 from penstock.dialects.bedrock_converse.foreign_parts import PartAdapter, image_format, server_content
-from penstock.dialects.bedrock_converse.leftovers import note_leftovers
 from penstock.dialects.bedrock_converse.names import NAME
 from penstock.dialects.bedrock_converse.response import STOP_FIELDS, adapt_tier, foreign_usage, stop_word
 from penstock.dialects.bedrock_converse.signatures import seal
 from penstock.dialects.bedrock_converse.stream_own import write_own
 from penstock.dialects.dialect import Context
+from penstock.dialects.leftovers import note_leftovers
 from penstock.types.content import (
     Base64,
     Json,

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from penstock.dialects import wire
 from penstock.dialects.bedrock_converse.foreign_parts import PartAdapter, is_plain
-from penstock.dialects.bedrock_converse.leftovers import note_leftovers
+from penstock.dialects.leftovers import note_leftovers
 from penstock.types.content import Cache, Json, Media, Part, Text, Thinking, ToolCall, ToolResult
 from penstock.types.notes import Note
 from penstock.types.profile import Profile

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.dialects.aws_event_stream import AwsEventStream, Header, write_message
+from penstock.dialects.aws_event_stream import AwsEventStream, Header, write_event, write_message
 from penstock.dialects.bedrock_converse import DIALECT
 from penstock.dialects.dialect import Context
 from penstock.types.content import (
@@ -229,6 +229,12 @@ def test_an_answer_whose_counts_did_not_arrive_is_complete_all_the_same() -> Non
             "contentBlockStart.start.toolUse",
         ),
         ("metadata", {"usage": []}, "metadata.usage"),
+        ("contentBlockStop", {"contentBlockIndex": []}, "contentBlockStop"),
+        (
+            "contentBlockDelta",
+            {"contentBlockIndex": 0, "delta": {"reasoningContent": {"text": 1}}},
+            "contentBlockDelta.delta.reasoningContent.text",
+        ),
         ("messageStart", [], "messageStart"),
     ],
 )
@@ -253,6 +259,27 @@ def test_a_changed_delta_shows() -> None:
     changed = StreamEvent((TextDelta(0, "***"),), step.name, step.extras, step.frame)
     writer = DIALECT.stream_renderer(Context(source="bedrock_converse"))
     assert writer.render(changed) == stream(delta(0, {"text": "***"}))
+
+
+def test_deltas_that_do_not_fit_their_frame_are_refused() -> None:
+    (step,) = parse_stream(DIALECT, stream(delta(0, {"reasoningContent": {"text": "h"}})))
+    writer = DIALECT.stream_renderer(Context(source="bedrock_converse"))
+    with pytest.raises(MalformedError, match="fewer deltas"):
+        writer.render(StreamEvent((), step.name, step.extras, step.frame))
+
+
+def test_an_unknown_event_with_any_payload_passes_through() -> None:
+    headers = (Header(":message-type", "event"), Header(":event-type", "later"), Header(":content-type", "text/plain"))
+    for data in (
+        write_message(headers, b"no JSON"),
+        write_event(b"no JSON", "later"),
+        write_event(b"", "initial-response"),
+        write_message((), b"{}"),
+    ):
+        events = parse_stream(DIALECT, data)
+        assert events[0].deltas == ()
+        writer = DIALECT.stream_renderer(Context(source="bedrock_converse"))
+        assert writer.render(events[0]) == data
 
 
 def test_a_stream_of_this_dialect_that_was_cut_is_finished_on_close() -> None:

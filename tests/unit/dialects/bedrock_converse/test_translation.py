@@ -1,6 +1,7 @@
 """Other dialects' requests and answers in the terms of Converse: what is said, what changes, what is noted."""
 
 import re
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -271,6 +272,19 @@ def test_a_choice_among_some_tools_leaves_the_others_out() -> None:
     assert rendered.value["toolConfig"]["toolChoice"] == {"any": {}}
 
 
+def test_a_choice_of_a_tool_that_is_not_there_is_noted() -> None:
+    rendered = render(tools=(TOOL,), tool_choice=ToolChoice("tool", "other"))
+    assert "toolChoice" not in rendered.value["toolConfig"]
+    assert noted(rendered) == [("tool_choice", "dropped")]
+
+
+def test_strict_goes_only_to_models_that_enforce_it() -> None:
+    tools = (replace(TOOL, strict=True), Tool("loose", strict=False))
+    rendered = render(Profile(strict_tools=False), tools=tools)
+    assert all("strict" not in tool["toolSpec"] for tool in rendered.value["toolConfig"]["tools"])
+    assert noted(rendered) == [("tools[0].strict", "dropped")]
+
+
 def test_server_tools_by_their_generic_names() -> None:
     tools = (Tool("web_search", "server", native="web_search_20250305"), Tool("file_search", "server"))
     rendered = render(tools=tools)
@@ -297,10 +311,10 @@ def test_arguments_become_an_object(arguments: str, written: dict[str, Any]) -> 
 
 
 @pytest.mark.parametrize("arguments", ['{"a":', "[1]", '"x"', "nonsense"])
-def test_arguments_that_are_no_object_are_wrapped(arguments: str) -> None:
+def test_arguments_that_are_no_object_stand_in_one(arguments: str) -> None:
     rendered = render(messages=(ASK, Message("assistant", (ToolCall("c", "look_up", arguments),))))
     block = rendered.value["messages"][1]["content"][0]
-    assert block["toolUse"]["input"] == {"INVALID_JSON": arguments}
+    assert block["toolUse"]["input"] == {"input": arguments}
     assert ("messages[1].parts[0].arguments", "changed") in noted(rendered)
 
 
@@ -872,6 +886,34 @@ def test_signatures_of_any_origin_survive_a_client_of_converse() -> None:
     assert history.messages[0].parts == SIGNED
     assert DIALECT.render_request(history, DEFAULT_PROFILE).value == {"messages": [message]}
     assert DIALECT.parse_response(rendered.value, NO_MEMO).choices[0].parts == SIGNED
+
+
+def envelope(text: str) -> dict[str, Any]:
+    return {"reasoningContent": {"redactedContent": b64encode(text.encode()).decode()}}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [envelope("gemini>::sig")],
+        [envelope("gemini>::sig"), {"toolResult": {"toolUseId": "t", "content": []}}],
+        [envelope("gemini<::sig"), {"text": "first"}],
+        [{"text": "a"}, {"cachePoint": {"type": "default"}}, envelope("gemini<::sig")],
+        [{"text": "a"}, envelope("gemini<::one"), envelope("gemini<::two")],
+        [{"text": "a"}, envelope("gemini<::sig")],
+        [envelope("gemini>::sig"), {"cachePoint": {"type": "default"}}, {"text": "a"}],
+        [envelope("gemini>::one"), envelope("gemini>::two"), {"text": "a"}],
+        [{**envelope("gemini>::sig"), "sibling": 1}, {"text": "a"}],
+        [{**envelope("gemini::sig"), "sibling": 1}],
+        [envelope("openai:rs_1:a:b:c"), envelope("nobody:x:y"), envelope("gemini:no second colon")],
+        [{"reasoningContent": {"reasoningText": {"text": "t", "signature": "gemini>::sig"}}}],
+        [{"reasoningContent": {"reasoningText": {"text": "t", "signature": "openai:rs_1:enc"}}}],
+    ],
+)
+def test_envelopes_in_odd_places_come_back_as_they_were(content: list[dict[str, Any]]) -> None:
+    for role in ("user", "assistant"):
+        body = {"messages": [{"role": role, "content": content}]}
+        assert DIALECT.render_request(DIALECT.parse_request(body, PathMatch("m")), DEFAULT_PROFILE).value == body
 
 
 def test_calls_without_ids_get_one_from_the_answers_id() -> None:
