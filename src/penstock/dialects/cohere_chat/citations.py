@@ -34,13 +34,20 @@ _TYPE = "(type)"
 _INDEXED = "(content_index)"
 _WORDS_KEY = "(words)"
 _DEFAULT_TYPE = "TEXT_CONTENT"
-_NO_TYPE = ""
-_SOURCES: dict[str, tuple[str, tuple[str, ...]]] = {
+_NO_TYPE = "(absent)"
+_SOURCES = "(sources)"
+"""`sources` where the representation says all that they say."""
+
+_SAME = "(id)"
+"""In the object of a source: its id is repeated here."""
+
+_PLACES: dict[str, tuple[str, tuple[str, ...]]] = {
     "document": ("document", ("text", "snippet")),
     "tool": ("tool_output", ("content", "text", "snippet")),
 }
 """Type of a source -> (the field that holds it, the keys in it that may hold its words)."""
 
+_NO_PLACE: tuple[str, tuple[str, ...]] = ("", ())
 _EMPTY: dict[str, Any] = {}
 
 
@@ -57,7 +64,8 @@ def read_citation(value: Any) -> Citation:
         elif key == "content_index" and type(inner) is int:
             extras[_INDEXED] = inner
         elif key == "sources" and isinstance(inner, list) and inner and isinstance(inner[0], dict):
-            extras["sources"] = [_read_source(inner[0], found), *inner[1:]]
+            first = _read_source(inner[0], found)
+            extras[_SOURCES if len(inner) == 1 and _is_bare(first) else "sources"] = [first, *inner[1:]]
         elif key != "type":
             extras[key] = inner
     kind = citation.get("type", _NO_TYPE)
@@ -71,19 +79,33 @@ def _read_source(source: dict[str, Any], found: dict[str, Any]) -> dict[str, Any
     left = dict(source)
     if isinstance(source.get("id"), str):
         found["file_id"] = left.pop("id")
-    kind = source.get("type")
-    place, words = _SOURCES.get(kind, ("", ())) if isinstance(kind, str) else ("", ())
+    place, words = _place_of(source)
     held = source.get(place)
     if isinstance(held, dict):
         left[place] = held = dict(held)
         for key in ("title", "url"):
             if isinstance(held.get(key), str):
                 found[key] = held.pop(key)
+        if isinstance(held.get("id"), str) and held["id"] == found.get("file_id"):
+            del held["id"]
+            held[_SAME] = True
         key = next((key for key in words if isinstance(held.get(key), str)), "")
         if key:
             found["cited_text"] = held.pop(key)
             left[_WORDS_KEY] = key
     return left
+
+
+def _place_of(source: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    kind = source.get("type")
+    return _PLACES.get(kind, _NO_PLACE) if isinstance(kind, str) else _NO_PLACE
+
+
+def _is_bare(source: dict[str, Any]) -> bool:
+    """Whether nothing is left but the frame of a source."""
+    place, _ = _place_of(source)
+    held = source.get(place)
+    return source.keys() <= {"type", place, _WORDS_KEY} and isinstance(held, dict) and held.keys() <= {_SAME}
 
 
 def write_citation(citation: Citation) -> dict[str, Any]:
@@ -96,11 +118,10 @@ def write_citation(citation: Citation) -> dict[str, Any]:
     for mark, key in ((_SPAN, "text"), (_INDEXED, "content_index")):
         if mark in extras:
             found[key] = extras.pop(mark)
-    sources = extras.pop("sources", None)
+    sources = extras.pop(_SOURCES, None) or extras.get("sources")
     found |= extras
-    if sources is not None:
-        first = sources[0]
-        found["sources"] = [_write_source(first, citation), *sources[1:]] if isinstance(first, dict) else sources
+    if isinstance(sources, list) and sources and isinstance(sources[0], dict):
+        found["sources"] = [_write_source(sources[0], citation), *sources[1:]]
     if citation.start is not None:
         found["start"] = citation.start
     if citation.end is not None:
@@ -111,13 +132,13 @@ def write_citation(citation: Citation) -> dict[str, Any]:
 def _write_source(left: dict[str, Any], citation: Citation) -> dict[str, Any]:
     found = dict(left)
     words = found.pop(_WORDS_KEY, None)
-    kind = found.get("type")
-    place, _ = _SOURCES.get(kind, ("", ())) if isinstance(kind, str) else ("", ())
+    place, _ = _place_of(found)
     if citation.file_id is not None:
         found["id"] = citation.file_id
     if isinstance(found.get(place), dict):
         held = found[place] = dict(found[place])
-        values = {"title": citation.title, "url": citation.url, words: citation.cited_text}
+        same = citation.file_id if held.pop(_SAME, False) else None
+        values = {"id": same, "title": citation.title, "url": citation.url, words: citation.cited_text}
         held |= {key: value for key, value in values.items() if key is not None and value is not None}
     return found
 
@@ -133,7 +154,7 @@ def foreign_citation(citation: Citation, text: str, offset: int = 0, whole: int 
     source: dict[str, Any] = {"type": "document", "document": {}}
     if citation.cited_text is not None:
         source[_WORDS_KEY] = "text"
-    extras: dict[str, Any] = {_SPAN: text[start:end], "sources": [source]}
+    extras: dict[str, Any] = {_SPAN: text[start:end], _SOURCES: [source]}
     if whole is not None:
         extras[_INDEXED] = whole
     return Citation(

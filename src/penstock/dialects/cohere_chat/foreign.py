@@ -135,7 +135,7 @@ def _adapt_tools(
         note_leftovers("tool_choice", choice.extras, notes)
     if request.tools and not profile.tools:
         notes.append(Note("tools", "dropped", "this model calls no tools"))
-        return (), None
+        return (), _adapt_choice(choice, False, notes)
     wanted = _wanted(choice)
     found: list[Tool] = []
     for number, tool in enumerate(request.tools or ()):

@@ -109,6 +109,7 @@ class PartAdapter:
         return [Text(part.text, citations)]
 
     def _refusal(self, part: Refusal, role: str, path: str) -> list[Part]:
+        self.note(path, "changed", "a refusal became a text")
         return self._text(Text(part.text, logprobs=part.logprobs), role, path)
 
     def _json(self, part: Json, role: str, path: str) -> list[Part]:

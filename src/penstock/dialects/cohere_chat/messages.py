@@ -103,7 +103,7 @@ def read_answer(message: Object, answered: bool) -> tuple[tuple[Part, ...], Obje
     parts = list(content)
     if answered:
         parts = [_as_answered(part, isinstance(message.get("content"), str)) for part in parts]
-    known = {"role", "content"}
+    known = {"content"} if answered else {"role", "content"}
     blocks = len(parts)
     plan, calls = message.get("tool_plan"), message.get("tool_calls")
     if isinstance(plan, str) and plan:

@@ -26,7 +26,7 @@ from penstock.dialects.cohere_chat.stops import stop_reason
 from penstock.dialects.cohere_chat.usage import read_usage
 from penstock.dialects.dialect import StreamParser, boundary
 from penstock.dialects.framing import Frame, FramedParser, ServerSentEvents
-from penstock.dialects.tool_memo import free_form, recall
+from penstock.dialects.tool_memo import as_text, free_form, recall
 from penstock.types.content import Part, Text, Thinking, ToolCall
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.notes import Memo
@@ -173,14 +173,12 @@ class FrameReader:
         except DialectError as error:
             raise error.at("delta.message.tool_calls") from None
         message["tool_calls"] = HOLE
-        if not isinstance(call.arguments, str):
-            call = replace(call, arguments=wire.encode(call.arguments).decode())
         part = recall(call, self._memo)
         index = self._calls[_number(event)] = self._begin(part)
         if type(part) is Text:
             self._stands_for_json.add(index)
         elif isinstance(part, ToolCall) and part.custom:
-            self._free_form[index] = [str(call.arguments)]
+            self._free_form[index] = [as_text(call.arguments)]
             part = replace(part, arguments="")
         return (PartStart(index, part),)
 

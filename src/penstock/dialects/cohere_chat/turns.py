@@ -29,6 +29,7 @@ class _Turns:
         self.system: list[Part] = []
         self.found: list[Message] = []
         self.pending: list[Part] = []
+        self._said: list[Part] = []
 
     def add(self, message: Message, number: int) -> None:
         """One more message."""
@@ -38,7 +39,7 @@ class _Turns:
             self._instruct(message, path)
         elif message.role == "assistant":
             self.flush()
-            self._speak("assistant", self.adapter.parts(message.parts, "assistant", f"{path}.parts"), message, path)
+            self._answer(self.adapter.parts(message.parts, "assistant", f"{path}.parts"), message, path)
         else:
             self._add_user(message, number, path)
 
@@ -67,7 +68,7 @@ class _Turns:
             place = f"{path}.parts[{index}]"
             if isinstance(part, ToolResult):
                 result, images = self.adapter.result(part, place)
-                self.found.append(Message("tool", (result,)))
+                self._add_result(result, place)
                 self.pending += images
                 results = True
             else:
@@ -78,6 +79,29 @@ class _Turns:
             kept = self.pending + _with_words(kept)
             self.pending = []
             self._speak("user", kept, message, path)
+
+    def _add_result(self, result: ToolResult, path: str) -> None:
+        """A result, right after its call. One that comes later, after other messages, moves there."""
+        place = len(self.found)
+        for number in range(place - 1, -1, -1):
+            if any(type(part) is ToolCall and part.call_id == result.call_id for part in self.found[number].parts):
+                place = number + 1
+                break
+        while place < len(self.found) and self.found[place].role == "tool":
+            place += 1
+        if place < len(self.found):
+            self.adapter.note(path, "changed", "the result was moved to its call")
+        self.found.insert(place, Message("tool", (result,)))
+
+    def _answer(self, parts: list[Part], message: Message, path: str) -> None:
+        """The assistant's turn; one that goes on after calls is one message with them, so that their results follow."""
+        last = self.found[-1] if self.found else None
+        if last is not None and last.role == "assistant" and any(type(part) is ToolCall for part in last.parts):
+            self._said += parts
+            self.found[-1] = Message("assistant", as_assistant(self._said))
+        else:
+            self._said = parts
+            self._speak("assistant", parts, message, path)
 
     def flush(self) -> None:
         """What waited for the end of the results follows in a user message."""

@@ -160,6 +160,10 @@ def _adapt_tools(request: Request, profile: Profile, notes: list[Note]) -> tuple
         note_leftovers("tool_choice", choice.extras, notes)
     if tools and not profile.tools:
         notes.append(Note("tools", "dropped", "this model calls no tools"))
+        tools = ()
+    if not tools:
+        if choice is not None and choice.mode not in ("auto", "none"):
+            notes.append(Note("tool_choice", "dropped", "there are no tools to choose from"))
         return ()
     wanted = _wanted(choice)
     found = [

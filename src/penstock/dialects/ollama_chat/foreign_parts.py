@@ -58,7 +58,7 @@ class PartAdapter:
         texts = [part.text for part in found if isinstance(part, Text) and part.text]
         rest: list[Part] = [part for part in found if type(part) is not Text]
         if texts:
-            rest.append(Text(("" if role == "assistant" else "\n").join(texts)))
+            rest.append(Text(("" if role == "assistant" else "\n\n").join(texts)))
         return tuple(sorted(rest, key=lambda part: _ORDER[type(part)]))
 
     def part(self, part: Part, role: str, path: str) -> list[Part]:
@@ -93,6 +93,7 @@ class PartAdapter:
     def _refusal(self, part: Refusal, role: str, path: str) -> list[Part]:
         if part.logprobs:
             self.note(f"{path}.logprobs", "dropped", "a request carries no log probabilities")
+        self.note(path, "changed", "a refusal became a text")
         return [Text(part.text)]
 
     def _json(self, part: Json, role: str, path: str) -> list[Part]:
