@@ -18,8 +18,80 @@ if TYPE_CHECKING:
     from penstock.client.api import acompletion as acompletion
     from penstock.client.api import completion as completion
     from penstock.client.api import configure as configure
+    from penstock.client.api_dialects import acancel_responses as acancel_responses
+    from penstock.client.api_dialects import adelete_responses as adelete_responses
+    from penstock.client.api_dialects import agenerate_content as agenerate_content
+    from penstock.client.api_dialects import agenerate_content_stream as agenerate_content_stream
+    from penstock.client.api_dialects import aget_responses as aget_responses
+    from penstock.client.api_dialects import alist_input_items as alist_input_items
+    from penstock.client.api_dialects import amessages as amessages
+    from penstock.client.api_dialects import anthropic as anthropic
+    from penstock.client.api_dialects import aresponses as aresponses
+    from penstock.client.api_dialects import atext_completion as atext_completion
+    from penstock.client.api_dialects import cancel_responses as cancel_responses
+    from penstock.client.api_dialects import delete_responses as delete_responses
+    from penstock.client.api_dialects import generate_content as generate_content
+    from penstock.client.api_dialects import generate_content_stream as generate_content_stream
+    from penstock.client.api_dialects import get_responses as get_responses
+    from penstock.client.api_dialects import list_input_items as list_input_items
+    from penstock.client.api_dialects import messages as messages
+    from penstock.client.api_dialects import responses as responses
+    from penstock.client.api_dialects import text_completion as text_completion
+    from penstock.client.api_operations import acancel_batch as acancel_batch
+    from penstock.client.api_operations import acreate_batch as acreate_batch
+    from penstock.client.api_operations import acreate_file as acreate_file
+    from penstock.client.api_operations import aembedding as aembedding
+    from penstock.client.api_operations import afile_content as afile_content
+    from penstock.client.api_operations import afile_delete as afile_delete
+    from penstock.client.api_operations import afile_list as afile_list
+    from penstock.client.api_operations import afile_retrieve as afile_retrieve
+    from penstock.client.api_operations import aimage_edit as aimage_edit
+    from penstock.client.api_operations import aimage_generation as aimage_generation
+    from penstock.client.api_operations import alist_batches as alist_batches
+    from penstock.client.api_operations import amoderation as amoderation
+    from penstock.client.api_operations import arerank as arerank
+    from penstock.client.api_operations import aretrieve_batch as aretrieve_batch
+    from penstock.client.api_operations import aspeech as aspeech
+    from penstock.client.api_operations import atranscription as atranscription
+    from penstock.client.api_operations import cancel_batch as cancel_batch
+    from penstock.client.api_operations import create_batch as create_batch
+    from penstock.client.api_operations import create_file as create_file
+    from penstock.client.api_operations import embedding as embedding
+    from penstock.client.api_operations import file_content as file_content
+    from penstock.client.api_operations import file_delete as file_delete
+    from penstock.client.api_operations import file_list as file_list
+    from penstock.client.api_operations import file_retrieve as file_retrieve
+    from penstock.client.api_operations import image_edit as image_edit
+    from penstock.client.api_operations import image_generation as image_generation
+    from penstock.client.api_operations import list_batches as list_batches
+    from penstock.client.api_operations import moderation as moderation
+    from penstock.client.api_operations import rerank as rerank
+    from penstock.client.api_operations import retrieve_batch as retrieve_batch
+    from penstock.client.api_operations import speech as speech
+    from penstock.client.api_operations import transcription as transcription
+    from penstock.client.clients import AsyncClient as AsyncClient
+    from penstock.client.clients import Client as Client
     from penstock.client.objects import ModelResponse as ModelResponse
     from penstock.client.objects import ModelResponseStream as ModelResponseStream
+    from penstock.client.result_objects import AnthropicMessage as AnthropicMessage
+    from penstock.client.result_objects import AnthropicStreamEvent as AnthropicStreamEvent
+    from penstock.client.result_objects import Batch as Batch
+    from penstock.client.result_objects import BinaryContent as BinaryContent
+    from penstock.client.result_objects import Embedding as Embedding
+    from penstock.client.result_objects import EmbeddingResponse as EmbeddingResponse
+    from penstock.client.result_objects import FileDeleted as FileDeleted
+    from penstock.client.result_objects import FileObject as FileObject
+    from penstock.client.result_objects import GenerateContentResponse as GenerateContentResponse
+    from penstock.client.result_objects import ImageResponse as ImageResponse
+    from penstock.client.result_objects import ModerationResponse as ModerationResponse
+    from penstock.client.result_objects import Page as Page
+    from penstock.client.result_objects import RerankResponse as RerankResponse
+    from penstock.client.result_objects import ResponsesResponse as ResponsesResponse
+    from penstock.client.result_objects import ResponsesStreamEvent as ResponsesStreamEvent
+    from penstock.client.result_objects import TextCompletionResponse as TextCompletionResponse
+    from penstock.client.result_objects import TranscriptionResponse as TranscriptionResponse
+    from penstock.client.streams import AsyncStream as AsyncStream
+    from penstock.client.streams import Stream as Stream
     from penstock.exchange import Timeouts as Timeouts
     from penstock.providers.registry import register_provider as register_provider
 
@@ -27,6 +99,88 @@ __version__ = "0.1.0"
 
 _HOMES: dict[str, tuple[str, ...]] = {
     "penstock.client.api": ("acompletion", "completion", "configure"),
+    "penstock.client.api_dialects": (
+        "acancel_responses",
+        "adelete_responses",
+        "agenerate_content",
+        "agenerate_content_stream",
+        "aget_responses",
+        "alist_input_items",
+        "amessages",
+        "anthropic",
+        "aresponses",
+        "atext_completion",
+        "cancel_responses",
+        "delete_responses",
+        "generate_content",
+        "generate_content_stream",
+        "get_responses",
+        "list_input_items",
+        "messages",
+        "responses",
+        "text_completion",
+    ),
+    "penstock.client.api_operations": (
+        "acancel_batch",
+        "acreate_batch",
+        "acreate_file",
+        "aembedding",
+        "afile_content",
+        "afile_delete",
+        "afile_list",
+        "afile_retrieve",
+        "aimage_edit",
+        "aimage_generation",
+        "alist_batches",
+        "amoderation",
+        "arerank",
+        "aretrieve_batch",
+        "aspeech",
+        "atranscription",
+        "cancel_batch",
+        "create_batch",
+        "create_file",
+        "embedding",
+        "file_content",
+        "file_delete",
+        "file_list",
+        "file_retrieve",
+        "image_edit",
+        "image_generation",
+        "list_batches",
+        "moderation",
+        "rerank",
+        "retrieve_batch",
+        "speech",
+        "transcription",
+    ),
+    "penstock.client.clients": (
+        "AsyncClient",
+        "Client",
+    ),
+    "penstock.client.result_objects": (
+        "AnthropicMessage",
+        "AnthropicStreamEvent",
+        "Batch",
+        "BinaryContent",
+        "Embedding",
+        "EmbeddingResponse",
+        "FileDeleted",
+        "FileObject",
+        "GenerateContentResponse",
+        "ImageResponse",
+        "ModerationResponse",
+        "Page",
+        "RerankResponse",
+        "ResponsesResponse",
+        "ResponsesStreamEvent",
+        "TextCompletionResponse",
+        "TranscriptionResponse",
+    ),
+    "penstock.client.streams": (
+        "AsyncStream",
+        "Stream",
+    ),
     "penstock.client.objects": ("ModelResponse", "ModelResponseStream"),
     "penstock.exchange": ("Timeouts",),
     "penstock.providers.registry": ("register_provider",),

@@ -125,7 +125,7 @@ class ChatAttempt:
         try:
             response = self.dialect.parse_response(wire.decode(reply.body), self.memo)
         except DialectError as error:
-            return self._not_an_answer(reply, error)
+            return not_an_answer(self.read_error(reply), reply, error)
         if not self.request.stream:
             return response
         return OpenStream(ENDED, list(unfold(response)), self.dialect.name)
@@ -135,23 +135,23 @@ class ChatAttempt:
         try:
             events = parser.feed(reply.body)
         except DialectError as error:
-            return self._not_an_answer(reply, error)
+            return not_an_answer(self.read_error(reply), reply, error)
         failures = [delta.error for event in events for delta in event.deltas if isinstance(delta, Failure)]
         return failures[0] if failures else OpenStream(parser, events, self.dialect.name)
-
-    def _not_an_answer(self, reply: Reply, error: DialectError) -> ErrorResponse:
-        """A 200 that is no answer: the error in it, if it says one, else what it was."""
-        said = self.dialect.parse_error(reply.status, reply.headers, reply.body)
-        if isinstance(said.body, dict) and "error" in said.body:
-            return said
-        text = reply.body[:500].decode("utf-8", "replace")
-        kind = reply.headers.get("content-type", "no content type")
-        message = f"the answer ({kind}, {len(reply.body)} bytes) is not one: {error}. It begins: {text!r}"
-        return ErrorResponse(kind="bad_gateway", status=502, message=message, native="not_an_answer", body=text)
 
     def read_error(self, reply: Reply) -> ErrorResponse:
         """The provider's refusal."""
         return self.dialect.parse_error(reply.status, reply.headers, reply.body)
+
+
+def not_an_answer(said: ErrorResponse, reply: Reply, error: DialectError) -> ErrorResponse:
+    """A 200 that is no answer: the error in it (`said`, as the dialect reads it), if it says one, else what it was."""
+    if isinstance(said.body, dict) and "error" in said.body:
+        return said
+    text = reply.body[:500].decode("utf-8", "replace")
+    kind = reply.headers.get("content-type", "no content type")
+    message = f"the answer ({kind}, {len(reply.body)} bytes) is not one: {error}. It begins: {text!r}"
+    return ErrorResponse(kind="bad_gateway", status=502, message=message, native="not_an_answer", body=text)
 
 
 class Ended:

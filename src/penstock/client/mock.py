@@ -34,15 +34,10 @@ def wants_mock(options: Options) -> bool:
 def mock_answer(options: Options, request: Request, model: str, call_id: str, created: int) -> Response:
     """The answer. Raises what the mock says."""
     wanted = options.mock_response
-    if options.mock_timeout:
-        raise _exception("Timeout", "mock_timeout was set", model)
-    if isinstance(wanted, BaseException):
-        raise wanted
+    raise_mock(options, model)
     if isinstance(wanted, Mapping):
         return CHAT.parse_response(dict(wanted), NO_MEMO)
-    if isinstance(wanted, str):
-        _raise_by_name(wanted, model)
-    elif wanted is not None:
+    if wanted is not None and not isinstance(wanted, str):
         raise MalformedError("expected a text, an exception or a ModelResponse", "mock_response")
     parts: list[Part] = [Text(wanted)] if wanted is not None else []
     if options.mock_tool_calls is not None:
@@ -50,6 +45,17 @@ def mock_answer(options: Options, request: Request, model: str, call_id: str, cr
     reason: StopReason = "tool_calls" if options.mock_tool_calls else "stop"
     choices = tuple(Choice(tuple(parts), reason, index=number) for number in range(request.n or 1))
     return Response(dialect="mock", id=call_id, model=model, created=created, choices=choices, usage=_USAGE)
+
+
+def raise_mock(options: Options, model: str) -> None:
+    """Raise what the mock says to raise; nothing else happens. For calls of every kind."""
+    wanted = options.mock_response
+    if options.mock_timeout:
+        raise _exception("Timeout", "mock_timeout was set", model)
+    if isinstance(wanted, BaseException):
+        raise wanted
+    if isinstance(wanted, str):
+        _raise_by_name(wanted, model)
 
 
 def _raise_by_name(text: str, model: str) -> None:

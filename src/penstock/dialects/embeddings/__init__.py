@@ -21,10 +21,16 @@ HOMES: dict[str, str] = {
 }
 """Each dialect's name and the module here that holds it as `DIALECT`."""
 
+VARIANTS: dict[str, str] = {"gemini_embed_content": "gemini"}
+"""Wire formats that are a form of a dialect, with an address of their own; its module holds each as `SINGLE`."""
+
 
 @cache
 def get(name: str) -> EmbeddingDialect:
-    """The dialect of that name. Raises KeyError for a name that is not in the table."""
+    """The dialect (or the form of one) of that name. Raises KeyError for a name that is not in the tables."""
+    if name in VARIANTS:
+        form: EmbeddingDialect = import_module(f"{__name__}.{VARIANTS[name]}").SINGLE
+        return form
     if name not in HOMES:
         raise KeyError(f"there is no embedding dialect {name!r}; there are {', '.join(HOMES)}")
     dialect: EmbeddingDialect = import_module(f"{__name__}.{HOMES[name]}").DIALECT

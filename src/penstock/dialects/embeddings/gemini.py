@@ -7,6 +7,7 @@ that all share are modelled once; what is a request's own stays with it.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -201,3 +202,16 @@ DIALECT = EmbeddingDialect(
     render_error=_render_error,
     max_inputs=100,
 )
+
+
+def _render_single(request: EmbeddingRequest, profile: Profile) -> Rendered[dict[str, Any]]:
+    """The body of `embedContent`: the one request of a batch, without the model, which the path names."""
+    rendered = render_request(request, profile)
+    body = rendered.value
+    if "requests" in body:
+        body = {key: value for key, value in body["requests"][0].items() if key != "model"}
+    return Rendered(body, rendered.notes)
+
+
+SINGLE = replace(DIALECT, name="gemini_embed_content", render_request=boundary(NAME)(_render_single), max_inputs=1)
+"""`embedContent`, where a host (Vertex AI, for some models) offers no batches."""

@@ -17,6 +17,9 @@ RESPONSES_ONLY = (
     "computer-use-preview*",
 )
 
+# Models that the legacy completions API serves (platform.openai.com/docs/api-reference/completions).
+_COMPLETIONS_ONLY = ("gpt-3.5-turbo-instruct*", "babbage-002", "davinci-002", "ft:babbage-002*", "ft:davinci-002*")
+
 _MAX_TOKENS = Profile(max_tokens_field="max_tokens")
 
 OPENAI = Provider(
@@ -40,7 +43,8 @@ OPENAI = Provider(
         Route(format="openai_responses", models=RESPONSES_ONLY, exclusive=True),
         "openai_chat",
         "openai_responses",
-        "openai_text_completion",
+        Route(format="openai_text_completion", models=_COMPLETIONS_ONLY),
+        Route(format="openai_text_completion", when={"base_url": "?*"}),  # a server of the user's own
         "openai_embeddings",
         "openai_images",
         "openai_image_edits",
@@ -131,7 +135,7 @@ MISTRAL = Provider(
     key_environment=("MISTRAL_API_KEY",),
     speaks=(
         "openai_chat",
-        "mistral_fim",
+        Route(format="mistral_fim", models=("*codestral*",)),
         "openai_embeddings",
         "openai_moderation",
         "openai_transcription",

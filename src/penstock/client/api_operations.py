@@ -1,0 +1,401 @@
+"""The module-level calls that are no chat: embeddings, reranking, images, audio, moderation, files, batches.
+
+Every function has an async twin with the same parameters, whose name begins with `a`. Arguments that are not named here
+are the API's own parameters, or options of `penstock.client.options.Options` (retries, fallbacks, timeouts, keys,
+`mock_response` ...). All raise the exceptions of `penstock.exceptions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from penstock.client import media, stored
+from penstock.client.api import default_engine
+from penstock.client.embeddings import EMBEDDING, EmbeddingCall
+from penstock.client.operations import arun, run
+from penstock.client.reranking import RERANK
+from penstock.client.result_objects import (
+    Batch,
+    BinaryContent,
+    EmbeddingResponse,
+    FileDeleted,
+    FileObject,
+    ImageResponse,
+    ModerationResponse,
+    Page,
+    RerankResponse,
+    StreamedEvent,
+    TranscriptionResponse,
+)
+from penstock.client.streams import AsyncStream, Stream
+
+# -- embeddings and reranking -----------------------------------------------------------------------------------------
+
+
+def embedding(model: str, input: str | Sequence[Any], **arguments: Any) -> EmbeddingResponse:
+    """One vector for each input: a text, a list of texts, or token ids.
+
+    `dimensions`, `encoding_format` ("float" or "base64", whatever the provider offers), `input_type` ("query",
+    "document" ...), `user`. A list that is longer than the provider takes at once is cut, and its vectors are joined in
+    order; they all come from one model.
+    """
+    answer: EmbeddingResponse = run(
+        default_engine(), EMBEDDING, {"model": model, "input": input, **arguments}, EmbeddingCall
+    )
+    return answer
+
+
+async def aembedding(model: str, input: str | Sequence[Any], **arguments: Any) -> EmbeddingResponse:
+    """`embedding` from a coroutine."""
+    answer: EmbeddingResponse = await arun(
+        default_engine(), EMBEDDING, {"model": model, "input": input, **arguments}, EmbeddingCall
+    )
+    return answer
+
+
+def rerank(
+    model: str, query: str, documents: Sequence[str | dict[str, Any]], top_n: int | None = None, **arguments: Any
+) -> RerankResponse:
+    """The documents that fit the query best, best first, in Cohere's shape.
+
+    `return_documents` (True: with their text, False: without; default: as the provider does), `rank_fields`,
+    `max_tokens_per_doc`, `max_chunks_per_doc`.
+    """
+    answer: RerankResponse = run(
+        default_engine(), RERANK, {"model": model, "query": query, "documents": documents, "top_n": top_n, **arguments}
+    )
+    return answer
+
+
+async def arerank(
+    model: str, query: str, documents: Sequence[str | dict[str, Any]], top_n: int | None = None, **arguments: Any
+) -> RerankResponse:
+    """`rerank` from a coroutine."""
+    answer: RerankResponse = await arun(
+        default_engine(), RERANK, {"model": model, "query": query, "documents": documents, "top_n": top_n, **arguments}
+    )
+    return answer
+
+
+# -- images -----------------------------------------------------------------------------------------------------------
+
+
+def image_generation(
+    prompt: str, model: str | None = None, **arguments: Any
+) -> ImageResponse | Stream[StreamedEvent, ImageResponse]:
+    """Make images: `n`, `size`, `quality`, `style`, `response_format` ("url", "b64_json"), `user`.
+
+    With `stream=True` an iterator of events with partial images.
+    """
+    answer: ImageResponse | Stream[StreamedEvent, ImageResponse] = run(
+        default_engine(), media.IMAGE_GENERATION, {"prompt": prompt, "model": model, **arguments}
+    )
+    return answer
+
+
+async def aimage_generation(
+    prompt: str, model: str | None = None, **arguments: Any
+) -> ImageResponse | AsyncStream[StreamedEvent, ImageResponse]:
+    """`image_generation` from a coroutine."""
+    answer: ImageResponse | AsyncStream[StreamedEvent, ImageResponse] = await arun(
+        default_engine(), media.IMAGE_GENERATION, {"prompt": prompt, "model": model, **arguments}
+    )
+    return answer
+
+
+def image_edit(
+    image: Any, prompt: str, model: str | None = None, **arguments: Any
+) -> ImageResponse | Stream[StreamedEvent, ImageResponse]:
+    """Change images, or make one out of several: `image` is one or a list, each bytes, an open file, a path, or
+    (name, content); `mask` says where to change; `n`, `size`, `quality` ...
+
+    With `stream=True` an iterator of events with partial images.
+    """
+    answer: ImageResponse | Stream[StreamedEvent, ImageResponse] = run(
+        default_engine(), media.IMAGE_EDIT, {"image": image, "prompt": prompt, "model": model, **arguments}
+    )
+    return answer
+
+
+async def aimage_edit(
+    image: Any, prompt: str, model: str | None = None, **arguments: Any
+) -> ImageResponse | AsyncStream[StreamedEvent, ImageResponse]:
+    """`image_edit` from a coroutine."""
+    answer: ImageResponse | AsyncStream[StreamedEvent, ImageResponse] = await arun(
+        default_engine(), media.IMAGE_EDIT, {"image": image, "prompt": prompt, "model": model, **arguments}
+    )
+    return answer
+
+
+# -- audio ------------------------------------------------------------------------------------------------------------
+
+
+def speech(model: str, input: str, voice: Any, **arguments: Any) -> BinaryContent:
+    """Read `input` aloud: `response_format` ("mp3", "opus", "wav" ...), `speed`, `instructions`.
+
+    speech("openai/tts-1", "Hello", "alloy").stream_to_file("hello.mp3")
+    """
+    answer: BinaryContent = run(
+        default_engine(), media.SPEECH, {"model": model, "input": input, "voice": voice, **arguments}
+    )
+    return answer
+
+
+async def aspeech(model: str, input: str, voice: Any, **arguments: Any) -> BinaryContent:
+    """`speech` from a coroutine."""
+    answer: BinaryContent = await arun(
+        default_engine(), media.SPEECH, {"model": model, "input": input, "voice": voice, **arguments}
+    )
+    return answer
+
+
+def transcription(
+    model: str, file: Any, **arguments: Any
+) -> TranscriptionResponse | Stream[StreamedEvent, TranscriptionResponse]:
+    """What is said in `file` (bytes, an open file, a path, or (name, content)): `language`, `prompt`, `temperature`,
+    `timestamp_granularities`, `response_format` ("json", "text", "srt", "verbose_json", "vtt").
+
+    With `stream=True` (where the model can) an iterator of events.
+    """
+    answer: TranscriptionResponse | Stream[StreamedEvent, TranscriptionResponse] = run(
+        default_engine(), media.TRANSCRIPTION, {"model": model, "file": file, **arguments}
+    )
+    return answer
+
+
+async def atranscription(
+    model: str, file: Any, **arguments: Any
+) -> TranscriptionResponse | AsyncStream[StreamedEvent, TranscriptionResponse]:
+    """`transcription` from a coroutine."""
+    answer: TranscriptionResponse | AsyncStream[StreamedEvent, TranscriptionResponse] = await arun(
+        default_engine(), media.TRANSCRIPTION, {"model": model, "file": file, **arguments}
+    )
+    return answer
+
+
+# -- moderation -------------------------------------------------------------------------------------------------------
+
+
+def moderation(input: str | Sequence[Any], model: str | None = None, **arguments: Any) -> ModerationResponse:
+    """Whether texts (or images) are harmful, by category. Default model: OpenAI's omni-moderation-latest."""
+    answer: ModerationResponse = run(default_engine(), media.MODERATION, {"input": input, "model": model, **arguments})
+    return answer
+
+
+async def amoderation(input: str | Sequence[Any], model: str | None = None, **arguments: Any) -> ModerationResponse:
+    """`moderation` from a coroutine."""
+    answer: ModerationResponse = await arun(
+        default_engine(), media.MODERATION, {"input": input, "model": model, **arguments}
+    )
+    return answer
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+def create_file(file: Any, purpose: str, custom_llm_provider: str | None = None, **arguments: Any) -> FileObject:
+    """Upload a file (bytes, an open file, a path, or (name, content)) for `purpose` ("batch", "user_data" ...).
+    `custom_llm_provider` says to whom (default: openai); `expires_after` when it goes.
+    """
+    answer: FileObject = run(
+        default_engine(),
+        stored.FILE_CREATE,
+        {"file": file, "purpose": purpose, "custom_llm_provider": custom_llm_provider, **arguments},
+    )
+    return answer
+
+
+async def acreate_file(file: Any, purpose: str, custom_llm_provider: str | None = None, **arguments: Any) -> FileObject:
+    """`create_file` from a coroutine."""
+    answer: FileObject = await arun(
+        default_engine(),
+        stored.FILE_CREATE,
+        {"file": file, "purpose": purpose, "custom_llm_provider": custom_llm_provider, **arguments},
+    )
+    return answer
+
+
+def file_retrieve(file_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> FileObject:
+    """What is known of an uploaded file."""
+    answer: FileObject = run(
+        default_engine(),
+        stored.FILE_RETRIEVE,
+        {"file_id": file_id, "custom_llm_provider": custom_llm_provider, **arguments},
+    )
+    return answer
+
+
+async def afile_retrieve(file_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> FileObject:
+    """`file_retrieve` from a coroutine."""
+    answer: FileObject = await arun(
+        default_engine(),
+        stored.FILE_RETRIEVE,
+        {"file_id": file_id, "custom_llm_provider": custom_llm_provider, **arguments},
+    )
+    return answer
+
+
+def file_delete(file_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> FileDeleted:
+    """Delete an uploaded file."""
+    answer: FileDeleted = run(
+        default_engine(),
+        stored.FILE_DELETE,
+        {"file_id": file_id, "custom_llm_provider": custom_llm_provider, **arguments},
+    )
+    return answer
+
+
+async def afile_delete(file_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> FileDeleted:
+    """`file_delete` from a coroutine."""
+    answer: FileDeleted = await arun(
+        default_engine(),
+        stored.FILE_DELETE,
+        {"file_id": file_id, "custom_llm_provider": custom_llm_provider, **arguments},
+    )
+    return answer
+
+
+def file_list(custom_llm_provider: str | None = None, purpose: str | None = None, **arguments: Any) -> Page:
+    """The uploaded files: `after`, `limit`, `order`."""
+    answer: Page = run(
+        default_engine(),
+        stored.FILE_LIST,
+        {"custom_llm_provider": custom_llm_provider, "purpose": purpose, **arguments},
+    )
+    return answer
+
+
+async def afile_list(custom_llm_provider: str | None = None, purpose: str | None = None, **arguments: Any) -> Page:
+    """`file_list` from a coroutine."""
+    answer: Page = await arun(
+        default_engine(),
+        stored.FILE_LIST,
+        {"custom_llm_provider": custom_llm_provider, "purpose": purpose, **arguments},
+    )
+    return answer
+
+
+def file_content(file_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> BinaryContent:
+    """The content of a file, such as the output of a batch."""
+    answer: BinaryContent = run(
+        default_engine(),
+        stored.FILE_CONTENT,
+        {"file_id": file_id, "custom_llm_provider": custom_llm_provider, **arguments},
+    )
+    return answer
+
+
+async def afile_content(file_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> BinaryContent:
+    """`file_content` from a coroutine."""
+    answer: BinaryContent = await arun(
+        default_engine(),
+        stored.FILE_CONTENT,
+        {"file_id": file_id, "custom_llm_provider": custom_llm_provider, **arguments},
+    )
+    return answer
+
+
+# -- batches ----------------------------------------------------------------------------------------------------------
+
+
+def create_batch(
+    completion_window: str, endpoint: str, input_file_id: str, custom_llm_provider: str | None = None, **arguments: Any
+) -> Batch:
+    """Have all requests of an uploaded file answered within the window ("24h"), at a lower price. `metadata` goes with
+    the batch.
+    """
+    answer: Batch = run(
+        default_engine(),
+        stored.BATCH_CREATE,
+        {
+            "completion_window": completion_window,
+            "endpoint": endpoint,
+            "input_file_id": input_file_id,
+            "custom_llm_provider": custom_llm_provider,
+            **arguments,
+        },
+    )
+    return answer
+
+
+async def acreate_batch(
+    completion_window: str, endpoint: str, input_file_id: str, custom_llm_provider: str | None = None, **arguments: Any
+) -> Batch:
+    """`create_batch` from a coroutine."""
+    answer: Batch = await arun(
+        default_engine(),
+        stored.BATCH_CREATE,
+        {
+            "completion_window": completion_window,
+            "endpoint": endpoint,
+            "input_file_id": input_file_id,
+            "custom_llm_provider": custom_llm_provider,
+            **arguments,
+        },
+    )
+    return answer
+
+
+def retrieve_batch(batch_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> Batch:
+    """Where a batch stands."""
+    answer: Batch = run(
+        default_engine(),
+        stored.BATCH_RETRIEVE,
+        {"batch_id": batch_id, "custom_llm_provider": custom_llm_provider, **arguments},
+    )
+    return answer
+
+
+async def aretrieve_batch(batch_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> Batch:
+    """`retrieve_batch` from a coroutine."""
+    answer: Batch = await arun(
+        default_engine(),
+        stored.BATCH_RETRIEVE,
+        {"batch_id": batch_id, "custom_llm_provider": custom_llm_provider, **arguments},
+    )
+    return answer
+
+
+def list_batches(
+    custom_llm_provider: str | None = None, after: str | None = None, limit: int | None = None, **arguments: Any
+) -> Page:
+    """The batches of the account."""
+    answer: Page = run(
+        default_engine(),
+        stored.BATCH_LIST,
+        {"custom_llm_provider": custom_llm_provider, "after": after, "limit": limit, **arguments},
+    )
+    return answer
+
+
+async def alist_batches(
+    custom_llm_provider: str | None = None, after: str | None = None, limit: int | None = None, **arguments: Any
+) -> Page:
+    """`list_batches` from a coroutine."""
+    answer: Page = await arun(
+        default_engine(),
+        stored.BATCH_LIST,
+        {"custom_llm_provider": custom_llm_provider, "after": after, "limit": limit, **arguments},
+    )
+    return answer
+
+
+def cancel_batch(batch_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> Batch:
+    """Stop a batch."""
+    answer: Batch = run(
+        default_engine(),
+        stored.BATCH_CANCEL,
+        {"batch_id": batch_id, "custom_llm_provider": custom_llm_provider, **arguments},
+    )
+    return answer
+
+
+async def acancel_batch(batch_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> Batch:
+    """`cancel_batch` from a coroutine."""
+    answer: Batch = await arun(
+        default_engine(),
+        stored.BATCH_CANCEL,
+        {"batch_id": batch_id, "custom_llm_provider": custom_llm_provider, **arguments},
+    )
+    return answer

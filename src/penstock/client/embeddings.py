@@ -1,0 +1,211 @@
+"""Embeddings: one vector for each input, over any embedding dialect.
+
+A list that is longer than one request may be is cut and its vectors are joined again, in order. All parts come from
+one model, for vectors of two models cannot be compared: where the first part had to go to a fallback, the others go
+there too. Whether vectors are numbers or base64 text is settled here and asked of no provider but those that speak
+OpenAI's format.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from penstock.client.operations import (
+    JSON,
+    Bill,
+    Body,
+    Operation,
+    Payload,
+    ReadError,
+    SimpleAttempt,
+    SimpleCall,
+)
+from penstock.client.options import Options, timeouts_of
+from penstock.client.prepare import complete
+from penstock.client.result_objects import EmbeddingResponse
+from penstock.dialects import embeddings, wire
+from penstock.dialects.dialect import PathMatch
+from penstock.dialects.embeddings.openai import DIALECT as OPENAI
+from penstock.exchange import Attempt, Reply, Success, exchange
+from penstock.providers.endpoint import Endpoint
+from penstock.providers.errors import ProviderError
+from penstock.types.embedding import EmbeddingRequest
+from penstock.types.embedding import EmbeddingResponse as Vectors
+from penstock.types.errors import MalformedError
+from penstock.types.usage import Usage
+
+PARAMETERS = frozenset({"dimensions", "input_type", "truncate"})
+"""What is refused, not dropped, where a target has no word for it. (`user` changes no vector, and `encoding_format` is
+ours to keep.)
+"""
+
+
+def _request(body: Body, target: Endpoint) -> EmbeddingRequest:
+    request = OPENAI.parse_request(body, PathMatch())
+    if request.encoding_format in ("float", "base64") and target.format != OPENAI.name:
+        request = replace(request, encoding_format=None)
+    return replace(request, model=target.wire_model)
+
+
+def _encode(body: Body, target: Endpoint, options: Options) -> Payload:
+    rendered = embeddings.get(target.format).render_request(_request(body, target), target.profile)
+    return Payload(target, wire.encode(complete(rendered.value, target, options)), JSON, rendered.notes)
+
+
+def _read(reply: Reply, target: Endpoint) -> EmbeddingResponse:
+    """The answer in OpenAI's shape. The call puts the vectors into the form that was asked for."""
+    dialect = embeddings.get(target.format)
+    parsed = dialect.parse_response(wire.decode(reply.body))
+    usage = parsed.usage
+    if usage is not None and usage.input_tokens is None:
+        tokens = usage.total_tokens if usage.billed_input_tokens is None else usage.billed_input_tokens
+        usage = replace(usage, input_tokens=tokens)
+    return EmbeddingResponse(_shown(replace(parsed, usage=usage), target))
+
+
+def _shown(parsed: Vectors, target: Endpoint) -> Body:
+    shown = OPENAI.render_response(parsed).value
+    shown.setdefault("object", "list")
+    shown.setdefault("model", target.model)
+    usage = shown.get("usage")
+    if isinstance(usage, dict) and "total_tokens" in usage:
+        usage.setdefault("prompt_tokens", usage["total_tokens"])
+    return shown
+
+
+def _errors(wire_format: str) -> ReadError:
+    return embeddings.get(wire_format).parse_error
+
+
+def _bill(body: Body, answer: EmbeddingResponse) -> Bill:
+    usage = answer.get("usage")
+    if not isinstance(usage, Mapping):
+        return Bill()
+    tokens = usage.get("prompt_tokens")
+    return Bill(Usage(input_tokens=tokens, output_tokens=0, total_tokens=usage.get("total_tokens", tokens)))
+
+
+def _mock(value: Any, body: Body) -> EmbeddingResponse:
+    """A scripted vector, for each input."""
+    if isinstance(value, Mapping):
+        return EmbeddingResponse(value)
+    if not isinstance(value, list | tuple):
+        raise MalformedError("expected a vector, an exception or an EmbeddingResponse", "mock_response")
+    inputs = OPENAI.parse_request(body, PathMatch()).inputs
+    data = [{"object": "embedding", "index": index, "embedding": list(value)} for index in range(len(inputs))]
+    usage = {"prompt_tokens": 10, "total_tokens": 10}
+    return EmbeddingResponse({"object": "list", "data": data, "model": body.get("model"), "usage": usage})
+
+
+def _input(value: Any) -> Any:
+    """A text, a list of them, or tokens. One that is empty is refused here: providers say less of it."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Sequence) and not isinstance(value, bytes) and len(value):
+        return list(value)
+    raise MalformedError(f"expected a text or a list of at least one, got {wire.describe(value)}")
+
+
+def _encoding(value: Any) -> str:
+    if value not in ("float", "base64"):
+        raise MalformedError(f'expected "float" or "base64", got {value!r}')
+    return str(value)
+
+
+def _finish(body: Body, answer: EmbeddingResponse) -> EmbeddingResponse:
+    """The vectors in the form that was asked for."""
+    for item in answer.data:
+        item["embedding"] = in_form(item["embedding"], body.get("encoding_format"))
+    return answer
+
+
+EMBEDDING: Operation[EmbeddingResponse] = Operation(
+    capability="embeddings",
+    encode=_encode,
+    read=_read,
+    arguments={"input": _input, "encoding_format": _encoding, "dimensions": wire.integer},
+    required=("input",),
+    parameters=PARAMETERS,
+    bill=_bill,
+    mock=_mock,
+    errors=_errors,
+    finish=_finish,
+)
+
+
+@dataclass(slots=True)
+class EmbeddingCall(SimpleCall[EmbeddingResponse]):
+    """An embedding call: as many requests as its input needs."""
+
+    def run(self) -> Generator[Any, Any, Any]:
+        began = self.engine.clock.monotonic()
+        plan = self.plan()
+        limit = yield from self._limit()
+        inputs = self.body["input"]
+        if limit is None or not _is_list(inputs) or len(inputs) <= limit:
+            success = yield from self.engine.exchange(plan, self.options)
+            return self.answer(success.value, success, self.winner(success).notes)
+        success = yield from self._part(inputs[:limit], None, began)
+        answers: list[EmbeddingResponse] = [success.value]
+        for start in range(limit, len(inputs), limit):
+            success = yield from self._part(inputs[start : start + limit], success, began)
+            answers.append(success.value)
+        return self.answer(_joined(answers), success, self.winner(success).notes)
+
+    def _limit(self) -> Generator[Any, Any, int | None]:
+        """The most inputs that every target takes. One that cannot be found says so when it is its turn."""
+        limits: list[int] = []
+        for attempt in self.attempts:
+            try:
+                target = yield from attempt.locate()
+            except ProviderError:
+                continue
+            most = embeddings.get(target.format).max_inputs
+            limits += [] if most is None else [most]
+        return min(limits, default=None)
+
+    def _part(self, inputs: list[Any], before: Success[Any] | None, began: float) -> Generator[Any, Any, Success[Any]]:
+        """One request's worth, at the model that gave the vectors before."""
+        source = self.attempts if before is None else [self.winner(before)]
+        self.attempts = [
+            SimpleAttempt(each.operation, {**each.body, "input": inputs}, each.resolved, each.options, each.engine)
+            for each in source
+        ]
+        attempts: list[Attempt[Any]] = [each.attempt(timeouts_of(each.options.timeout)) for each in self.attempts]
+        total = timeouts_of(self.options.timeout).total
+        left = None if total is None else max(0.001, total - (self.engine.clock.monotonic() - began))
+        return (yield from exchange(self.engine.ladder(attempts, self.options), self.engine.clock, left))
+
+
+def _is_list(inputs: Any) -> bool:
+    """Whether this is a list of inputs, and not one text or one list of token ids."""
+    return isinstance(inputs, list) and not isinstance(inputs[0], int)
+
+
+def in_form(vector: Any, wanted: str | None) -> Any:
+    """A vector as numbers, or as base64 of little-endian 32-bit floats. Quantised vectors stay as they are."""
+    if wanted == "base64" and isinstance(vector, list) and all(isinstance(each, int | float) for each in vector):
+        return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+    if wanted != "base64" and isinstance(vector, str):
+        data = base64.b64decode(vector)
+        return list(struct.unpack(f"<{len(data) // 4}f", data[: len(data) // 4 * 4]))
+    return vector
+
+
+def _joined(answers: list[EmbeddingResponse]) -> EmbeddingResponse:
+    """The vectors of all parts, numbered through, and the sum of what they took."""
+    first = answers[0]
+    first["data"] = [item for answer in answers for item in answer.data]
+    for index, item in enumerate(first["data"]):
+        item["index"] = index
+    usages = [answer.usage for answer in answers if answer.usage is not None]
+    if usages and len(usages) == len(answers):
+        names = [name for name, count in usages[0].items() if type(count) is int]
+        usages[0].update({name: sum(usage.get(name) or 0 for usage in usages) for name in names})
+    return first

@@ -1,0 +1,254 @@
+"""Images, speech, transcription and moderation: OpenAI's APIs, which all their hosts speak.
+
+Sources: platform.openai.com/docs/api-reference, "Images", "Audio", "Moderations".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from penstock.client import multipart
+from penstock.client.multipart import FilePart, file_part
+from penstock.client.operations import (
+    Bill,
+    Body,
+    Operation,
+    Payload,
+    binary_answer,
+    completed,
+    json_answer,
+    json_payload,
+)
+from penstock.client.options import Options
+from penstock.client.result_objects import (
+    BinaryContent,
+    ImageResponse,
+    ModerationResponse,
+    StreamedEvent,
+    TranscriptionResponse,
+)
+from penstock.dialects import wire
+from penstock.exchange import Reply
+from penstock.providers.cost import Terms
+from penstock.providers.endpoint import Endpoint
+from penstock.types.errors import MalformedError
+from penstock.types.usage import Usage
+
+
+def _file(parameter: str, fallback: str) -> Callable[[Any], FilePart]:
+    """A reader of one file. It is read once: what was read is sent again by a retry."""
+
+    def read(value: Any) -> FilePart:
+        return value if isinstance(value, FilePart) else file_part(value, "", fallback)
+
+    return read
+
+
+def _files(value: Any) -> list[FilePart]:
+    """A reader of one file or a list of them."""
+    read = _file("image", "image")
+    return [read(each) for each in value] if isinstance(value, list) else [read(value)]
+
+
+def form_payload(body: Body, target: Endpoint, options: Options) -> Payload:
+    """The arguments as a form: what is a file goes as one, several under `name[]`."""
+    fields: Body = {}
+    files: list[tuple[str, FilePart]] = []
+    for name, value in completed(body, target, options).items():
+        if isinstance(value, FilePart):
+            files.append((name, value))
+        elif isinstance(value, list) and value and all(isinstance(each, FilePart) for each in value):
+            key = name if len(value) == 1 else f"{name}[]"
+            files += [(key, each) for each in value]
+        else:
+            fields[name] = value
+    content, media_type = multipart.encode(multipart.fields_of(fields), files)
+    return Payload(target, content, media_type)
+
+
+# -- images -----------------------------------------------------------------------------------------------------------
+
+
+def _image_bill(body: Body, answer: ImageResponse) -> Bill:
+    """Tokens where the answer counts them, else images at the price of their size and quality."""
+    usage = answer.get("usage")
+    size, quality = body.get("size"), body.get("quality")
+    terms = Terms(size=size if isinstance(size, str) else None)
+    count = len(answer.get("data") or ())
+    if isinstance(usage, Mapping):
+        read, written = usage.get("input_tokens_details") or {}, usage.get("output_tokens_details") or {}
+        output = usage.get("output_tokens")
+        counted = Usage(
+            input_tokens=usage.get("input_tokens"),
+            input_text_tokens=read.get("text_tokens"),
+            input_image_tokens=read.get("image_tokens"),
+            output_tokens=output,
+            output_image_tokens=written.get("image_tokens", output),
+            total_tokens=usage.get("total_tokens"),
+        )
+        return Bill(counted, {"terms": terms})
+    measure = str(size or "1024x1024").replace("x", "-x-")
+    model = str(body.get("model", "")).rpartition("/")[2]
+    names = (f"{quality or 'standard'}/{measure}/{model}", f"{measure}/{model}")
+    return Bill(Usage(images=count), {"terms": terms}, names)
+
+
+def _mock_image(value: Any, body: Body) -> ImageResponse:
+    if isinstance(value, Mapping):
+        return ImageResponse(value)
+    if isinstance(value, str):
+        return ImageResponse({"created": 0, "data": [{"url": value}] * (body.get("n") or 1)})
+    raise MalformedError("expected an image's address, an exception or an ImageResponse", "mock_response")
+
+
+def _whole_image(events: list[Any]) -> ImageResponse:
+    last = [event for event in events if event["type"].endswith(".completed")]
+    made = [{"b64_json": event.get("b64_json")} for event in last]
+    fields = {name: last[-1].get(name) for name in ("size", "quality", "background", "output_format", "usage")}
+    return ImageResponse({"created": last[-1].get("created_at", 0), "data": made, **fields})
+
+
+_PICTURE: dict[str, Callable[[Any], Any]] = {"prompt": wire.string, "n": wire.integer, "stream": wire.boolean}
+
+IMAGE_GENERATION: Operation[ImageResponse] = Operation(
+    capability="images",
+    encode=json_payload,
+    read=json_answer(ImageResponse),
+    arguments=_PICTURE,
+    required=("prompt",),
+    bill=_image_bill,
+    mock=_mock_image,
+    event=StreamedEvent,
+    ends=lambda event: str(event.get("type")).endswith(".completed"),
+    whole=_whole_image,
+)
+
+IMAGE_EDIT: Operation[ImageResponse] = Operation(
+    capability="image_edits",
+    encode=form_payload,
+    read=json_answer(ImageResponse),
+    arguments={**_PICTURE, "image": _files, "mask": _file("mask", "mask")},
+    required=("image", "prompt"),
+    bill=_image_bill,
+    mock=_mock_image,
+    event=StreamedEvent,
+    ends=lambda event: str(event.get("type")).endswith(".completed"),
+    whole=_whole_image,
+)
+
+# -- speech -----------------------------------------------------------------------------------------------------------
+
+
+def _mock_speech(value: Any, body: Body) -> BinaryContent:
+    if not isinstance(value, bytes):
+        raise MalformedError("expected bytes or an exception", "mock_response")
+    return BinaryContent(value, "audio/mpeg")
+
+
+def _read_speech(reply: Reply, target: Endpoint) -> BinaryContent:
+    if reply.headers.get("content-type", "").startswith(("application/json", "text/html")):
+        raise MalformedError("it is not audio")
+    return binary_answer(reply, target)
+
+
+SPEECH: Operation[BinaryContent] = Operation(
+    capability="speech",
+    encode=json_payload,
+    read=_read_speech,
+    arguments={"input": wire.string, "speed": wire.number, "instructions": wire.string},
+    required=("input", "voice"),
+    bill=lambda body, answer: Bill(Usage(characters=len(body["input"]))),
+    mock=_mock_speech,
+)
+
+# -- transcription ----------------------------------------------------------------------------------------------------
+
+
+def _read_transcription(reply: Reply, target: Endpoint) -> TranscriptionResponse:
+    """JSON for the formats that are, else (text, srt, vtt) the text itself."""
+    if "json" in reply.headers.get("content-type", ""):
+        value = wire.decode(reply.body)
+        if isinstance(value, str):
+            return TranscriptionResponse({"text": value})
+        found = wire.obj(value)
+        if not isinstance(found.get("text"), str):
+            raise MalformedError("the text is missing", "text")
+        return TranscriptionResponse(found)
+    if reply.headers.get("content-type", "").startswith("text/html"):
+        raise MalformedError("it is a web page")
+    return TranscriptionResponse({"text": reply.body.decode("utf-8", "replace")})
+
+
+def _transcription_bill(body: Body, answer: TranscriptionResponse) -> Bill:
+    usage = answer.get("usage") or {}
+    details = usage.get("input_token_details") or {}
+    seconds = usage.get("seconds", answer.get("duration"))
+    if "input_tokens" not in usage:
+        return Bill(None if seconds is None else Usage(seconds=float(seconds)))
+    counted = Usage(
+        input_tokens=usage["input_tokens"],
+        input_text_tokens=details.get("text_tokens"),
+        input_audio_tokens=details.get("audio_tokens"),
+        output_tokens=usage.get("output_tokens"),
+        total_tokens=usage.get("total_tokens"),
+    )
+    return Bill(counted)
+
+
+def _mock_transcription(value: Any, body: Body) -> TranscriptionResponse:
+    if isinstance(value, Mapping):
+        return TranscriptionResponse(value)
+    if isinstance(value, str):
+        return TranscriptionResponse({"text": value})
+    raise MalformedError("expected a text, an exception or a TranscriptionResponse", "mock_response")
+
+
+def _whole_transcription(events: list[Any]) -> TranscriptionResponse:
+    done = next((event for event in reversed(events) if event.get("type") == "transcript.text.done"), None)
+    if done is None:
+        return TranscriptionResponse({"text": "".join(event.get("delta") or "" for event in events)})
+    return TranscriptionResponse({name: value for name, value in done.items() if name != "type"})
+
+
+TRANSCRIPTION: Operation[TranscriptionResponse] = Operation(
+    capability="transcription",
+    encode=form_payload,
+    read=_read_transcription,
+    arguments={
+        "file": _file("file", "audio"),
+        "language": wire.string,
+        "prompt": wire.string,
+        "temperature": wire.number,
+        "stream": wire.boolean,
+    },
+    required=("file",),
+    bill=_transcription_bill,
+    mock=_mock_transcription,
+    event=StreamedEvent,
+    ends=lambda event: event.get("type") == "transcript.text.done",
+    whole=_whole_transcription,
+)
+
+# -- moderation -------------------------------------------------------------------------------------------------------
+
+
+def _mock_moderation(value: Any, body: Body) -> ModerationResponse:
+    if not isinstance(value, Mapping):
+        raise MalformedError("expected a ModerationResponse or an exception", "mock_response")
+    return ModerationResponse(value)
+
+
+def _moderation_input(value: Any) -> Any:
+    return value if isinstance(value, str) else wire.array(value)
+
+
+MODERATION: Operation[ModerationResponse] = Operation(
+    capability="moderation",
+    encode=json_payload,
+    read=json_answer(ModerationResponse),
+    arguments={"input": _moderation_input},
+    required=("input",),
+    model="openai/omni-moderation-latest",
+    mock=_mock_moderation,
+)

@@ -1,0 +1,270 @@
+"""Text completions: the legacy API where the provider has it for the model, else a chat call with the prompt as the
+user's words.
+
+A bridged call has no `suffix`, `best_of` or `echo`, for chat has none: they are refused, or dropped on request. Several
+prompts are several chat calls, one after the other, their choices numbered through as OpenAI does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator, Mapping
+from typing import Any, TypeAlias
+
+from penstock.client import chat
+from penstock.client.demo import NAMES as DEMO_NAMES
+from penstock.client.engine import Engine
+from penstock.client.failures import raising
+from penstock.client.mock import wants_mock
+from penstock.client.objects import Answer, ModelResponse
+from penstock.client.operations import Bill, Body, Operation, arun, json_payload, run
+from penstock.client.options import Options, split
+from penstock.client.prepare import UnsupportedParameter
+from penstock.client.result_objects import TextCompletionResponse
+from penstock.client.streams import AsyncChatStream, AsyncStream, ChatStream, Stream
+from penstock.dialects import wire
+from penstock.exchange import Reply
+from penstock.providers.cost import Cost
+from penstock.providers.endpoint import Endpoint, endpoint
+from penstock.providers.errors import ProviderError
+from penstock.types.errors import MalformedError
+from penstock.types.usage import Usage
+
+TextStream: TypeAlias = Stream[TextCompletionResponse, TextCompletionResponse]
+AsyncTextStream: TypeAlias = AsyncStream[TextCompletionResponse, TextCompletionResponse]
+
+# -- native -----------------------------------------------------------------------------------------------------------
+
+
+def _prompt(value: Any) -> Any:
+    return value if isinstance(value, str) else wire.array(value)
+
+
+def _text_of(value: Body) -> TextCompletionResponse:
+    """An answer or a chunk. Fill-in-the-middle APIs say it in the shape of chat."""
+    choices = value.get("choices")
+    if isinstance(choices, list) and any("message" in each or "delta" in each for each in choices):
+        value = {**value, "object": "text_completion", "choices": [_text_choice(each) for each in choices]}
+    return TextCompletionResponse(value)
+
+
+def _text_choice(choice: Mapping[str, Any]) -> Body:
+    said = choice.get("message") or choice.get("delta") or {}
+    return {
+        "text": said.get("content") or "",
+        "index": choice.get("index", 0),
+        "logprobs": _legacy_logprobs(choice.get("logprobs")),
+        "finish_reason": choice.get("finish_reason"),
+    }
+
+
+def _legacy_logprobs(logprobs: Any) -> Any:
+    """Chat's list of tokens as the four parallel lists of the older API."""
+    content = logprobs.get("content") if isinstance(logprobs, Mapping) else None
+    if not content:
+        return None
+    offsets = [0]
+    for token in content[:-1]:
+        offsets.append(offsets[-1] + len(token["token"]))
+    tops = [{top["token"]: top["logprob"] for top in token.get("top_logprobs") or ()} for token in content]
+    return {
+        "tokens": [token["token"] for token in content],
+        "token_logprobs": [token["logprob"] for token in content],
+        "top_logprobs": tops,
+        "text_offset": offsets,
+    }
+
+
+def _read(reply: Reply, target: Endpoint) -> TextCompletionResponse:
+    value = wire.obj(wire.decode(reply.body))
+    if not isinstance(value.get("choices"), list):
+        raise MalformedError("expected a list", "choices")
+    return _text_of(value)
+
+
+def _bill(body: Body, answer: TextCompletionResponse) -> Bill:
+    usage = answer.get("usage")
+    if not isinstance(usage, Mapping):
+        return Bill()
+    read, written = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    return Bill(Usage(input_tokens=read, output_tokens=written, total_tokens=usage.get("total_tokens")))
+
+
+def _whole(events: list[Any]) -> TextCompletionResponse:
+    """What the chunks add up to."""
+    texts: dict[int, list[str]] = {}
+    choices: dict[int, Body] = {}
+    fields: Body = {}
+    for event in events:
+        fields |= {name: value for name, value in event.items() if value is not None and name != "choices"}
+        for choice in event.get("choices") or ():
+            index = choice.get("index", 0)
+            texts.setdefault(index, []).append(choice.get("text") or "")
+            given = {name: value for name, value in choice.items() if value is not None}
+            choices[index] = {"logprobs": None, "finish_reason": None, **choices.get(index, {}), **given}
+    joined = [{**choices[index], "text": "".join(texts[index])} for index in sorted(choices)]
+    return TextCompletionResponse({**fields, "choices": joined})
+
+
+NATIVE: Operation[TextCompletionResponse] = Operation(
+    capability="text_completion",
+    encode=json_payload,
+    read=_read,
+    arguments={"prompt": _prompt, "stream": wire.boolean, "max_tokens": wire.integer},
+    required=("prompt",),
+    bill=_bill,
+    event=_text_of,
+    whole=_whole,
+)
+
+
+def is_native(engine: Engine, options: Options, model: Any) -> bool:
+    """Whether the provider has the legacy API for this model. Raises ProviderError where the provider is unknown."""
+    if wants_mock(options) or model in DEMO_NAMES or not isinstance(model, str):
+        return False
+    resolved = engine.resolve(model, options)
+    try:
+        endpoint(
+            resolved.provider,
+            "text_completion",
+            resolved.model,
+            parameters=options.address,
+            environment=engine.environment,
+            base_model=options.base_model or resolved.base_model,
+        )
+    except ProviderError as error:
+        return error.kind != "unsupported_capability"  # any other one will be raised by the call itself
+    return True
+
+
+# -- bridged ----------------------------------------------------------------------------------------------------------
+
+_UNSAID = ("suffix", "best_of", "echo")
+
+
+def bridged(arguments: Body, options: Options) -> list[Body]:
+    """The chat calls that say the same, one for each prompt. Raises MalformedError, UnsupportedParameter."""
+    given = {name: value for name, value in arguments.items() if name not in (*_UNSAID, "prompt")}
+    for name in _UNSAID:
+        if arguments.get(name) not in (None, False, "", 1) and not options.drop_params:
+            message = f"{arguments.get('model')} has no text completions, and chat takes no {name!r}"
+            raise UnsupportedParameter(f"{message}. Pass drop_params=True to leave it out", name)
+    prompts = _prompts(arguments.get("prompt"))
+    if len(prompts) > 1 and arguments.get("stream"):
+        raise UnsupportedParameter("several prompts cannot be streamed in one call to a chat model", "stream")
+    count = given.pop("logprobs", None)
+    if isinstance(count, int) and not isinstance(count, bool):
+        given |= {"logprobs": True, "top_logprobs": count}
+    return [{**given, "messages": [{"role": "user", "content": prompt}]} for prompt in prompts]
+
+
+def _prompts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if value is None or not isinstance(value, list | tuple) or not value:
+        raise MalformedError(f"expected a text or a list of texts, got {wire.describe(value)}", "prompt")
+    if not all(isinstance(each, str) for each in value):
+        raise UnsupportedParameter("a prompt of token ids cannot be sent to a chat model: give its text", "prompt")
+    return list(value)
+
+
+def as_text(answer: Answer) -> TextCompletionResponse:
+    """A chat answer, or one of its chunks, as a text completion."""
+    fields = {name: value for name, value in answer.items() if name not in ("choices", "object")}
+    choices = [_text_choice(choice) for choice in answer.get("choices") or ()]
+    made = TextCompletionResponse({"object": "text_completion", **fields, "choices": choices})
+    vars(made).update(vars(answer))
+    return made
+
+
+def joined(answers: list[TextCompletionResponse]) -> TextCompletionResponse:
+    """The answers to several prompts as one: choices numbered through, counts and costs added."""
+    first = answers[0]
+    first["choices"] = [choice for answer in answers for choice in answer.choices]
+    for index, choice in enumerate(first.choices):
+        choice["index"] = index
+    usages = [answer.usage for answer in answers if answer.usage is not None]
+    if first.usage is not None and len(usages) == len(answers):
+        names = [name for name, count in first.usage.items() if type(count) is int]
+        first.usage.update({name: sum(usage.get(name) or 0 for usage in usages) for name in names})
+    bills = [bill for answer in answers if isinstance(bill := answer._hidden_params.get("cost"), Cost)]
+    if len(answers) > 1 and len(bills) == len(answers):
+        total = sum(bills[1:], bills[0])
+        first._hidden_params |= {"cost": total, "response_cost": total.usd}
+    return first
+
+
+class _BridgedStream(TextStream):
+    """A chat stream whose chunks are text completions."""
+
+    def __init__(self, chatted: ChatStream) -> None:
+        self._chatted = chatted
+        self._source = chatted
+        self._chunks = self._run()
+
+    @property
+    def response(self) -> TextCompletionResponse | None:
+        return None if self._chatted.response is None else as_text(self._chatted.response)
+
+    def _run(self) -> Generator[TextCompletionResponse, None, None]:
+        try:
+            for chunk in self._chatted:
+                yield as_text(chunk)
+        finally:
+            self._chatted.close()
+
+
+class _AsyncBridgedStream(AsyncTextStream):
+    """The same for a coroutine."""
+
+    def __init__(self, chatted: AsyncChatStream) -> None:
+        self._chatted = chatted
+        self._source = chatted
+        self._chunks = self._run()
+
+    @property
+    def response(self) -> TextCompletionResponse | None:
+        return None if self._chatted.response is None else as_text(self._chatted.response)
+
+    async def _run(self) -> AsyncGenerator[TextCompletionResponse, None]:
+        try:
+            async for chunk in self._chatted:
+                yield as_text(chunk)
+        finally:
+            await self._chatted.aclose()
+
+
+# -- the two calls ----------------------------------------------------------------------------------------------------
+
+
+def _calls(engine: Engine, arguments: Body) -> list[Body]:
+    """The chat calls to make; none where the provider has the legacy API."""
+    options, body = split(arguments, engine.addresses, engine.defaults)
+    return [] if is_native(engine, options, body.get("model")) else bridged(arguments, options)
+
+
+def text_completion(engine: Engine, **arguments: Any) -> TextCompletionResponse | TextStream:
+    """One text completion, blocking. See `penstock.text_completion`."""
+    with raising(arguments.get("custom_llm_provider") or "", str(arguments.get("model") or "")):
+        calls = _calls(engine, arguments)
+    if not calls:
+        answer: TextCompletionResponse | TextStream = run(engine, NATIVE, arguments)
+        return answer
+    answers = [chat.completion(engine, **call) for call in calls]
+    streams = [answer for answer in answers if isinstance(answer, Stream)]
+    if streams:
+        return _BridgedStream(streams[0])
+    return joined([as_text(answer) for answer in answers if isinstance(answer, ModelResponse)])
+
+
+async def atext_completion(engine: Engine, **arguments: Any) -> TextCompletionResponse | AsyncTextStream:
+    """One text completion, from a coroutine. See `penstock.atext_completion`."""
+    with raising(arguments.get("custom_llm_provider") or "", str(arguments.get("model") or "")):
+        calls = _calls(engine, arguments)
+    if not calls:
+        answer: TextCompletionResponse | AsyncTextStream = await arun(engine, NATIVE, arguments)
+        return answer
+    answers = [await chat.acompletion(engine, **call) for call in calls]
+    streams = [answer for answer in answers if isinstance(answer, AsyncStream)]
+    if streams:
+        return _AsyncBridgedStream(streams[0])
+    return joined([as_text(answer) for answer in answers if isinstance(answer, ModelResponse)])
