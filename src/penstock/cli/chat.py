@@ -8,7 +8,7 @@ from typing import Any
 
 from penstock.cli import CommandError
 from penstock.client.api import completion
-from penstock.client.streams import ChatStream
+from penstock.client.streams import Stream
 from penstock.exceptions import PenstockError
 
 
@@ -50,7 +50,7 @@ def _turn(arguments: argparse.Namespace, messages: list[dict[str, Any]], said: s
     messages.append({"role": "user", "content": said})
     try:
         stream = completion(arguments.model, messages, stream=True, api_base=arguments.api_base)
-        assert isinstance(stream, ChatStream)
+        assert isinstance(stream, Stream)
         for chunk in stream:
             for choice in chunk.choices:
                 print(choice.delta.content or "", end="", flush=True)

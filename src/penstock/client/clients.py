@@ -10,18 +10,17 @@ resource below is a table of names over the same functions that the module-level
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from functools import cached_property
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import Any, Self
 
-from penstock.client import chat, dialect_calls, media, stored, text_completions
+from penstock.client import dialect_calls, media, stored, text_completions
 from penstock.client.embeddings import EMBEDDING, EmbeddingCall
 from penstock.client.engine import Engine
 from penstock.client.objects import ModelResponse, ModelResponseStream
-from penstock.client.operations import Operation, SimpleCall, arun, run
 from penstock.client.options import Options, split
 from penstock.client.reranking import RERANK
+from penstock.client.resources import AsyncMethod, AsyncShapeMethod, Method, Resource, ShapeMethod
 from penstock.client.result_objects import (
     AnthropicMessage,
     AnthropicStreamEvent,
@@ -42,10 +41,8 @@ from penstock.client.result_objects import (
     TextCompletionResponse,
     TranscriptionResponse,
 )
-from penstock.client.shapes import CHAT_SHAPE, Shape
+from penstock.client.shapes import CHAT_SHAPE
 from penstock.client.streams import AsyncStream, Stream
-
-R = TypeVar("R")
 
 ENGINE_ARGUMENTS = (
     "registry",
@@ -69,84 +66,6 @@ def engine_with(arguments: dict[str, Any]) -> Engine:
     if unknown:
         raise TypeError(f"a client takes no {', '.join(sorted(unknown))}: give it to the call")
     return Engine(**made, defaults=defaults)
-
-
-class Resource:
-    """Some calls of a client, under one name."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def _given(self, names: tuple[str, ...], positional: tuple[Any, ...], arguments: dict[str, Any]) -> dict[str, Any]:
-        """The arguments of a call by name. Headers and query values of the client's and of the call go together."""
-        if len(positional) > len(names):
-            raise TypeError(f"expected at most {len(names)} positional arguments, got {len(positional)}")
-        given = {**dict(zip(names, positional, strict=False)), **arguments}
-        for name in ("extra_headers", "extra_query"):
-            usual = getattr(self._engine.defaults, name)
-            if usual and given.get(name):
-                given[name] = {**usual, **given[name]}
-        return given
-
-
-class Method(Generic[R]):
-    """A blocking method: the operation behind it, and the names of its positional arguments."""
-
-    def __init__(self, operation: Operation[Any], *names: str, call: type[SimpleCall[Any]] = SimpleCall) -> None:
-        self._operation, self._names, self._call = operation, names, call
-
-    def __get__(self, resource: Resource, owner: type[Resource]) -> Callable[..., R]:
-        def method(*positional: Any, **arguments: Any) -> R:
-            given = resource._given(self._names, positional, arguments)
-            answer: R = run(resource._engine, self._operation, given, self._call)
-            return answer
-
-        return method
-
-
-class AsyncMethod(Generic[R]):
-    """The same for a coroutine."""
-
-    def __init__(self, operation: Operation[Any], *names: str, call: type[SimpleCall[Any]] = SimpleCall) -> None:
-        self._operation, self._names, self._call = operation, names, call
-
-    def __get__(self, resource: Resource, owner: type[Resource]) -> Callable[..., Awaitable[R]]:
-        async def method(*positional: Any, **arguments: Any) -> R:
-            given = resource._given(self._names, positional, arguments)
-            answer: R = await arun(resource._engine, self._operation, given, self._call)
-            return answer
-
-        return method
-
-
-class ShapeMethod(Generic[R]):
-    """A blocking method that is a chat call in some shape. `always` are arguments that the method's name says."""
-
-    def __init__(self, shape: Shape[Any, Any], *names: str, **always: Any) -> None:
-        self._shape, self._names, self._always = shape, names, always
-
-    def __get__(self, resource: Resource, owner: type[Resource]) -> Callable[..., R]:
-        def method(*positional: Any, **arguments: Any) -> R:
-            given = {**resource._given(self._names, positional, arguments), **self._always}
-            answer: Any = chat.call(resource._engine, self._shape, given)
-            return cast(R, answer)
-
-        return method
-
-
-class AsyncShapeMethod(Generic[R]):
-    """The same for a coroutine."""
-
-    def __init__(self, shape: Shape[Any, Any], *names: str, **always: Any) -> None:
-        self._shape, self._names, self._always = shape, names, always
-
-    def __get__(self, resource: Resource, owner: type[Resource]) -> Callable[..., Awaitable[R]]:
-        async def method(*positional: Any, **arguments: Any) -> R:
-            given = {**resource._given(self._names, positional, arguments), **self._always}
-            answer: Any = await chat.acall(resource._engine, self._shape, given)
-            return cast(R, answer)
-
-        return method
 
 
 # -- blocking ---------------------------------------------------------------------------------------------------------
