@@ -233,20 +233,29 @@ def _merge_value(below: Any, above: Any) -> Any:
 
 
 def note_extras(path: str, extras: Extras, ignored: Iterable[str] = ()) -> list[Note]:
-    """A note for each unmodelled field that another dialect's renderer leaves behind. Explicit nulls and empty values
-    say nothing and need none; nor do keys in parentheses, under which a dialect keeps what is of use to itself alone.
+    """A note for each unmodelled field that another dialect's renderer leaves behind.
+
+    Explicit nulls, empty values and the constants of a wire format (`"type": "function"`) say nothing and need none;
+    nor do keys in parentheses, under which a dialect keeps what is of use to itself alone.
     """
     if not extras:
         return []
-    prefix = f"{path}." if path else ""
-    return [
-        Note(f"{prefix}{key}", "dropped", "only its own dialect can say this")
-        for key, value in extras.items()
-        if value not in _SILENT and key not in ignored and not key.startswith("(")
-    ]
+    return [Note(place, "dropped", "only its own dialect can say this") for place in _meaningful(path, extras, ignored)]
 
 
 _SILENT: tuple[Any, ...] = (None, {}, [], "")
+_CONSTANTS = frozenset({"type", "object", "role", "index", "status"})
+
+
+def _meaningful(path: str, extras: Mapping[str, Any], ignored: Iterable[str]) -> Iterator[str]:
+    for key, value in extras.items():
+        if value in _SILENT or key in _CONSTANTS or key in ignored or key.startswith("("):
+            continue
+        place = f"{path}.{key}" if path else key
+        if isinstance(value, dict):
+            yield from _meaningful(place, value, ())
+        else:
+            yield place
 
 
 Counts = Mapping[str, "str | Counts"]

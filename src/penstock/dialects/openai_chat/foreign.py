@@ -143,6 +143,8 @@ def _cache(part: Any, path: str, profile: Profile, notes: list[Note]) -> Any:
 def _adapt_text(part: Text, role: str, path: str, profile: Profile, notes: list[Note]) -> list[Part]:
     if part.citations:
         notes.append(Note(f"{path}.citations", "dropped", "a request carries no citations"))
+    if part.logprobs:
+        notes.append(Note(f"{path}.logprobs", "dropped", "a request carries no log probabilities"))
     if part.signature is not None:
         notes.append(Note(f"{path}.signature", "dropped", "a text carries no signature here"))
     return [Text(part.text, cache=_cache(part, path, profile, notes))]
@@ -153,6 +155,8 @@ def _adapt_json(part: Json, role: str, path: str, profile: Profile, notes: list[
 
 
 def _adapt_refusal(part: Refusal, role: str, path: str, profile: Profile, notes: list[Note]) -> list[Part]:
+    if part.logprobs:
+        notes.append(Note(f"{path}.logprobs", "dropped", "a request carries no log probabilities"))
     return [Refusal(part.text)] if role == "assistant" else [Text(part.text)]
 
 
@@ -179,6 +183,10 @@ def _adapt_media(part: Media, role: str, path: str, profile: Profile, notes: lis
     if role == "assistant" and not (part.kind == "audio" and part.id):
         notes.append(Note(path, "dropped", "an assistant message carries no media"))
         return []
+    if role == "assistant":
+        if part.transcript is not None or part.source is not None:
+            notes.append(Note(path, "changed", "an earlier audio answer goes by its id"))
+        return [Media("audio", None, id=part.id)]
     if not _has_place(part):
         notes.append(Note(path, "dropped", f"Chat Completions takes no {part.kind} by {_carrier(part)}"))
         return []
@@ -188,11 +196,9 @@ def _adapt_media(part: Media, role: str, path: str, profile: Profile, notes: lis
 
 
 def _has_place(part: Media) -> bool:
-    """Whether Chat Completions takes this kind of media from this kind of source. (An own audio answer goes by its
-    id.)
-    """
+    """Whether Chat Completions takes this kind of media from this kind of source."""
     if part.kind == "audio":
-        return isinstance(part.source, Base64) or part.id is not None
+        return isinstance(part.source, Base64)
     if isinstance(part.source, FileId):
         return part.kind == "file"
     return part.source is not None

@@ -120,10 +120,11 @@ def _image_urls(body: Body, request: Request, profile: Profile, notes: list[Note
         content = message.get("content")
         if not isinstance(content, list):
             continue
-        kept = [part for part in content if not _is_remote_image(part)]
-        if len(kept) < len(content):
-            notes.append(Note(f"messages[{number}]", "dropped", "this host does not fetch images: resolve them first"))
-            message["content"] = kept
+        remote = [place for place, part in enumerate(content) if _is_remote_image(part)]
+        for place in remote:
+            path = f"messages[{number}].parts[{place}]"
+            notes.append(Note(path, "dropped", "this host does not fetch images: resolve them first"))
+        message["content"] = [part for place, part in enumerate(content) if place not in remote]
 
 
 def _is_remote_image(part: Body) -> bool:

@@ -80,6 +80,8 @@ class ChunkWriter:
         """Finish a stream whose events ended without `End`."""
         if self._ended:
             return b""
+        if self._own:
+            return DONE
         return b"".join([self._frame(body) for body in self._end(End())]) + DONE
 
     def chunks(self, event: StreamEvent) -> list[dict[str, Any]]:
@@ -105,6 +107,8 @@ class ChunkWriter:
         if event.deltas and type(event.deltas[-1]) is End:
             self._ended = True
             return write_event(b"[DONE]", event.name, transport)
+        if event.deltas and type(event.deltas[-1]) is Failure:
+            self._ended = True
         if event.frame is None:
             return write_event(b"", event.name, transport)
         if event.name is None and transport is None:
