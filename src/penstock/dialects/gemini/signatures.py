@@ -22,7 +22,7 @@ from penstock.types.content import Signature
 
 ORIGIN = "gemini"
 
-SKIP_VALIDATION = b64encode(b"skip_thought_signature_validator").decode()
+SKIP_VALIDATION = "skip_thought_signature_validator"
 """The documented stand-in for a tool call whose signature is not to be had (made by another model, or by hand)."""
 
 URL_SAFE = "signature=urlsafe"

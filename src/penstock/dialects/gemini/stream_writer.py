@@ -3,7 +3,7 @@
 Every frame has a candidate with content, since clients drop a turn of a chat otherwise. So what has no content waits:
 
 - arguments of a function call, which Gemini carries as an object, until the part ends or the choice stops;
-- a signature, until its part ends;
+- a signature, until its part ends or another one goes on;
 - the reason to stop, usage and citations, for a last frame at the end of the stream.
 """
 
@@ -81,12 +81,13 @@ class _Part:
 
 
 class _Candidate:
-    """One choice under way."""
+    """One choice under way. `signed` is the part whose signature waits."""
 
-    __slots__ = ("parts", "stop")
+    __slots__ = ("parts", "signed", "stop")
 
     def __init__(self) -> None:
         self.parts: dict[int, _Part] = {}
+        self.signed: int | None = None
         self.stop: Stop | None = None
 
 
@@ -101,13 +102,16 @@ class FrameWriter:
         self._tail = b""
         self._usage: Usage | None = None
         self._candidates: dict[int, _Candidate] = {}
+        self._before = b""  # what must go out before the next frame
         self._ended = False
 
     def render(self, event: StreamEvent) -> bytes:
         """The frames of one event."""
         if self._own:
             return self._render_own(event)
-        return b"".join([_WRITERS[type(delta)](self, delta) for delta in event.deltas])
+        found = b"".join([_WRITERS[type(delta)](self, delta) for delta in event.deltas])
+        before, self._before = self._before, b""
+        return found + before
 
     def close(self) -> bytes:
         """Finish a stream whose events ended without `End`."""
@@ -137,7 +141,8 @@ class FrameWriter:
         candidate = {"content": {"parts": parts, "role": "model"}, **beside, "index": choice}
         if not self._tail:
             self._tail = b"," + wire.encode(self._identity())[1:] + b"\n\n"
-        return b'data: {"candidates":[' + wire.encode(candidate) + b"]" + self._tail
+        before, self._before = self._before, b""
+        return before + b'data: {"candidates":[' + wire.encode(candidate) + b"]" + self._tail
 
     def _identity(self) -> dict[str, Any]:
         start, context = self._start, self._context
@@ -149,9 +154,13 @@ class FrameWriter:
         return b""
 
     def _open(self, delta: Any, make: Callable[[], Part]) -> _Part:
+        """The part of a delta; it begins now if it had not."""
         candidate = self._candidates.get(delta.choice)
         if candidate is None:
             candidate = self._candidates[delta.choice] = _Candidate()
+        if candidate.signed is not None and candidate.signed != delta.index:
+            signed, candidate.signed = candidate.signed, None
+            self._before += self._flush(candidate.parts[signed], delta.choice, signed)
         part = candidate.parts.get(delta.index)
         if part is None:
             part = candidate.parts[delta.index] = _Part(make())
@@ -202,6 +211,8 @@ class FrameWriter:
         before = part.signature if delta.append else None
         value = delta.signature
         part.signature = value if before is None else Signature(before.value + value.value, value.origin)
+        if isinstance(part.part, Text | Thinking):
+            self._candidates[delta.choice].signed = delta.index
         return b""
 
     def _citation(self, delta: CitationDelta) -> bytes:
@@ -220,6 +231,8 @@ class FrameWriter:
     def _begin_text(self, begun: Text | Thinking, part: _Part, delta: PartStart) -> bytes:
         """A text or thinking may begin with some of it, and with its signature."""
         part.signature = begun.signature
+        if begun.signature is not None:
+            self._candidates[delta.choice].signed = delta.index
         if isinstance(begun, Text):
             part.text.append(begun.text)
             part.citations += begun.citations or ()

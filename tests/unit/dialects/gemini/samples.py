@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.contract.dialects import PIXEL
 
-SIGNATURE = "EvIBCu8BAQw51sfake"
+SIGNATURE = "ZmFrZSBzaWduYXR1cmUh"
 
 REQUEST: dict[str, Any] = {
     "systemInstruction": {"role": "user", "parts": [{"text": "Be brief."}, {"text": "Be kind."}]},
