@@ -131,13 +131,21 @@ class ChatAttempt:
         return OpenStream(ENDED, list(unfold(response)), self.dialect.name)
 
     def _read_stream(self, reply: Reply) -> OpenStream | ErrorResponse:
-        parser = self.dialect.stream_parser(self.memo)
+        parser = self._stream_parser()
         try:
             events = parser.feed(reply.body)
         except DialectError as error:
             return not_an_answer(self.read_error(reply), reply, error)
         failures = [delta.error for event in events for delta in event.deltas if isinstance(delta, Failure)]
         return failures[0] if failures else OpenStream(parser, events, self.dialect.name)
+
+    def _stream_parser(self) -> StreamParser:
+        parser = self.dialect.stream_parser(self.memo)
+        if self.target is None or self.target.framing is None:
+            return parser
+        from penstock.client.wrapped_streams import UnwrappedEvents  # for the one host that wraps
+
+        return UnwrappedEvents(parser)
 
     def read_error(self, reply: Reply) -> ErrorResponse:
         """The provider's refusal."""

@@ -33,6 +33,7 @@ from penstock.types.errors import ErrorKind, ErrorResponse
 from penstock.types.notes import NO_MEMO, Note
 from penstock.types.request import Request
 from penstock.types.response import Response
+from penstock.types.stream import Start
 from penstock.types.unfold import unfold
 
 C = TypeVar("C", bound=Answer)
@@ -100,6 +101,8 @@ class ChatCall(Generic[C, R]):
 
     def answer(self, response: Response, success: Success[Any] | None, notes: tuple[Note, ...]) -> R:
         """The response as the caller sees it."""
+        if not response.model:
+            response = replace(response, model=self._served_model(success))
         rendered = self.shape.dialect.render_response(response, self._context())
         answer = self.shape.answer(rendered.value)._with(self._hidden(response, success), notes + rendered.notes)
         vars(answer)["_response_ms"] = (time.perf_counter() - self.started) * 1000
@@ -110,20 +113,29 @@ class ChatCall(Generic[C, R]):
         usage = None if response is None else response.usage
         return hidden_params(self.engine, self.call_id, self.model, self.options, target, success, usage)
 
+    def _served_model(self, success: Success[Any] | None) -> str:
+        """The model that answered, for providers that do not say it."""
+        return self.model if success is None else success.attempt.model
+
     def _context(self, **more: Any) -> Context:
         return Context(self.call_id, int(time.time()), request=self.request, **more)
 
     def stream_state(self, opened: OpenStream, success: Success[Any] | None) -> PureStream[C, R]:
         """The pure half of the stream."""
         notes = () if success is None else self.winner(success).notes
-        context = self._context(source=opened.dialect, stream_usage=self.shape.wants_usage(self.body))
-        finish = Finish[R](lambda response: self.answer(response, success, notes), self._stream_error)
+        model = None if _names_model(opened) else self._served_model(success)
+        context = self._context(source=opened.dialect, model=model, stream_usage=self.shape.wants_usage(self.body))
+
+        def failed(error: ErrorResponse, partial: R) -> Exception:
+            return self._stream_error(error, partial, success)
+
+        finish = Finish[R](lambda response: self.answer(response, success, notes), failed)
         return self.shape.stream(opened, context, self._hidden(None, success), finish)
 
-    def _stream_error(self, error: ErrorResponse, partial: R) -> Exception:
+    def _stream_error(self, error: ErrorResponse, partial: R, success: Success[Any] | None) -> Exception:
         from penstock.exceptions import StreamInterruptedError, from_error
 
-        provider, model = partial._hidden_params.get("custom_llm_provider", ""), partial.get("model") or self.model
+        provider, model = ("", self.model) if success is None else (success.attempt.provider, success.attempt.model)
         if error.native == "interrupted":
             return StreamInterruptedError(error.message, provider, model, error=error, partial=partial)
         return from_error(error, provider, model, partial=partial)
@@ -149,6 +161,11 @@ class ChatCall(Generic[C, R]):
         """The same as a stream."""
         response = self.local_response()
         return self.stream_state(OpenStream(ENDED, list(unfold(response)), response.dialect), None)
+
+
+def _names_model(opened: OpenStream) -> bool:
+    """Whether the stream has said which model answers."""
+    return any(isinstance(delta, Start) and delta.model for event in opened.first for delta in event.deltas)
 
 
 def call(engine: Engine, shape: Shape[C, R], arguments: dict[str, Any]) -> R | Stream[C, R]:

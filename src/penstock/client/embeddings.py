@@ -35,7 +35,7 @@ from penstock.dialects.embeddings.openai import DIALECT as OPENAI
 from penstock.exchange import Attempt, Reply, Success, exchange
 from penstock.providers.endpoint import Endpoint
 from penstock.providers.errors import ProviderError
-from penstock.types.embedding import EmbeddingRequest
+from penstock.types.embedding import EmbeddingRequest, Vector
 from penstock.types.embedding import EmbeddingResponse as Vectors
 from penstock.types.errors import MalformedError
 from penstock.types.usage import Usage
@@ -66,7 +66,19 @@ def _read(reply: Reply, target: Endpoint) -> EmbeddingResponse:
     if usage is not None and usage.input_tokens is None:
         tokens = usage.total_tokens if usage.billed_input_tokens is None else usage.billed_input_tokens
         usage = replace(usage, input_tokens=tokens)
-    return EmbeddingResponse(_shown(replace(parsed, usage=usage), target))
+    return EmbeddingResponse(_shown(replace(parsed, usage=usage, vectors=_one_each(parsed.vectors)), target))
+
+
+def _one_each(vectors: tuple[Vector, ...]) -> tuple[Vector, ...]:
+    """One vector for each input: of several forms of one, the numbers."""
+    found: dict[int, Vector] = {}
+    for vector in vectors:
+        if vector.index not in found or (vector.kind in _NUMBERS and found[vector.index].kind not in _NUMBERS):
+            found[vector.index] = vector
+    return tuple(found[index] for index in sorted(found))
+
+
+_NUMBERS = (None, "float")
 
 
 def _shown(parsed: Vectors, target: Endpoint) -> Body:

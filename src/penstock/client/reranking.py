@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from penstock.client.objects import Object
 from penstock.client.operations import JSON, Bill, Body, Operation, Payload, ReadError
 from penstock.client.options import Options
 from penstock.client.prepare import complete
@@ -68,7 +69,7 @@ def _finish(body: Body, answer: RerankResponse) -> RerankResponse:
         elif request.return_documents and "document" not in result and 0 <= result["index"] < len(request.documents):
             document = request.documents[result["index"]]
             shown = {"text": document} if isinstance(document, str) else dict(document)
-            result["document"] = {"text": text_of(document, request.rank_fields)} | shown
+            result["document"] = Object({"text": text_of(document, request.rank_fields)} | shown)
     return answer
 
 

@@ -129,6 +129,7 @@ def is_native(engine: Engine, options: Options, model: Any) -> bool:
             resolved.model,
             parameters=options.address,
             environment=engine.environment,
+            selector=resolved.selector,
             base_model=options.base_model or resolved.base_model,
         )
     except ProviderError as error:

@@ -130,7 +130,8 @@ def render_request(request: EmbeddingRequest, profile: Profile) -> Rendered[dict
         said = {"dimensions"} | ({"input_type"} if word else set())
         said |= {"encoding_format"} if request.encoding_format == "float" else set()
         note_unsaid(request, frozenset(said), notes)
-        model = {"model": f"models/{request.model}"} if request.model else {}
+        name = request.model or ""
+        model = {"model": name if "/" in name else f"models/{name}"} if name else {}
         return Rendered({"requests": [{**model, "content": each, **shared} for each in contents]}, tuple(notes))
     left: list[dict[str, Any]] = (request.extras or {}).get("requests") or []
     left = left if len(left) == len(contents) else [left[0] if left else {}] * len(contents)

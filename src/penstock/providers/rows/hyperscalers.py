@@ -355,7 +355,7 @@ BEDROCK = Provider(
         ),
         # docs.aws.amazon.com/bedrock/latest/userguide/inference-responses-api.html
         Route(format="openai_chat", selector="openai", prefix="/openai/v1"),
-        Route(format="openai_responses", prefix="/openai/v1"),
+        Route(format="openai_responses", prefix="/openai/v1", models=("*openai.*",)),
         Route(format="bedrock_titan_embed", models=("*amazon.titan-embed*",)),
         Route(format="bedrock_cohere_embed", models=("*cohere.embed*",)),
         Route(format="bedrock_nova_embed", models=("*amazon.nova*embed*",)),

@@ -1,0 +1,47 @@
+"""Streams that a host wraps into another framing: Amazon Bedrock's `invoke-with-response-stream` sends each event of
+the model's own API as base64 in a message of an AWS event stream (`Route.framing`).
+
+Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModelWithResponseStream.html.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+
+from penstock.dialects import registry, wire
+from penstock.dialects.aws_event_stream import AwsEventStream, header_of, write_exception
+from penstock.dialects.dialect import StreamParser
+from penstock.dialects.framing import Frame
+from penstock.types.errors import MalformedError
+from penstock.types.notes import NO_MEMO
+from penstock.types.stream import StreamEvent
+
+
+class UnwrappedEvents:
+    """A parser of wrapped streams: unwraps, and hands the events to the parser of the model's own API. An exception of
+    the host's is read as the host's own API reads it.
+    """
+
+    def __init__(self, inner: StreamParser) -> None:
+        self._inner = inner
+        self._messages = AwsEventStream()
+
+    def feed(self, data: bytes) -> list[StreamEvent]:
+        """The events that these bytes complete. Raises DialectError."""
+        return [event for frame in self._messages.feed(data) for event in self._read(frame)]
+
+    def close(self) -> list[StreamEvent]:
+        """What was still under way."""
+        events = [event for frame in self._messages.close() for event in self._read(frame)]
+        return events + self._inner.close()
+
+    def _read(self, frame: Frame) -> list[StreamEvent]:
+        if header_of(frame, ":message-type") in ("exception", "error"):
+            host = registry.get("bedrock_converse").stream_parser(NO_MEMO)
+            return host.feed(write_exception(frame.data, frame.event or "internalServerException"))
+        wrapped = wire.obj(wire.decode(frame.data)).get("bytes")
+        try:
+            event = b64decode(wire.string(wrapped), validate=True)
+        except ValueError as error:
+            raise MalformedError(f"expected base64: {error}", "bytes") from error
+        return self._inner.feed(b"data: " + event.replace(b"\n", b" ") + b"\n\n")
