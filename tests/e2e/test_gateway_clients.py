@@ -19,7 +19,7 @@ from penstock.testing.providers import Reply, SimulatedProviders, ToolCall
 from tests.e2e.gateway import KEY, Running, environment_for, serving
 
 MODELS = ("openai/gpt-4o", "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash")
-WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+WEATHER: dict[str, object] = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ that the service models) in `:exception-type`, an *error* (one that it does not)
 `:error-message`. `Frame.event` holds whichever there is.
 
 A frame with exactly the headers that `write_event` writes has no `transport`. For every other one it says how to write
-the same bytes again: `{"message-type": "exception"}` for what `write_exception` writes, else `{"headers": (Header, ...)}`.
+the same bytes again: `{"message-type": "exception"}` for what `write_exception` writes, else
+`{"headers": (Header, ...)}`.
 
 Source: https://smithy.io/2.0/aws/amazon-eventstream.html. The limits are those of Amazon's own clients.
 """
@@ -46,7 +47,7 @@ _short = struct.Struct(">H")
 
 
 class HeaderType(IntEnum):
-    """The types of a header's value, as numbered on the wire. TIMESTAMP is in milliseconds of Unix time, UUID 16 bytes."""
+    """The types of a header's value, as numbered on the wire. TIMESTAMP is in ms of Unix time, UUID 16 bytes."""
 
     TRUE = 0
     FALSE = 1

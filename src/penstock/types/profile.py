@@ -39,7 +39,7 @@ class Profile(Struct, frozen=True, kw_only=True):
         cache_breakpoints     whether the model takes cache markers of the dialect inventor's own kind (OpenAI's
                               `prompt_cache_breakpoint`: gpt-5.6 and later), where others refuse the field
         image_urls            whether the host fetches image URLs itself
-        system_turns          whether an instruction may stand between the turns, where a dialect has a separate place for
+        system_turns          whether an instruction may stand between the turns, where a dialect has another place for
                               instructions (Claude since Opus 4.8)
         repair_turns          whether to put in what the target demands and the caller forgot (a first user message, the
                               result of a call, a tool that the history calls): LiteLLM's `modify_params`

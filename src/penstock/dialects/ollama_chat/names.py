@@ -1,4 +1,4 @@
-"""The dialect's name."""
+"""The dialect's name, in a file that all the others of the folder may import."""
 
 from __future__ import annotations
 
