@@ -207,7 +207,7 @@ class Fold:
         )
 
     def part(self, index: int, choice: int = 0) -> Part | None:
-        """The part at `index` as it is now; None where it has not begun. (Some renderers repeat a part when it ends.)"""
+        """The part at `index` as it is now; None where it has not begun. (Some renderers repeat one that ends.)"""
         open_part = self._parts.get(choice, {}).get(index)
         return None if open_part is None else open_part.close()
 
