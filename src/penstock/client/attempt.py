@@ -7,7 +7,7 @@ attempt remembers what its request left behind for its answer: the target, the n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec.structs import replace
@@ -64,6 +64,7 @@ class ChatAttempt:
     prefer: tuple[str, ...] = ()
     essential: frozenset[str] = frozenset()
     adjust: Callable[[Request, Endpoint], Request] | None = None
+    own_headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     target: Endpoint | None = None
     notes: tuple[Note, ...] = ()
     memo: Memo = NO_MEMO
@@ -107,7 +108,14 @@ class ChatAttempt:
             request = self.request if self.adjust is None else self.adjust(self.request, target)
             request = yield from resolve_media(request, self.dialect.carries_urls, target.profile)
             body = wire.encode(self._render(request, target))
-            return (yield from authorise(target, body, self.options, self.credentials, now))
+            return (yield from authorise(target, body, self._options_at(target), self.credentials, now))
+
+    def _options_at(self, target: Endpoint) -> Options:
+        """The options, with the headers that belong to the target's dialect (`own_headers`: dialect -> headers)."""
+        own = self.own_headers.get(target.format)
+        if not own:
+            return self.options
+        return replace(self.options, extra_headers={**own, **(self.options.extra_headers or {})})
 
     def _render(self, request: Request, target: Endpoint) -> dict[str, Any]:
         request = replace(request, model=target.wire_model)

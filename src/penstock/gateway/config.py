@@ -11,14 +11,18 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from functools import cached_property
 
 from msgspec import Struct
 
+from penstock.gateway.answers import Redactor
 from penstock.providers.endpoint import missing_variables, variables_of
 from penstock.providers.registry import Registry
 
 MASTER_KEY_VARIABLES = ("PENSTOCK_MASTER_KEY", "LITELLM_MASTER_KEY")
 DEMO = "demo"
+LOCAL = frozenset({"ollama", "ollama_chat"})
 MAX_BODY = 64 * 1024 * 1024
 """Bytes that a request body may have."""
 
@@ -30,19 +34,21 @@ class Served(Struct, frozen=True):
     owned_by: str
 
 
-class Gateway(Struct, frozen=True):
+class Gateway(Struct, frozen=True, dict=True):
     """What one gateway serves.
 
     key       the master key, in the clear in memory only: compared in constant time, never logged
     made      whether the key was made for this run (and must be shown once)
     models    what /v1/models lists; any other "provider/model" whose provider is in `providers` is served too
     providers names of the providers with a key
+    secrets   values that must not leave: the master key, and the keys found in the environment
     """
 
     key: str
     made: bool
     models: tuple[Served, ...]
     providers: frozenset[str]
+    secrets: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Gateway({len(self.models)} models, providers={sorted(self.providers)})"
@@ -50,6 +56,28 @@ class Gateway(Struct, frozen=True):
     def admits(self, presented: str | None) -> bool:
         """Whether this is the key."""
         return presented is not None and hmac.compare_digest(presented.encode(), self.key.encode())
+
+    @cached_property
+    def redact(self) -> Redactor:
+        """Takes the secrets out of what leaves."""
+        return Redactor((self.key, *self.secrets))
+
+    @property
+    def set_up(self) -> str:
+        """What is served here, in a sentence."""
+        local = [model.id for model in self.models if model.id == DEMO or model.owned_by == "ollama"]
+        hosted = [f"{name}/..." for name in sorted(self.providers - LOCAL)]
+        return f"Set up here: {', '.join([*local[:8], *hosted])}. GET /v1/models lists all."
+
+    def no_such_model(self, name: str, why: str = "") -> str:
+        """What to say to somebody who asked for a model that nobody knows: the nearest that are served here, or else
+        what the catalog would say (`why`), and what is set up.
+        """
+        near = get_close_matches(name, [model.id for model in self.models], n=3)
+        said = f"there is no model {name[:200]!r} here"
+        if near:
+            return f"{said}. Did you mean {' or '.join(near)}? {self.set_up}"
+        return f"{said}. {why} {self.set_up}" if why else f"{said}. {self.set_up}"
 
 
 def providers_with_keys(registry: Registry, environment: Mapping[str, str]) -> list[str]:
@@ -77,7 +105,16 @@ def gateway_of(
     models = [Served(DEMO, "penstock"), *(Served(f"ollama_chat/{name}", "ollama") for name in ollama)]
     for provider in providers:
         models += [Served(f"{provider}/{name}", provider) for name in (known_models or {}).get(provider, ())]
-    local = ["ollama", "ollama_chat"] if ollama else []
     return Gateway(
-        key or f"sk-{secrets.token_urlsafe(24)}", key is None, tuple(models), frozenset([*providers, *local])
+        key=key or f"sk-{secrets.token_urlsafe(24)}",
+        made=key is None,
+        models=tuple(models),
+        providers=frozenset([*providers, *(LOCAL if ollama else ())]),
+        secrets=secrets_of(registry, environment),
     )
+
+
+def secrets_of(registry: Registry, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of all variables that may carry a provider's key, so that they can be kept from leaving."""
+    names = {name for provider in registry for name in variables_of(provider)}
+    return tuple(environment[name] for name in sorted(names) if environment.get(name))

@@ -1,0 +1,100 @@
+"""Surfaces: the table of inbound paths, which dialect is spoken at each, and what a request says besides its body.
+
+POST /v1/chat/completions   (and without /v1)    OpenAI Chat Completions
+POST /v1/messages                                Anthropic Messages
+POST /v1beta/models/MODEL:generateContent        Gemini (and :streamGenerateContent)
+GET  /v1/models, /v1/models/MODEL, /v1beta/models    what is served
+GET  /health/liveliness     (and /liveness)      alive, without a key
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+from urllib.parse import parse_qs
+from uuid import uuid4
+
+from msgspec import Struct
+
+from penstock.dialects import registry
+from penstock.dialects.dialect import Dialect
+
+Scope: TypeAlias = dict[str, Any]
+
+SURFACES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"(/v1)?/chat/completions"), "openai_chat"),
+    (re.compile(r"/v1/messages"), "anthropic_messages"),
+    (re.compile(r"/v1(beta|alpha)?/.*models/.+:(generateContent|streamGenerateContent)"), "gemini"),
+)
+"""Inbound path -> the dialect that is spoken there. What the path says besides (a model, a stream) the dialect
+reads.
+"""
+LISTS = re.compile(r"(?:/v1(?:beta|alpha)?)?/models(?:/(?P<model>.+))?")
+"""Paths of model lists; with a name, of one model."""
+HEALTH = frozenset({"/health/liveliness", "/health/liveness"})
+PLACES = "POST /v1/chat/completions, POST /v1/messages, POST /v1beta/models/MODEL:generateContent, GET /v1/models"
+
+KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key", "x-litellm-api-key")
+"""Where clients put a key, besides `Authorization: Bearer` and Gemini's `?key=`."""
+
+PASSED_ON: Mapping[str, tuple[str, ...]] = {"anthropic_messages": ("anthropic-beta",)}
+"""Headers that are part of a dialect: they go on to a host that speaks the same one."""
+
+
+class Asked(Struct, frozen=True):
+    """One HTTP request, without its body. `call_id` is made here and names the call in headers and logs. It does not
+    print: it holds the client's key.
+    """
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    dialect: Dialect | None
+    key: str | None
+    call_id: str
+
+    def __repr__(self) -> str:
+        return f"Asked({self.method}, call_id={self.call_id})"
+
+    @property
+    def voice(self) -> Dialect:
+        """The dialect to answer in, also where none is spoken: Anthropic's and Google's clients show who they are."""
+        if self.dialect is not None:
+            return self.dialect
+        return registry.get(client_of(self))
+
+
+def asked(scope: Scope) -> Asked:
+    """What an ASGI scope asks for."""
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    path = scope["path"].rstrip("/") or "/"
+    query = scope.get("query_string", b"").decode("latin-1")
+    return Asked(scope["method"], path, headers, surface_of(path), key_of(headers, query), uuid4().hex)
+
+
+def surface_of(path: str) -> Dialect | None:
+    """The dialect of an inbound path; None where no chat is served."""
+    name = next((name for pattern, name in SURFACES if pattern.fullmatch(path)), None)
+    return None if name is None else registry.get(name)
+
+
+def client_of(request: Asked) -> str:
+    """The dialect of a client on a path that several share, by the headers that its protocol demands."""
+    if "anthropic-version" in request.headers:
+        return "anthropic_messages"
+    if "x-goog-api-key" in request.headers or request.path.startswith(("/v1beta/", "/v1alpha/")):
+        return "gemini"
+    return "openai_chat"
+
+
+def key_of(headers: Mapping[str, str], query: str = "") -> str | None:
+    """The key that a client presents, in any of the places where the official clients put it."""
+    bearer = headers.get("authorization", "")
+    if bearer[:7].lower() == "bearer ":
+        return bearer[7:].strip()
+    for name in KEY_HEADERS:
+        if name in headers:
+            return headers[name].removeprefix("Bearer ").strip()
+    given = parse_qs(query).get("key")
+    return given[0] if given else None
