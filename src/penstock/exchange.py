@@ -1,8 +1,8 @@
 """The exchange: retries, fallbacks, credentials and the deadline of one call, as one generator.
 
-It does no I/O. It yields what shall be done (`Send` a request, `Sleep`, or a command of a credential flow) and is
-sent what came of it; the sync SDK, the async SDK and the gateway are three short loops that drive the same generator,
-so they cannot disagree.
+It does no I/O. It yields what shall be done (`Send` a request, `Sleep`, `Close` a stream, or a command of a credential
+flow) and is sent what came of it; the sync SDK, the async SDK and the gateway are three short loops that drive the same
+generator, so they cannot disagree.
 
     run = exchange(plan, clock)              # Generator[Command, Event, Success]
     command = next(run)                      # Send(HTTPRequest(...), ...)
@@ -17,8 +17,8 @@ frame of a stream, is an error like any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -70,6 +70,12 @@ class Sleep(Struct, frozen=True):
     seconds: float
 
 
+class Close(Struct, frozen=True):
+    """Close a stream of which nobody wants the rest: it began with an error."""
+
+    stream: Any
+
+
 class Reply(Struct, frozen=True):
     """An answer of any status; header names in lower case. Of a stream, `body` is its first piece and `stream` the
     driver's handle for the rest; an error's body is always whole."""
@@ -89,10 +95,12 @@ class Broken(Struct, frozen=True):
 
 
 Event: TypeAlias = Any
-"""What is sent into the exchange: Reply or Broken for Send, None for Sleep, a flow's outcome for its command."""
+"""What is sent into the exchange: Reply or Broken for Send, None for Sleep and Close, a flow's outcome for its
+command.
+"""
 Step: TypeAlias = Any
-"""What the exchange yields: Send, Sleep, or a command of a flow that prepares a request (providers/auth/commands.py,
-resolve.py).
+"""What the exchange yields: Send, Sleep, Close, or a command of a flow that prepares a request
+(providers/auth/commands.py, resolve.py).
 """
 Preparation: TypeAlias = Generator[Any, Any, HTTPRequest]
 """A flow that ends in the request."""
@@ -109,6 +117,8 @@ class Attempt(Generic[T]):
     read        reply -> the value, or the error that the reply holds (even in a 200). Not called for statuses of 400
                 and more
     read_error  reply -> the error
+    local       answers in the place of a provider: a mock. Nothing is prepared or sent then
+    facts       what the answer shall tell of this attempt (a router: which deployment it was)
     """
 
     name: str
@@ -119,6 +129,8 @@ class Attempt(Generic[T]):
     prepare: Callable[[float], Preparation]
     read: Callable[[Reply], T | ErrorResponse]
     read_error: Callable[[Reply], ErrorResponse]
+    local: Callable[[], T | ErrorResponse] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Plan(Protocol):
@@ -128,6 +140,24 @@ class Plan(Protocol):
 
     def after(self, tried: Sequence[Tried]) -> Again | None:
         """What to try now that all of `tried` have failed (none yet: the first attempt); None: give up."""
+        ...
+
+
+class Watch(Protocol):
+    """Is told of every attempt, by whoever drives: once that it began, and once how it ended."""
+
+    def began(self, attempt: Attempt[Any]) -> None:
+        """The attempt is about to be made."""
+        ...
+
+    def ended(self, attempt: Attempt[Any], seconds: float, error: ErrorResponse | None, streams: bool) -> None:
+        """It took `seconds` to its answer (of a stream, to its first piece: `streams` says that there is more), or to
+        `error`.
+        """
+        ...
+
+    def left(self, attempt: Attempt[Any]) -> None:
+        """Nobody waits for it any more: the call was cancelled."""
         ...
 
 
@@ -168,37 +198,85 @@ class Clock:
     unix: Callable[[], float]
 
 
-def exchange(plan: Plan, clock: Clock, total: float | None = None) -> Generator[Step, Event, Success[Any]]:
+def exchange(
+    plan: Plan, clock: Clock, total: float | None = None, watch: Watch | None = None
+) -> Generator[Step, Event, Success[Any]]:
     """Make the call: attempt after attempt as `plan` says, within `total` seconds. Raises ExchangeFailed."""
-    began = clock.monotonic()
-    deadline = None if total is None else began + total
+    limit = _Limit(clock, total)
     tried: list[Tried] = []
     while (chosen := plan.after(tried)) is not None:
-        left = None if deadline is None else deadline - clock.monotonic()
-        if left is not None and left <= chosen.wait:
-            tried.append(_out_of_time(chosen.attempt, total or 0.0, clock.monotonic() - began))
-            break
+        attempt, left = chosen.attempt, limit.left()
+        if left is not None and left <= max(0.0, chosen.wait):
+            if left <= 0 or not tried:
+                tried.append(Tried(attempt.name, attempt.provider, attempt.model, limit.passed(), 0.0, sent=False))
+            break  # waiting would not help: the last error is the one to show
         if chosen.wait > 0:
             yield Sleep(chosen.wait)
-            left = None if deadline is None else deadline - clock.monotonic()
         started = clock.monotonic()
-        result = yield from _try(chosen.attempt, clock, left)
+        result = yield from _watched(attempt, limit, watch)
         if isinstance(result, Success):
             return Success(result.value, result.reply, result.attempt, tuple(tried))
         error, sent = result
-        attempt = chosen.attempt
         tried.append(Tried(attempt.name, attempt.provider, attempt.model, error, clock.monotonic() - started, sent))
     raise ExchangeFailed(tried)
 
 
-def _try(
-    attempt: Attempt[T], clock: Clock, left: float | None
-) -> Generator[Step, Event, Success[T] | tuple[ErrorResponse, bool]]:
-    """One attempt: prepare, send, read."""
+class _Limit:
+    """The deadline of the whole call."""
+
+    def __init__(self, clock: Clock, total: float | None) -> None:
+        self.clock = clock
+        self._total = total
+        self._at = None if total is None else clock.monotonic() + total
+
+    def left(self) -> float | None:
+        """Seconds until it; None: there is none."""
+        return None if self._at is None else self._at - self.clock.monotonic()
+
+    def passed(self) -> ErrorResponse:
+        """What to say when it is over."""
+        message = (
+            f"the deadline of {self._total or 0:g} s for the whole call is over; give `timeout` more seconds or retry "
+            "less"
+        )
+        return ErrorResponse(kind="timeout", status=408, message=message, native="deadline")
+
+
+_Result: TypeAlias = Success[Any] | tuple[ErrorResponse, bool]
+"""What an attempt came to: a success, or an error and whether the provider may have seen the request."""
+
+
+def _watched(attempt: Attempt[Any], limit: _Limit, watch: Watch | None) -> Generator[Step, Event, _Result]:
+    """One attempt, with somebody watching."""
+    if watch is None:
+        return (yield from _try(attempt, limit))
+    began = limit.clock.monotonic()
+    watch.began(attempt)
     try:
-        request = yield from attempt.prepare(clock.unix())
+        result = yield from _try(attempt, limit)
+    except BaseException:  # cancelled, or a driver's own failure: either way there is no more of this attempt
+        watch.left(attempt)
+        raise
+    seconds = limit.clock.monotonic() - began
+    if isinstance(result, Success):
+        watch.ended(attempt, seconds, None, result.reply.stream is not None)
+    else:
+        watch.ended(attempt, seconds, result[0], False)
+    return result
+
+
+def _try(attempt: Attempt[Any], limit: _Limit) -> Generator[Step, Event, _Result]:
+    """One attempt: prepare, send, read."""
+    if attempt.local is not None:
+        answer = attempt.local()
+        return (answer, False) if isinstance(answer, ErrorResponse) else Success(answer, _NO_REPLY, attempt, ())
+    try:
+        request = yield from attempt.prepare(limit.clock.unix())
     except AttemptFailed as failed:
         return failed.error, False
+    left = limit.left()  # preparing may have taken its time: tokens, media
+    if left is not None and left <= 0:
+        return limit.passed(), False
     event = yield Send(request, attempt.stream, attempt.timeouts, left)
     if isinstance(event, Broken):
         return _broken(event), event.sent
@@ -206,18 +284,20 @@ def _try(
     if event.status >= 400:
         return attempt.read_error(event), True
     value = attempt.read(event)
-    return (value, True) if isinstance(value, ErrorResponse) else Success(value, event, attempt, ())
+    if not isinstance(value, ErrorResponse):
+        return Success(value, event, attempt, ())
+    if event.stream is not None:
+        yield Close(event.stream)
+    return value, True
+
+
+_NO_REPLY = Reply(200, {}, b"")
+"""Stands for the reply where nobody was asked."""
 
 
 def _broken(event: Broken) -> ErrorResponse:
     kind: ErrorKind = "timeout" if event.kind == "timeout" else "unavailable"
     return ErrorResponse(kind=kind, status=408 if kind == "timeout" else 503, message=event.message, native=event.kind)
-
-
-def _out_of_time(attempt: Attempt[Any], total: float, seconds: float) -> Tried:
-    message = f"the deadline of {total:g} s for the whole call is over; give `timeout` more seconds or retry less"
-    error = ErrorResponse(kind="timeout", status=408, message=message, native="deadline")
-    return Tried(attempt.name, attempt.provider, attempt.model, error, seconds, sent=False)
 
 
 class Ladder:

@@ -177,10 +177,14 @@ def is_public(address: str) -> bool:
         inner = found.ipv4_mapped or found.sixtofour or (found.teredo or (None, None))[1] or _nat64(found)
         if inner is not None:
             return is_public(str(inner))
+        if found in _LOCAL_NAT64:
+            return False
     return found.is_global and not found.is_multicast and not found.is_reserved
 
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_LOCAL_NAT64 = ipaddress.ip_network("64:ff9b:1::/48")
+"""RFC 8215: what IPv4 address is behind one of these, only the local network knows."""
 
 
 def _nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from penstock.client import world
 from penstock.client.transport import AsyncTransport
-from penstock.exchange import Event, Send, Sleep, Step
+from penstock.exchange import Close, Event, Send, Sleep, Step
 from penstock.providers.auth.commands import Call, CallResult, Fetch, FileContent, Outcome, ReadFile, RunProgram
 from penstock.resolve import Addresses, FetchedMedia, FetchPinned, LookUp, NotFetched
 
@@ -28,6 +28,7 @@ class AsyncWorld:
         self._table: dict[type, Callable[[Any], Awaitable[Event]]] = {
             Send: transport.send,
             Sleep: self._sleep,
+            Close: self._close,
             Fetch: self._fetch,
             ReadFile: self._read_file,
             RunProgram: self._run_program,
@@ -51,6 +52,9 @@ class AsyncWorld:
 
     async def _sleep(self, command: Sleep) -> None:
         await self.sleep(command.seconds)
+
+    async def _close(self, command: Close) -> None:
+        await command.stream.aclose()
 
     async def sleep(self, seconds: float) -> None:
         """Wait, and let others work."""

@@ -11,10 +11,9 @@ import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 from penstock.client.transport import Transport
-from penstock.exchange import Broken, Clock, Event, HTTPRequest, Reply, Send, Sleep, Step, Timeouts
+from penstock.exchange import Broken, Clock, Close, Event, HTTPRequest, Reply, Send, Sleep, Step, Timeouts
 from penstock.providers.auth.commands import (
     Call,
     CallResult,
@@ -76,49 +75,11 @@ def _addresses(found: list[Any]) -> Addresses:
     return Addresses(tuple(dict.fromkeys(str(entry[4][0]) for entry in found)))
 
 
-def _pinned(command: FetchPinned) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """(URL with the address in the place of the name, headers, extensions): the certificate is still checked against
-    the name.
-    """
-    parts = urlsplit(command.url)
-    address = f"[{command.address}]" if ":" in command.address else command.address
-    port = f":{parts.port}" if parts.port else ""
-    url = urlunsplit((parts.scheme, address + port, parts.path, parts.query, ""))
-    extensions = {
-        "sni_hostname": parts.hostname,
-        "timeout": dict.fromkeys(("connect", "read", "write", "pool"), command.timeout),
-    }
-    return url, {"host": f"{parts.hostname}{port}", "accept-encoding": "identity"}, extensions
-
-
-def _limited(
-    command: FetchPinned, status: int, headers: Any, pieces: list[bytes], size: int
-) -> FetchedMedia | NotFetched:
-    if size > command.max_bytes:
-        return NotFetched(f"it is larger than {command.max_bytes} bytes")
-    return FetchedMedia(status, {name.lower(): value for name, value in headers.items()}, b"".join(pieces))
-
-
 def fetch_pinned(command: FetchPinned) -> FetchedMedia | NotFetched:
     """The media behind an address that was checked."""
-    import httpx
+    from penstock.client import pinned  # it needs httpx, and few calls need it
 
-    url, headers, extensions = _pinned(command)
-    pieces: list[bytes] = []
-    size = 0
-    try:
-        with (
-            httpx.Client(trust_env=False) as client,
-            client.stream("GET", url, headers=headers, extensions=extensions) as response,
-        ):
-            for piece in response.iter_raw():
-                size += len(piece)
-                pieces.append(piece)
-                if size > command.max_bytes:
-                    break
-            return _limited(command, response.status_code, response.headers, pieces, size)
-    except httpx.HTTPError as error:
-        return NotFetched(str(error) or type(error).__name__)
+    return pinned.fetch_pinned(command)
 
 
 def look_up(command: LookUp) -> Addresses:
@@ -127,7 +88,7 @@ def look_up(command: LookUp) -> Addresses:
 
     try:
         return _addresses(socket.getaddrinfo(command.host, command.port, type=socket.SOCK_STREAM))
-    except OSError:
+    except (OSError, UnicodeError):  # no such name, or one that cannot be a name
         return Addresses(())
 
 
@@ -142,6 +103,7 @@ class World:
         self._table: dict[type, Callable[[Any], Event]] = {
             Send: transport.send,
             Sleep: self._sleep,
+            Close: self._close,
             Fetch: self._fetch,
             ReadFile: read_file,
             RunProgram: run_program,
@@ -165,6 +127,9 @@ class World:
 
     def _sleep(self, command: Sleep) -> None:
         time.sleep(command.seconds)
+
+    def _close(self, command: Close) -> None:
+        command.stream.close()
 
     def _fetch(self, command: Fetch) -> Outcome:
         transport = self._direct() if command.direct else self._transport
