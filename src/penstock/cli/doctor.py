@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 
 from penstock import __version__
-from penstock.cli.ollama import ADDRESS, ollama_models
+from penstock.cli.ollama import ollama_address, ollama_models
 from penstock.gateway.config import MASTER_KEY_VARIABLES, providers_with_keys
 from penstock.providers.facts import current_facts
 from penstock.providers.registry import default_registry
@@ -85,10 +85,11 @@ def _keys(environment: Mapping[str, str]) -> Finding:
 
 
 def _ollama(environment: Mapping[str, str]) -> Finding:
-    models = ollama_models()
+    address = ollama_address(environment)
+    models = ollama_models(address)
     if models is None:
-        return Finding("note", f"no Ollama answers on {ADDRESS}", "Start one to serve its models without a key.")
-    return Finding("ok", f"Ollama on {ADDRESS}: {', '.join(models) or 'no models pulled yet'}")
+        return Finding("note", f"no Ollama answers on {address}", "Start one to serve its models without a key.")
+    return Finding("ok", f"Ollama on {address}: {', '.join(models) or 'no models pulled yet'}")
 
 
 def _master_key(environment: Mapping[str, str]) -> Finding:

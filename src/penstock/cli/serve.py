@@ -4,54 +4,95 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
+import sys
+from collections.abc import Mapping
+from typing import Any
 
 from penstock.cli import CommandError
 from penstock.cli.catalog import chat_models
-from penstock.cli.ollama import ollama_models
+from penstock.cli.ollama import ollama_address, ollama_models
 from penstock.client.engine import Engine
-from penstock.gateway.config import DEMO, Gateway, gateway_of, providers_with_keys
+from penstock.gateway.config import DEMO, LOCAL, Gateway, gateway_of, providers_with_keys
 from penstock.providers.registry import default_registry
+
+GRACE = 10
+"""Seconds that calls under way have to end, when the gateway is told to stop."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `penstock serve`."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-    parser.add_argument("--port", type=int, default=4000, help="port; 0 picks a free one (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=4000, help="port; 0 picks a free one (default: %(default)s)")
     parser.add_argument("--log-level", default="warning", choices=("debug", "info", "warning", "error"))
 
 
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: choose one from 0 to 65535")
+    return int(text)
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until interrupted."""
+    """Serve until interrupted (Ctrl-C) or told to stop (SIGTERM): then calls under way may end, and the status is 0."""
     try:
         import uvicorn
 
         from penstock.gateway.app import Application
     except ImportError as error:
         raise CommandError(f"{error.name} is missing: pip install 'penstock[gateway]'") from None
-    registry = default_registry()
-    known = chat_models(registry, providers_with_keys(registry, os.environ))
-    gateway = gateway_of(registry, os.environ, ollama_models() or (), known)
+    _stop_cleanly()
     listener = _listen(arguments.host, arguments.port)
-    print(welcome(gateway, f"http://{_name(arguments.host)}:{listener.getsockname()[1]}"), flush=True)
-    application = Application(gateway, Engine(registry=registry))
-    config = uvicorn.Config(
-        application, log_level=arguments.log_level, access_log=False, lifespan="on", server_header=False
+    gateway = gateway_here(os.environ)
+    application = Application(gateway, Engine())
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application,
+            log_level=arguments.log_level,
+            access_log=False,
+            lifespan="on",
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            timeout_graceful_shutdown=GRACE,
+        )
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    print(welcome(gateway, f"http://{_name(arguments.host)}:{listener.getsockname()[1]}"), flush=True)
+    server.run(sockets=[listener])
     return 0
 
 
+def gateway_here(environment: Mapping[str, str]) -> Gateway:
+    """What this machine can serve. Asks nobody but a local Ollama."""
+    registry = default_registry()
+    known = chat_models(registry, providers_with_keys(registry, environment))
+    return gateway_of(registry, environment, ollama_models(ollama_address(environment, registry)) or (), known)
+
+
+def _stop_cleanly() -> None:
+    """Let a signal end the program with status 0. While uvicorn runs it catches them itself, ends gracefully, and then
+    raises them once more: to these handlers.
+    """
+
+    def stop(number: int, frame: Any) -> None:
+        sys.exit(0)
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, stop)
+
+
 def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    """A socket that listens: a client may connect as soon as the address is printed. Raises CommandError."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen(2048)
     except OSError as error:
-        raise CommandError(
-            f"port {port} of {host} cannot be had ({error.strerror}); choose another with --port"
-        ) from None
+        listener.close()
+        reason = error.strerror or str(error)
+        raise CommandError(f"port {port} of {host} cannot be had ({reason}); choose another with --port") from None
     return listener
 
 
@@ -80,7 +121,7 @@ def _models(gateway: Gateway) -> list[str]:
     local = [model.id for model in gateway.models if model.owned_by == "ollama"]
     if local:
         lines.append(f"        {', '.join(local)} (from the Ollama on this machine)")
-    hosted = sorted(gateway.providers - {"ollama", "ollama_chat"})
+    hosted = sorted(gateway.providers - LOCAL)
     if hosted:
         lines.append(f"        {', '.join(f'{name}/...' for name in hosted)} (keys found in the environment)")
     else:

@@ -23,7 +23,7 @@ from penstock.providers.profiles import profile_for
 from penstock.providers.provider import Provider, RateLimitHeaders
 from penstock.providers.routes import Place, place_for
 from penstock.providers.templates import fill, fill_all, fill_optional, find_settings
-from penstock.providers.urls import belongs_to, check, host_of, join, origin_of, quote_model
+from penstock.providers.urls import belongs_to, check, complete_local, host_of, join, origin_of, quote_model
 from penstock.types.profile import Profile
 
 _EMPTY: Mapping[str, Any] = {}
@@ -211,6 +211,8 @@ def _own_base(provider: Provider, parameters: Mapping[str, Any], environment: Ma
     given = given or next((environment[name] for name in provider.base_environment if environment.get(name)), None)
     if not given:
         return None
+    if provider.default_port is not None:
+        given = complete_local(str(given), provider.default_port)
     base = check(str(given), provider.name)
     bare = base.count("/") == 2 and "?" not in base
     return base + provider.base_path if bare else base

@@ -41,6 +41,22 @@ def check(base_url: str, provider: str) -> str:
     return text.rstrip("/")
 
 
+def complete_local(address: str, default_port: int) -> str:
+    """The address of a server on the user's own machine, from as little as `host`, `host:port` or `:port`: the forms in
+    which such servers take their own variable (Ollama: `OLLAMA_HOST`). An address to listen everywhere is this machine.
+    """
+    text = address.strip()
+    if "://" in text:
+        return text
+    if text.startswith(":"):
+        text = f"127.0.0.1{text}"
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]") or not port.isdigit():
+        host, port = text, str(default_port)
+    here = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104  # read, not bound
+    return f"http://{here.get(host, host)}:{port}"
+
+
 def host_of(url: str) -> str:
     """The host name in `url`, lower case; "" where there is none."""
     try:
