@@ -6,7 +6,7 @@ messages.py      contents; parts.py and media.py what they are made of
 response.py      answers; usage.py, grounding.py, logprobs.py what stands beside them; memo.py what a Memo undoes
 frames.py        how streams are cut; stream.py and stream_writer.py their events; partial_args.py streamed arguments
 errors.py        refusals
-foreign*.py      other dialects' requests and answers in the terms of this one; names.py tool names; notes.py losses
+foreign*.py      other dialects' requests and answers in the terms of this one; names.py tool names
 """
 
 from __future__ import annotations

@@ -19,9 +19,9 @@ from penstock.dialects.gemini.foreign_config import write_config, write_prompt
 from penstock.dialects.gemini.foreign_parts import PartWriter
 from penstock.dialects.gemini.foreign_tools import write_tools
 from penstock.dialects.gemini.names import ToolNames
-from penstock.dialects.gemini.notes import note_leftovers
 from penstock.dialects.gemini.signatures import SKIP_VALIDATION
 from penstock.dialects.gemini.usage import SERVICE_TIERS
+from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import Part
 from penstock.types.notes import Note, Rendered

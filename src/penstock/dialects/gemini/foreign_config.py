@@ -7,7 +7,7 @@ from typing import Any
 from penstock.dialects import wire
 from penstock.dialects.gemini.config import CONFIG, JSON, PLAIN_TEXT, write_voice
 from penstock.dialects.gemini.foreign_tools import write_schema
-from penstock.dialects.gemini.notes import note_leftovers
+from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.reasoning import budget, effort
 from penstock.types.notes import Note
 from penstock.types.profile import Profile

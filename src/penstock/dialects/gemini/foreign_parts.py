@@ -12,9 +12,9 @@ from typing import Any
 from penstock.dialects import wire
 from penstock.dialects.gemini.foreign_media import write_media
 from penstock.dialects.gemini.names import ToolNames
-from penstock.dialects.gemini.notes import note_leftovers
 from penstock.dialects.gemini.parts import write_answer
 from penstock.dialects.gemini.signatures import ORIGIN
+from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.tool_ids import tool_names
 from penstock.types.content import (
     Blocks,

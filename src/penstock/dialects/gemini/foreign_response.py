@@ -16,10 +16,10 @@ from penstock.dialects.gemini.grounding import write_grounding
 from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
 from penstock.dialects.gemini.logprobs import without_extras, write_logprobs
 from penstock.dialects.gemini.media import guess_type
-from penstock.dialects.gemini.notes import note_leftovers
 from penstock.dialects.gemini.parts import TOOL_TYPE_OF
 from penstock.dialects.gemini.signatures import write_signature
 from penstock.dialects.gemini.usage import COUNTS, DETAILS, SERVICE_TIERS, write_foreign_usage
+from penstock.dialects.leftovers import note_leftovers
 from penstock.types.content import (
     Base64,
     FileId,

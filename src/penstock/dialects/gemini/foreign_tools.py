@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.dialects.gemini.names import ToolNames
-from penstock.dialects.gemini.notes import note_leftovers
 from penstock.dialects.gemini.schema import to_subset, without
+from penstock.dialects.leftovers import note_leftovers
 from penstock.types.notes import NO_MEMO, Memo, Note
 from penstock.types.profile import Profile
 from penstock.types.request import Request, Tool, ToolChoice

@@ -19,6 +19,7 @@ from penstock.dialects.gemini.foreign import write_foreign
 from penstock.dialects.gemini.messages import read_each, read_message, read_parts, write_message, write_parts
 from penstock.dialects.gemini.spelling import SNAKE, find, left, names_of, object_of
 from penstock.dialects.gemini.tools import read_tool_choice, read_tools, write_tool_choice, write_tools
+from penstock.dialects.gemini.usage import SERVICE_TIERS, UNIFIED_TIERS
 from penstock.types.content import Text
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.notes import Rendered
@@ -119,6 +120,19 @@ def _read_config(body: _Body, key: str, value: Any) -> None:
     body.found |= found
 
 
+def _read_tier(body: _Body, key: str, value: Any) -> None:
+    word = wire.string(value)
+    body.found["service_tier"] = UNIFIED_TIERS.get(word.lower(), word)
+    if body.found["service_tier"] != word:
+        body.spelling["tier_word"] = word
+
+
+def _write_tier(tier: str, spelling: dict[str, str]) -> str:
+    """The word that was used, if it still means the same, else Gemini's for it."""
+    used = spelling.get("tier_word", "")
+    return used if UNIFIED_TIERS.get(used.lower()) == tier else SERVICE_TIERS.get(tier, tier)
+
+
 def _read_simple(field: str, read: Callable[[Any], Any]) -> Callable[[_Body, str, Any], None]:
     def read_one(body: _Body, key: str, value: Any) -> None:
         body.found[field] = read(value)
@@ -136,7 +150,7 @@ _READERS: dict[str, tuple[str, _Reader, str]] = {
         ("toolConfig", "tool_config", _read_tool_config),
         ("generationConfig", "config", _read_config),
         ("labels", "metadata", _read_simple("metadata", wire.obj)),
-        ("serviceTier", "service_tier", _read_simple("service_tier", wire.string)),
+        ("serviceTier", "service_tier", _read_tier),
         ("store", "store", _read_simple("store", wire.boolean)),
     )
     for spelled in {name, SNAKE.get(name, name)}
@@ -168,7 +182,7 @@ def _write_own(request: Request) -> dict[str, Any]:
     if request.metadata is not None:
         found["labels"] = request.metadata
     if request.service_tier is not None:
-        found[spelling.get("service_tier", "serviceTier")] = request.service_tier
+        found[spelling.get("service_tier", "serviceTier")] = _write_tier(request.service_tier, spelling)
     if request.store is not None:
         found["store"] = request.store
     return wire.deep_merge(request.extras, found)

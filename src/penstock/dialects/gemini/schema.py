@@ -176,6 +176,8 @@ _FORMATS = {
     "number": frozenset({"float", "double"}),
     "integer": frozenset({"int32", "int64"}),
 }
+MAX_SCHEMAS = 10_000
+"""Schemas that one may grow to when its references are inlined (a few lines of them can stand for millions)."""
 _ELSEWHERE = frozenset(
     {"type", "enum", "const", "format", "properties", "required", "items", "anyOf", "oneOf", "allOf"}
 )
@@ -194,10 +196,17 @@ class _SubsetWriter:
     def __init__(self, root: Schema, cuts: list[Cut]) -> None:
         self._root = root
         self._cuts = cuts
+        self._left = MAX_SCHEMAS
 
     def write(self, schema: Any, path: str, refs: tuple[str, ...]) -> Schema:
         """The schema at `path`. `refs` are the references that are being inlined around it."""
         if schema is True or schema == {}:
+            return {}
+        self._left -= 1
+        if self._left < 0:
+            return {}
+        if self._left == 0:
+            self._cut(path, "the schema grows without end: from here on, anything is allowed")
             return {}
         if type(schema) is not dict:
             self._cut(path, "a schema that allows nothing has no counterpart")
@@ -240,16 +249,16 @@ class _SubsetWriter:
             if type(branch) is not dict:
                 continue
             branch = self._merge_all_of(self._inline(branch, path, refs)[0], path, refs)
-            properties = {**merged.get("properties", {}), **branch.get("properties", {})}
-            required = [*merged.get("required", []), *branch.get("required", [])]
+            properties = {**_dict(merged.get("properties")), **_dict(branch.get("properties"))}
+            required = [*_list(merged.get("required")), *_list(branch.get("required"))]
             merged |= branch
             merged |= {"properties": properties} if properties else {}
-            merged |= {"required": list(dict.fromkeys(required))} if required else {}
+            merged |= {"required": required} if required else {}
         return merged
 
     def _write_type(self, schema: Schema, found: Schema, path: str) -> None:
         kind = schema.get("type")
-        kinds = [kind] if type(kind) is str else [word for word in kind or () if type(word) is str]
+        kinds = [kind] if type(kind) is str else [word for word in _list(kind) if type(word) is str]
         real = [word.lower() for word in kinds if word.lower() != "null"]
         if len(real) < len(kinds):
             found["nullable"] = True
@@ -292,7 +301,8 @@ class _SubsetWriter:
             }
         required = schema.get("required")
         if type(required) is list:
-            known = [name for name in required if name in found.get("properties", {})]
+            names = dict.fromkeys(name for name in required if type(name) is str)
+            known = [name for name in names if name in found.get("properties", {})]
             found |= {"required": known} if known else {}
         items = schema.get("items")
         if type(items) is dict:
@@ -335,6 +345,14 @@ class _SubsetWriter:
             known = key in _KEPT or key in _SILENT or key in _ELSEWHERE or key == "prefixItems"
             if not known and not (key == "additionalProperties" and type(value) is bool):
                 self._cut(_join(path, key), "this keyword has no counterpart")
+
+
+def _dict(value: Any) -> Schema:
+    return value if type(value) is dict else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if type(value) is list else []
 
 
 def _resolve(root: Schema, ref: str) -> Schema | None:

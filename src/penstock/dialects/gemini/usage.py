@@ -66,6 +66,9 @@ SERVICE_TIERS: dict[str, str] = {
 }
 """Tiers by their words in all dialects -> Gemini's. "auto" is what Gemini does anyway."""
 
+UNIFIED_TIERS: dict[str, str] = {"standard": "default", "unspecified": "auto", "flex": "flex", "priority": "priority"}
+"""Gemini's tiers -> the words that all dialects share."""
+
 _TRAFFIC = {tier: kind for kind, tier in TIERS.items()}
 _INCLUSIVE = "inclusive"
 

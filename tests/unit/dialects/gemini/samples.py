@@ -276,6 +276,9 @@ SPELLINGS: tuple[dict[str, Any], ...] = (
     _config(responseModalities=[]),
     _config(responseModalities=["IMAGE"], temperature=None, topP=None, top_p=0.5, new=None),
     _request(model="models/gemini-2.5-flash"),
+    _request(serviceTier="PRIORITY"),
+    _request(serviceTier="unspecified"),
+    _request(service_tier="brand-new"),
 )
 
 

@@ -242,6 +242,7 @@ FIELDS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
     ),
     ({"labels": {"a": "b"}, "serviceTier": "flex", "store": False},
      {"metadata": {"a": "b"}, "service_tier": "flex", "store": False}),
+    ({"serviceTier": "standard"}, {"service_tier": "default", "spelling": {"tier_word": "standard"}}),
     ({"safetySettings": [{"a": 1}], "cachedContent": "c"},
      {"extras": {"safetySettings": [{"a": 1}], "cachedContent": "c"}}),
 )  # fmt: skip

@@ -199,3 +199,11 @@ def test_leaving_out_keywords() -> None:
     found = without(schema, frozenset({"pattern"}), dropped.append)
     assert found == {"properties": {"pattern": {"enum": [{"pattern": 1}]}}, "anyOf": [{}]}
     assert dropped == ["properties.pattern.pattern", "anyOf[0].pattern"]
+
+
+def test_references_that_multiply_are_bounded() -> None:
+    """Each definition names the next one twice: thirty of them would stand for a billion."""
+    levels = {f"L{n}": {"properties": {side: {"$ref": f"#/$defs/L{n + 1}"} for side in "ab"}} for n in range(30)}
+    found, cuts = to_subset({"$ref": "#/$defs/L0", "$defs": {**levels, "L30": {"type": "string"}}})
+    assert found["type"] == "OBJECT"
+    assert [cut.detail for cut in cuts] == ["the schema grows without end: from here on, anything is allowed"]
