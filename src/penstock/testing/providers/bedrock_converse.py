@@ -27,6 +27,7 @@ from penstock.testing.providers.script import (
     Usage,
     UsagePlace,
 )
+from penstock.testing.providers.shapes import BOOL, OBJECT, STRING, ListOf, Number, Struct, Violation, nullable, one_of
 from penstock.testing.providers.sigv4 import problem
 from penstock.testing.providers.vectors import vector
 from penstock.testing.providers.wire import (
@@ -337,43 +338,66 @@ def _validate_invoke(call: Call) -> ProviderError | None:
     if "claude" in call.param("model"):
         error = validate_raw(call)
         return invalid(error.message or "") if error else None
-    required = _embedder(call)[0]
-    if not required:
+    shape = _embedder(call)
+    if shape is None:
         text = f"penstock.testing: InvokeModel simulates Claude and embedding models, not {call.param('model')}"
         return invalid(text)
-    missing = [name for name in required if name not in call.body]
-    if missing:
-        return invalid(
-            f"Malformed input request: #: required key [{missing[0]}] not found, please reformat your input "
-            "and try again."
-        )
-    unknown = [name for name in call.body if name not in _embedder(call)[1]]
-    if unknown:
-        return invalid(
-            f"Malformed input request: #: extraneous key [{unknown[0]}] is not permitted, please reformat "
-            "your input and try again."
-        )
-    return None
+    violation = shape.check(call.body)
+    return _malformed(violation) if violation else None
 
 
-_EMBEDDERS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "titan-embed-text-v1": (("inputText",), ("inputText",)),
-    "titan-embed-image": (("inputText",), ("inputText", "inputImage", "embeddingConfig")),
-    "titan-embed": (("inputText",), ("inputText", "dimensions", "normalize", "embeddingTypes")),
-    "cohere.embed": (
-        ("input_type",),
-        ("texts", "images", "inputs", "input_type", "truncate", "embedding_types", "output_dimension", "max_tokens"),
+def _malformed(violation: Violation) -> ProviderError:
+    """How the models behind InvokeModel name what is wrong with a body: by JSON pointer."""
+    where, name = "/".join(map(str, violation.path[:-1])), violation.path[-1] if violation.path else ""
+    said = {
+        "missing": f"#/{where}: required key [{name}] not found",
+        "unknown": f"#/{where}: extraneous key [{name}] is not permitted",
+    }.get(violation.kind, f"#/{'/'.join(map(str, violation.path))}: expected {violation.expected}")
+    text = f"Malformed input request: {said.replace('#/:', '#:')}, please reformat your input and try again."
+    return invalid(text)
+
+
+_TITAN_TYPES = ListOf(one_of("float", "binary"))
+_SIZE = nullable(Number(1, 4096, integer=True))
+_EMBEDDERS: Mapping[str, Struct] = {
+    "titan-embed-text-v1": Struct({"inputText": STRING}, required=("inputText",)),
+    "titan-embed-image": Struct(
+        {"inputText": STRING, "inputImage": STRING, "embeddingConfig": OBJECT}, required=("inputText",)
     ),
-    "nova": (
-        ("taskType", "singleEmbeddingParams"),
-        ("taskType", "singleEmbeddingParams", "schemaVersion"),
+    "titan-embed": Struct(
+        {"inputText": STRING, "dimensions": _SIZE, "normalize": BOOL, "embeddingTypes": _TITAN_TYPES},
+        required=("inputText",),
+    ),
+    "cohere.embed": Struct(
+        {
+            "texts": ListOf(STRING),
+            "images": ListOf(STRING),
+            "inputs": ListOf(OBJECT),
+            "input_type": STRING,
+            "truncate": STRING,
+            "embedding_types": ListOf(STRING),
+            "output_dimension": _SIZE,
+            "max_tokens": _SIZE,
+        },
+        required=("input_type",),
+    ),
+    "nova": Struct(
+        {
+            "taskType": STRING,
+            "schemaVersion": STRING,
+            "singleEmbeddingParams": Struct(
+                {"embeddingDimension": _SIZE, "text": Struct({"value": STRING}, open=True)}, open=True
+            ),
+        },
+        required=("taskType", "singleEmbeddingParams"),
     ),
 }
 
 
-def _embedder(call: Call) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _embedder(call: Call) -> Struct | None:
+    """The shape of the body that the model takes; the model's name says which."""
     name = call.param("model")
-    return next((value for key, value in _EMBEDDERS.items() if key in name), ((), ()))
+    return next((shape for key, shape in _EMBEDDERS.items() if key in name), None)
 
 
 def _invoke(turn: Turn, call: Call) -> Body:

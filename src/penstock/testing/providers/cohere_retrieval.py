@@ -21,7 +21,7 @@ EMBED_BODY = Struct(
         "images": nullable(ListOf(STRING, longest=1)),
         "inputs": nullable(ListOf(OBJECT, longest=96)),
         "max_tokens": nullable(INT),
-        "output_dimension": nullable(INT),
+        "output_dimension": nullable(Number(1, 4096, integer=True)),
         "embedding_types": nullable(ListOf(_EMBED_TYPES)),
         "truncate": nullable(one_of("NONE", "START", "END")),
         "priority": nullable(INT),

@@ -281,13 +281,25 @@ VERTEX_COUNT_BODY = _message(
         "instances": ListOf(ANY),
     }
 )
+_SIZE = Number(1, 4096, integer=True)
+_EMBED_CONFIG = _message(
+    {
+        "task_type": STRING,
+        "title": STRING,
+        "output_dimensionality": _SIZE,
+        "mime_type": STRING,
+        "auto_truncate": BOOL,
+        "document_ocr": BOOL,
+        "audio_track_extraction": BOOL,
+    }
+)
 _EMBED_FIELDS: dict[str, Shape] = {
     "model": STRING,
     "content": CONTENT,
     "task_type": STRING,
     "title": STRING,
-    "output_dimensionality": Number(1, integer=True),
-    "embed_content_config": OBJECT,
+    "output_dimensionality": _SIZE,
+    "embed_content_config": _EMBED_CONFIG,
     "auto_truncate": BOOL,
 }
 EMBED_BODY = _message(_EMBED_FIELDS)

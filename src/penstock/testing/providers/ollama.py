@@ -30,6 +30,7 @@ from penstock.testing.providers.shapes import (
     STRING,
     STRINGS,
     ListOf,
+    Number,
     Shape,
     String,
     Struct,
@@ -174,7 +175,7 @@ EMBED_BODY = Struct(
         "model": STRING,
         "input": either(STRING, STRINGS),
         "truncate": nullable(BOOL),
-        "dimensions": INT,
+        "dimensions": Number(1, 4096, integer=True),
         "keep_alive": _KEEP_ALIVE,
         "options": nullable(OPTIONS),
     }

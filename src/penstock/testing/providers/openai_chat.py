@@ -90,7 +90,7 @@ def asks(call: Call) -> Ask:
         tools={
             tool["function"]["name"]: tool["function"].get("parameters") or {}
             for tool in body.get("tools") or []
-            if tool.get("type", "function") == "function"
+            if "function" in tool
         },
         must_call=(choice.get("function") or {}).get("name") if isinstance(choice, dict) else _any(choice),
         schema=(wanted.get("json_schema") or {}).get("schema"),
@@ -128,7 +128,7 @@ def answer(turn: Turn, call: Call) -> Body:
 
 
 def _choice_count(turn: Turn, call: Call) -> int:
-    return (call.body.get("n") or 1) if turn.parts else 0
+    return int(call.body.get("n") or 1) if turn.parts else 0
 
 
 def _choice(index: int, turn: Turn, call: Call) -> JSON:

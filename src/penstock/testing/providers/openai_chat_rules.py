@@ -213,27 +213,38 @@ BODY = Struct(
 )
 
 # What an OpenAI-compatible server reads: the same messages, with fields and parts of its own.
-_LOOSE_MESSAGE = Struct(
+
+
+def _loose(fields: dict[str, Shape], *required: str) -> Struct:
+    return Struct(fields, required=required, open=True)
+
+
+_LOOSE_MESSAGE = _loose(
     {
         "role": one_of("system", "developer", "user", "assistant", "tool", "function"),
-        "content": nullable(either(STRING, ListOf(Struct({"type": STRING}, required=("type",), open=True)))),
-        "tool_calls": nullable(ListOf(Struct({"id": STRING, "function": _FUNCTION_CALL}, open=True))),
+        "content": nullable(either(STRING, ListOf(_loose({"type": STRING, "text": nullable(STRING)}, "type")))),
+        "tool_calls": nullable(ListOf(_loose({"id": STRING, "function": _FUNCTION_CALL}))),
+        "tool_call_id": nullable(STRING),
     },
-    required=("role",),
-    open=True,
+    "role",
 )
-LENIENT_BODY = Struct(
+_LOOSE_FUNCTION = _loose({"name": STRING, "parameters": nullable(OBJECT)}, "name")
+LENIENT_BODY = _loose(
     {
         "model": NAME,
         "messages": ListOf(_LOOSE_MESSAGE, shortest=1),
         "stream": nullable(BOOL),
-        "tools": nullable(ListOf(Struct({"type": STRING}, open=True))),
+        "stream_options": nullable(OBJECT),
+        "tools": nullable(ListOf(_loose({"type": STRING, "function": _LOOSE_FUNCTION}))),
+        "tool_choice": nullable(either(STRING, _loose({"function": _loose({"name": STRING})}))),
+        "response_format": nullable(_loose({"type": STRING, "json_schema": nullable(OBJECT)})),
+        "n": nullable(Number(1, 128, integer=True)),
         "temperature": nullable(NUMBER),
         "max_tokens": nullable(INT),
         "stop": nullable(either(STRING, STRINGS)),
     },
-    required=("model", "messages"),
-    open=True,
+    "model",
+    "messages",
 )
 
 
@@ -295,7 +306,7 @@ def _tool_answers(body: JSON) -> ProviderError | None:
         if open_ids:
             return _unanswered(open_ids, calls_at)
         if message.get("tool_calls"):
-            open_ids, calls_at = [item["id"] for item in message["tool_calls"]], index
+            open_ids, calls_at = [item.get("id", "") for item in message["tool_calls"]], index
     return _unanswered(open_ids, calls_at) if open_ids else None
 
 

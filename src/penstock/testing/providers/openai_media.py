@@ -84,7 +84,7 @@ EMBEDDING_BODY = Struct(
     {
         "model": NAME,
         "input": _INPUT,
-        "dimensions": Number(1, integer=True),
+        "dimensions": Number(1, 4096, integer=True),
         "encoding_format": one_of("float", "base64"),
         "user": STRING,
     },
@@ -96,7 +96,7 @@ def texts_of(given: object) -> list[str]:
     """The inputs of an embedding request as texts (token lists by their numbers)."""
     if isinstance(given, str):
         return [given]
-    if isinstance(given, list) and given and isinstance(given[0], int):
+    if isinstance(given, list) and given and isinstance(given[0], int | float):
         return [" ".join(map(str, given))]
     return [item if isinstance(item, str) else " ".join(map(str, item)) for item in (given or [])]  # type: ignore[attr-defined]
 
@@ -184,7 +184,7 @@ def _image_answer(call: Call, model: object, count: int, wants: object, prompt: 
 def _images(turn: Turn, call: Call) -> Body:
     body = call.body
     return _image_answer(
-        call, body.get("model"), body.get("n") or 1, body.get("response_format"), turn.text or body["prompt"]
+        call, body.get("model"), int(body.get("n") or 1), body.get("response_format"), turn.text or body["prompt"]
     )
 
 
@@ -288,7 +288,7 @@ def _completion(turn: Turn, call: Call) -> Body:
     text = (str(call.body["prompt"]) if call.body.get("echo") else "") + turn.text
     choices = [
         {"text": text, "index": index, "logprobs": None, "finish_reason": FINISH[turn.stop]}
-        for index in range(call.body.get("n") or 1)
+        for index in range(int(call.body.get("n") or 1))
     ]
     usage = {"usage": usage_object(turn.usage, call.flavour)} if turn.reports_usage else {}
     return json_body({**_completion_head(turn, call), "choices": choices, **usage})

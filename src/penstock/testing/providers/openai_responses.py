@@ -57,7 +57,7 @@ def asks(call: Call) -> Ask:
         tools={
             tool["name"]: tool.get("parameters") or {}
             for tool in body.get("tools") or []
-            if tool.get("type") == "function"
+            if tool.get("type") == "function" and "name" in tool
         },
         must_call=choice.get("name") if isinstance(choice, dict) else "*" if choice == "required" else None,
         schema=wanted.get("schema"),

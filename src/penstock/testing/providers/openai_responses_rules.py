@@ -279,7 +279,21 @@ BODY = Struct(
     required=("model",),
 )
 COUNT_BODY = Struct({**_COMMON, "input": nullable(either(STRING, ListOf(ITEM))), "personality": STRING})
-LENIENT_BODY = Struct({"model": NAME, "input": either(STRING, ListOf(OBJECT))}, required=("model",), open=True)
+_LOOSE_NAMED = Struct({"type": STRING, "name": STRING, "parameters": nullable(OBJECT)}, open=True)
+LENIENT_BODY = Struct(
+    {
+        "model": NAME,
+        "input": either(STRING, ListOf(Struct({"content": nullable(either(STRING, ListOf(OBJECT)))}, open=True))),
+        "stream": nullable(BOOL),
+        "tools": nullable(ListOf(_LOOSE_NAMED)),
+        "tool_choice": nullable(either(STRING, _LOOSE_NAMED)),
+        "text": nullable(Struct({"format": nullable(Struct({"schema": OBJECT}, open=True))}, open=True)),
+        "reasoning": nullable(OBJECT),
+        "include": nullable(ListOf(STRING)),
+    },
+    required=("model",),
+    open=True,
+)
 
 # Parameters of Chat Completions that bear another name here; the service says which.
 _MOVED = {

@@ -9,8 +9,9 @@ import math
 import struct
 
 
-def vector(text: str, dimensions: int = 8) -> list[float]:
-    """A unit vector for a text, of 32-bit floats."""
+def vector(text: str, size: float = 8) -> list[float]:
+    """A unit vector for a text, of 32-bit floats. `size` is whole, if perhaps written as 8.0."""
+    dimensions = int(size)
     sums = [0.0] * dimensions
     for word in text.lower().split() or [""]:
         for place, value in enumerate(_direction(word.strip(".,;:!?'\""), dimensions)):
@@ -31,10 +32,10 @@ def similarity(query: str, document: str) -> float:
     return round(max(0.0, min(1.0, (1 + product) / 2)), 6)
 
 
-def ranked(query: str, documents: list[str], top_n: int | None) -> list[tuple[int, float]]:
+def ranked(query: str, documents: list[str], top_n: float | None) -> list[tuple[int, float]]:
     """(index, score) of the documents, best first."""
     scored = [(index, similarity(query, text)) for index, text in enumerate(documents)]
-    return sorted(scored, key=lambda pair: -pair[1])[: top_n or len(scored)]
+    return sorted(scored, key=lambda pair: -pair[1])[: int(top_n or len(scored))]
 
 
 def _direction(word: str, dimensions: int) -> list[float]:
