@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
-        if name in words:  # only the command that is asked for is loaded
+        if words[:1] == [name]:  # only the command that is asked for is loaded
             import_module(f"penstock.cli.{name}").add_arguments(command)
     arguments = parser.parse_args(words)
     try:

@@ -1,9 +1,15 @@
-"""`penstock chat MODEL`: a conversation in the terminal, streamed. A message on the command line asks once and ends."""
+"""`penstock chat MODEL`: a conversation in the terminal, streamed. A message on the command line, or from a pipe, asks
+once and ends.
+
+Answers go to standard output, all else to standard error, so that an answer can be piped on. In a conversation Ctrl-C
+stops an answer, and a question that failed is forgotten.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 from typing import Any
 
 from penstock.cli import CommandError
@@ -21,17 +27,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Talk until end of input (Ctrl-D) or an empty line."""
+    """Ask once, or talk until end of input (Ctrl-D) or an empty line."""
     messages: list[dict[str, Any]] = []
     if arguments.system:
         messages.append({"role": "system", "content": arguments.system})
     if arguments.message:
-        return _turn(arguments, messages, " ".join(arguments.message))
+        return _ask_once(arguments, messages, " ".join(arguments.message))
     if not sys.stdin.isatty():
-        return _turn(arguments, messages, sys.stdin.read().strip())
-    print(f"{arguments.model}. An empty line or Ctrl-D ends.")
+        return _ask_once(arguments, messages, sys.stdin.read().strip())
+    return _talk(arguments, messages)
+
+
+def _ask_once(arguments: argparse.Namespace, messages: list[dict[str, Any]], said: str) -> int:
+    if not said:
+        raise CommandError("there is nothing to ask: the message is empty")
+    try:
+        _turn(arguments, messages, said)
+    except PenstockError as error:
+        raise CommandError(str(error)) from None
+    return 0
+
+
+def _talk(arguments: argparse.Namespace, messages: list[dict[str, Any]]) -> int:
+    with suppress(ImportError):
+        import readline  # noqa: F401  # gives input() its line editing and history
+    print(f"{arguments.model}. An empty line or Ctrl-D ends, Ctrl-C stops an answer.", file=sys.stderr)
     while line := _line():
-        _turn(arguments, messages, line)
+        kept = len(messages)
+        try:
+            _turn(arguments, messages, line)
+        except (PenstockError, KeyboardInterrupt) as error:
+            del messages[kept:]
+            print(f"\n{str(error) or 'stopped'}", file=sys.stderr)
     return 0
 
 
@@ -43,24 +70,15 @@ def _line() -> str:
         return ""
 
 
-def _turn(arguments: argparse.Namespace, messages: list[dict[str, Any]], said: str) -> int:
-    """One question and its answer, which joins the conversation."""
-    if not said:
-        raise CommandError("there is nothing to ask")
+def _turn(arguments: argparse.Namespace, messages: list[dict[str, Any]], said: str) -> None:
+    """One question and its answer, which joins the conversation. Raises PenstockError."""
     messages.append({"role": "user", "content": said})
-    try:
-        stream = completion(arguments.model, messages, stream=True, api_base=arguments.api_base)
-        assert isinstance(stream, Stream)
+    stream = completion(arguments.model, messages, stream=True, api_base=arguments.api_base)
+    assert isinstance(stream, Stream)
+    with stream:
         for chunk in stream:
             for choice in chunk.choices:
                 print(choice.delta.content or "", end="", flush=True)
-        print()
-    except PenstockError as error:
-        messages.pop()
-        if sys.stdin.isatty() and not arguments.message:
-            print(f"\n{error}", file=sys.stderr)
-            return 1
-        raise CommandError(str(error)) from None
+    print()
     if stream.response is not None:
         messages.append(stream.response.choices[0].message.model_dump(exclude_none=True))
-    return 0
