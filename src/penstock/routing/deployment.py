@@ -1,9 +1,14 @@
-"""Deployment: provider, model, credential and limits of one place where a model group can be answered."""
+"""Deployment: provider, model, credential and limits of one place where a model group can be answered.
+
+`deployments_of` reads them from a `model_list` in LiteLLM's form. What an entry says about routing becomes a field of
+the deployment; all else of its `litellm_params` is arguments of the call.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
@@ -13,12 +18,16 @@ class Deployment(Struct, frozen=True, kw_only=True):
     """One place.
 
     id          names it; default: a digest of group and arguments, so that it is the same after a restart
-    group       the name that callers use; several deployments share it
+    group       the name that callers use; several deployments share it. With a `*` it stands for all names that fit,
+                and a `*` in `model` for what stood there
     arguments   the arguments of the call that reach it: `model`, and any option or parameter (api_key, api_base,
                 timeout ...)
     order       1 is tried before 2, whatever the strategy says
     weight      share of the traffic under simple-shuffle; where no deployment has one, `rpm` and then `tpm` count
-    rpm, tpm    requests and tokens a minute that it takes, where known
+    rpm, tpm    requests and tokens a minute that it takes, where known: shares, not limits
+    most_in_flight  requests at once that it takes (`max_parallel_requests`): with so many it is not asked
+    cooldown    seconds that it rests after failures; None: as the router says
+    stream_timeout  the `timeout` of streams; None: the same as of other calls
     price       US dollars a million tokens, in and out together, where known (for cost-based routing)
     """
 
@@ -29,7 +38,10 @@ class Deployment(Struct, frozen=True, kw_only=True):
     weight: float | None = None
     rpm: float | None = None
     tpm: float | None = None
-    price: float | None = None
+    most_in_flight: int | None = None
+    cooldown: float | None = None
+    stream_timeout: float | None = None
+    price: Decimal | None = None
 
     @property
     def model(self) -> str:
@@ -44,18 +56,35 @@ class MalformedDeployment(ValueError):
     """An entry of a model list is not one. The message says which and why."""
 
 
-_OWN = frozenset({"order", "weight", "rpm", "tpm"})
+_OWN = {
+    "order": "order",
+    "weight": "weight",
+    "rpm": "rpm",
+    "tpm": "tpm",
+    "max_parallel_requests": "most_in_flight",
+    "cooldown_time": "cooldown",
+    "stream_timeout": "stream_timeout",
+}
+"""What an entry says about routing -> the field. All are numbers."""
+_WHOLE = frozenset({"order", "most_in_flight"})
+_BOOKKEEPING = frozenset({"use_in_pass_through", "use_litellm_proxy", "configurable_clientside_auth_params"})
+"""What LiteLLM's gateway keeps in an entry and no call needs."""
+_NOT_YET = frozenset({"max_budget", "budget_duration", "litellm_credential_name", "auto_router_config"})
+"""What would be unsafe to overlook."""
+_ENVIRONMENT = "os.environ/"
 
 
-def deployments_of(model_list: Any) -> tuple[Deployment, ...]:
+def deployments_of(model_list: Any, environment: Mapping[str, str]) -> tuple[Deployment, ...]:
     """The deployments of a `model_list` in LiteLLM's form: `[{"model_name", "litellm_params": {"model", ...},
     "model_info": {"id"}}]`.
 
-    (`params` is the same as `litellm_params`.) Raises MalformedDeployment.
+    (`params` is the same as `litellm_params`.) A value "os.environ/NAME" is that variable's. Raises MalformedDeployment.
     """
     if isinstance(model_list, str | Mapping) or not hasattr(model_list, "__iter__"):
         raise MalformedDeployment("model_list must be a list of {'model_name': ..., 'litellm_params': {'model': ...}}")
-    found = tuple(_deployment(entry, number) for number, entry in enumerate(model_list))
+    found = tuple(_deployment(entry, number, environment) for number, entry in enumerate(model_list))
+    if not found:
+        raise MalformedDeployment("model_list is empty: give at least one deployment")
     ids = [deployment.id for deployment in found]
     doubled = next((name for name in ids if ids.count(name) > 1), None)
     if doubled is not None:
@@ -65,33 +94,57 @@ def deployments_of(model_list: Any) -> tuple[Deployment, ...]:
     return found
 
 
-def _deployment(entry: Any, number: int) -> Deployment:
+def _deployment(entry: Any, number: int, environment: Mapping[str, str]) -> Deployment:
     where = f"model_list[{number}]"
-    if not isinstance(entry, Mapping) or not isinstance(entry.get("model_name"), str):
-        raise MalformedDeployment(f"{where} needs a 'model_name'")
-    arguments = entry.get("litellm_params") or entry.get("params")
-    if not isinstance(arguments, Mapping) or not isinstance(arguments.get("model"), str):
-        raise MalformedDeployment(f"{where} needs 'litellm_params' with a 'model'")
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("model_name"), str) or not entry["model_name"]:
+        raise MalformedDeployment(f"{where} needs a 'model_name': the name that callers use")
+    group = entry["model_name"]
+    given = entry.get("litellm_params") or entry.get("params")
+    if not isinstance(given, Mapping) or not isinstance(given.get("model"), str) or not given["model"]:
+        raise MalformedDeployment(
+            f"{where} ({group!r}) needs 'litellm_params' with a 'model', like 'openai/gpt-5-mini'"
+        )
+    where = f"{where}.litellm_params"
+    for name in _NOT_YET & given.keys():
+        raise MalformedDeployment(f"{where}.{name} is not supported: take it out")
     info = entry.get("model_info") or {}
-    numbers = {name: _number(arguments[name], f"{where}.{name}") for name in _OWN if arguments.get(name) is not None}
-    rest = {name: value for name, value in arguments.items() if name not in _OWN}
-    if info.get("base_model") and "base_model" not in rest:
-        rest["base_model"] = info["base_model"]
+    if not isinstance(info, Mapping):
+        raise MalformedDeployment(f"model_list[{number}].model_info must be a dict")
+    numbers = {
+        field: _number(given[name], f"{where}.{name}", field) for name, field in _OWN.items() if _given(given, name)
+    }
+    arguments = {
+        name: _value(value, f"{where}.{name}", environment)
+        for name, value in given.items()
+        if name not in _OWN and name not in _BOOKKEEPING and value is not None
+    }
+    if info.get("base_model"):
+        arguments.setdefault("base_model", info["base_model"])
     return Deployment(
-        group=entry["model_name"],
-        arguments=rest,
-        id=str(info.get("id") or _digest(entry["model_name"], rest, number)),
-        order=int(numbers.get("order", 1)),
-        weight=numbers.get("weight"),
-        rpm=numbers.get("rpm"),
-        tpm=numbers.get("tpm"),
+        group=group, arguments=arguments, id=str(info.get("id") or _digest(group, given, number)), **numbers
     )
 
 
-def _number(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        raise MalformedDeployment(f"{where} must be a number of 0 or more, not {value!r}")
+def _given(arguments: Mapping[str, Any], name: str) -> bool:
+    return arguments.get(name) is not None
+
+
+def _number(value: Any, where: str, field: str) -> Any:
+    kinds = int if field in _WHOLE else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not 0 <= value < float("inf"):
+        what = "whole number" if field in _WHOLE else "number"
+        raise MalformedDeployment(f"{where} must be a {what} of 0 or more, not {value!r}")
     return value
+
+
+def _value(value: Any, where: str, environment: Mapping[str, str]) -> Any:
+    """A value, or that of the environment variable which it names."""
+    if not isinstance(value, str) or not value.startswith(_ENVIRONMENT):
+        return value
+    name = value.removeprefix(_ENVIRONMENT)
+    if name not in environment:
+        raise MalformedDeployment(f"{where}: the environment variable {name} is not set")
+    return environment[name]
 
 
 def _digest(group: str, arguments: Mapping[str, Any], number: int) -> str:

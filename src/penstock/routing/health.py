@@ -15,6 +15,8 @@ from penstock.types.errors import ErrorKind, ErrorResponse
 
 WINDOW = 60.0
 """Seconds that failures are counted over."""
+LATENCY_MEMORY = 300.0
+"""Seconds after which a latency is forgotten, so that a deployment that was slow once is measured again."""
 _AT_ONCE: frozenset[ErrorKind] = frozenset(
     {"rate_limit", "quota", "billing", "authentication", "permission", "not_found", "timeout"}
 )
@@ -27,22 +29,24 @@ _SMOOTHING = 0.3
 
 
 class CooldownRules(Struct, frozen=True, kw_only=True):
-    """seconds: how long a rest is (a Retry-After that is longer counts); allowed_fails: failures a minute before a
-    rest (None: the half of five); enabled: whether at all.
+    """seconds: how long a rest is (a Retry-After that is longer counts, up to `longest`); allowed_fails: failures a
+    minute before a rest (None: the half of five); enabled: whether at all.
     """
 
     seconds: float = 5.0
     allowed_fails: int | None = None
     enabled: bool = True
+    longest: float = 600.0
 
 
 class Health(Struct, frozen=True):
     """One deployment. `latency` is the smoothed time to the answer (of a stream: to its first piece) in seconds, None
-    before the first.
+    where it is not known; `measured` is when it was taken last.
     """
 
     in_flight: int = 0
     latency: float | None = None
+    measured: float = 0.0
     window_start: float = 0.0
     successes: int = 0
     failures: int = 0
@@ -57,25 +61,29 @@ def started(health: Health) -> Health:
     return replace(health, in_flight=health.in_flight + 1)
 
 
+def left(health: Health) -> Health:
+    """A request is over, however it ended: nobody reads from it any more."""
+    return replace(health, in_flight=max(0, health.in_flight - 1))
+
+
 def succeeded(health: Health, now: float, seconds: float) -> Health:
     """A request was answered after `seconds`."""
     health = _window(health, now)
-    old = health.latency
+    old = aged(health, now).latency
     latency = seconds if old is None else old + _SMOOTHING * (seconds - old)
-    return replace(health, in_flight=max(0, health.in_flight - 1), latency=latency, successes=health.successes + 1)
+    return replace(health, latency=latency, measured=now, successes=health.successes + 1)
 
 
 def failed(health: Health, now: float, error: ErrorResponse, rules: CooldownRules, alone: bool) -> Health:
     """A request failed. `alone`: there is no other deployment in the group."""
-    health = _window(health, now)
-    health = replace(health, in_flight=max(0, health.in_flight - 1))
     if error.kind in _CALLERS:
         return health
+    health = _window(health, now)
     health = replace(health, failures=health.failures + 1)
     if alone or not rules.enabled or not _must_rest(health, error, rules):
         return health
-    rest = max(rules.seconds, error.retry_after or 0.0)
-    return replace(health, rests_until=now + rest, failures=0, successes=0)
+    until = now + max(rules.seconds, min(error.retry_after or 0.0, rules.longest))
+    return replace(health, rests_until=max(until, health.rests_until), failures=0, successes=0)
 
 
 def _must_rest(health: Health, error: ErrorResponse, rules: CooldownRules) -> bool:
@@ -89,6 +97,13 @@ def _window(health: Health, now: float) -> Health:
     if now - health.window_start < WINDOW:
         return health
     return replace(health, window_start=now, successes=0, failures=0)
+
+
+def aged(health: Health, now: float) -> Health:
+    """The same without a latency that is too old to go by."""
+    if health.latency is None or now - health.measured < LATENCY_MEMORY:
+        return health
+    return replace(health, latency=None)
 
 
 def rests(health: Health, now: float) -> bool:

@@ -1,9 +1,11 @@
 """The plan of one call through a router: a pure function from what was tried to what comes next.
 
-Within a group: the strategy's order without those that rest; after an error that may pass, the next deployment that
-was not tried, or, when there is none, the least recently tried after a wait. When the retries are spent, or the error
-will not pass, the call falls back to another group: by the kind of the error (context window, content policy), else
-by the general list; at most `max_fallbacks` times, and never twice to the same group.
+Within a group, after an error that another deployment may not have: the best that may be asked and was not asked yet;
+when there is none, for errors that pass, the one that was asked longest ago, after a wait. One that rests is never
+asked. When the retries are spent, or the error would be the same everywhere in the group, the call falls back to
+another group: by the kind of the error (context window, content policy), else by the general list; at most
+`Fallbacks.most` times, and never twice to the same group. When nothing is left but deployments that rest, the call
+waits for the first of them if it is back soon.
 """
 
 from __future__ import annotations
@@ -13,8 +15,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from penstock.routing.candidates import Candidates
 from penstock.routing.deployment import Deployment
-from penstock.types.errors import ErrorKind
+from penstock.types.errors import ErrorKind, ErrorResponse
 from penstock.types.retry import RETRYABLE, Again, Backoff, Tried
 
 _ELSEWHERE: frozenset[ErrorKind] = RETRYABLE | {
@@ -23,62 +26,63 @@ _ELSEWHERE: frozenset[ErrorKind] = RETRYABLE | {
     "authentication",
     "permission",
     "not_found",
+    "unsupported",
     "unknown",
 }
-"""Errors that another deployment of the same group may not have: its own key, its own quota, its own health."""
+"""Errors that another deployment of the same group may not have: its own key, quota, health, or provider."""
 
 
-class Fallbacks(Struct, frozen=True, kw_only=True):
-    """Where a group falls back to: group -> groups, in order. `default` holds for groups that have no entry of their
-    own.
-    """
+class Retries(Struct, frozen=True, kw_only=True):
+    """How often a group is asked again: after any error, or after one of a kind."""
 
-    general: Mapping[str, Sequence[str]] = {}
-    context_window: Mapping[str, Sequence[str]] = {}
-    content_policy: Mapping[str, Sequence[str]] = {}
-    default: Sequence[str] = ()
-    most: int = 5
+    general: int = 2
+    by_kind: Mapping[ErrorKind, int] = {}
 
-    def after(self, group: str, kind: ErrorKind) -> Sequence[str]:
-        """The groups to try after `group` failed with this kind of error."""
-        own: dict[ErrorKind, Mapping[str, Sequence[str]]] = {
-            "context_window": self.context_window,
-            "content_policy": self.content_policy,
-        }
-        special = own.get(kind, {}).get(group)
-        if special is not None:
-            return special
-        return self.general.get(group, self.general.get("*", self.default))
+    def after(self, kind: ErrorKind) -> int:
+        """How often after an error of this kind."""
+        return self.by_kind.get(kind, self.general)
 
 
 class NothingToAsk(Exception):
-    """Every deployment of the group rests. `seconds` says when the first is back."""
+    """No deployment of the group may be asked now. `seconds` says when the first is back; None: when a request of
+    another caller ends.
+    """
 
-    def __init__(self, group: str, seconds: float) -> None:
-        super().__init__(
-            f"all deployments of {group!r} are resting after failures; the next is back in {seconds:.1f} s"
-        )
+    def __init__(self, group: str, next_back: Deployment | None, seconds: float | None) -> None:
+        if next_back is None:
+            text = f"all deployments of {group!r} have as many requests as they take (max_parallel_requests)"
+        else:
+            text = (
+                f"all deployments of {group!r} are resting after failures; the next, {next_back.id}, is back in "
+                f"{seconds:.1f} s"
+            )
+        super().__init__(text)
         self.group = group
         self.seconds = seconds
 
 
 class RouterPlan:
-    """The plan of one call.
+    """The plan of one call, beginning at `group`.
 
-    candidates    group -> its deployments in the order of asking, without those that rest (asked again for each group)
-    make          deployment -> the attempt
+    candidates    group -> who may be asked now; asked again for each step
+    make          (deployment, the group it is asked for, how many groups failed before) -> the attempt
+    fallbacks     (group, kind of error) -> the groups to try then
+    most          groups that one call may fall back to
+    least_wait    seconds to wait at least before the same deployment is asked again
     """
 
     def __init__(
         self,
         group: str,
-        candidates: Callable[[str], Sequence[Deployment]],
-        make: Callable[[Deployment], Any],
+        candidates: Callable[[str], Candidates],
+        make: Callable[[Deployment, str, int], Any],
         *,
-        fallbacks: Fallbacks,
-        retries: int,
+        fallbacks: Callable[[str, ErrorKind], Sequence[str]],
+        retries: Retries,
         backoff: Backoff,
         random: Callable[[], float],
+        most: int = 5,
+        least_wait: float = 0.0,
     ) -> None:
         self._candidates = candidates
         self._make = make
@@ -86,55 +90,86 @@ class RouterPlan:
         self._retries = retries
         self._backoff = backoff
         self._random = random
-        self._visited = [group]
+        self._most = most
+        self._least_wait = least_wait
+        self._group = group
+        self._hops = 0
+        self._visited = {group}
         self._waiting: list[str] = []
-        self._queue: list[Deployment] = list(candidates(group))
         self._asked: list[Deployment] = []
-
-    @property
-    def group(self) -> str:
-        """The group that is being asked."""
-        return self._visited[-1]
+        self._errors: dict[str, ErrorResponse] = {}
+        self._decided: list[Again | None] = []
 
     def after(self, tried: Sequence[Tried]) -> Again | None:
-        """What to try next. The history only ever grows by the failure of what was returned last."""
+        """What to try next; None: give up. Raises NothingToAsk where nothing can be tried at all.
+
+        A history only grows: what was answered to a shorter one is remembered, so the same history has the same answer.
+        """
+        while len(self._decided) <= len(tried):
+            self._decided.append(self._decide(tried[: len(self._decided)]))
+        return self._decided[len(tried)]
+
+    def _decide(self, tried: Sequence[Tried]) -> Again | None:
         if not tried:
-            return self._next(0.0)
-        failure = tried[-1].error
-        if failure.kind in _ELSEWHERE and len(self._asked) <= self._retries:
-            again = self._again(failure)
-            if again is not None:
-                return again
-        return self._fall_back(failure.kind)
+            return self._begin()
+        error = tried[-1].error
+        if self._asked:
+            self._errors[self._asked[-1].id] = error
+        return self._within(error) or self._elsewhere(error.kind) or self._when_back(error)
 
-    def _again(self, failure: Any) -> Again | None:
-        """Another deployment at once; the same ones once more only for errors that pass, after a wait."""
-        if self._queue:
-            return self._next(0.0)
-        if failure.kind not in RETRYABLE or not self._asked:
-            return None
-        wait = self._backoff.wait(len(self._asked) - 1, failure, self._random())
-        if wait is None:
-            return None
-        deployment = self._asked[-len({each.id for each in self._asked})]
-        self._asked.append(deployment)
-        return Again(self._make(deployment), wait)
+    def _begin(self) -> Again:
+        found = self._candidates(self._group)
+        if found.ready:
+            return self._ask(found.ready[0])
+        elsewhere = self._elsewhere("unavailable")
+        if elsewhere is None:
+            back_in = None if found.next_back is None else found.back_in
+            raise NothingToAsk(self._group, found.next_back, back_in)
+        return elsewhere
 
-    def _next(self, wait: float) -> Again | None:
-        if not self._queue:
+    def _within(self, error: ErrorResponse) -> Again | None:
+        """Another deployment of the group at once; the same ones once more only for errors that pass, after a wait."""
+        if error.kind not in _ELSEWHERE or not self._may_retry(error.kind):
             return None
-        deployment = self._queue.pop(0)
-        self._asked.append(deployment)
-        return Again(self._make(deployment), wait)
+        ready = self._candidates(self._group).ready
+        asked = [each.id for each in self._asked]
+        fresh = next((each for each in ready if each.id not in asked), None)
+        if fresh is not None:
+            return self._ask(fresh)
+        if error.kind not in RETRYABLE or not ready:
+            return None
+        last = {name: place for place, name in enumerate(asked)}
+        oldest = min(ready, key=lambda each: last[each.id])
+        wait = self._backoff.wait(asked.count(oldest.id) - 1, self._errors[oldest.id], self._random())
+        return None if wait is None else self._ask(oldest, max(wait, self._least_wait))
 
-    def _fall_back(self, kind: ErrorKind) -> Again | None:
-        self._waiting = [*self._fallbacks.after(self.group, kind), *self._waiting]
-        while self._waiting and len(self._visited) <= self._fallbacks.most:
+    def _elsewhere(self, kind: ErrorKind) -> Again | None:
+        """The first other group that can be asked."""
+        self._waiting = [*self._fallbacks(self._group, kind), *self._waiting]
+        while self._waiting and self._hops < self._most:
             group = self._waiting.pop(0)
             if group in self._visited:
                 continue
-            self._visited.append(group)
-            self._queue, self._asked = list(self._candidates(group)), []
-            if self._queue:
-                return self._next(0.0)
+            self._visited.add(group)
+            ready = self._candidates(group).ready
+            if ready:
+                self._group, self._asked, self._errors = group, [], {}
+                self._hops += 1
+                return self._ask(ready[0])
         return None
+
+    def _when_back(self, error: ErrorResponse) -> Again | None:
+        """The first deployment that has rested, where that is soon, and the error is one that passes."""
+        if error.kind not in RETRYABLE or not self._may_retry(error.kind):
+            return None
+        found = self._candidates(self._group)
+        if found.ready or found.next_back is None or found.back_in > self._backoff.longest:
+            return None
+        return self._ask(found.next_back, found.back_in)
+
+    def _may_retry(self, kind: ErrorKind) -> bool:
+        return len(self._asked) <= self._retries.after(kind)
+
+    def _ask(self, deployment: Deployment, wait: float = 0.0) -> Again:
+        self._asked.append(deployment)
+        return Again(self._make(deployment, self._group, self._hops), wait)

@@ -52,18 +52,32 @@ def least_busy(deployments: Sequence[Deployment], healths: Healths, random: Rand
     return sorted(deployments, key=lambda each: (healths.get(each.id, HEALTHY).in_flight, random()))
 
 
+ALIKE = 1.1
+"""Latencies within this factor of the best count as equal, so that not all traffic goes to one deployment."""
+
+
 def latency(deployments: Sequence[Deployment], healths: Healths, random: Random) -> list[Deployment]:
-    """The fastest first; those that were never measured before all, so that they are."""
-    return sorted(deployments, key=lambda each: (healths.get(each.id, HEALTHY).latency or 0.0, random()))
+    """The fastest first, those about as fast at random; those that are not measured before all, so that they are."""
+    known = {each.id: healths.get(each.id, HEALTHY).latency for each in deployments}
+    best = min((seconds for seconds in known.values() if seconds is not None), default=0.0)
+
+    def rank(deployment: Deployment) -> tuple[float, float]:
+        seconds = known[deployment.id]
+        if seconds is None:
+            return -1.0, random()
+        return (0.0 if seconds <= best * ALIKE else seconds), random()
+
+    return sorted(deployments, key=rank)
 
 
 def cost(deployments: Sequence[Deployment], healths: Healths, random: Random) -> list[Deployment]:
     """The cheapest first; those without a known price last, for unknown is not free."""
-    return sorted(deployments, key=lambda each: (each.price is None, each.price or 0.0, random()))
+    return sorted(deployments, key=lambda each: (each.price is None, each.price or 0, random()))
 
 
 STRATEGIES: dict[str, Strategy] = {
     "simple-shuffle": simple_shuffle,
+    "shuffle": simple_shuffle,
     "least-busy": least_busy,
     "latency": latency,
     "latency-based-routing": latency,
