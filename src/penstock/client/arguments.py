@@ -22,6 +22,17 @@ def plain(value: Any) -> Any:
     return value
 
 
+def tool_of(value: Any) -> Any:
+    """A tool as a JSON value: it may be one already, an object that can dump itself, or a Python function. Raises
+    MalformedError.
+    """
+    if callable(value) and not isinstance(value, type | Mapping):
+        from penstock.client.functions import function_of
+
+        return function_of(value).tool
+    return plain(value)
+
+
 def messages_of(value: Any) -> list[Any]:
     """`messages` as a list of JSON objects. Raises MalformedError."""
     if isinstance(value, str | Mapping) or not isinstance(value, Sequence):

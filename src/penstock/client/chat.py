@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from msgspec.structs import replace
 
 from penstock.client.accounting import hidden_params
 from penstock.client.arguments import without
+from penstock.client.around import aaround, around
 from penstock.client.attempt import ENDED, ChatAttempt, OpenStream
 from penstock.client.demo import NAMES as DEMO_NAMES
 from penstock.client.demo import demo_answer
@@ -25,6 +27,7 @@ from penstock.client.failures import raising
 from penstock.client.mock import mock_answer, wants_mock
 from penstock.client.objects import Answer, ModelResponse
 from penstock.client.options import Options, split, timeouts_of
+from penstock.client.schemas import check_tools
 from penstock.client.shapes import CHAT_SHAPE, Shape
 from penstock.client.streams import AsyncChatStream, AsyncStream, ChatStream, Finish, PureStream, Stream
 from penstock.dialects.dialect import Context
@@ -65,6 +68,7 @@ class ChatCall(Generic[C, R]):
             if arguments.get(name) is not None:
                 body[name] = arguments[name]
         request = shape.read(body)
+        check_tools(request.tools)
         call_id = options.litellm_call_id or f"{shape.id_prefix}{uuid4().hex}"
         return cls(engine, shape, model or "", options, request, body, call_id)
 
@@ -169,7 +173,19 @@ def _names_model(opened: OpenStream) -> bool:
 
 
 def call(engine: Engine, shape: Shape[C, R], arguments: dict[str, Any]) -> R | Stream[C, R]:
-    """One chat call in this shape, blocking."""
+    """One chat call in this shape, blocking, with what stands around it (around.py)."""
+    answer: R | Stream[C, R] = around(
+        engine,
+        shape.call_type,
+        arguments,
+        partial(_call, engine, shape),
+        id_prefix=shape.id_prefix,
+        structured=shape.structured,
+    )
+    return answer
+
+
+def _call(engine: Engine, shape: Shape[C, R], arguments: dict[str, Any]) -> R | Stream[C, R]:
     with raising(arguments.get("custom_llm_provider") or "", str(arguments.get("model") or "")):
         made = ChatCall.of(engine, shape, arguments)
         if made.is_local:
@@ -185,6 +201,18 @@ def call(engine: Engine, shape: Shape[C, R], arguments: dict[str, Any]) -> R | S
 
 async def acall(engine: Engine, shape: Shape[C, R], arguments: dict[str, Any]) -> R | AsyncStream[C, R]:
     """One chat call in this shape, from a coroutine."""
+    answer: R | AsyncStream[C, R] = await aaround(
+        engine,
+        f"a{shape.call_type}",
+        arguments,
+        partial(_acall, engine, shape),
+        id_prefix=shape.id_prefix,
+        structured=shape.structured,
+    )
+    return answer
+
+
+async def _acall(engine: Engine, shape: Shape[C, R], arguments: dict[str, Any]) -> R | AsyncStream[C, R]:
     with raising(arguments.get("custom_llm_provider") or "", str(arguments.get("model") or "")):
         made = ChatCall.of(engine, shape, arguments)
         if made.is_local:

@@ -102,6 +102,10 @@ class FrameState(Generic[C, R]):
             raise self.cut("the stream ended before its end")
         self.response = self._finish(self._seen)
 
+    def so_far(self) -> R | None:
+        """Nothing: only all of the events make an answer."""
+        return None
+
     def cut(self, reason: str) -> Exception:
         """The exception for a stream that broke off."""
         error = ErrorResponse(kind="unavailable", status=503, message=reason, native="interrupted")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
@@ -19,6 +20,7 @@ from msgspec.structs import replace
 
 from penstock.client.accounting import hidden_params
 from penstock.client.arguments import without
+from penstock.client.around import aaround, around
 from penstock.client.attempt import not_an_answer
 from penstock.client.engine import Engine, arguments_of
 from penstock.client.event_streams import FrameState, OpenFrames
@@ -32,6 +34,7 @@ from penstock.client.streams import AsyncStream, Stream
 from penstock.dialects import registry, wire
 from penstock.dialects.dialect import Headers
 from penstock.exchange import Attempt, Plan, Preparation, Reply, Success, Timeouts
+from penstock.providers.auth.credentials import Borrowing
 from penstock.providers.endpoint import Endpoint
 from penstock.providers.resolve_model import ResolvedModel
 from penstock.types.errors import DialectError, ErrorResponse, MalformedError
@@ -42,6 +45,9 @@ R = TypeVar("R", bound="Answer | BinaryContent")
 S = TypeVar("S", bound=Answer)
 Body = dict[str, Any]
 ReadError = Callable[[int, Headers, bytes], ErrorResponse]
+
+
+_CALL_TYPES = {"embeddings": "embedding", "images": "image_generation", "image_edits": "image_edit"}
 
 
 class Payload(Struct):
@@ -102,6 +108,11 @@ class Operation(Generic[R]):
     ends: Callable[[Any], bool] = lambda event: False
     whole: Callable[[list[Any]], Any] | None = None
 
+    @property
+    def call_type(self) -> str:
+        """What callbacks are told that the call is: LiteLLM's words."""
+        return _CALL_TYPES.get(self.capability, self.capability)
+
 
 @dataclass(slots=True)
 class SimpleAttempt(Generic[R]):
@@ -114,6 +125,10 @@ class SimpleAttempt(Generic[R]):
     engine: Engine
     target: Endpoint | None = None
     notes: tuple[Note, ...] = ()
+    lent: Borrowing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lent = Borrowing(self.engine.credentials)
 
     @property
     def name(self) -> str:
@@ -130,6 +145,7 @@ class SimpleAttempt(Generic[R]):
             prepare=self.prepare,
             read=self.read,
             read_error=self.read_error,
+            renew=self.lent.refused,
         )
 
     @property
@@ -164,7 +180,7 @@ class SimpleAttempt(Generic[R]):
                     self.target,
                     payload.body,
                     self.options,
-                    self.engine.credentials,
+                    self.lent,
                     now,
                     content_type=payload.content_type,
                 )
@@ -327,7 +343,11 @@ def check(operation: Operation[Any], body: Body) -> None:
 
 
 def run(engine: Engine, operation: Operation[R], arguments: Body, call: type[SimpleCall[R]] = SimpleCall) -> Any:
-    """One call, blocking."""
+    """One call, blocking, with what stands around it (around.py)."""
+    return around(engine, operation.call_type, arguments, partial(_run, engine, operation, call))
+
+
+def _run(engine: Engine, operation: Operation[R], call: type[SimpleCall[R]], arguments: Body) -> Any:
     with raising(arguments.get("custom_llm_provider") or "", str(arguments.get("model") or "")):
         made = call.of(engine, operation, arguments)
         if made.options.mock_delay:
@@ -341,6 +361,10 @@ def run(engine: Engine, operation: Operation[R], arguments: Body, call: type[Sim
 
 async def arun(engine: Engine, operation: Operation[R], arguments: Body, call: type[SimpleCall[R]] = SimpleCall) -> Any:
     """One call, from a coroutine."""
+    return await aaround(engine, f"a{operation.call_type}", arguments, partial(_arun, engine, operation, call))
+
+
+async def _arun(engine: Engine, operation: Operation[R], call: type[SimpleCall[R]], arguments: Body) -> Any:
     with raising(arguments.get("custom_llm_provider") or "", str(arguments.get("model") or "")):
         made = call.of(engine, operation, arguments)
         if made.options.mock_delay:

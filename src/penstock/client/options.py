@@ -39,7 +39,10 @@ class Options(Struct, frozen=True, kw_only=True):
     mock_response          answer with this instead of asking anybody: a text, an exception, a ModelResponse
     mock_tool_calls, mock_timeout, mock_delay    more for mocks
     input_cost_per_token, output_cost_per_token, ...    the caller's own prices (any price field of `get_model_info`)
-    callbacks              hooks for this call, besides the client's
+    max_repairs            how often an answer that does not fit `response_format` is sent back to be mended (default 0)
+    enable_json_schema_validation    False: do not check answers against `response_format`
+    callbacks              hooks for this call, besides the client's (`penstock.Callback`)
+    turn_off_message_logging    do not show callbacks what was said
     client                 an httpx (async) client to use
     litellm_call_id        the id of the call, in `_hidden_params` (default: random)
     """
@@ -65,7 +68,9 @@ class Options(Struct, frozen=True, kw_only=True):
     mock_tool_calls: Sequence[Any] | None = None
     mock_timeout: bool | None = None
     mock_delay: float | None = None
+    max_repairs: int = 0
     callbacks: Sequence[Any] = ()
+    turn_off_message_logging: bool = False
     client: Any = None
     litellm_call_id: str | None = None
     enable_json_schema_validation: bool | None = None
@@ -144,6 +149,9 @@ def _mapping(value: Any, name: str) -> dict[str, Any]:
 
 _CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "num_retries": _integer,
+    "max_repairs": _integer,
+    "enable_json_schema_validation": _boolean,
+    "turn_off_message_logging": _boolean,
     "drop_params": _boolean,
     "modify_params": _boolean,
     "strict": _boolean,

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from msgspec.structs import replace
 
-from penstock.client.arguments import messages_of, plain
+from penstock.client.arguments import messages_of, tool_of
 from penstock.client.attempt import OpenStream
 from penstock.client.objects import Answer, ModelResponse, ModelResponseStream
 from penstock.client.streams import Finish, PureStream, StreamState
@@ -39,6 +39,8 @@ class Shape(Generic[C, R]):
     own          options (`penstock.client.options`) that are arguments for the model in this shape
     essential    arguments that no other dialect can say and that must not be left out silently
     wants_usage  (arguments) -> whether the caller wants usage in a stream
+    call_type    what callbacks are told that the call is (of a coroutine, with an `a` before it)
+    structured   whether `response_format` may be a class or a schema, against which answers are checked
     """
 
     dialect: Dialect
@@ -50,6 +52,8 @@ class Shape(Generic[C, R]):
     own: frozenset[str] = frozenset()
     essential: frozenset[str] = frozenset()
     wants_usage: Callable[[dict[str, Any]], bool] = lambda body: True
+    call_type: str = "completion"
+    structured: bool = False
 
 
 _NO_MATCH = PathMatch()
@@ -64,7 +68,7 @@ def _read_chat(body: dict[str, Any]) -> Request:
     if "messages" in body:
         body["messages"] = messages_of(body["messages"])
     if body.get("tools"):
-        body["tools"] = [plain(tool) for tool in body["tools"]]
+        body["tools"] = [tool_of(tool) for tool in body["tools"]]
     return with_stream_usage(CHAT.parse_request(body, _NO_MATCH))
 
 
@@ -79,4 +83,5 @@ CHAT_SHAPE: Shape[ModelResponseStream, ModelResponse] = Shape(
     stream=StreamState,
     id_prefix="chatcmpl-",
     wants_usage=_wants_chat_usage,
+    structured=True,
 )

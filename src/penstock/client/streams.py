@@ -10,7 +10,7 @@ chat chunks, those of event_streams.py the events of another shape.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from penstock.client.attempt import OpenStream
@@ -30,7 +30,9 @@ WholeT = TypeVar("WholeT", bound=Answer, covariant=True)
 
 
 class PureStream(Protocol[ChunkT, WholeT]):
-    """What bytes say. `response` is the whole answer, known once `finish` is through."""
+    """What bytes say. `response` is the whole answer, known once `finish` is through; `so_far` is what has arrived
+    of it, where that can be told.
+    """
 
     @property
     def response(self) -> WholeT | None: ...
@@ -38,6 +40,7 @@ class PureStream(Protocol[ChunkT, WholeT]):
     def feed(self, data: bytes) -> Iterator[ChunkT]: ...
     def finish(self) -> Iterator[ChunkT]: ...
     def cut(self, reason: str) -> Exception: ...
+    def so_far(self) -> WholeT | None: ...
 
 
 class Finish(Generic[R]):
@@ -69,27 +72,33 @@ class FoldedState(Generic[C, R]):
 
     def feed(self, data: bytes) -> Iterator[C]:
         """The chunks that these bytes complete."""
-        try:
-            events = self._opened.parser.feed(data)
-        except DialectError as error:
-            raise self._failed(
-                ErrorResponse(kind="bad_gateway", status=502, message=str(error), native="protocol")
-            ) from error
-        return self._chunks(events)
+        return self._chunks(self._events(lambda: self._opened.parser.feed(data)))
 
     def finish(self) -> Iterator[C]:
         """The chunks that were still under way; then the response is known. Raises the exception for a stream that
         was cut.
         """
-        yield from self._chunks(self._opened.parser.close())
+        yield from self._chunks(self._events(self._opened.parser.close))
         if not self._fold.complete:
             raise self.cut("the stream ended before its end")
         yield from self._end()
         self.response = self._finish.response(self._fold.response())
 
+    def _events(self, read: Callable[[], list[StreamEvent]]) -> list[StreamEvent]:
+        """What `read` makes of the bytes; the exception, with what had arrived, where they are no events."""
+        try:
+            return read()
+        except DialectError as error:
+            said = ErrorResponse(kind="bad_gateway", status=502, message=str(error), native="protocol")
+            raise self._failed(said) from error
+
     def cut(self, reason: str) -> Exception:
         """The exception for a stream that broke off."""
         return self._failed(ErrorResponse(kind="unavailable", status=503, message=reason, native="interrupted"))
+
+    def so_far(self) -> R | None:
+        """The answer as far as it has arrived."""
+        return self._finish.response(self._fold.response())
 
     def _failed(self, error: ErrorResponse) -> Exception:
         return self._finish.error(error, self._finish.response(self._fold.response()))
@@ -137,6 +146,8 @@ class Stream(Generic[C, R]):
     `_hidden_params`.
     """
 
+    _closed: tuple[Callable[[], None], ...] = ()
+
     def __init__(self, state: PureStream[C, R], source: Any) -> None:
         self._state = state
         self._source = source
@@ -146,6 +157,21 @@ class Stream(Generic[C, R]):
     def response(self) -> R | None:
         """The whole response, once the stream has ended well."""
         return self._state.response
+
+    @property
+    def partial(self) -> R | None:
+        """The response as far as it has arrived, at any time."""
+        return self._state.so_far()
+
+    def watch(
+        self,
+        around: Callable[[Generator[C, None, None]], Generator[C, None, None]],
+        closed: Callable[[], None] | None = None,
+    ) -> Self:
+        """Let `around` see every chunk on its way, and the end; `closed` is told where somebody closes the stream."""
+        self._chunks = around(self._chunks)
+        self._closed = self._closed if closed is None else (*self._closed, closed)
+        return self
 
     def __iter__(self) -> Iterator[C]:
         return self
@@ -164,6 +190,8 @@ class Stream(Generic[C, R]):
         self._chunks.close()
         if self._source is not None:
             self._source.close()
+        for closed in self._closed:
+            closed()
 
     def _run(self) -> Generator[C, None, None]:
         state = self._state
@@ -182,6 +210,8 @@ class Stream(Generic[C, R]):
 class AsyncStream(Generic[C, R]):
     """The chunks of an answer, to be looped over with `async for`."""
 
+    _closed: tuple[Callable[[], Awaitable[None]], ...] = ()
+
     def __init__(self, state: PureStream[C, R], source: Any) -> None:
         self._state = state
         self._source = source
@@ -191,6 +221,21 @@ class AsyncStream(Generic[C, R]):
     def response(self) -> R | None:
         """The whole response, once the stream has ended well."""
         return self._state.response
+
+    @property
+    def partial(self) -> R | None:
+        """The response as far as it has arrived, at any time."""
+        return self._state.so_far()
+
+    def watch(
+        self,
+        around: Callable[[AsyncGenerator[C, None]], AsyncGenerator[C, None]],
+        closed: Callable[[], Awaitable[None]] | None = None,
+    ) -> Self:
+        """Let `around` see every chunk on its way, and the end; `closed` is told where somebody closes the stream."""
+        self._chunks = around(self._chunks)
+        self._closed = self._closed if closed is None else (*self._closed, closed)
+        return self
 
     def __aiter__(self) -> AsyncIterator[C]:
         return self._chunks
@@ -209,6 +254,8 @@ class AsyncStream(Generic[C, R]):
         await self._chunks.aclose()
         if self._source is not None:
             await self._source.aclose()
+        for closed in self._closed:
+            await closed()
 
     close = aclose
 

@@ -109,21 +109,6 @@ def _checked(schema: Any) -> dict[str, Any]:
     return dict(schema) if isinstance(schema, Mapping) else {}
 
 
-def check_tools(tools: Any) -> None:
-    """Refuse a function whose parameters are no schema, before a provider does in other words. Raises
-    MalformedError.
-    """
-    for number, tool in enumerate(tools or ()):
-        function = tool.get("function") if isinstance(tool, Mapping) else None
-        parameters = function.get("parameters") if isinstance(function, Mapping) else None
-        problem = None if parameters is None else check_schema(parameters)
-        if problem is not None:
-            name = function.get("name") if isinstance(function, Mapping) else None
-            raise MalformedError(
-                f"the tool {name!r} has no valid JSON Schema: {problem}", f"tools[{number}].function.parameters"
-            )
-
-
 def wire_name(name: str) -> str:
     """A name that every provider takes for a schema."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64] or "answer"
