@@ -5,6 +5,7 @@ Their answers are small real things: unit vectors, a PNG of one pixel. Source: O
 
 import base64
 from collections.abc import Callable
+from typing import Any
 
 from penstock.testing.providers.framing import SSE
 from penstock.testing.providers.openai_chat import DONE, FINISH, usage_object
@@ -92,13 +93,14 @@ EMBEDDING_BODY = Struct(
 )
 
 
-def texts_of(given: object) -> list[str]:
-    """The inputs of an embedding request as texts (token lists by their numbers)."""
+def texts_of(given: Any) -> list[str]:
+    """The inputs of a request as texts: one text, several, one list of tokens, or several (tokens by their numbers)."""
     if isinstance(given, str):
         return [given]
-    if isinstance(given, list) and given and isinstance(given[0], int | float):
-        return [" ".join(map(str, given))]
-    return [item if isinstance(item, str) else " ".join(map(str, item)) for item in (given or [])]  # type: ignore[attr-defined]
+    items = given or []
+    if items and all(isinstance(item, int | float) for item in items):
+        return [" ".join(map(str, items))]
+    return [" ".join(map(str, item)) if isinstance(item, list) else str(item) for item in items]
 
 
 def embedding_list(texts: list[str], dimensions: int, encoded: bool) -> list[JSON]:
