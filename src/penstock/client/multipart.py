@@ -128,7 +128,7 @@ def _text(value: Any) -> str:
 
 def encode(fields: Iterable[tuple[str, str]], files: Iterable[tuple[str, FilePart]]) -> tuple[bytes, str]:
     """(body, content type) of a form with these fields and files, in this order."""
-    parts = [(f'name="{_safe(name)}"', "", value.encode()) for name, value in fields]
+    parts = [(f'name="{_safe(name)}"', "", value.encode("utf-8", "replace")) for name, value in fields]
     for name, file in files:
         disposition = f'name="{_safe(name)}"; filename="{_safe(file.name)}"'
         parts.append((disposition, f"Content-Type: {_header_value(file.media_type)}\r\n", file.content))
