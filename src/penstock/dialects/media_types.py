@@ -52,7 +52,7 @@ def plain_text_of(media: Media) -> str | None:
         return source.text
     if isinstance(source, Blocks):
         texts = [part.text for part in source.parts if isinstance(part, Text)]
-        return "\n".join(texts) if len(texts) == len(source.parts) else None
+        return "\n\n".join(texts) if len(texts) == len(source.parts) else None
     if media.kind != "file" or not isinstance(source, Base64):
         return None
     kind = media_type_of(media)

@@ -168,12 +168,12 @@ def _adapt_choice(choice: ToolChoice | None, tools: bool, notes: list[Note]) -> 
 
 
 def _adapt_tool(tool: Tool, path: str, profile: Profile, names: ToolNames, notes: list[Note]) -> list[Tool]:
-    note_leftovers(path, tool.extras, notes)
-    if tool.cache is not None:
-        notes.append(Note(f"{path}.cache", "dropped", "Cohere has no cache markers"))
     if tool.kind == "server":
         notes.append(Note(path, "dropped", f"Cohere runs no tool {tool.name!r}"))
         return []
+    note_leftovers(path, tool.extras, notes)
+    if tool.cache is not None:
+        notes.append(Note(f"{path}.cache", "dropped", "Cohere has no cache markers"))
     if tool.kind == "custom" and tool.format is not None and tool.format.get("type") != "text":
         notes.append(Note(f"{path}.format", "dropped", "inputs follow no grammar here"))
     name = names.write(tool.name)

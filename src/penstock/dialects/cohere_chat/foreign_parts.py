@@ -183,8 +183,10 @@ class PartAdapter:
 
 
 def as_content(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """The parts as the content of a message: a string if they are one text, else a list."""
-    if len(parts) == 1:
+    """The parts as the content of a message: a string if they are one text, else a list. (Documents of the request do
+    not stand there.)
+    """
+    if sum(part.native != DOCUMENTS for part in parts) <= 1:
         return tuple(parts)
     return tuple(replace(part, native=LISTED) if type(part) is Text else part for part in parts)
 

@@ -188,12 +188,12 @@ def _wanted(choice: ToolChoice | None) -> set[str] | None:
 
 
 def _adapt_tool(tool: Tool, path: str, profile: Profile, notes: list[Note]) -> list[Tool]:
-    note_leftovers(path, tool.extras, notes)
-    if tool.cache is not None:
-        notes.append(Note(f"{path}.cache", "dropped", "Ollama has no cache markers"))
     if tool.kind == "server":
         notes.append(Note(path, "dropped", f"Ollama runs no tool {tool.name!r}"))
         return []
+    note_leftovers(path, tool.extras, notes)
+    if tool.cache is not None:
+        notes.append(Note(f"{path}.cache", "dropped", "Ollama has no cache markers"))
     if tool.strict:
         notes.append(Note(f"{path}.strict", "dropped", "Ollama does not enforce the schemas of tools"))
     if tool.kind == "custom" and tool.format is not None and tool.format.get("type") != "text":

@@ -19,7 +19,6 @@ from penstock.dialects.ollama_chat.usage import write_foreign_usage
 from penstock.dialects.tool_ids import response_with_tool_ids
 from penstock.dialects.tool_memo import as_object
 from penstock.types.content import (
-    Base64,
     Json,
     Media,
     Opaque,
@@ -124,12 +123,10 @@ def _call(part: ToolCall, path: str, notes: Notes) -> list[Part]:
 
 
 def _media(part: Media, path: str, notes: Notes) -> list[Part]:
-    if part.kind == "image" and isinstance(part.source, Base64):
-        return [Media("image", part.source)]
     if part.transcript:
         notes.append(Note(path, "weakened", "of an audio only its transcript can be answered"))
         return [Text(part.transcript)]
-    notes.append(Note(path, "dropped", f"an answer holds no {part.kind} from this source"))
+    notes.append(Note(path, "dropped", f"an answer holds no {part.kind}"))
     return []
 
 
