@@ -117,6 +117,8 @@ class Attempt(Generic[T]):
     read        reply -> the value, or the error that the reply holds (even in a 200). Not called for statuses of 400
                 and more
     read_error  reply -> the error
+    renew       the host refused (401, 403) -> whether what it refused was a remembered credential, now forgotten, so
+                that preparing and sending once more, with a fresh one, may do
     local       answers in the place of a provider: a mock. Nothing is prepared or sent then
     facts       what the answer shall tell of this attempt (a router: which deployment it was)
     """
@@ -129,6 +131,7 @@ class Attempt(Generic[T]):
     prepare: Callable[[float], Preparation]
     read: Callable[[Reply], T | ErrorResponse]
     read_error: Callable[[Reply], ErrorResponse]
+    renew: Callable[[], bool] = lambda: False
     local: Callable[[], T | ErrorResponse] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -270,6 +273,23 @@ def _try(attempt: Attempt[Any], limit: _Limit) -> Generator[Step, Event, _Result
     if attempt.local is not None:
         answer = attempt.local()
         return (answer, False) if isinstance(answer, ErrorResponse) else Success(answer, _NO_REPLY, attempt, ())
+    event = yield from _ask(attempt, limit)
+    if isinstance(event, Reply) and event.status in _REFUSED and attempt.renew():
+        event = yield from _ask(attempt, limit)
+    if not isinstance(event, Reply):
+        return event
+    if event.status >= 400:
+        return attempt.read_error(event), True
+    value = attempt.read(event)
+    if not isinstance(value, ErrorResponse):
+        return Success(value, event, attempt, ())
+    if event.stream is not None:
+        yield Close(event.stream)
+    return value, True
+
+
+def _ask(attempt: Attempt[Any], limit: _Limit) -> Generator[Step, Event, Reply | tuple[ErrorResponse, bool]]:
+    """Prepare and send: the reply, or why there is none and whether the provider may have seen the request."""
     try:
         request = yield from attempt.prepare(limit.clock.unix())
     except AttemptFailed as failed:
@@ -281,16 +301,11 @@ def _try(attempt: Attempt[Any], limit: _Limit) -> Generator[Step, Event, _Result
     if isinstance(event, Broken):
         return _broken(event), event.sent
     assert isinstance(event, Reply), f"Send is answered by Reply or Broken, not {type(event).__name__}"
-    if event.status >= 400:
-        return attempt.read_error(event), True
-    value = attempt.read(event)
-    if not isinstance(value, ErrorResponse):
-        return Success(value, event, attempt, ())
-    if event.stream is not None:
-        yield Close(event.stream)
-    return value, True
+    return event
 
 
+_REFUSED = (401, 403)
+"""Statuses of a credential that does not hold (AWS says 403 to one that has expired)."""
 _NO_REPLY = Reply(200, {}, b"")
 """Stands for the reply where nobody was asked."""
 

@@ -19,14 +19,15 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-from collections.abc import Generator, Set
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from penstock.types.content import Base64, Media, Part, ToolResult, Url
+from penstock.dialects.dialect import Dialect
+from penstock.types.content import Base64, Blocks, Media, Part, Text, ToolResult, Url
 from penstock.types.profile import Profile
 from penstock.types.request import Message, Request
 
@@ -82,38 +83,71 @@ class NotFetched(Struct, frozen=True):
     reason: str
 
 
-Resolution: TypeAlias = Generator[Any, Any, Any]
+Wanted: TypeAlias = Callable[[Media], bool]
+"""Whether a medium's address must be fetched by us."""
 
 
-def resolve_media(request: Request, carries_urls: Set[str], profile: Profile) -> Generator[Any, Any, Request]:
-    """`request` with bytes in the place of every web address that the host would not fetch. Raises FetchRefused."""
-    wanted = carries_urls if profile.image_urls else carries_urls - {"image"}
-    if not any(_needs_fetching(part, wanted) for message in request.messages for part in message.parts):
+def resolve_media(request: Request, dialect: Dialect, profile: Profile) -> Generator[Any, Any, Request]:
+    """`request` with bytes in the place of every web address that the host would not fetch, wherever it stands:
+    messages, instructions, tool results, documents made of parts. Raises FetchRefused.
+
+    A host that fetches no images (`profile.image_urls`) fetches nothing from the web. Addresses that only a provider
+    can read (gs:, s3:, `dialect.reads_url`) stay as they are.
+    """
+    carried = dialect.carries_urls if profile.image_urls else frozenset[str]()
+
+    def wanted(media: Media) -> bool:
+        source = media.source
+        if media.kind in carried or not isinstance(source, Url):
+            return False
+        return _is_web(source.url) and not dialect.reads_url(source.url)
+
+    if not any(_needs_fetching(part, wanted) for parts in _places(request) for part in parts):
         return request
     messages: list[Message] = []
     for message in request.messages:
         parts = yield from _resolve_parts(message.parts, wanted)
         messages.append(replace(message, parts=parts))
-    return replace(request, messages=tuple(messages))
+    system = request.system
+    if system is not None:
+        system = yield from _resolve_parts(system, wanted)
+    return replace(request, messages=tuple(messages), system=system)
 
 
-def _needs_fetching(part: Part, carried: Set[str]) -> bool:
+def _places(request: Request) -> Iterator[tuple[Part, ...]]:
+    yield request.system or ()
+    for message in request.messages:
+        yield message.parts
+
+
+def _needs_fetching(part: Part, wanted: Wanted) -> bool:
+    if type(part) is Text:
+        return False  # nearly every part
     if isinstance(part, ToolResult):
-        return any(_needs_fetching(inner, carried) for inner in part.parts)
-    return isinstance(part, Media) and part.kind not in carried and _is_web(part)
+        return any(_needs_fetching(inner, wanted) for inner in part.parts)
+    if not isinstance(part, Media):
+        return False
+    if isinstance(part.source, Blocks):
+        return any(_needs_fetching(inner, wanted) for inner in part.source.parts)
+    return wanted(part)
 
 
-def _is_web(part: Media) -> bool:
-    return isinstance(part.source, Url) and part.source.url[:8].lower().startswith(("http://", "https://"))
+def _is_web(url: str) -> bool:
+    return url[:8].lower().startswith(("http://", "https://"))
 
 
-def _resolve_parts(parts: tuple[Part, ...], carried: Set[str]) -> Generator[Any, Any, tuple[Part, ...]]:
+def _resolve_parts(parts: tuple[Part, ...], wanted: Wanted) -> Generator[Any, Any, tuple[Part, ...]]:
     found: list[Part] = []
     for part in parts:
-        if isinstance(part, ToolResult):
-            inner = yield from _resolve_parts(part.parts, carried)
+        if not _needs_fetching(part, wanted):
+            pass
+        elif isinstance(part, ToolResult):
+            inner = yield from _resolve_parts(part.parts, wanted)
             part = replace(part, parts=inner)
-        elif isinstance(part, Media) and isinstance(part.source, Url) and _needs_fetching(part, carried):
+        elif isinstance(part, Media) and isinstance(part.source, Blocks):
+            inner = yield from _resolve_parts(part.source.parts, wanted)
+            part = replace(part, source=Blocks(inner))
+        elif isinstance(part, Media) and isinstance(part.source, Url):
             media_type, body = yield from fetch(part.source.url)
             data = base64.b64encode(body).decode()
             part = replace(part, source=Base64(data), media_type=part.media_type or media_type)

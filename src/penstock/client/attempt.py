@@ -18,7 +18,7 @@ from penstock.client.prepare import authorise, complete, locate, refuse_unsuppor
 from penstock.dialects import registry, wire
 from penstock.dialects.dialect import Dialect, StreamParser
 from penstock.exchange import Attempt, Preparation, Reply, Timeouts
-from penstock.providers.auth.credentials import CredentialCache
+from penstock.providers.auth.credentials import Borrowing, CredentialCache
 from penstock.providers.endpoint import Endpoint
 from penstock.providers.resolve_model import ResolvedModel
 from penstock.resolve import resolve_media
@@ -68,6 +68,10 @@ class ChatAttempt:
     target: Endpoint | None = None
     notes: tuple[Note, ...] = ()
     memo: Memo = NO_MEMO
+    lent: Borrowing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lent = Borrowing(self.credentials)
 
     @property
     def name(self) -> str:
@@ -89,6 +93,7 @@ class ChatAttempt:
             prepare=self.prepare,
             read=self.read,
             read_error=self.read_error,
+            renew=self.lent.refused,
         )
 
     def prepare(self, now: float) -> Preparation:
@@ -106,9 +111,9 @@ class ChatAttempt:
             )
             self.target = target
             request = self.request if self.adjust is None else self.adjust(self.request, target)
-            request = yield from resolve_media(request, self.dialect.carries_urls, target.profile)
+            request = yield from resolve_media(request, self.dialect, target.profile)
             body = wire.encode(self._render(request, target))
-            return (yield from authorise(target, body, self._options_at(target), self.credentials, now))
+            return (yield from authorise(target, body, self._options_at(target), self.lent, now))
 
     def _options_at(self, target: Endpoint) -> Options:
         """The options, with the headers that belong to the target's dialect (`own_headers`: dialect -> headers)."""

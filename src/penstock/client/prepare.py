@@ -12,7 +12,7 @@ from penstock.client.options import Options
 from penstock.dialects import wire
 from penstock.exchange import HTTPRequest, Preparation
 from penstock.providers.auth.commands import Flow
-from penstock.providers.auth.credentials import Credential, CredentialCache, NoCredential
+from penstock.providers.auth.credentials import Borrowing, Credential, NoCredential
 from penstock.providers.discover import discover, undiscovered
 from penstock.providers.endpoint import Endpoint, endpoint
 from penstock.providers.resolve_model import ResolvedModel
@@ -85,7 +85,7 @@ def authorise(
     target: Endpoint,
     body: bytes,
     options: Options,
-    credentials: CredentialCache,
+    credentials: Borrowing,
     now: float,
     content_type: str | None = "application/json",
 ) -> Preparation:
@@ -102,7 +102,7 @@ def authorise(
     return HTTPRequest(target.method, signed.url, tuple({**headers, **signed.headers}.items()), body)
 
 
-def _obtain(target: Endpoint, credentials: CredentialCache, now: float) -> Flow[Credential]:
+def _obtain(target: Endpoint, credentials: Borrowing, now: float) -> Flow[Credential]:
     key = target.auth.cache_key
     known = credentials.get(key, now)
     if known is None:

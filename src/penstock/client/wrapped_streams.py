@@ -12,7 +12,7 @@ from penstock.dialects import registry, wire
 from penstock.dialects.aws_event_stream import AwsEventStream, header_of, write_exception
 from penstock.dialects.dialect import StreamParser
 from penstock.dialects.framing import Frame
-from penstock.types.errors import MalformedError
+from penstock.types.errors import DialectError, MalformedError
 from penstock.types.notes import NO_MEMO
 from penstock.types.stream import StreamEvent
 
@@ -25,15 +25,28 @@ class UnwrappedEvents:
     def __init__(self, inner: StreamParser) -> None:
         self._inner = inner
         self._messages = AwsEventStream()
+        self._damage: DialectError | None = None
 
     def feed(self, data: bytes) -> list[StreamEvent]:
-        """The events that these bytes complete. Raises DialectError."""
-        return [event for frame in self._messages.feed(data) for event in self._read(frame)]
+        """The events that these bytes complete. Raises DialectError, once the events before it were returned."""
+        if self._damage is not None:
+            raise self._damage
+        events: list[StreamEvent] = []
+        try:
+            for frame in self._messages.feed(data):
+                events += self._read(frame)
+        except DialectError as damage:
+            self._damage = damage
+            if not events:
+                raise
+        return events
 
     def close(self) -> list[StreamEvent]:
-        """What was still under way."""
-        events = [event for frame in self._messages.close() for event in self._read(frame)]
-        return events + self._inner.close()
+        """What was still under way. Raises the DialectError that waits to be told."""
+        if self._damage is not None:
+            raise self._damage
+        self._messages.close()
+        return self._inner.close()
 
     def _read(self, frame: Frame) -> list[StreamEvent]:
         if header_of(frame, ":message-type") in ("exception", "error"):

@@ -97,6 +97,8 @@ class Dialect:
     stream_media_type  content type of its streams
     carries_urls       media kinds ("image", "file" ...) that may go as a web address, for the host to fetch: all
                        others must be resolved into bytes before rendering
+    reads_url          (address) -> whether it is a name that only this dialect's providers can read (their own files):
+                       it is never resolved
     recognises         (request body) -> whether it is of this dialect, for paths that several dialects share (Bedrock's
                        `invoke`)
     """
@@ -114,7 +116,29 @@ class Dialect:
     stream_renderer: Callable[[Context], StreamRenderer]
     stream_media_type: str = "text/event-stream"
     carries_urls: frozenset[str] = frozenset()
+    reads_url: Callable[[str], bool] = lambda url: False
     recognises: Callable[[dict[str, Any]], bool] = lambda body: True
+
+
+UNFORESEEN = (
+    DialectError,
+    TypeError,
+    ValueError,
+    KeyError,
+    AttributeError,
+    IndexError,
+    RecursionError,
+    OverflowError,
+)
+"""What reading foreign data can raise: our own error, and those of a shape that no check foresaw."""
+
+
+def as_dialect_error(error: Exception, dialect: str) -> DialectError:
+    """`error` with the dialect's name, or the MalformedError that says it."""
+    if not isinstance(error, DialectError):
+        return MalformedError(f"unexpected shape ({type(error).__name__}: {error})", dialect=dialect)
+    error.dialect = error.dialect or dialect
+    return error
 
 
 def boundary(dialect: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
@@ -127,19 +151,11 @@ def boundary(dialect: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
             try:
                 return function(*args, **kwargs)
-            except DialectError as error:
-                error.dialect = error.dialect or dialect
-                raise
-            except (
-                TypeError,
-                ValueError,
-                KeyError,
-                AttributeError,
-                IndexError,
-                RecursionError,
-                OverflowError,
-            ) as error:
-                raise MalformedError(f"unexpected shape ({type(error).__name__}: {error})", dialect=dialect) from error
+            except UNFORESEEN as error:
+                told = as_dialect_error(error, dialect)
+                if told is error:
+                    raise
+                raise told from error
 
         return guarded
 

@@ -17,7 +17,8 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from penstock.types.errors import MalformedError
+from penstock.dialects.dialect import UNFORESEEN, as_dialect_error
+from penstock.types.errors import DialectError, MalformedError
 from penstock.types.stream import StreamEvent
 
 MAX_FRAME = 64 * 1024 * 1024
@@ -58,6 +59,8 @@ class ServerSentEvents:
         self._started = False
 
     def feed(self, data: bytes) -> list[Frame]:
+        if self._started and not self._buffer and not self._held and (payload := _single_payload(data)):
+            return [Frame(payload)]
         buffer = self._buffer + self._normalised(data)
         if b"\n\n" not in buffer:
             self._keep(buffer)
@@ -93,6 +96,15 @@ class ServerSentEvents:
             data = data.removesuffix(b"\r") if self._held else data
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         return data
+
+
+def _single_payload(data: bytes) -> bytes:
+    """The payload where `data` is exactly one event of one data line, as most servers write them; else b""."""
+    if not data.startswith(b"data: ") or not data.endswith(b"\n\n" if b"\r" not in data else b"\r\n\r\n"):
+        return b""
+    ends = 2 if data[-2:] == b"\n\n" else 4
+    payload = data[6:-ends]
+    return b"" if b"\n" in payload or b"\r" in payload else payload
 
 
 def _read_block(block: bytes) -> Frame | None:
@@ -140,7 +152,7 @@ class JsonLines:
     def feed(self, data: bytes) -> list[Frame]:
         buffer = self._buffer + data
         *lines, self._buffer = buffer.split(b"\n")
-        if len(self._buffer) > MAX_FRAME:
+        if len(self._buffer) > MAX_FRAME and not lines:
             raise MalformedError(f"a line is longer than {MAX_FRAME} bytes")
         return [Frame(line) for line in lines if line.strip()]
 
@@ -157,23 +169,46 @@ def write_line(payload: bytes) -> bytes:
 class FramedParser:
     """A dialect's stream parser: a framing, and the dialect's `read` from a frame to what it says (None: nothing).
 
-    At the end of the bytes a last frame that cannot be read was cut; it is left out, and since no `End` was seen, the
-    fold knows.
+    A frame that cannot be read raises, once the events before it were returned, and from then on always: so any split
+    of the bytes gives the same events before the same error. At the end of the bytes a last frame that cannot be read
+    was cut (`cut` says so); it is left out, and since no `End` was seen, the fold knows.
     """
 
-    def __init__(self, frames: FrameParser, read: Callable[[Frame], StreamEvent | None]) -> None:
+    def __init__(self, frames: FrameParser, read: Callable[[Frame], StreamEvent | None], dialect: str = "") -> None:
         self._frames = frames
         self._read = read
+        self._dialect = dialect
+        self._damage: DialectError | None = None
+        self.cut = False
 
     def feed(self, data: bytes) -> list[StreamEvent]:
-        """Take more bytes; return the events they complete. Raises MalformedError."""
-        return [event for frame in self._frames.feed(data) if (event := self._event(frame)) is not None]
+        """Take more bytes; return the events they complete. Raises DialectError."""
+        if self._damage is not None:
+            raise self._damage
+        events: list[StreamEvent] = []
+        try:
+            for frame in self._frames.feed(data):
+                event = self._event(frame)
+                if event is not None:
+                    events.append(event)
+        except UNFORESEEN as error:
+            self._damage = as_dialect_error(error, self._dialect)
+            if not events:
+                raise self._damage from error
+        return events
 
     def close(self) -> list[StreamEvent]:
-        """The bytes ended: the events that were still under way."""
+        """The bytes ended: the events that were still under way. Raises the DialectError that waits to be told."""
+        if self._damage is not None:
+            raise self._damage
         try:
-            return [event for frame in self._frames.close() if (event := self._event(frame)) is not None]
-        except MalformedError:
+            rest = self._frames.close()
+        except DialectError as error:
+            raise as_dialect_error(error, self._dialect) from None
+        try:
+            return [event for frame in rest if (event := self._event(frame)) is not None]
+        except UNFORESEEN:
+            self.cut = True
             return []
 
     def _event(self, frame: Frame) -> StreamEvent | None:

@@ -22,7 +22,7 @@ from penstock.dialects.anthropic_messages.response import CLOSING_KEYS, closing_
 from penstock.dialects.anthropic_messages.signatures import ORIGIN, open_envelope
 from penstock.dialects.anthropic_messages.stops import STOP_REASONS
 from penstock.dialects.anthropic_messages.usage import read_usage, usage_with_holes
-from penstock.dialects.dialect import StreamParser, boundary
+from penstock.dialects.dialect import StreamParser
 from penstock.dialects.framing import Frame, FramedParser, ServerSentEvents
 from penstock.types.content import Part, Signature, Text, ToolCall
 from penstock.types.errors import DialectError, MalformedError
@@ -309,15 +309,6 @@ _DELTA_READERS: dict[str, Callable[[FrameReader, int, Object], Deltas]] = {
 }
 
 
-class AnthropicStreamParser:
-    """Bytes of a stream in, events out; every error is a DialectError of this dialect."""
-
-    def __init__(self, memo: Memo) -> None:
-        parser = FramedParser(ServerSentEvents(), FrameReader(memo).read)
-        self.feed = boundary(NAME)(parser.feed)
-        self.close = boundary(NAME)(parser.close)
-
-
 def stream_parser(memo: Memo) -> StreamParser:
     """A parser of the bytes of one stream."""
-    return AnthropicStreamParser(memo)
+    return FramedParser(ServerSentEvents(), FrameReader(memo).read, NAME)

@@ -24,7 +24,7 @@ from penstock.dialects.cohere_chat.messages import LISTED, read_block, read_call
 from penstock.dialects.cohere_chat.names import NAME, PLAN
 from penstock.dialects.cohere_chat.stops import stop_reason
 from penstock.dialects.cohere_chat.usage import read_usage
-from penstock.dialects.dialect import StreamParser, boundary
+from penstock.dialects.dialect import StreamParser
 from penstock.dialects.framing import Frame, FramedParser, ServerSentEvents
 from penstock.dialects.tool_memo import as_text, free_form, recall
 from penstock.types.content import Part, Text, Thinking, ToolCall
@@ -344,15 +344,6 @@ _READERS: dict[str, Callable[[FrameReader, Object], Deltas]] = {
 }
 
 
-class CohereStreamParser:
-    """Bytes of a stream in, events out; every error is a DialectError of this dialect."""
-
-    def __init__(self, memo: Memo) -> None:
-        parser = FramedParser(ServerSentEvents(), FrameReader(memo).read)
-        self.feed = boundary(NAME)(parser.feed)
-        self.close = boundary(NAME)(parser.close)
-
-
 def stream_parser(memo: Memo) -> StreamParser:
     """A parser of the bytes of one stream."""
-    return CohereStreamParser(memo)
+    return FramedParser(ServerSentEvents(), FrameReader(memo).read, NAME)

@@ -3,7 +3,7 @@
 spelling.py      two spellings of every field; signatures.py thought signatures; schema.py two languages for schemas
 request.py       the body; config.py generationConfig; tools.py tools and the choice among them
 messages.py      contents; parts.py and media.py what they are made of
-response.py      answers; usage.py, grounding.py, logprobs.py what stands beside them; memo.py what a Memo undoes
+response.py      answers; usage.py, grounding.py, logprobs.py what stands beside them
 frames.py        how streams are cut; stream.py and stream_writer.py their events; partial_args.py streamed arguments
 errors.py        refusals
 foreign*.py      other dialects' requests and answers in the terms of this one; names.py tool names
@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote
 
 from penstock.dialects.dialect import Dialect, PathMatch, boundary
 from penstock.dialects.gemini import errors, request, response, stream, stream_writer
+from penstock.dialects.gemini.foreign_media import reads_url
 
 NAME = "gemini"
 
@@ -62,5 +63,6 @@ DIALECT = Dialect(
     render_error=errors.render_error,
     stream_parser=stream.stream_parser,
     stream_renderer=stream_writer.stream_renderer,
-    carries_urls=frozenset({"image", "video"}),
+    carries_urls=frozenset({"image", "audio", "video", "file"}),
+    reads_url=reads_url,
 )

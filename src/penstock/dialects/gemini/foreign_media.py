@@ -78,13 +78,21 @@ def _write_url(part: Media, url: str, path: str, profile: Profile, notes: list[N
 
 
 def _fetched(url: str, profile: Profile) -> bool:
-    try:
-        scheme = urlsplit(url).scheme.lower()
-    except ValueError:
-        return False
-    if scheme == "gs" or url.startswith(FILES) or is_youtube(url):
+    if reads_url(url):
         return True
-    return profile.image_urls and scheme in ("https", "http")
+    return profile.image_urls and _scheme(url) in ("https", "http")
+
+
+def reads_url(url: str) -> bool:
+    """Whether Google reads this address whatever the host: Cloud Storage, uploaded files, YouTube."""
+    return _scheme(url) == "gs" or url.startswith(FILES) or is_youtube(url)
+
+
+def _scheme(url: str) -> str:
+    try:
+        return urlsplit(url).scheme.lower()
+    except ValueError:
+        return ""
 
 
 def _write_file_id(part: Media, file_id: str, path: str, notes: list[Note]) -> dict[str, Any] | None:

@@ -34,6 +34,7 @@ class JsonArray:
         self._depth = 0  # how many braces are open; if any, the buffer begins with the first of them
         self._in_string = False
         self._bracket = b""  # the last one seen
+        self._damage: MalformedError | None = None
 
     @property
     def cut(self) -> bool:
@@ -41,15 +42,22 @@ class JsonArray:
         return self._bracket == b"[" or self._depth > 0
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Take more bytes; return the objects that are now whole. Raises MalformedError."""
+        """Take more bytes; return the objects that are now whole. Raises MalformedError, once they were returned."""
+        if self._damage is not None:
+            raise self._damage
         self._buffer += data
         found: list[Frame] = []
         begin = 0
-        while self._depth or self._skip():
-            begin = begin if self._depth else self._place
-            if not self._scan():
-                break
-            found.append(Frame(bytes(self._buffer[begin : self._place])))
+        try:
+            while self._depth or self._skip():
+                begin = begin if self._depth else self._place
+                if not self._scan():
+                    break
+                found.append(Frame(bytes(self._buffer[begin : self._place])))
+        except MalformedError as damage:
+            self._damage = damage
+            if not found:
+                raise
         done = begin if self._depth else self._place
         del self._buffer[:done]
         self._place -= done
@@ -58,7 +66,9 @@ class JsonArray:
         return found
 
     def close(self) -> list[Frame]:
-        """The bytes ended: what is left of an object that was cut."""
+        """The bytes ended: what is left of an object that was cut. Raises the MalformedError that waits to be told."""
+        if self._damage is not None:
+            raise self._damage
         rest = bytes(self._buffer)
         self._buffer.clear()
         return [Frame(rest)] if rest.strip() else []

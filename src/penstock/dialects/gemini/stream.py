@@ -16,21 +16,21 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.dialects import wire
-from penstock.dialects.dialect import StreamParser, boundary
-from penstock.dialects.framing import TRANSPORT, Frame
+from penstock.dialects.dialect import StreamParser
+from penstock.dialects.framing import Frame, FramedParser
 from penstock.dialects.gemini.errors import error_in_stream
 from penstock.dialects.gemini.frames import GeminiFrames
 from penstock.dialects.gemini.grounding import KEYS as SOURCES
 from penstock.dialects.gemini.grounding import derive
 from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
 from penstock.dialects.gemini.logprobs import read_logprobs
-from penstock.dialects.gemini.memo import undo
 from penstock.dialects.gemini.partial_args import PartialArguments
 from penstock.dialects.gemini.parts import read_part
 from penstock.dialects.gemini.response import read_feedback, read_time, stop_reason
 from penstock.dialects.gemini.signatures import read_signature
 from penstock.dialects.gemini.spelling import maybe_text
 from penstock.dialects.gemini.usage import read_usage
+from penstock.dialects.tool_memo import recall
 from penstock.types.content import Base64, Citation, Media, Text, Thinking, ToolCall
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.notes import NO_MEMO, Memo
@@ -57,6 +57,7 @@ NAME = "gemini"
 
 _KNOWN = frozenset({"candidates", "usageMetadata", "modelVersion", "responseId", "createTime", "promptFeedback"})
 _CANDIDATE_KEYS = frozenset({"content", "finishReason", "index"})
+_SOURCES = frozenset(SOURCES)
 _TEXT_KEYS = frozenset({"text", "thought", "thoughtSignature"})
 
 
@@ -171,7 +172,7 @@ class FrameReader:
 
     def _read_end(self, choice: _Choice, reason: Any, beside: dict[str, Any] | None, deltas: list[Delta]) -> None:
         """The reason to stop, and what the candidate says beside; if the latter comes late, the choice stops again."""
-        if beside and not choice.extras.keys().isdisjoint(SOURCES):
+        if beside and not _SOURCES.isdisjoint(beside):
             self._cite(choice, deltas)
         if reason is not None:
             self._finish(choice, deltas)
@@ -257,7 +258,7 @@ class FrameReader:
 
     def _add_call(self, choice: _Choice, call: ToolCall, deltas: list[Delta]) -> None:
         """A whole call: its beginning, its arguments as text, its end."""
-        mine: Any = call if self._memo is NO_MEMO else undo(call, self._memo)
+        mine: Any = call if self._memo is NO_MEMO else recall(call, self._memo)
         if type(mine) is Text:
             index = choice.begin(Text)
             choice.texts[index] = [mine.text]
@@ -333,37 +334,22 @@ def _signature(choice: _Choice, part: dict[str, Any]) -> SignatureDelta:
     return SignatureDelta(choice.index, sealed.signature, choice.number)
 
 
-class GeminiStream:
-    """The parser of one stream's bytes."""
+class GeminiStream(FramedParser):
+    """The parser of one stream's bytes. The stream has no end mark: it is complete when every candidate is, and no
+    frame was cut.
+    """
 
     def __init__(self, memo: Memo) -> None:
-        self._frames = GeminiFrames()
+        self._bytes = GeminiFrames()
         self._reader = FrameReader(memo)
+        super().__init__(self._bytes, self._reader.read, NAME)
 
-    @boundary(NAME)
-    def feed(self, data: bytes) -> list[StreamEvent]:
-        """Take more bytes; return the events they complete. Raises MalformedError."""
-        return [self._event(frame) for frame in self._frames.feed(data)]
-
-    @boundary(NAME)
     def close(self) -> list[StreamEvent]:
         """The bytes ended: a last frame without its blank line, and `End` if nothing is missing."""
-        found: list[StreamEvent] = []
-        complete = True
-        for frame in self._frames.close():
-            try:
-                found.append(self._event(frame))
-            except MalformedError:
-                complete = False
-        if complete and self._frames.complete and self._reader.finished:
+        found = super().close()
+        if self._bytes.complete and not self.cut and self._reader.finished:
             found.append(StreamEvent((End(),)))
         return found
-
-    def _event(self, frame: Frame) -> StreamEvent:
-        event = self._reader.read(frame) if frame.data else StreamEvent(name=frame.event)
-        if frame.transport is None:
-            return event
-        return StreamEvent(event.deltas, event.name, {**(event.extras or {}), TRANSPORT: frame.transport}, event.frame)
 
 
 def stream_parser(memo: Memo) -> StreamParser:

@@ -154,18 +154,9 @@ def _logprobs(line: Object) -> Any:
     return found
 
 
-class OllamaStreamParser:
-    """Bytes of a stream in, events out; every error is a DialectError of this dialect."""
-
-    def __init__(self, memo: Memo) -> None:
-        parser = FramedParser(JsonLines(), LineReader(memo).read)
-        self.feed = boundary(NAME)(parser.feed)
-        self.close = boundary(NAME)(parser.close)
-
-
 def stream_parser(memo: Memo) -> StreamParser:
     """A parser of the bytes of one stream."""
-    return OllamaStreamParser(memo)
+    return FramedParser(JsonLines(), LineReader(memo).read, NAME)
 
 
 # Writing

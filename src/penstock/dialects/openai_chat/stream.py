@@ -339,7 +339,7 @@ _DELTA_READERS: dict[str, Callable[..., None]] = {
 
 def stream_parser(memo: Memo) -> StreamParser:
     """A parser of the bytes of one stream."""
-    return FramedParser(ServerSentEvents(), ChunkReader().read)
+    return FramedParser(ServerSentEvents(), ChunkReader().read, "openai_chat")
 
 
 _PIECES: dict[type, Callable[[Any], str]] = {

@@ -20,7 +20,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.dialects import wire
-from penstock.dialects.dialect import StreamParser, boundary
+from penstock.dialects.dialect import StreamParser
 from penstock.dialects.framing import Frame, FramedParser, ServerSentEvents
 from penstock.dialects.openai_responses.content import read_citation, read_logprobs, read_part
 from penstock.dialects.openai_responses.errors import error_of
@@ -425,4 +425,4 @@ dialect loses nothing without them.
 
 def stream_parser(memo: Memo) -> StreamParser:
     """A parser of the bytes of one stream."""
-    return FramedParser(ServerSentEvents(), boundary(NAME)(EventReader(memo).read))
+    return FramedParser(ServerSentEvents(), EventReader(memo).read, NAME)

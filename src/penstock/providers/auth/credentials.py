@@ -100,6 +100,38 @@ class CredentialCache:
         while len(self._credentials) > self._capacity:
             self._credentials.popitem(last=False)
 
-    def forget(self, key: str) -> None:
-        """Drop what is remembered for `key` (a host answered 401: it may have been revoked)."""
-        self._credentials.pop(key, None)
+    def forget(self, key: str, credential: Credential | None = None) -> None:
+        """Drop what is remembered for `key`, or only `credential` if that is it."""
+        if credential is None or self._credentials.get(key) == credential:
+            self._credentials.pop(key, None)
+
+
+class Borrowing:
+    """What one attempt takes from the cache and puts into it. It knows whether the credential that went out was a
+    remembered one: if the host refuses that, it may have been revoked since, and a fresh one is worth a try.
+    """
+
+    __slots__ = ("_cache", "_lent")
+
+    def __init__(self, cache: CredentialCache) -> None:
+        self._cache = cache
+        self._lent: tuple[str, Credential] | None = None
+
+    def get(self, key: str, now: float) -> Credential | None:
+        """The remembered credential, if one is still usable."""
+        found = self._cache.get(key, now)
+        self._lent = None if found is None else (key, found)
+        return found
+
+    def put(self, key: str, credential: Credential) -> None:
+        """Remember a fresh credential."""
+        self._lent = None
+        self._cache.put(key, credential)
+
+    def refused(self) -> bool:
+        """The host refused (401, 403). If what it refused was remembered, it is forgotten, and trying again helps."""
+        if self._lent is None:
+            return False
+        self._cache.forget(*self._lent)
+        self._lent = None
+        return True
