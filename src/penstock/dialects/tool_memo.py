@@ -43,7 +43,8 @@ def tool_names_of(request: Request) -> set[str]:
 class ToolNames:
     """The names of one request's tools in the provider's alphabet. A name that fits is never taken by another.
 
-    `bad` matches what may not stand in a name; `prefix` goes before a name that begins with a digit (None: it may).
+    `bad` matches what may not stand in a name; `prefix` goes before a name that begins with neither a letter nor `_`
+    (None: it may).
     """
 
     def __init__(self, names: Iterable[str], bad: re.Pattern[str], longest: int, prefix: str | None = None) -> None:
@@ -75,7 +76,7 @@ class ToolNames:
 
     def _cleaned(self, name: str) -> str:
         cleaned = self._bad.sub("_", name) or "tool"
-        if self._prefix is not None and cleaned[0].isdigit():
+        if self._prefix is not None and not (cleaned[0].isalpha() or cleaned[0] == "_"):
             cleaned = self._prefix + cleaned
         return cleaned[: self._longest]
 

@@ -18,7 +18,7 @@ from penstock.dialects import wire
 from penstock.dialects.gemini.foreign_config import write_config, write_prompt
 from penstock.dialects.gemini.foreign_parts import PartWriter
 from penstock.dialects.gemini.foreign_tools import write_tools
-from penstock.dialects.gemini.names import ToolNames
+from penstock.dialects.gemini.names import tool_names
 from penstock.dialects.gemini.signatures import SKIP_VALIDATION
 from penstock.dialects.gemini.usage import SERVICE_TIERS
 from penstock.dialects.leftovers import note_leftovers
@@ -45,7 +45,7 @@ def write_foreign(request: Request, profile: Profile) -> Rendered[dict[str, Any]
     """The request body, what it could not say, and what the reader of the answer must know."""
     request = with_tool_ids(request)
     notes: list[Note] = []
-    names = ToolNames(request)
+    names = tool_names(request)
     writer = PartWriter(request, profile, names, notes)
     system, contents = _write_turns(request, writer)
     system += write_prompt(request, profile)

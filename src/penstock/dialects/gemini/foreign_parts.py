@@ -11,11 +11,11 @@ from typing import Any
 
 from penstock.dialects import wire
 from penstock.dialects.gemini.foreign_media import write_media
-from penstock.dialects.gemini.names import ToolNames
 from penstock.dialects.gemini.parts import write_answer
 from penstock.dialects.gemini.signatures import ORIGIN
 from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.tool_ids import tool_names
+from penstock.dialects.tool_memo import ToolNames, as_object
 from penstock.types.content import (
     Blocks,
     Json,
@@ -32,12 +32,13 @@ from penstock.types.content import (
     ToolCall,
     ToolResult,
 )
-from penstock.types.errors import DialectError
 from penstock.types.notes import Note
 from penstock.types.profile import Profile
 from penstock.types.request import Request
 
 WirePart = dict[str, Any]
+
+_UNKNOWN_TOOL = "unknown_tool"
 
 
 class PartWriter:
@@ -128,28 +129,25 @@ class PartWriter:
         return title + [piece for group in pieces for piece in group]
 
     def _tool_call(self, part: ToolCall, path: str) -> list[WirePart]:
-        call: dict[str, Any] = {"name": self._names.wire(part.name), "args": self._arguments(part, path)}
+        call: dict[str, Any] = {"name": self._names.write(part.name), "args": self._arguments(part, path)}
         if part.call_id is not None:
             call["id"] = part.call_id
         return [self.signed({"functionCall": call}, part.signature, path)]
 
     def _arguments(self, part: ToolCall, path: str) -> dict[str, Any]:
         """The arguments as an object: Gemini carries nothing else."""
-        if isinstance(part.arguments, dict):
-            return part.arguments
-        if part.custom:
+        if part.custom and isinstance(part.arguments, str):
             return {"input": part.arguments}
-        found = decoded(part.arguments)
-        if found is None:
+        found, exact = as_object(part.arguments)
+        if not exact:
             self.change(f"{path}.arguments", "arguments that are no JSON object became the one string `input`")
-            return {"input": part.arguments}
         return found
 
     def _tool_result(self, part: ToolResult, path: str) -> list[WirePart]:
         name = part.name or self._calls.get(part.call_id or "")
         if name is None:
-            self.change(f"{path}.name", "the call that this answers is not there: its id stands for the tool's name")
-        found: dict[str, Any] = {"name": self._names.wire(name or part.call_id or "unknown")}
+            self.change(f"{path}.name", "the call that this answers is not there, and so its tool's name is not known")
+        found: dict[str, Any] = {"name": self._names.write(name) if name else _UNKNOWN_TOOL}
         if part.call_id is not None:
             found["id"] = part.call_id
         answers, media = self._split_result(part, path)
@@ -193,15 +191,6 @@ class PartWriter:
     def _opaque(self, part: Opaque, path: str) -> list[WirePart]:
         self.drop(path, "only its own dialect knows what this is")
         return []
-
-
-def decoded(arguments: str) -> dict[str, Any] | None:
-    """JSON text of arguments as an object ("" is an empty one), or None where it is none."""
-    try:
-        found = wire.decode(arguments) if arguments.strip() else {}
-    except DialectError:
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def code_result(content: Any) -> dict[str, Any]:

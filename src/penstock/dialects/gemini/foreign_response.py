@@ -11,7 +11,7 @@ from typing import Any
 
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context
-from penstock.dialects.gemini.foreign_parts import code_result, decoded
+from penstock.dialects.gemini.foreign_parts import code_result
 from penstock.dialects.gemini.grounding import write_grounding
 from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
 from penstock.dialects.gemini.logprobs import without_extras, write_logprobs
@@ -20,6 +20,7 @@ from penstock.dialects.gemini.parts import TOOL_TYPE_OF
 from penstock.dialects.gemini.signatures import write_signature
 from penstock.dialects.gemini.usage import COUNTS, DETAILS, SERVICE_TIERS, write_foreign_usage
 from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.tool_memo import as_object
 from penstock.types.content import (
     Base64,
     FileId,
@@ -180,22 +181,21 @@ def function_call(name: str, arguments: dict[str, Any] | str, call_id: str | Non
     """A functionCall. Text that is no JSON object (a free-form tool's input, or a cut call) becomes the one string
     `input`.
     """
-    args = arguments if isinstance(arguments, dict) else decoded(arguments)
-    found: dict[str, Any] = {"name": name, "args": {"input": arguments} if args is None else args}
+    found: dict[str, Any] = {"name": name, "args": as_object(arguments)[0]}
     if call_id is not None:
         found["id"] = call_id
     return found
 
 
 def _server_call(part: ServerToolCall) -> list[WirePart] | None:
-    arguments = decoded(part.arguments) if isinstance(part.arguments, str) else part.arguments
+    arguments = as_object(part.arguments or "")[0]
     named = {} if part.call_id is None else {"id": part.call_id}
-    if part.name == "code_execution" and isinstance((arguments or {}).get("code"), str):
-        code = {"language": "PYTHON", "code": (arguments or {})["code"], **named}
+    if part.name == "code_execution" and isinstance(arguments.get("code"), str):
+        code = {"language": "PYTHON", "code": arguments["code"], **named}
         return [_sign({"executableCode": code}, part)]
     if part.name not in TOOL_TYPE_OF:
         return None
-    call = {"toolType": TOOL_TYPE_OF[part.name], "args": arguments or {}, **named}
+    call = {"toolType": TOOL_TYPE_OF[part.name], "args": arguments, **named}
     return [_sign({"toolCall": call}, part)]
 
 

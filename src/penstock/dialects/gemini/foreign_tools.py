@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from penstock.dialects.gemini.names import ToolNames
-from penstock.dialects.gemini.schema import to_subset, without
+from penstock.dialects.gemini.schema import to_subset
+from penstock.dialects.json_schema import without_keywords
 from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.tool_memo import FREE_FORM, ToolNames
 from penstock.types.notes import NO_MEMO, Memo, Note
 from penstock.types.profile import Profile
 from penstock.types.request import Request, Tool, ToolChoice
@@ -27,12 +28,6 @@ SERVER_TOOLS: dict[str, str] = {
 
 JSON_TOOL = "json_tool_call"
 """The forced tool that stands in for structured output where a model has no JSON mode."""
-
-_FREE_FORM = {
-    "type": "object",
-    "properties": {"input": {"type": "string", "description": "the tool's whole input"}},
-    "required": ["input"],
-}
 
 
 def write_tools(request: Request, profile: Profile, names: ToolNames, notes: list[Note], found: dict[str, Any]) -> Memo:
@@ -63,7 +58,7 @@ def _ours(tool: Tool) -> bool:
 
 def _memo(request: Request, names: ToolNames, json_tool: dict[str, Any] | None) -> Memo:
     custom = frozenset(tool.name for tool in request.tools or () if tool.kind == "custom")
-    memo = Memo(names.back(), json_tool["name"] if json_tool else None, custom)
+    memo = Memo(names.changed(), json_tool["name"] if json_tool else None, custom)
     return NO_MEMO if memo == NO_MEMO else memo
 
 
@@ -73,10 +68,10 @@ def _function(tool: Tool, path: str, profile: Profile, names: ToolNames, notes: 
         notes.append(Note(f"{path}.cache", "dropped", "Gemini caches prefixes by itself"))
     if tool.strict and not profile.strict_tools:
         notes.append(Note(f"{path}.strict", "dropped", "this model does not promise to keep to the schema"))
-    found: dict[str, Any] = {"name": names.wire(tool.name), "description": tool.description or ""}
+    found: dict[str, Any] = {"name": names.write(tool.name), "description": tool.description or ""}
     parameters = tool.parameters
     if tool.kind == "custom":
-        parameters = _FREE_FORM
+        parameters = FREE_FORM
         if tool.format is not None:
             notes.append(Note(f"{path}.format", "dropped", "Gemini enforces no grammars"))
     if parameters is not None:
@@ -92,13 +87,10 @@ def write_schema(schema: dict[str, Any], path: str, profile: Profile, notes: lis
         found, cuts = to_subset(schema)
         notes += [Note(f"{path}.{cut.path}".rstrip("."), "weakened", cut.detail) for cut in cuts]
         return "subset", {} if found == {"type": "OBJECT"} else found
-    if profile.schema_unsupported:
-
-        def drop(place: str) -> None:
-            notes.append(Note(f"{path}.{place}", "weakened", "this host refuses the keyword"))
-
-        schema = without(schema, profile.schema_unsupported, drop)
-    return "json", schema
+    found = without_keywords(schema, profile.schema_unsupported) if profile.schema_unsupported else schema
+    if found != schema:
+        notes.append(Note(path, "weakened", "schema keywords that this host refuses were left out"))
+    return "json", found
 
 
 def _json_tool(request: Request, profile: Profile, names: ToolNames) -> dict[str, Any] | None:
@@ -106,7 +98,7 @@ def _json_tool(request: Request, profile: Profile, names: ToolNames) -> dict[str
     if wanted is None or wanted.kind != "json_schema" or profile.structured_output != "tool" or not profile.tools:
         return None
     schema = wanted.schema or {"type": "object"}
-    found: dict[str, Any] = {"name": names.wire(JSON_TOOL), "description": "The final answer. Call it exactly once."}
+    found: dict[str, Any] = {"name": names.free(JSON_TOOL), "description": "The final answer. Call it exactly once."}
     key, parameters = write_schema(schema, "response_format.schema", profile, [])
     if parameters:
         found["parameters" if key == "subset" else "parametersJsonSchema"] = parameters
@@ -170,7 +162,7 @@ def _forced(choice: ToolChoice | None, names: ToolNames, declared: set[str], jso
     if choice.mode == "required":
         return sorted(declared - {json_tool})
     wanted = (choice.name,) if choice.mode == "tool" else choice.names or ()
-    allowed = [names.wire(name) for name in wanted if name is not None and names.wire(name) in declared]
+    allowed = [names.write(name) for name in wanted if name is not None and names.write(name) in declared]
     return [*allowed, json_tool] if choice.allowed_mode == "auto" else allowed
 
 
@@ -182,7 +174,7 @@ def _calling(
         return {"mode": auto} if strict else {}
     if choice.mode in ("tool", "allowed"):
         wanted = (choice.name,) if choice.mode == "tool" else choice.names or ()
-        allowed = [names.wire(name) for name in wanted if name is not None and names.wire(name) in declared]
+        allowed = [names.write(name) for name in wanted if name is not None and names.write(name) in declared]
         if len(allowed) < len(wanted):
             notes.append(Note("tool_choice", "weakened", "only functions can be chosen, not tools of the provider"))
         if not allowed:

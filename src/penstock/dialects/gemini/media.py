@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from penstock.dialects.media_types import sniffed
 from penstock.types.content import Base64, MediaKind, Source, Url
 
 _URL_SAFE = "data=urlsafe"
@@ -48,15 +49,11 @@ EXTENSIONS: dict[str, str] = {
 """The types that Gemini reads (https://ai.google.dev/gemini-api/docs/file-input-methods), by file name extension."""
 
 _BEGINNINGS: tuple[tuple[str, str], ...] = (
-    ("iVBORw0KGgo", "image/png"),
-    ("/9j/", "image/jpeg"),
-    ("R0lGOD", "image/gif"),
-    ("JVBERi0", "application/pdf"),
     ("SUQz", "audio/mpeg"),
     ("ZkxhQ", "audio/flac"),
     ("T2dnUw", "audio/ogg"),
 )
-"""Base64 of the first bytes of common formats (their "magic numbers")."""
+"""Base64 of the first bytes of audio formats; `sniffed` knows pictures and documents."""
 _RIFF = re.compile(r"UklGR.{6}(XRUJQ|XQVZF)")  # "RIFF", 4 bytes of length, then "WEBP" or "WAVE"
 
 _YOUTUBE = frozenset({"youtube.com", "www.youtube.com", "m.youtube.com", "youtu.be"})
@@ -95,7 +92,7 @@ def _type_of_bytes(data: str) -> str | None:
     riff = _RIFF.match(data)
     if riff is not None:
         return "image/webp" if riff[1] == "XRUJQ" else "audio/wav"
-    return next((media_type for begin, media_type in _BEGINNINGS if data.startswith(begin)), None)
+    return next((media_type for begin, media_type in _BEGINNINGS if data.startswith(begin)), None) or sniffed(data)
 
 
 def read_base64(data: str) -> tuple[Base64, str]:

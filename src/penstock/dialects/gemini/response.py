@@ -20,10 +20,10 @@ from penstock.dialects.gemini.foreign_response import write_foreign_response
 from penstock.dialects.gemini.grounding import cite, write_grounding
 from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
 from penstock.dialects.gemini.logprobs import read_logprobs, write_logprobs
-from penstock.dialects.gemini.memo import apply_memo
 from penstock.dialects.gemini.messages import read_parts, write_parts
 from penstock.dialects.gemini.spelling import Names, maybe_text, names_of, object_of, words
 from penstock.dialects.gemini.usage import read_usage, write_usage
+from penstock.dialects.tool_memo import recall_parts
 from penstock.types.content import Part, Refusal, Text, ToolCall
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.notes import Memo, Rendered
@@ -138,7 +138,7 @@ def _read_candidate(value: Any, position: int, memo: Memo) -> Choice:
         shapes.append("-index")
     elif type(index) is not int:
         raise MalformedError(f"expected an integer, got {wire.describe(index)}", "index")
-    parts = cite(apply_memo(parts, memo), candidate)
+    parts = cite(recall_parts(parts, memo), candidate)
     return Choice(
         parts,
         stop_reason(native, any(type(part) is ToolCall for part in parts)),

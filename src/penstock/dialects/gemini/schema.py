@@ -376,25 +376,3 @@ def _join(path: str, step: str) -> str:
 def _word(value: Any) -> str:
     """A value as a word of an enumeration, in JSON's spelling."""
     return {True: "true", False: "false"}[value] if type(value) is bool else str(value)
-
-
-def without(schema: Any, keywords: frozenset[str], drop: Callable[[str], None], path: str = "") -> Any:
-    """A copy of a JSON Schema without some keywords; `drop` is told the path of each. Names of properties are no
-    keywords.
-    """
-    if type(schema) is list:
-        return [without(inner, keywords, drop, f"{path}[{number}]") for number, inner in enumerate(schema)]
-    if type(schema) is not dict:
-        return schema
-    found = {}
-    for key, value in schema.items():
-        place = _join(path, key)
-        if key in keywords:
-            drop(place)
-        elif key in _BY_NAME and type(value) is dict:
-            found[key] = {name: without(inner, keywords, drop, f"{place}.{name}") for name, inner in value.items()}
-        else:
-            found[key] = (
-                value if key in ("enum", "const", "default", "examples") else without(value, keywords, drop, place)
-            )
-    return found

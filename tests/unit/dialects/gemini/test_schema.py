@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.dialects.gemini.schema import ODD, Cut, from_subset, restore, to_subset, without
+from penstock.dialects.gemini.schema import ODD, Cut, from_subset, restore, to_subset
 
 READ: tuple[tuple[dict[str, Any], dict[str, Any], tuple[str, ...]], ...] = (
     ({"type": "object"}, {"type": "object"}, ()),
@@ -191,14 +191,6 @@ CUT_DOWN: dict[str, tuple[Any, Any, list[tuple[str, str]]]] = {
 def test_cutting_down(label: str) -> None:
     schema, subset, cuts = CUT_DOWN[label]
     assert to_subset(schema) == (subset, [Cut(path, detail) for path, detail in cuts])
-
-
-def test_leaving_out_keywords() -> None:
-    dropped: list[str] = []
-    schema = {"properties": {"pattern": {"pattern": "x", "enum": [{"pattern": 1}]}}, "anyOf": [{"pattern": "y"}]}
-    found = without(schema, frozenset({"pattern"}), dropped.append)
-    assert found == {"properties": {"pattern": {"enum": [{"pattern": 1}]}}, "anyOf": [{}]}
-    assert dropped == ["properties.pattern.pattern", "anyOf[0].pattern"]
 
 
 def test_references_that_multiply_are_bounded() -> None:
