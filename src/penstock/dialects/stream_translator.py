@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from penstock.dialects import wire
-from penstock.dialects.dialect import Context
+from penstock.dialects.dialect import Context, StreamRenderer, boundary
 from penstock.dialects.framing import TRANSPORT
 from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.tool_ids import call_id
@@ -396,6 +396,15 @@ class StreamTranslator:
                 self._take_thought(ThinkingDelta(index, whole.text or "\n\n".join(whole.summary or ())))
             elif isinstance(whole, ToolCall):
                 self._take_arguments(ArgumentsDelta(index, as_text(whole.arguments)))
+
+
+class GuardedRenderer:
+    """A stream renderer whose every error is a DialectError of `dialect`."""
+
+    def __init__(self, renderer: StreamRenderer, dialect: str) -> None:
+        self.notes = renderer.notes
+        self.render = boundary(dialect)(renderer.render)
+        self.close = boundary(dialect)(renderer.close)
 
 
 _BEGINNERS: dict[type, Callable[[StreamTranslator, int, Any], None]] = {

@@ -17,8 +17,9 @@ from penstock.dialects.cohere_chat.messages import write_block, write_call
 from penstock.dialects.cohere_chat.names import NAME
 from penstock.dialects.cohere_chat.stream import DONE
 from penstock.dialects.cohere_chat.usage import write_usage
-from penstock.dialects.dialect import Context, StreamRenderer, boundary
+from penstock.dialects.dialect import Context, StreamRenderer
 from penstock.dialects.framing import TRANSPORT, write_event
+from penstock.dialects.stream_translator import GuardedRenderer
 from penstock.types.content import ToolCall
 from penstock.types.errors import MalformedError
 from penstock.types.notes import Note
@@ -136,13 +137,4 @@ def _filled(frame: Object, values: Object) -> Object:
 def stream_renderer(context: Context) -> StreamRenderer:
     """A renderer of one stream."""
     renderer: StreamRenderer = OwnStream() if context.source == NAME else ForeignStream(context)
-    return _Guarded(renderer)
-
-
-class _Guarded:
-    """A renderer whose every error is a DialectError of this dialect."""
-
-    def __init__(self, renderer: StreamRenderer) -> None:
-        self.notes = renderer.notes
-        self.render = boundary(NAME)(renderer.render)
-        self.close = boundary(NAME)(renderer.close)
+    return GuardedRenderer(renderer, NAME)

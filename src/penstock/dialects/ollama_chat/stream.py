@@ -15,7 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.dialects import wire
-from penstock.dialects.dialect import Context, StreamParser, StreamRenderer, boundary
+from penstock.dialects.dialect import Context, StreamParser, StreamRenderer
 from penstock.dialects.framing import Frame, FramedParser, JsonLines, write_line
 from penstock.dialects.ollama_chat.errors import error_of
 from penstock.dialects.ollama_chat.foreign_stream import ForeignStream
@@ -26,6 +26,7 @@ from penstock.dialects.ollama_chat.response import CREATED, KNOWN, read_message_
 from penstock.dialects.ollama_chat.stops import stop_reason
 from penstock.dialects.ollama_chat.times import seconds_of
 from penstock.dialects.ollama_chat.usage import KEYS, read_usage, write_usage
+from penstock.dialects.stream_translator import GuardedRenderer
 from penstock.dialects.tool_memo import recall
 from penstock.types.content import Text, Thinking, ToolCall
 from penstock.types.errors import DialectError
@@ -249,13 +250,4 @@ def _with_arguments(call: ToolCall, text: str) -> ToolCall:
 def stream_renderer(context: Context) -> StreamRenderer:
     """A renderer of one stream."""
     renderer: StreamRenderer = OwnStream(context) if context.source == NAME else ForeignStream(context)
-    return _Guarded(renderer)
-
-
-class _Guarded:
-    """A renderer whose every error is a DialectError of this dialect."""
-
-    def __init__(self, renderer: StreamRenderer) -> None:
-        self.notes = renderer.notes
-        self.render = boundary(NAME)(renderer.render)
-        self.close = boundary(NAME)(renderer.close)
+    return GuardedRenderer(renderer, NAME)
