@@ -358,6 +358,25 @@ _CONNECTION = frozenset({"connect", "read", "protocol"})
 """`ErrorResponse.native` of errors that are not the provider's but the connection's (see `exchange.Broken`)."""
 
 
+def as_error(error: Exception) -> ErrorResponse:
+    """The error value of an exception, of ours or any other: its class says the kind. The inverse of `from_error`."""
+    words: list[ErrorKind] = [word for each in type(error).__mro__ for word, kind in BY_KIND.items() if kind is each]
+    kind = words[0] if words else "unknown"
+    if not isinstance(error, PenstockError):
+        return ErrorResponse(kind=kind, status=getattr(error, "status_code", None) or 500, message=str(error))
+    return ErrorResponse(
+        kind=kind if error.kind == "unknown" else error.kind,
+        status=error.status_code,
+        message=error.message,
+        type=error.type,
+        code=error.code,
+        param=error.param,
+        retry_after=error.retry_after,
+        request_id=error.request_id,
+        body=error.body,
+    )
+
+
 def class_of(error: ErrorResponse) -> type[PenstockError]:
     """The class for an error value."""
     if error.dialect is None and error.native in _CONNECTION:
@@ -372,7 +391,7 @@ def from_error(
 ) -> PenstockError:
     """The exception for an error value."""
     message = error.message
-    if error.retry_after is not None:
+    if error.retry_after is not None and error.dialect is not None:
         message += f" (the provider asks to wait {error.retry_after:g} s)"
     if len(tried) > 1:
         message += f" ({len(tried)} attempts failed; `tried` lists them)"

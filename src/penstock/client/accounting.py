@@ -51,6 +51,9 @@ def hidden_params(
 ) -> dict[str, Any]:
     """`_hidden_params` of an answer, in LiteLLM's words. `response_cost` is None where it is unknown."""
     found: dict[str, Any] = {"litellm_call_id": call_id, "model_id": model, "response_cost": None}
+    if success is not None:
+        found["attempts"] = len(success.tried) + 1
+        found |= success.attempt.facts
     if target is None:
         return found
     bill = cost_of(engine, usage, target.provider, target.model, options, trust_reported=target.reports_cost, **facts)
@@ -59,7 +62,6 @@ def hidden_params(
     found["custom_llm_provider"] = target.provider
     found["api_base"] = target.url
     if success is not None:
-        found["attempts"] = len(success.tried) + 1
         found["additional_headers"] = _headers(success.reply.headers)
     return found
 

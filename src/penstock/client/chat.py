@@ -24,7 +24,7 @@ from penstock.client.demo import NAMES as DEMO_NAMES
 from penstock.client.demo import demo_answer
 from penstock.client.engine import Engine, arguments_of
 from penstock.client.failures import raising
-from penstock.client.mock import mock_answer, wants_mock
+from penstock.client.mock import local_attempt, mock_answer, wants_mock
 from penstock.client.objects import Answer, ModelResponse
 from penstock.client.options import Options, split, timeouts_of
 from penstock.client.schemas import check_tools
@@ -32,7 +32,7 @@ from penstock.client.shapes import CHAT_SHAPE, Shape
 from penstock.client.streams import AsyncChatStream, AsyncStream, ChatStream, Finish, PureStream, Stream
 from penstock.dialects.dialect import Context
 from penstock.exchange import Attempt, Plan, Success
-from penstock.types.errors import ErrorKind, ErrorResponse
+from penstock.types.errors import ErrorResponse
 from penstock.types.notes import NO_MEMO, Note
 from penstock.types.request import Request
 from penstock.types.response import Response
@@ -56,6 +56,7 @@ class ChatCall(Generic[C, R]):
     call_id: str
     started: float = field(default_factory=time.perf_counter)
     attempts: list[ChatAttempt] = field(default_factory=list)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, engine: Engine, shape: Shape[C, R], arguments: dict[str, Any]) -> ChatCall[C, R]:
@@ -70,52 +71,66 @@ class ChatCall(Generic[C, R]):
         request = shape.read(body)
         check_tools(request.tools)
         call_id = options.litellm_call_id or f"{shape.id_prefix}{uuid4().hex}"
-        return cls(engine, shape, model or "", options, request, body, call_id)
+        return cls(engine, shape, model or "", options, request, body, call_id, arguments=arguments)
 
     def plan(self) -> Plan:
-        """The model, then its fallbacks; the kinds of errors that have fallbacks of their own go there instead."""
-        options = self.options
-        attempts = [self._attempt(self.model, self.request, options), *map(self._fallback, options.fallbacks)]
-        alternatives: dict[ErrorKind, list[Attempt[Any]]] = {}
-        if options.context_window_fallbacks:
-            alternatives["context_window"] = [self._fallback(each) for each in options.context_window_fallbacks]
-        if options.content_policy_fallbacks:
-            alternatives["content_policy"] = [self._fallback(each) for each in options.content_policy_fallbacks]
-        return self.engine.ladder(attempts, options, dict(alternatives))
+        """What to try, one after the other."""
+        return self.engine.plan(self)
+
+    def attempt(self, change: str | Mapping[str, Any] | None = None) -> Attempt[Any]:
+        """An attempt at this call, with what a fallback or a deployment changes. A key or address of the first model is
+        not another provider's.
+        """
+        if change is None:
+            return self._attempt(self.model, self.request, self.options)
+        options, changes = split(
+            arguments_of(change), self.engine.addresses, replace(self.options, address=self.engine.defaults.address)
+        )
+        body = {**self.body, **changes}
+        if options.additional_drop_params != self.options.additional_drop_params:
+            body = without(body, options.additional_drop_params)
+        request = self.shape.read(body) if len(changes) > 1 or len(body) < len(self.body) else self.request
+        return self._attempt(changes.get("model", self.model), request, options)
 
     def _attempt(self, model: str, request: Request, options: Options) -> Attempt[Any]:
+        timeouts = timeouts_of(options.timeout)
+        if wants_mock(options) or model in DEMO_NAMES:
+            answer = partial(self._local_attempt, model, request, options)
+            return local_attempt(model, bool(request.stream), timeouts, answer)
         attempt = self.engine.chat_attempt(request, model, options)
         attempt.prefer, attempt.essential = self.shape.prefer, self.shape.essential
         self.attempts.append(attempt)
-        return attempt.attempt(timeouts_of(options.timeout))
+        return attempt.attempt(timeouts)
 
-    def _fallback(self, fallback: str | Mapping[str, Any]) -> Attempt[Any]:
-        """An attempt with what the fallback changes. A key or address of the first model is not another provider's."""
-        arguments = arguments_of(fallback)
-        options, changes = split(
-            arguments, self.engine.addresses, replace(self.options, address=self.engine.defaults.address)
-        )
-        body = {**self.body, **changes}
-        request = self.shape.read(body) if len(changes) > 1 else self.request
-        return self._attempt(changes.get("model", self.model), request, options)
+    def _local_attempt(self, model: str, request: Request, options: Options) -> Response | OpenStream:
+        response = self.local_response(model, request, options)
+        return OpenStream(ENDED, list(unfold(response)), response.dialect) if request.stream else response
 
-    def winner(self, success: Success[Any]) -> ChatAttempt:
-        """The attempt that gave the answer."""
-        return next(attempt for attempt in self.attempts if attempt.prepare == success.attempt.prepare)
+    def winner(self, success: Success[Any] | None) -> ChatAttempt | None:
+        """The attempt that gave the answer; None where nobody was asked."""
+        if success is None:
+            return None
+        return next((attempt for attempt in self.attempts if attempt.prepare == success.attempt.prepare), None)
 
-    def answer(self, response: Response, success: Success[Any] | None, notes: tuple[Note, ...]) -> R:
+    def answer(self, response: Response, success: Success[Any] | None = None) -> R:
         """The response as the caller sees it."""
         if not response.model:
             response = replace(response, model=self._served_model(success))
         rendered = self.shape.dialect.render_response(response, self._context())
-        answer = self.shape.answer(rendered.value)._with(self._hidden(response, success), notes + rendered.notes)
+        notes = self._notes(success) + rendered.notes
+        answer = self.shape.answer(rendered.value)._with(self._hidden(response, success), notes)
         vars(answer)["_response_ms"] = (time.perf_counter() - self.started) * 1000
         return answer
 
     def _hidden(self, response: Response | None, success: Success[Any] | None) -> dict[str, Any]:
-        target = None if success is None else self.winner(success).target
+        winner = self.winner(success)
+        target, options = (None, self.options) if winner is None else (winner.target, winner.options)
         usage = None if response is None else response.usage
-        return hidden_params(self.engine, self.call_id, self.model, self.options, target, success, usage)
+        return hidden_params(self.engine, self.call_id, self.model, options, target, success, usage)
+
+    def _notes(self, success: Success[Any] | None) -> tuple[Note, ...]:
+        winner = self.winner(success)
+        return () if winner is None else winner.notes
 
     def _served_model(self, success: Success[Any] | None) -> str:
         """The model that answered, for providers that do not say it."""
@@ -126,14 +141,13 @@ class ChatCall(Generic[C, R]):
 
     def stream_state(self, opened: OpenStream, success: Success[Any] | None) -> PureStream[C, R]:
         """The pure half of the stream."""
-        notes = () if success is None else self.winner(success).notes
         model = None if _names_model(opened) else self._served_model(success)
         context = self._context(source=opened.dialect, model=model, stream_usage=self.shape.wants_usage(self.body))
 
         def failed(error: ErrorResponse, partial: R) -> Exception:
             return self._stream_error(error, partial, success)
 
-        finish = Finish[R](lambda response: self.answer(response, success, notes), failed)
+        finish = Finish[R](lambda response: self.answer(response, success), failed)
         return self.shape.stream(opened, context, self._hidden(None, success), finish)
 
     def _stream_error(self, error: ErrorResponse, partial: R, success: Success[Any] | None) -> Exception:
@@ -146,24 +160,24 @@ class ChatCall(Generic[C, R]):
 
     @property
     def is_local(self) -> bool:
-        """Whether nobody needs to be asked: a mock, or the demo model."""
-        return wants_mock(self.options) or self.model in DEMO_NAMES
+        """Whether nobody needs to be asked, or chosen: a mock, or the demo model."""
+        return not self.engine.routes and (wants_mock(self.options) or self.model in DEMO_NAMES)
 
-    def local_response(self) -> Response:
+    def local_response(self, model: str, request: Request, options: Options) -> Response:
         """The answer of a mock or of the demo model. Raises what a mock says."""
-        if not wants_mock(self.options):
-            return demo_answer(self.request, self.call_id, int(time.time()))
-        if isinstance(self.options.mock_response, Mapping):
-            return self.shape.dialect.parse_response(dict(self.options.mock_response), NO_MEMO)
-        return mock_answer(self.options, self.request, self.model, self.call_id, int(time.time()))
+        if not wants_mock(options):
+            return demo_answer(request, self.call_id, int(time.time()))
+        if isinstance(options.mock_response, Mapping):
+            return self.shape.dialect.parse_response(dict(options.mock_response), NO_MEMO)
+        return mock_answer(options, request, model, self.call_id, int(time.time()))
 
     def answer_locally(self) -> R:
         """The answer of a mock or of the demo model."""
-        return self.answer(self.local_response(), None, ())
+        return self.answer(self.local_response(self.model, self.request, self.options))
 
     def stream_locally(self) -> PureStream[C, R]:
         """The same as a stream."""
-        response = self.local_response()
+        response = self.local_response(self.model, self.request, self.options)
         return self.stream_state(OpenStream(ENDED, list(unfold(response)), response.dialect), None)
 
 
@@ -195,8 +209,8 @@ def _call(engine: Engine, shape: Shape[C, R], arguments: dict[str, Any]) -> R | 
         world = engine.world(made.options.client)
         success = world.drive(engine.exchange(made.plan(), made.options))
         if isinstance(success.value, OpenStream):
-            return Stream(made.stream_state(success.value, success), success.reply.stream)
-        return made.answer(success.value, success, made.winner(success).notes)
+            return Stream(made.stream_state(success.value, success), engine.rest_of(success))
+        return made.answer(success.value, success)
 
 
 async def acall(engine: Engine, shape: Shape[C, R], arguments: dict[str, Any]) -> R | AsyncStream[C, R]:
@@ -222,8 +236,8 @@ async def _acall(engine: Engine, shape: Shape[C, R], arguments: dict[str, Any]) 
         world = engine.async_world(made.options.client)
         success = await world.drive(engine.exchange(made.plan(), made.options))
         if isinstance(success.value, OpenStream):
-            return AsyncStream(made.stream_state(success.value, success), success.reply.stream)
-        return made.answer(success.value, success, made.winner(success).notes)
+            return AsyncStream(made.stream_state(success.value, success), engine.rest_of(success))
+        return made.answer(success.value, success)
 
 
 def completion(engine: Engine, **arguments: Any) -> ModelResponse | ChatStream:

@@ -9,6 +9,7 @@ OpenAI's format.
 from __future__ import annotations
 
 import base64
+import dataclasses
 import struct
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from penstock.client.result_objects import EmbeddingResponse
 from penstock.dialects import embeddings, wire
 from penstock.dialects.dialect import PathMatch
 from penstock.dialects.embeddings.openai import DIALECT as OPENAI
-from penstock.exchange import Attempt, Reply, Success, exchange
+from penstock.exchange import Plan, Reply, Success
 from penstock.providers.endpoint import Endpoint
 from penstock.providers.errors import ProviderError
 from penstock.types.embedding import EmbeddingRequest, Vector
@@ -157,22 +158,23 @@ class EmbeddingCall(SimpleCall[EmbeddingResponse]):
 
     def run(self) -> Generator[Any, Any, Any]:
         began = self.engine.clock.monotonic()
-        plan = self.plan()
-        limit = yield from self._limit()
         inputs = self.body["input"]
-        if limit is None or not _is_list(inputs) or len(inputs) <= limit:
-            success = yield from self.engine.exchange(plan, self.options)
-            return self.answer(success.value, success, self.winner(success).notes)
+        limit = (yield from self._limit()) if _is_list(inputs) else None
+        if limit is None or len(inputs) <= limit:
+            success = yield from self.engine.exchange(self.plan(), self.options)
+            return self.answer(success.value, success)
         success = yield from self._part(inputs[:limit], None, began)
         answers: list[EmbeddingResponse] = [success.value]
         for start in range(limit, len(inputs), limit):
             success = yield from self._part(inputs[start : start + limit], success, began)
             answers.append(success.value)
-        return self.answer(_joined(answers), success, self.winner(success).notes)
+        self.body["input"] = inputs
+        return self.answer(_joined(answers), success)
 
     def _limit(self) -> Generator[Any, Any, int | None]:
         """The most inputs that every target takes. One that cannot be found says so when it is its turn."""
         limits: list[int] = []
+        self.engine.eligible(self)
         for attempt in self.attempts:
             try:
                 target = yield from attempt.locate()
@@ -180,19 +182,29 @@ class EmbeddingCall(SimpleCall[EmbeddingResponse]):
                 continue
             most = embeddings.get(target.format).max_inputs
             limits += [] if most is None else [most]
+        self.attempts.clear()
         return min(limits, default=None)
 
     def _part(self, inputs: list[Any], before: Success[Any] | None, began: float) -> Generator[Any, Any, Success[Any]]:
         """One request's worth, at the model that gave the vectors before."""
-        source = self.attempts if before is None else [self.winner(before)]
-        self.attempts = [
-            SimpleAttempt(each.operation, {**each.body, "input": inputs}, each.resolved, each.options, each.engine)
-            for each in source
-        ]
-        attempts: list[Attempt[Any]] = [each.attempt(timeouts_of(each.options.timeout)) for each in self.attempts]
-        total = timeouts_of(self.options.timeout).total
-        left = None if total is None else max(0.001, total - (self.engine.clock.monotonic() - began))
-        return (yield from exchange(self.engine.ladder(attempts, self.options), self.engine.clock, left))
+        self.body["input"] = inputs
+        timeouts = timeouts_of(self.options.timeout)
+        if timeouts.total is not None:
+            left = timeouts.total - (self.engine.clock.monotonic() - began)
+            timeouts = replace(timeouts, total=max(0.001, left))
+        plan = self.plan() if before is None else self._same_again(before)
+        return (yield from self.engine.exchange(plan, replace(self.options, timeout=timeouts)))
+
+    def _same_again(self, before: Success[Any]) -> Plan:
+        """A plan that asks whoever answered before: vectors of two models do not compare."""
+        winner = self.winner(before)
+        if winner is None:
+            return self.plan()  # nobody was asked
+        body = {**winner.body, "input": self.body["input"]}
+        again = SimpleAttempt(winner.operation, body, winner.resolved, winner.options, winner.engine)
+        self.attempts = [again]
+        attempt = again.attempt(timeouts_of(winner.options.timeout))
+        return self.engine.ladder([dataclasses.replace(attempt, facts=before.attempt.facts)], self.options)
 
 
 def _is_list(inputs: Any) -> bool:

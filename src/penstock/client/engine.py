@@ -11,7 +11,7 @@ import os
 import random
 from collections.abc import Generator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from penstock.client.attempt import ChatAttempt
 from penstock.client.options import Options, timeouts_of
@@ -24,11 +24,26 @@ from penstock.providers.facts.profile import profile_changes
 from penstock.providers.parameters import parameter_names
 from penstock.providers.registry import Registry, default_registry
 from penstock.providers.resolve_model import ResolvedModel, resolve_model
+from penstock.types.errors import ErrorKind
 from penstock.types.request import Request
 from penstock.types.retry import Backoff
 
 if TYPE_CHECKING:
     from penstock.client.async_world import AsyncWorld
+
+
+class Planned(Protocol):
+    """A call, as far as a plan must know it. `attempt` makes an attempt at it, with what a fallback or a deployment
+    changes; `arguments` are the caller's own.
+    """
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def options(self) -> Options: ...
+    @property
+    def arguments(self) -> Mapping[str, Any]: ...
+    def attempt(self, change: str | Mapping[str, Any] | None = None) -> Attempt[Any]: ...
 
 
 class Engine:
@@ -108,11 +123,40 @@ class Engine:
         row = self.facts.find(model, provider)
         return {} if row is None else profile_changes(row, wire_format)
 
+    routes = False
+    """Whether the model of a call is chosen by this engine (a router's), and not by the caller."""
+
+    def plan(self, call: Planned) -> Plan:
+        """The model, then its fallbacks; the kinds of errors that have fallbacks of their own go there instead."""
+        options = call.options
+        if options.disable_fallbacks:
+            return self.ladder([call.attempt()], options)
+        attempts = [call.attempt(), *map(call.attempt, options.fallbacks)]
+        alternatives: dict[ErrorKind, Sequence[Attempt[Any]]] = {}
+        if options.context_window_fallbacks:
+            alternatives["context_window"] = [call.attempt(each) for each in options.context_window_fallbacks]
+        if options.content_policy_fallbacks:
+            alternatives["content_policy"] = [call.attempt(each) for each in options.content_policy_fallbacks]
+        return self.ladder(attempts, options, alternatives)
+
+    def eligible(self, call: Planned) -> Sequence[Attempt[Any]]:
+        """Every attempt that the call may come to, for what must hold for all of them."""
+        fallbacks = () if call.options.disable_fallbacks else call.options.fallbacks
+        return [call.attempt(), *map(call.attempt, fallbacks)]
+
+    def leading(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of the attempt that comes first, for what is decided before any is made."""
+        return dict(arguments)
+
+    def rest_of(self, success: Success[Any]) -> Any:
+        """The rest of a stream that has begun; None where it is whole."""
+        return success.reply.stream
+
     def ladder(
         self,
         attempts: Sequence[Attempt[Any]],
         options: Options,
-        alternatives: dict[Any, Sequence[Attempt[Any]]] | None = None,
+        alternatives: dict[ErrorKind, Sequence[Attempt[Any]]] | None = None,
     ) -> Ladder:
         """The plan of a call: these attempts in turn, each with its retries."""
         return Ladder(

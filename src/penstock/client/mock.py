@@ -10,11 +10,13 @@ mock_timeout=True, mock_delay=0.2         a Timeout; seconds to wait first
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from penstock.client.options import Options
 from penstock.dialects.openai_chat import DIALECT as CHAT
 from penstock.dialects.openai_chat.messages import read_tool_calls
+from penstock.exchange import Attempt, Timeouts
 from penstock.types.content import Part, Text
 from penstock.types.errors import MalformedError
 from penstock.types.notes import NO_MEMO
@@ -45,6 +47,23 @@ def mock_answer(options: Options, request: Request, model: str, call_id: str, cr
     reason: StopReason = "tool_calls" if options.mock_tool_calls else "stop"
     choices = tuple(Choice(tuple(parts), reason, index=number) for number in range(request.n or 1))
     return Response(dialect="mock", id=call_id, model=model, created=created, choices=choices, usage=_USAGE)
+
+
+def local_attempt(model: str, stream: bool, timeouts: Timeouts, answer: Callable[[], Any]) -> Attempt[Any]:
+    """An attempt of which `answer` gives the answer, or raises the failure, in the place of a provider."""
+
+    def local() -> Any:
+        try:
+            return answer()
+        except Exception as error:
+            from penstock.exceptions import as_error
+
+            return as_error(error)
+
+    def never(*_: Any) -> Any:
+        raise AssertionError("a local attempt sends nothing")
+
+    return Attempt(f"mock/{model}", "mock", model, stream, timeouts, never, never, never, local)
 
 
 def raise_mock(options: Options, model: str) -> None:

@@ -25,7 +25,7 @@ from penstock.client.attempt import not_an_answer
 from penstock.client.engine import Engine, arguments_of
 from penstock.client.event_streams import FrameState, OpenFrames
 from penstock.client.failures import raising, stopping_the_attempt
-from penstock.client.mock import raise_mock, wants_mock
+from penstock.client.mock import local_attempt, raise_mock, wants_mock
 from penstock.client.objects import Answer
 from penstock.client.options import Options, split, timeouts_of
 from penstock.client.prepare import authorise, complete, locate, refuse_unsupported
@@ -220,6 +220,7 @@ class SimpleCall(Generic[R]):
     call_id: str
     started: float = field(default_factory=time.perf_counter)
     attempts: list[SimpleAttempt[R]] = field(default_factory=list)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, engine: Engine, operation: Operation[R], arguments: Body) -> SimpleCall[R]:
@@ -235,20 +236,41 @@ class SimpleCall(Generic[R]):
             raise MalformedError(f"expected a string, got {wire.describe(model)}", "model")
         check(operation, body)
         call_id = options.litellm_call_id or uuid4().hex
-        return cls(engine, operation, model or "", options, body, call_id)
+        return cls(engine, operation, model or "", options, body, call_id, arguments=arguments)
 
     def plan(self) -> Plan:
-        """The model, then its fallbacks."""
-        attempts = [
-            self._attempt(self.model, self.body, self.options),
-            *(self._fallback(each) for each in self.options.fallbacks),
-        ]
-        return self.engine.ladder(attempts, self.options)
+        """What to try, one after the other."""
+        return self.engine.plan(self)
+
+    def attempt(self, change: str | Mapping[str, Any] | None = None) -> Attempt[Any]:
+        """An attempt at this call, with what a fallback or a deployment changes. A key or address of the first model is
+        not another provider's.
+        """
+        if change is None:
+            return self._attempt(self.model, self.body, self.options)
+        options, changes = split(
+            arguments_of(change), self.engine.addresses, replace(self.options, address=self.engine.defaults.address)
+        )
+        body = {**self.body, **changes}
+        if options.additional_drop_params != self.options.additional_drop_params:
+            body = without(body, options.additional_drop_params)
+        check(self.operation, body)
+        return self._attempt(changes.get("model", self.model), body, options)
 
     def _attempt(self, model: str, body: Body, options: Options) -> Attempt[Any]:
+        timeouts = timeouts_of(options.timeout)
+        if wants_mock(options):
+            return local_attempt(model, False, timeouts, partial(self._mocked, options, body, model))
         made = SimpleAttempt(self.operation, body, self._resolve(model, options), options, self.engine)
         self.attempts.append(made)
-        return made.attempt(timeouts_of(options.timeout))
+        return made.attempt(timeouts)
+
+    def _mocked(self, options: Options, body: Body, model: str) -> R:
+        """The answer that was scripted. Raises what the mock says."""
+        raise_mock(options, model)
+        if self.operation.mock is None:
+            raise MalformedError("this call can be mocked with an exception only", "mock_response")
+        return self.operation.mock(options.mock_response, body)
 
     def _resolve(self, model: str, options: Options) -> ResolvedModel:
         if model or self.operation.model is None:
@@ -256,34 +278,27 @@ class SimpleCall(Generic[R]):
         provider = options.custom_llm_provider or self.operation.provider
         return ResolvedModel(self.engine.registry.get(provider), "", self.operation.selector)
 
-    def _fallback(self, fallback: str | Mapping[str, Any]) -> Attempt[Any]:
-        """An attempt with what the fallback changes. A key or address of the first model is not another provider's."""
-        arguments = arguments_of(fallback)
-        options, changes = split(
-            arguments, self.engine.addresses, replace(self.options, address=self.engine.defaults.address)
-        )
-        body = {**self.body, **changes}
-        check(self.operation, body)
-        return self._attempt(changes.get("model", self.model), body, options)
-
-    def winner(self, success: Success[Any]) -> SimpleAttempt[R]:
-        """The attempt that gave the answer."""
-        return next(attempt for attempt in self.attempts if attempt.prepare == success.attempt.prepare)
+    def winner(self, success: Success[Any] | None) -> SimpleAttempt[R] | None:
+        """The attempt that gave the answer; None where nobody was asked."""
+        if success is None:
+            return None
+        return next((attempt for attempt in self.attempts if attempt.prepare == success.attempt.prepare), None)
 
     def run(self) -> Generator[Any, Any, Any]:
         """What the world drives: the answer, or for a stream a Success whose value is an OpenFrames."""
         success = yield from self.engine.exchange(self.plan(), self.options)
         if isinstance(success.value, OpenFrames):
             return success
-        return self.answer(success.value, success, self.winner(success).notes)
+        return self.answer(success.value, success)
 
-    def answer(self, value: R, success: Success[Any] | None, notes: tuple[Note, ...] = ()) -> R:
+    def answer(self, value: R, success: Success[Any] | None = None) -> R:
         """The answer with the facts of its call."""
         if self.operation.finish is not None:
             value = self.operation.finish(self.body, value)
         hidden = self.hidden(success, self.operation.bill(self.body, value))
         if isinstance(value, Answer):
-            value._with(hidden, notes)
+            winner = self.winner(success)
+            value._with(hidden, () if winner is None else winner.notes)
         else:
             value._hidden_params = hidden
         vars(value)["_response_ms"] = (time.perf_counter() - self.started) * 1000
@@ -291,8 +306,8 @@ class SimpleCall(Generic[R]):
 
     def hidden(self, success: Success[Any] | None, bill: Bill) -> dict[str, Any]:
         """`_hidden_params`."""
-        target = None if success is None else self.winner(success).target
-        options = self.options
+        winner = self.winner(success)
+        target, options = (None, self.options) if winner is None else (winner.target, winner.options)
         if target is not None and bill.names and not options.base_model and not options.prices:
             facts = self.engine.facts
             precise = (name for name in bill.names if facts.find(name, target.provider) is not None)
@@ -306,13 +321,12 @@ class SimpleCall(Generic[R]):
 
         def finish(events: list[Any]) -> Any:
             assert operation.whole is not None, "an operation that streams can add its events up"
-            return self.answer(operation.whole(events), success, self.winner(success).notes)
+            return self.answer(operation.whole(events), success)
 
         def failed(error: ErrorResponse, events: list[Any]) -> Exception:
             from penstock.exceptions import StreamInterruptedError, from_error
 
-            target = self.winner(success).target
-            provider = "" if target is None else target.provider
+            provider = success.attempt.provider
             if error.native == "interrupted":
                 return StreamInterruptedError(error.message, provider, self.model, error=error, partial=events)
             return from_error(error, provider, self.model, partial=events)
@@ -321,12 +335,9 @@ class SimpleCall(Generic[R]):
 
     def mock(self) -> R | None:
         """The answer that the caller scripted, if one was. Raises what the mock says."""
-        if not wants_mock(self.options):
+        if self.engine.routes or not wants_mock(self.options):
             return None
-        raise_mock(self.options, self.model)
-        if self.operation.mock is None:
-            raise MalformedError("this call can be mocked with an exception only", "mock_response")
-        return self.answer(self.operation.mock(self.options.mock_response, self.body), None)
+        return self.answer(self._mocked(self.options, self.body, self.model))
 
 
 def check(operation: Operation[Any], body: Body) -> None:
@@ -356,7 +367,7 @@ def _run(engine: Engine, operation: Operation[R], call: type[SimpleCall[R]], arg
         if mocked is not None:
             return mocked
         value = engine.world(made.options.client).drive(made.run())
-        return Stream(made.frames(value), value.reply.stream) if isinstance(value, Success) else value
+        return Stream(made.frames(value), engine.rest_of(value)) if isinstance(value, Success) else value
 
 
 async def arun(engine: Engine, operation: Operation[R], arguments: Body, call: type[SimpleCall[R]] = SimpleCall) -> Any:
@@ -373,7 +384,7 @@ async def _arun(engine: Engine, operation: Operation[R], call: type[SimpleCall[R
         if mocked is not None:
             return mocked
         value = await engine.async_world(made.options.client).drive(made.run())
-        return AsyncStream(made.frames(value), value.reply.stream) if isinstance(value, Success) else value
+        return AsyncStream(made.frames(value), engine.rest_of(value)) if isinstance(value, Success) else value
 
 
 # -- what most operations are made of ---------------------------------------------------------------------------------

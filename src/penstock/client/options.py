@@ -29,6 +29,7 @@ class Options(Struct, frozen=True, kw_only=True):
                            the same)
     fallbacks              models (or dicts of arguments) to try when the first has failed for good
     context_window_fallbacks, content_policy_fallbacks    the same, for these two errors
+    disable_fallbacks      use none of these, wherever they were set
     drop_params            leave out parameters that the model does not take, instead of raising UnsupportedParamsError
     additional_drop_params parameters to leave out always: names, or paths such as `tools[*].function.strict`
     allowed_openai_params  parameters to send though they are thought not to be supported
@@ -54,6 +55,7 @@ class Options(Struct, frozen=True, kw_only=True):
     fallbacks: Sequence[str | Mapping[str, Any]] = ()
     context_window_fallbacks: Sequence[str | Mapping[str, Any]] = ()
     content_policy_fallbacks: Sequence[str | Mapping[str, Any]] = ()
+    disable_fallbacks: bool = False
     drop_params: bool = False
     additional_drop_params: Sequence[str] = ()
     allowed_openai_params: Sequence[str] = ()
@@ -152,6 +154,7 @@ _CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "max_repairs": _integer,
     "enable_json_schema_validation": _boolean,
     "turn_off_message_logging": _boolean,
+    "disable_fallbacks": _boolean,
     "drop_params": _boolean,
     "modify_params": _boolean,
     "strict": _boolean,

@@ -194,6 +194,13 @@ def joined(answers: list[TextCompletionResponse]) -> TextCompletionResponse:
     return first
 
 
+def _show_partial(error: Any) -> None:
+    """What had arrived of a stream that broke off, as a text completion."""
+    partial = getattr(error, "partial", None)
+    if isinstance(partial, ModelResponse):
+        error.partial = as_text(partial)
+
+
 class _BridgedStream(TextStream):
     """A chat stream whose chunks are text completions."""
 
@@ -210,6 +217,9 @@ class _BridgedStream(TextStream):
         try:
             for chunk in self._chatted:
                 yield as_text(chunk)
+        except Exception as error:
+            _show_partial(error)
+            raise
         finally:
             self._chatted.close()
 
@@ -230,6 +240,9 @@ class _AsyncBridgedStream(AsyncTextStream):
         try:
             async for chunk in self._chatted:
                 yield as_text(chunk)
+        except Exception as error:
+            _show_partial(error)
+            raise
         finally:
             await self._chatted.aclose()
 
@@ -239,7 +252,7 @@ class _AsyncBridgedStream(AsyncTextStream):
 
 def _calls(engine: Engine, arguments: Body) -> list[Body]:
     """The chat calls to make; none where the provider has the legacy API."""
-    options, body = split(arguments, engine.addresses, engine.defaults)
+    options, body = split(engine.leading(arguments), engine.addresses, engine.defaults)
     return [] if is_native(engine, options, body.get("model")) else bridged(arguments, options)
 
 

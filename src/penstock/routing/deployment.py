@@ -78,7 +78,8 @@ def deployments_of(model_list: Any, environment: Mapping[str, str]) -> tuple[Dep
     """The deployments of a `model_list` in LiteLLM's form: `[{"model_name", "litellm_params": {"model", ...},
     "model_info": {"id"}}]`.
 
-    (`params` is the same as `litellm_params`.) A value "os.environ/NAME" is that variable's. Raises MalformedDeployment.
+    (`params` is the same as `litellm_params`.) A value "os.environ/NAME" is that variable's. Raises
+    MalformedDeployment.
     """
     if isinstance(model_list, str | Mapping) or not hasattr(model_list, "__iter__"):
         raise MalformedDeployment("model_list must be a list of {'model_name': ..., 'litellm_params': {'model': ...}}")
