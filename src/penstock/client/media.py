@@ -103,10 +103,15 @@ def _mock_image(value: Any, body: Body) -> ImageResponse:
 
 
 def _whole_image(events: list[Any]) -> ImageResponse:
-    last = [event for event in events if event["type"].endswith(".completed")]
-    made = [{"b64_json": event.get("b64_json")} for event in last]
-    fields = {name: last[-1].get(name) for name in ("size", "quality", "background", "output_format", "usage")}
-    return ImageResponse({"created": last[-1].get("created_at", 0), "data": made, **fields})
+    done = [event for event in events if _is_last_image(event)]
+    made = [{"b64_json": event.get("b64_json")} for event in done]
+    last = done[-1] if done else {}
+    fields = {name: last.get(name) for name in ("size", "quality", "background", "output_format", "usage")}
+    return ImageResponse({"created": last.get("created_at", 0), "data": made, **fields})
+
+
+def _is_last_image(event: Any) -> bool:
+    return str(event.get("type")).endswith(".completed")
 
 
 _PICTURE: dict[str, Callable[[Any], Any]] = {"prompt": wire.string, "n": wire.integer, "stream": wire.boolean}
@@ -120,7 +125,7 @@ IMAGE_GENERATION: Operation[ImageResponse] = Operation(
     bill=_image_bill,
     mock=_mock_image,
     event=StreamedEvent,
-    ends=lambda event: str(event.get("type")).endswith(".completed"),
+    ends=_is_last_image,
     whole=_whole_image,
 )
 
@@ -133,7 +138,7 @@ IMAGE_EDIT: Operation[ImageResponse] = Operation(
     bill=_image_bill,
     mock=_mock_image,
     event=StreamedEvent,
-    ends=lambda event: str(event.get("type")).endswith(".completed"),
+    ends=_is_last_image,
     whole=_whole_image,
 )
 

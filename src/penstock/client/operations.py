@@ -326,10 +326,11 @@ class SimpleCall(Generic[R]):
         def failed(error: ErrorResponse, events: list[Any]) -> Exception:
             from penstock.exceptions import StreamInterruptedError, from_error
 
-            provider = success.attempt.provider
+            provider, model = success.attempt.provider, success.attempt.model
+            partial = None if operation.whole is None else operation.whole(events)
             if error.native == "interrupted":
-                return StreamInterruptedError(error.message, provider, self.model, error=error, partial=events)
-            return from_error(error, provider, self.model, partial=events)
+                return StreamInterruptedError(error.message, provider, model, error=error, partial=partial)
+            return from_error(error, provider, model, partial=partial)
 
         return FrameState(opened, operation.event, self.hidden(success, Bill()), operation.ends, finish, failed)
 
