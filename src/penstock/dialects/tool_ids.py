@@ -46,9 +46,9 @@ def call_id(seed: str | None, index: int, choice: int = 0) -> str:
 
 def with_tool_ids(request: Request) -> Request:
     """`request` with an id on every tool call and tool result; the same object where none is missing."""
-    slots = [slot for message in request.messages for slot in _slots(message.parts)]
-    if all(slot.call_id is not None for slot in slots):
+    if not any(_lacks_id(part) for message in request.messages for part in message.parts):
         return request
+    slots = [slot for message in request.messages for slot in _slots(message.parts)]
     _pair(slots)
     _number(slots)
     ids = iter(slots)
@@ -73,6 +73,10 @@ def tool_names(messages: Iterable[Message]) -> dict[str, str]:
         for part in message.parts
         if isinstance(part, ToolCall) and part.call_id is not None
     }
+
+
+def _lacks_id(part: Any) -> bool:
+    return type(part) in _CALL_OF and part.call_id is None
 
 
 class _Slot:
@@ -130,9 +134,9 @@ def _number(slots: list[_Slot]) -> None:
 
 
 def _choice_with_ids(choice: Choice, seed: str | None) -> Choice:
-    slots = _slots(choice.parts)
-    if all(slot.call_id is not None for slot in slots):
+    if not any(_lacks_id(part) for part in choice.parts):
         return choice
+    slots = _slots(choice.parts)
     _pair(slots)
     for slot in slots:
         slot.call_id = slot.call_id or (slot.call.call_id if slot.call else None)

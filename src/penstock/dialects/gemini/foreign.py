@@ -88,7 +88,8 @@ def _write_turns(request: Request, writer: PartWriter) -> tuple[list[dict[str, A
 
 
 def _note_message(message: Message, path: str, notes: list[Note]) -> None:
-    note_leftovers(path, message.extras, notes)
+    if message.extras is not None:
+        note_leftovers(path, message.extras, notes)
     if message.name is not None:
         notes.append(Note(f"{path}.name", "dropped", "Gemini's turns have no names"))
     if message.cache is not None:
@@ -109,11 +110,12 @@ def _append(contents: list[Content], role: str, parts: list[dict[str, Any]]) -> 
     if not contents or contents[-1]["role"] != role:
         contents.append({"role": role, "parts": []})
     turn = contents[-1]["parts"]
-    for part in parts:
-        if "functionResponse" in part:
-            turn.insert(sum(1 for other in turn if "functionResponse" in other), part)
-        else:
-            turn.append(part)
+    responses = [part for part in parts if "functionResponse" in part]
+    if responses:
+        place = sum(1 for part in turn if "functionResponse" in part)
+        turn[place:place] = responses
+        parts = [part for part in parts if "functionResponse" not in part]
+    turn += parts
 
 
 def _add_placeholder(parts: list[dict[str, Any]]) -> None:

@@ -65,7 +65,7 @@ def write_foreign_response(response: Response, context: Context) -> Rendered[dic
     found: dict[str, Any] = {"candidates": [_write_choice(choice, notes) for choice in response.choices]}
     usage = response.usage
     if usage is not None:
-        _note_usage(usage, notes)
+        notes += note_usage(usage)
         found["usageMetadata"] = write_foreign_usage(usage)
     if response.service_tier is not None:
         tier = SERVICE_TIERS.get(response.service_tier, response.service_tier)
@@ -75,11 +75,14 @@ def write_foreign_response(response: Response, context: Context) -> Rendered[dic
     return Rendered(found, tuple(notes))
 
 
-def _note_usage(usage: Usage, notes: list[Note]) -> None:
+def note_usage(usage: Usage) -> list[Note]:
+    """A note for every count that has no place in usageMetadata."""
+    notes: list[Note] = []
     note_leftovers("usage", usage.extras, notes)
     for name in usage.__struct_fields__:
         if name not in _SAYABLE and name not in ("extras", "spelling") and getattr(usage, name):
             notes.append(Note(f"usage.{name}", "dropped", "Gemini does not report it"))
+    return notes
 
 
 def _write_choice(choice: Choice, notes: list[Note]) -> dict[str, Any]:

@@ -21,6 +21,9 @@ _UNFIT = re.compile(r"[^A-Za-z0-9_.-]")
 
 def tool_names(request: Request) -> ToolNames:
     """The names of the request's tools, as they are written here and back. Results have names, too."""
-    parts = (part for message in request.messages for part in message.parts)
-    answered = {part.name for part in parts if isinstance(part, ToolResult) and part.name is not None}
-    return ToolNames(tool_names_of(request) | answered, _UNFIT, MAX_LENGTH, "_")
+    names = tool_names_of(request)
+    for message in request.messages:
+        for part in message.parts:
+            if type(part) is ToolResult and part.name is not None:
+                names.add(part.name)
+    return ToolNames(names, _UNFIT, MAX_LENGTH, "_")

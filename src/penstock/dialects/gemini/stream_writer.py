@@ -18,15 +18,17 @@ from penstock.dialects import wire
 from penstock.dialects.dialect import Context
 from penstock.dialects.framing import TRANSPORT, write_event
 from penstock.dialects.gemini.errors import render_error
-from penstock.dialects.gemini.foreign_response import ANSWER_WRITERS, finish, function_call
+from penstock.dialects.gemini.foreign_response import ANSWER_WRITERS, finish, function_call, note_usage
 from penstock.dialects.gemini.grounding import write_grounding
 from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
 from penstock.dialects.gemini.logprobs import without_extras, write_logprobs
 from penstock.dialects.gemini.signatures import write_signature
 from penstock.dialects.gemini.usage import SERVICE_TIERS, write_foreign_usage
+from penstock.dialects.leftovers import note_leftovers
 from penstock.types.content import (
     Base64,
     Citation,
+    Extras,
     Media,
     Part,
     Refusal,
@@ -120,9 +122,10 @@ class FrameWriter:
     def _render_own(self, event: StreamEvent) -> bytes:
         """The frame as it was, with its pieces as they are now."""
         transport = (event.extras or {}).get(TRANSPORT)
-        if event.frame is None:
+        if event.frame is None:  # `End`, a comment, or an error that was not the provider's
+            failed = b"".join([self._failure(delta) for delta in event.deltas if type(delta) is Failure])
             empty = event.name is None and transport is None
-            return b"" if empty else write_event(b"", event.name, transport)
+            return failed if empty else failed + write_event(b"", event.name, transport)
         pieces = iter(
             [delta.text for delta in event.deltas if type(delta) is TextDelta or type(delta) is ThinkingDelta]
         )
@@ -149,6 +152,7 @@ class FrameWriter:
         return {"modelVersion": context.model or start.model or "", "responseId": start.id or context.id}
 
     def _begin(self, delta: Start) -> bytes:
+        self._note_leftovers("", delta.extras)
         if not self._tail:
             self._start = delta
         return b""
@@ -222,6 +226,7 @@ class FrameWriter:
     def _part_start(self, delta: PartStart) -> bytes:
         part = self._open(delta, lambda: delta.part)
         part.part = delta.part
+        self._note_leftovers(f"choices[{delta.choice}].parts[{delta.index}]", delta.part.extras)
         if isinstance(delta.part, Text | Thinking):
             return self._begin_text(delta.part, part, delta)
         if isinstance(delta.part, Media) and not isinstance(delta.part.source, Base64) and delta.part.source is None:
@@ -299,6 +304,7 @@ class FrameWriter:
         """The calls that the choice leaves to its caller; the reason itself waits for the end."""
         candidate = self._candidates.setdefault(delta.choice, _Candidate())
         candidate.stop = delta
+        self._note_leftovers(f"choices[{delta.choice}]", delta.extras)
         if delta.sequence is not None:
             self._note(f"choices[{delta.choice}].stop_sequence", "Gemini does not say which sequence it met")
         return self._flush_all(candidate, delta.choice)
@@ -346,6 +352,7 @@ class FrameWriter:
         return found + b"data: " + wire.encode({**last, **usage, **self._identity()}) + b"\n\n"
 
     def _write_usage(self, usage: Usage) -> dict[str, Any]:
+        self._add_notes(note_usage(usage))
         found = write_foreign_usage(usage)
         if self._start.service_tier is not None:
             found.setdefault("serviceTier", SERVICE_TIERS.get(self._start.service_tier, self._start.service_tier))
@@ -360,9 +367,17 @@ class FrameWriter:
         return found if grounding is None else {**found, "groundingMetadata": grounding}
 
     def _note(self, path: str, detail: str) -> None:
-        note = Note(path, "dropped", detail)
-        if note not in self.notes:
-            self.notes.append(note)
+        self._add_notes([Note(path, "dropped", detail)])
+
+    def _note_leftovers(self, path: str, extras: Extras) -> None:
+        if extras is not None:
+            found: list[Note] = []
+            note_leftovers(path, extras, found)
+            self._add_notes(found)
+
+    def _add_notes(self, notes: list[Note]) -> None:
+        """Each of them once."""
+        self.notes += [note for note in notes if note not in self.notes]
 
 
 class _Position:

@@ -34,7 +34,18 @@ from penstock.types.notes import NO_MEMO, Memo
 from penstock.types.profile import DEFAULT_PROFILE, Profile
 from penstock.types.request import Message, Reasoning, Request, ResponseFormat, Tool, ToolChoice
 from penstock.types.response import Choice, Response
-from penstock.types.stream import End, SignatureDelta, Start, Stop, StreamEvent, TextDelta, ThinkingDelta, UsageDelta
+from penstock.types.stream import (
+    End,
+    Failure,
+    PartStart,
+    SignatureDelta,
+    Start,
+    Stop,
+    StreamEvent,
+    TextDelta,
+    ThinkingDelta,
+    UsageDelta,
+)
 from penstock.types.usage import Usage
 from tests.contract import dialects as contract
 from tests.contract.dialects import SCHEMA, TOOLS, foreign_request
@@ -639,6 +650,31 @@ def test_a_signature_stands_with_its_thought() -> None:
         "modelVersion": "m",
         "responseId": "r",
     }
+
+
+def test_losses_in_streams_are_noted_once() -> None:
+    part = PartStart(0, Text("a", extras={"odd": 1}))
+    usage = UsageDelta(Usage(input_tokens=1, cache_write_tokens=2))
+    stop = Stop("stop", sequence="END", extras={"odd": 1})
+    renderer = DIALECT.stream_renderer(Context(source=contract.NOBODY))
+    for delta in (Start(extras={"odd": 1}), part, stop, stop, usage, End()):
+        renderer.render(StreamEvent((delta,)))
+    assert [note.path for note in renderer.notes] == [
+        "odd",
+        "choices[0].parts[0].odd",
+        "choices[0].odd",
+        "choices[0].stop_sequence",
+        "usage.cache_write_tokens",
+    ]
+
+
+def test_an_error_of_ours_ends_a_stream_of_geminis() -> None:
+    """The gateway may have to break off a stream that it passes on unchanged."""
+    events = contract.parse_stream(DIALECT, STREAM)[:2]
+    broken = StreamEvent((Failure(ErrorResponse(kind="timeout", status=504, message="Too late")),))
+    data = contract.render_events(DIALECT, [*events, broken], DIALECT.name)
+    last = contract.frames(DIALECT, data)[-1][1]
+    assert last == {"error": {"code": 504, "message": "Too late", "status": "DEADLINE_EXCEEDED"}}
 
 
 @pytest.mark.parametrize("name", OTHERS)
