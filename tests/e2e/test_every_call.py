@@ -20,7 +20,7 @@ from penstock.testing.providers import Reply, SimulatedProviders, ToolCall
 
 KEY = "sk-fake-every-call"
 AWS = {
-    "aws_access_key_id": "AKIAFAKEFAKEFAKEFAKE",
+    "aws_access_key_id": "AKIAFAKE",
     "aws_secret_access_key": "fake-secret",
     "aws_region_name": "us-east-1",
 }

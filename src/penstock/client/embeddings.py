@@ -33,12 +33,12 @@ from penstock.client.result_objects import EmbeddingResponse
 from penstock.dialects import embeddings, wire
 from penstock.dialects.dialect import PathMatch
 from penstock.dialects.embeddings.openai import DIALECT as OPENAI
-from penstock.exchange import Plan, Reply, Success
+from penstock.exchange import AttemptFailed, Plan, Reply, Success
 from penstock.providers.endpoint import Endpoint
 from penstock.providers.errors import ProviderError
 from penstock.types.embedding import EmbeddingRequest, Vector
 from penstock.types.embedding import EmbeddingResponse as Vectors
-from penstock.types.errors import MalformedError
+from penstock.types.errors import ErrorResponse, MalformedError
 from penstock.types.usage import Usage
 
 PARAMETERS = frozenset({"dimensions", "input_type", "truncate"})
@@ -191,7 +191,9 @@ class EmbeddingCall(SimpleCall[EmbeddingResponse]):
         timeouts = timeouts_of(self.options.timeout)
         if timeouts.total is not None:
             left = timeouts.total - (self.engine.clock.monotonic() - began)
-            timeouts = replace(timeouts, total=max(0.001, left))
+            if left <= 0:
+                raise AttemptFailed(_out_of_time(timeouts.total))
+            timeouts = replace(timeouts, total=left)
         plan = self.plan() if before is None else self._same_again(before)
         return (yield from self.engine.exchange(plan, replace(self.options, timeout=timeouts)))
 
@@ -205,6 +207,11 @@ class EmbeddingCall(SimpleCall[EmbeddingResponse]):
         self.attempts = [again]
         attempt = again.attempt(timeouts_of(winner.options.timeout))
         return self.engine.ladder([dataclasses.replace(attempt, facts=before.attempt.facts)], self.options)
+
+
+def _out_of_time(total: float) -> ErrorResponse:
+    message = f"the deadline of {total:g} s for the whole call is over; give `timeout` more seconds or embed less"
+    return ErrorResponse(kind="timeout", status=408, message=message, native="deadline")
 
 
 def _is_list(inputs: Any) -> bool:
