@@ -76,7 +76,7 @@ class One:
 def test_an_azure_image_has_an_exact_price() -> None:
     transport = One(b'{"created": 1, "data": [{"url": "https://example.com/a.png"}]}')
     client = Client(environment={}, transport=transport, api_key="fake", api_base="https://x.openai.azure.com")
-    answer = client.images.generate(model="azure/dall-e-3", prompt="a fox", size="1024x1024", quality="hd")
+    answer: Any = client.images.generate(model="azure/dall-e-3", prompt="a fox", size="1024x1024", quality="hd")
     assert answer._hidden_params["response_cost"] is not None
 
 
