@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from penstock.client.result_objects import ResponsesStreamEvent as ResponsesStreamEvent
     from penstock.client.result_objects import TextCompletionResponse as TextCompletionResponse
     from penstock.client.result_objects import TranscriptionResponse as TranscriptionResponse
+    from penstock.client.router import Router as Router
     from penstock.client.streams import AsyncStream as AsyncStream
     from penstock.client.streams import Stream as Stream
     from penstock.exchange import Timeouts as Timeouts
@@ -177,6 +178,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "TextCompletionResponse",
         "TranscriptionResponse",
     ),
+    "penstock.client.router": ("Router",),
     "penstock.client.streams": (
         "AsyncStream",
         "Stream",

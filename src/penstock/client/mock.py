@@ -18,7 +18,7 @@ from penstock.dialects.openai_chat import DIALECT as CHAT
 from penstock.dialects.openai_chat.messages import read_tool_calls
 from penstock.exchange import Attempt, Timeouts
 from penstock.types.content import Part, Text
-from penstock.types.errors import MalformedError
+from penstock.types.errors import DialectError, MalformedError
 from penstock.types.notes import NO_MEMO
 from penstock.types.request import Request
 from penstock.types.response import Choice, Response, StopReason
@@ -55,6 +55,8 @@ def local_attempt(model: str, stream: bool, timeouts: Timeouts, answer: Callable
     def local() -> Any:
         try:
             return answer()
+        except DialectError:  # the script is at fault
+            raise
         except Exception as error:
             from penstock.exceptions import as_error
 
@@ -63,7 +65,7 @@ def local_attempt(model: str, stream: bool, timeouts: Timeouts, answer: Callable
     def never(*_: Any) -> Any:
         raise AssertionError("a local attempt sends nothing")
 
-    return Attempt(f"mock/{model}", "mock", model, stream, timeouts, never, never, never, local)
+    return Attempt(f"mock/{model}", "mock", model, stream, timeouts, never, never, never, local=local)
 
 
 def raise_mock(options: Options, model: str) -> None:

@@ -80,7 +80,7 @@ class Options(Struct, frozen=True, kw_only=True):
     prices: Mapping[str, Any] = {}
 
 
-_SYNONYMS = {
+SYNONYMS = {
     "max_retries": "num_retries",
     "headers": "extra_headers",
     "request_timeout": "timeout",
@@ -104,7 +104,7 @@ def split(arguments: Mapping[str, Any], addresses: frozenset[str], defaults: Opt
     prices: dict[str, Any] = dict(defaults.prices)
     body: dict[str, Any] = {}
     for name, value in arguments.items():
-        known = _SYNONYMS.get(name, name)
+        known = SYNONYMS.get(name, name)
         if value is None:
             continue
         if known in _CONTROL:

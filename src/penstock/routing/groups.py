@@ -25,7 +25,7 @@ class Groups:
 
     def __init__(self, deployments: Sequence[Deployment], aliases: Mapping[str, str] | None = None) -> None:
         self.deployments = tuple(deployments)
-        self._aliases = dict(aliases or {})
+        self.aliases = dict(aliases or {})
         self._by_id = {deployment.id: deployment for deployment in deployments}
         self._by_group: dict[str, list[Deployment]] = {}
         for deployment in deployments:
@@ -36,14 +36,14 @@ class Groups:
     @property
     def names(self) -> tuple[str, ...]:
         """What callers may ask for: groups and aliases."""
-        return (*self._by_group, *(alias for alias in self._aliases if alias not in self._by_group))
+        return (*self._by_group, *(alias for alias in self.aliases if alias not in self._by_group))
 
     def canonical(self, name: str) -> str:
         """The group behind a name; of a deployment's id, the id itself. Raises UnknownGroup."""
         if name in self._by_group:
             return name
-        if name in self._aliases:
-            return self.canonical(self._aliases[name])
+        if name in self.aliases:
+            return self.canonical(self.aliases[name])
         if name in self._by_id:
             return name
         for group, pattern in self._patterns:
@@ -59,7 +59,7 @@ class Groups:
         found = tuple(self._by_group[group])
         if "*" not in group or group == name:
             return found
-        match = _compiled(group).fullmatch(self._aliases.get(name, name))
+        match = _compiled(group).fullmatch(self.aliases.get(name, name))
         return found if match is None else tuple(_filled(deployment, match.groups()) for deployment in found)
 
     def is_alone(self, deployment: Deployment) -> bool:

@@ -129,14 +129,15 @@ class RouterPlan:
 
     def _within(self, error: ErrorResponse) -> Again | None:
         """Another deployment of the group at once; the same ones once more only for errors that pass, after a wait."""
-        if error.kind not in _ELSEWHERE or not self._may_retry(error.kind):
+        told = error.kind in self._retries.by_kind
+        if not (told or error.kind in _ELSEWHERE) or not self._may_retry(error.kind):
             return None
         ready = self._candidates(self._group).ready
         asked = [each.id for each in self._asked]
         fresh = next((each for each in ready if each.id not in asked), None)
         if fresh is not None:
             return self._ask(fresh)
-        if error.kind not in RETRYABLE or not ready:
+        if not (told or error.kind in RETRYABLE) or not ready:
             return None
         last = {name: place for place, name in enumerate(asked)}
         oldest = min(ready, key=lambda each: last[each.id])
