@@ -21,7 +21,8 @@ EFFORTS = ("minimal", "low", "medium", "high")
 """The levels of Gemini 3, where the profile names no others
 (https://ai.google.dev/gemini-api/docs/thinking#levels-budgets)."""
 
-_PLAIN = tuple((name, usual) for name, usual in CONFIG.wire_names.items() if name not in ("stop", "modalities", "seed"))
+_COMPOSED = ("max_tokens", "stop", "modalities", "seed")
+_PLAIN = tuple((name, usual) for name, usual in CONFIG.wire_names.items() if name not in _COMPOSED)
 
 
 def write_config(request: Request, profile: Profile, notes: list[Note]) -> dict[str, Any]:
@@ -31,6 +32,8 @@ def write_config(request: Request, profile: Profile, notes: list[Note]) -> dict[
         value = getattr(request, name)
         if value is not None:
             values[name] = (usual, value)
+    if request.max_tokens is not None:
+        values["max_tokens"] = ("maxOutputTokens", _limit(request.max_tokens, profile, notes))
     if request.seed is not None:
         values["seed"] = ("seed", _seed(request.seed, notes))
     if request.stop:
@@ -44,8 +47,10 @@ def write_config(request: Request, profile: Profile, notes: list[Note]) -> dict[
     if thinking:
         values["reasoning"] = ("thinkingConfig", thinking)
     found = _accepted(values, request, profile, notes)
-    if request.response_format is not None:
+    if request.response_format is not None and "response_format" not in profile.unsupported:
         found |= _format(request.response_format, profile, notes)
+    elif request.response_format is not None:
+        notes.append(Note("response_format", "dropped", "this host or model does not take it"))
     return found
 
 
@@ -63,6 +68,14 @@ def _accepted(
         else:
             found[profile.renames.get(name, profile.renames.get(usual, usual))] = value
     return found
+
+
+def _limit(wanted: int, profile: Profile, notes: list[Note]) -> int:
+    most = profile.max_output_tokens
+    if most is None or wanted <= most:
+        return wanted
+    notes.append(Note("max_tokens", "changed", f"this model writes {most} at most"))
+    return most
 
 
 def _seed(seed: int, notes: list[Note]) -> int:

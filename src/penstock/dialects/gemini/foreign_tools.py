@@ -136,6 +136,9 @@ def _tool_config(
     if request.parallel_tool_calls is False:
         notes.append(Note("parallel_tool_calls", "dropped", "Gemini calls as many tools at once as it likes"))
     choice = request.tool_choice
+    if choice is not None and "tool_choice" in profile.unsupported:
+        notes.append(Note("tool_choice", "dropped", "this host or model does not take it"))
+        choice = None
     if not functions:
         if choice is not None and choice.mode not in ("auto", "none"):
             notes.append(Note("tool_choice", "dropped", "there is no function to choose"))

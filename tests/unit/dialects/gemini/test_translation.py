@@ -434,6 +434,19 @@ def test_limits_of_the_api() -> None:
     assert notes_of(request) == ["changed seed", "weakened stop"]
 
 
+def test_limits_of_the_model() -> None:
+    profile = Profile(max_output_tokens=100)
+    assert config_of(profile, max_tokens=200) == {"maxOutputTokens": 100}
+    assert config_of(profile, max_tokens=50) == {"maxOutputTokens": 50}
+    assert notes_of(foreign_request(max_tokens=200), profile) == ["changed max_tokens"]
+
+
+def test_fields_that_a_host_refuses_are_left_out_whatever_they_are() -> None:
+    profile = Profile(unsupported=frozenset(contract.EVERY_FIELD) - {"system", "tools", "stream", "extras"})
+    body = body_of(foreign_request(**contract.EVERY_FIELD), profile)
+    assert body.keys() == {"contents", "systemInstruction", "tools"}
+
+
 def test_what_the_host_refuses_or_renames() -> None:
     profile = Profile(
         unsupported=frozenset({"seed"}),
