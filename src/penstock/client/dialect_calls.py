@@ -19,6 +19,7 @@ from penstock.client.result_objects import (
     ResponsesStreamEvent,
 )
 from penstock.client.shapes import Shape, with_stream_usage
+from penstock.client.structured import wanted_of
 from penstock.dialects import wire
 from penstock.dialects.anthropic_messages import DIALECT as MESSAGES
 from penstock.dialects.dialect import PathMatch
@@ -57,13 +58,17 @@ def _read_responses(arguments: dict[str, Any]) -> Request:
 
 
 def _text_format(wanted: Any) -> dict[str, Any]:
-    """`text_format`: a pydantic class, or the JSON object that the API itself takes."""
-    schema = getattr(wanted, "model_json_schema", None)
-    if isinstance(wanted, Mapping):
+    """`text_format`: a class (pydantic, msgspec, dataclass), a JSON schema, or the object that the API itself takes."""
+    if isinstance(wanted, Mapping) and wanted.get("type") in ("text", "json_object", "json_schema"):
         return dict(wanted)
-    if schema is None:
-        raise MalformedError(f"expected a pydantic class or an object, got {wire.describe(wanted)}", "text_format")
-    return {"type": "json_schema", "name": wanted.__name__, "schema": schema(), "strict": True}
+    try:
+        found = wanted_of(wanted)
+    except MalformedError as error:
+        error.path = "text_format"
+        raise
+    if found is None:
+        raise MalformedError("this object is neither a format nor a JSON schema", "text_format")
+    return {"type": "json_schema", **found.body["json_schema"]}
 
 
 RESPONSES_SHAPE: Shape[ResponsesStreamEvent, ResponsesResponse] = Shape(

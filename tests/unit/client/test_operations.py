@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 import penstock
@@ -229,6 +230,26 @@ def test_what_only_the_responses_api_can_do_is_not_left_out_silently(name: str) 
     with pytest.raises(exceptions.UnsupportedParamsError, match=name):
         made.responses.create(model="anthropic/claude-sonnet-4-5", input="Hi", **{name: "x_1"})
     assert transport.requests == []
+
+
+class City(msgspec.Struct):
+    name: str
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        City,
+        {"title": "City", "type": "object", "properties": {"name": {"type": "string"}}},
+        {"type": "json_schema", "name": "City", "schema": {"type": "object", "properties": {"name": {}}}},
+    ],
+)
+def test_text_format_is_a_class_or_a_schema(wanted: Any) -> None:
+    made, transport = client(reply({"id": "r", "object": "response", "output": [], "status": "completed"}))
+    made.responses.create(model="openai/gpt-4o", input="Where?", text_format=wanted)
+    sent = json.loads(transport.requests[0].body)["text"]["format"]
+    assert (sent["type"], sent["name"]) == ("json_schema", "City")
+    assert "name" in sent["schema"]["properties"]
 
 
 def test_text_completions_that_chat_cannot_say_are_refused() -> None:
