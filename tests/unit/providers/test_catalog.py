@@ -172,10 +172,14 @@ def test_everything_a_row_serves_has_an_address(row: Provider, capability: str) 
     """For each capability there is a model for which a whole endpoint can be made, and nothing is left to fill in."""
     models = [
         "a-model",
+        "davinci-002",
+        "codestral-latest",
         "amazon.titan-embed-text-v2:0",
         "claude-x",
         "anthropic.claude-x",
         "cohere.embed-v4",
+        "gpt-3.5-turbo-instruct",
+        "codestral-latest",
         "org/model",
     ]
     made: list[Endpoint] = []
