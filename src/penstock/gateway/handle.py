@@ -25,7 +25,7 @@ from penstock.dialects.dialect import Context, Dialect, PathMatch
 from penstock.exchange import AttemptFailed, ExchangeFailed, Success
 from penstock.gateway.answers import JSON, Answer, Redactor, Refused, header_text, refusal
 from penstock.gateway.config import DEMO, Gateway
-from penstock.gateway.surfaces import PASSED_ON, Asked
+from penstock.gateway.surfaces import PASSED_ON, PREFERRED, Asked
 from penstock.providers.errors import ProviderError
 from penstock.resolve import FetchRefused
 from penstock.types.errors import DialectError, ErrorResponse
@@ -99,7 +99,7 @@ def _attempt(gateway: Gateway, engine: Engine, dialect: Dialect, request: Reques
         variables = " or ".join(provider.key_environment) or "its key"
         message = f"{provider.title or provider.name} is not set up here: set {variables} and start again. "
         raise Refused("not_found", 404, message + gateway.set_up, param="model")
-    attempt.prefer = (dialect.name,)
+    attempt.prefer = (dialect.name,) if dialect.name in PREFERRED else ()
     return attempt
 
 

@@ -73,6 +73,14 @@ def asked(scope: Scope) -> Asked:
     return Asked(scope["method"], path, headers, surface_of(path), key_of(headers, query), uuid4().hex)
 
 
+PREFERRED = frozenset({"anthropic_messages", "gemini"})
+"""The dialects in which a host is spoken to where it can, if the client speaks them.
+
+Chat Completions is not among them: a host that offers it beside a format of its own says less in it (Gemini, Ollama), so
+there the catalog's order holds.
+"""
+
+
 def surface_of(path: str) -> Dialect | None:
     """The dialect of an inbound path; None where no chat is served."""
     name = next((name for pattern, name in SURFACES if pattern.fullmatch(path)), None)
