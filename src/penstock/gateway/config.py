@@ -38,20 +38,26 @@ class Gateway(Struct, frozen=True, dict=True):
     """What one gateway serves.
 
     key       the master key, in the clear in memory only: compared in constant time, never logged
-    made      whether the key was made for this run (and must be shown once)
+    key_variable    the environment variable that the key is from; None where it was made for this run (and must be
+              shown once)
     models    what /v1/models lists; any other "provider/model" whose provider is in `providers` is served too
     providers names of the providers with a key
     secrets   values that must not leave: the master key, and the keys found in the environment
     """
 
     key: str
-    made: bool
+    key_variable: str | None
     models: tuple[Served, ...]
     providers: frozenset[str]
     secrets: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Gateway({len(self.models)} models, providers={sorted(self.providers)})"
+
+    @property
+    def made(self) -> bool:
+        """Whether the key was made for this run."""
+        return self.key_variable is None
 
     def admits(self, presented: str | None) -> bool:
         """Whether this is the key."""
@@ -100,14 +106,14 @@ def gateway_of(
     """The gateway for this environment. `ollama` are the models that a local Ollama offers, `known_models` those of
     each provider with a key.
     """
-    key = next((environment[name] for name in MASTER_KEY_VARIABLES if environment.get(name)), None)
+    variable = next((name for name in MASTER_KEY_VARIABLES if environment.get(name)), None)
     providers = providers_with_keys(registry, environment)
     models = [Served(DEMO, "penstock"), *(Served(f"ollama_chat/{name}", "ollama") for name in ollama)]
     for provider in providers:
         models += [Served(f"{provider}/{name}", provider) for name in (known_models or {}).get(provider, ())]
     return Gateway(
-        key=key or f"sk-{secrets.token_urlsafe(24)}",
-        made=key is None,
+        key=environment[variable] if variable else f"sk-{secrets.token_urlsafe(24)}",
+        key_variable=variable,
         models=tuple(models),
         providers=frozenset([*providers, *(LOCAL if ollama else ())]),
         secrets=secrets_of(registry, environment),

@@ -76,8 +76,8 @@ def asked(scope: Scope) -> Asked:
 PREFERRED = frozenset({"anthropic_messages", "gemini"})
 """The dialects in which a host is spoken to where it can, if the client speaks them.
 
-Chat Completions is not among them: a host that offers it beside a format of its own says less in it (Gemini, Ollama), so
-there the catalog's order holds.
+Chat Completions is not among them: a host that offers it beside a format of its own says less in it (Gemini, Ollama),
+so there the catalog's order holds.
 """
 
 
