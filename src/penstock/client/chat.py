@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 
-from penstock.client.accounting import hidden_params
+from penstock.client.accounting import chat_terms, hidden_params
 from penstock.client.arguments import without
 from penstock.client.around import aaround, around
 from penstock.client.attempt import ENDED, ChatAttempt, OpenStream
@@ -126,7 +126,8 @@ class ChatCall(Generic[C, R]):
         winner = self.winner(success)
         target, options = (None, self.options) if winner is None else (winner.target, winner.options)
         usage = None if response is None else response.usage
-        return hidden_params(self.engine, self.call_id, self.model, options, target, success, usage)
+        facts = {} if winner is None or response is None else {"terms": chat_terms(winner, response)}
+        return hidden_params(self.engine, self.call_id, self.model, options, target, success, usage, **facts)
 
     def _notes(self, success: Success[Any] | None) -> tuple[Note, ...]:
         winner = self.winner(success)

@@ -54,6 +54,7 @@ def locate(
         prefer=prefer,
         base_model=options.base_model or resolved.base_model,
         facts=facts,
+        written=resolved.written,
     )
 
 

@@ -24,11 +24,10 @@ from typing import Literal
 
 from msgspec import Struct
 
-from penstock.providers.billing import rules
 from penstock.providers.billing.bill import ONE, Bill, Item, Side, Terms, exact_count, total_of
 from penstock.providers.billing.rates import EXACT, Card, card_for, tier_of
 from penstock.providers.billing.token_lines import TokenLines, input_total, output_total
-from penstock.providers.billing.tool_lines import SESSIONS, ToolLines
+from penstock.providers.billing.tool_lines import SESSIONS, ToolLines, searches_always
 from penstock.providers.billing.unit_lines import UnitLines, measures_units
 from penstock.providers.prices import Prices
 from penstock.types.usage import Usage
@@ -149,7 +148,7 @@ def _written(usage: Usage, prices: Prices, terms: Terms, quantities: Mapping[str
         tier = None if prices.tokens_are_free else tier_of(prices, served, terms.batch)
         units = {name: value for name, value in quantities.items() if name != SESSIONS}
         UnitLines(bill, usage, prices, terms, tier).write(units)
-    if usage.server_tool_calls or quantities or prices.host in rules.SEARCH_IN_EVERY_REQUEST:
+    if usage.server_tool_calls or quantities or searches_always(prices):
         ToolLines(bill, usage, prices, terms).write(quantities)
     if prices.off_peak and terms.at is None:
         bill.assumptions.append("not served in off-peak hours: no time was given")

@@ -42,6 +42,10 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     body          fields to merge into the rendered body; `omit` are fields to take out; `model_field` is what it calls
                   the model
     framing       how a stream is wrapped, where it is not the format's own way
+    written       the word that the caller named the provider with: its name, or an alias that may have prices of its
+                  own
+    location      the cloud region that serves, where the address tells one; `residency` the place where data stay
+                  ("eu"), where the host promises one. Both concern prices
     rate_limits   names of the response headers that tell the host's limits
     reports_cost  whether a cost in the response may be taken as the truth
     """
@@ -61,6 +65,9 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     omit: tuple[str, ...]
     model_field: str
     framing: str | None
+    written: str
+    location: str | None
+    residency: str | None
     rate_limits: RateLimitHeaders
     reports_cost: bool
 
@@ -84,6 +91,7 @@ def endpoint(
     prefer: Sequence[str] = (),
     base_model: str | None = None,
     facts: Callable[[str, str, str], Mapping[str, Any]] | None = None,
+    written: str | None = None,
 ) -> Endpoint:
     """The target for `model` at `provider`.
 
@@ -92,7 +100,7 @@ def endpoint(
     asks for a format, `prefer` are formats that the caller would like best, in order (the gateway: the one that its
     client speaks); both come before the row's own order, the selector strictly. `base_model` is the well-known model
     behind a name that says nothing (a deployment): its rules hold. `facts` gives what is known of a model for its
-    profile: (provider, model, format) -> changes.
+    profile: (provider, model, format) -> changes. `written` is the word that the caller named the provider with.
 
     Raises ProviderError: unsupported_capability, missing_setting, missing_key, malformed_credentials.
     """
@@ -123,6 +131,9 @@ def endpoint(
         omit=place.omit,
         model_field=place.model_field,
         framing=place.framing,
+        written=written or provider.name,
+        location=values.get("location") or values.get("region"),
+        residency=next((word for glob, word in provider.residencies.items() if fits(host_of(url), (glob,))), None),
         rate_limits=provider.rate_limits,
         reports_cost=provider.reports_cost,
     )

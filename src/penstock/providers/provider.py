@@ -171,6 +171,7 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                           chat formats take over only what is about the host itself (`providers/profiles.py`)
         model_rules       facts that hold for some; later rules win
         inherits_families whether the rules of `providers/families.py` for well-known models hold here too
+        residencies       globs of host names -> the data residency that they stand for, which prices may depend on
         rate_limits       names of its rate-limit headers
         reports_cost      it reports a cost (`usage.cost`, in US dollars: a number, or an object with `total_cost`) that
                           may be taken as the truth
@@ -204,5 +205,6 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     profile: Profile = DEFAULT_PROFILE
     model_rules: tuple[ModelRule, ...] = ()
     inherits_families: bool = True
+    residencies: dict[str, str] = {}
     rate_limits: RateLimitHeaders = RateLimitHeaders()
     reports_cost: bool = False

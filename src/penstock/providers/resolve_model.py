@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from penstock.providers.errors import ProviderError
 from penstock.providers.globs import fits
@@ -30,7 +31,8 @@ class ResolvedModel(Struct, frozen=True):
     """A provider and a model there.
 
     `selector` is the segment that asks for a format, where the name had one; `base_model` the well-known model that a
-    segment said it is like; `rule` tells which rule decided (1 to 5).
+    segment said it is like; `rule` tells which rule decided (1 to 5); `written` is the word that named the provider,
+    where one did: an alias may have prices of its own.
     """
 
     provider: Provider
@@ -38,6 +40,7 @@ class ResolvedModel(Struct, frozen=True):
     selector: str | None = None
     base_model: str | None = None
     rule: int = 2
+    written: str | None = None
 
 
 def resolve_model(
@@ -58,9 +61,10 @@ def resolve_model(
         message = "The model must be a name, not empty."
         raise ProviderError("unknown_model", message, "Name one, like openai/gpt-5-mini.")
     if provider:
-        return _named(registry.get(provider), name)
+        return replace(_named(registry.get(provider), name), written=provider)
     if found := _by_prefix(name, registry):
-        return _with_selector(found, name.partition("/")[2], 2)
+        head, _, rest = name.partition("/")
+        return replace(_with_selector(found, rest, 2), written=head)
     if api_base and (found := registry.find_by_host(api_base)):
         return _with_selector(found, name, 3)
     if found := _by_lookup(name, registry, lookup):

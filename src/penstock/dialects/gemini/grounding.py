@@ -16,7 +16,7 @@ Source: https://ai.google.dev/api/generate-content#GroundingMetadata, #CitationM
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -134,6 +134,28 @@ def _read_pages(metadata: Any) -> Iterator[Citation]:
         url = _string(page.get("retrievedUrl"))
         if url is not None and page.get("urlRetrievalStatus") == "URL_RETRIEVAL_STATUS_SUCCESS":
             yield Citation(url, native=URL_CONTEXT)
+
+
+def count_searches(candidates: Iterable[Mapping[str, Any]]) -> dict[str, int] | None:
+    """What Google ran for these candidates, by generic tool name, as it bills it: each query of a web search, and maps
+    once. None where nothing was run. (https://ai.google.dev/gemini-api/docs/google-search#pricing)
+    """
+    searches = maps = 0
+    for candidate in candidates:
+        metadata = _dict(candidate.get(GROUNDING))
+        queries = [each for key in _QUERIES for each in _list(metadata.get(key)) if each]
+        kinds = {kind for chunk in _dicts(metadata.get("groundingChunks")) for kind in chunk}
+        searches += len(queries) or int("web" in kinds)
+        maps |= int("maps" in kinds)
+    found = {"web_search": searches, "maps": maps}
+    return {name: count for name, count in found.items() if count} or None
+
+
+_QUERIES = ("webSearchQueries", "imageSearchQueries")
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 # Other dialects' citations as groundingMetadata.

@@ -9,6 +9,7 @@ Source: https://ai.google.dev/api/generate-content#generatecontentresponse
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from msgspec.structs import replace
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context
 from penstock.dialects.gemini.foreign_response import write_foreign_response
-from penstock.dialects.gemini.grounding import cite, write_grounding
+from penstock.dialects.gemini.grounding import GROUNDING, cite, count_searches, write_grounding
 from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
 from penstock.dialects.gemini.logprobs import read_logprobs, write_logprobs
 from penstock.dialects.gemini.messages import read_parts, write_parts
@@ -28,6 +29,7 @@ from penstock.types.content import Part, Refusal, Text, ToolCall
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.notes import Memo, Rendered
 from penstock.types.response import Choice, Response, StopReason
+from penstock.types.usage import Usage
 
 NAME = "gemini"
 
@@ -84,12 +86,25 @@ def read_response(value: Any, memo: Memo) -> Response:
         model=maybe_text(body, "modelVersion"),
         created=created,
         choices=choices,
-        usage=_at("usageMetadata", read_usage, body["usageMetadata"])
-        if body.get("usageMetadata") is not None
-        else None,
+        usage=_read_usage(body, choices),
         native=f"{shape} {time}".strip() or None,
         extras=extras,
     )
+
+
+def _read_usage(body: dict[str, Any], choices: tuple[Choice, ...]) -> Usage | None:
+    """The counts, and how often Google searched, which stands with the candidates."""
+    if body.get("usageMetadata") is None:
+        return None
+    usage: Usage = _at("usageMetadata", read_usage, body["usageMetadata"])
+    return with_searches(usage, [choice.extras for choice in choices if choice.extras])
+
+
+def with_searches(usage: Usage, candidates: Sequence[Mapping[str, Any]]) -> Usage:
+    """`usage` with the searches that these candidates (what they say beside their content) tell of."""
+    if not any(GROUNDING in candidate for candidate in candidates):
+        return usage
+    return replace(usage, server_tool_calls=count_searches(candidates))
 
 
 def _at(key: str, read: Any, value: Any) -> Any:

@@ -26,7 +26,7 @@ from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
 from penstock.dialects.gemini.logprobs import read_logprobs
 from penstock.dialects.gemini.partial_args import PartialArguments
 from penstock.dialects.gemini.parts import read_part
-from penstock.dialects.gemini.response import read_feedback, read_time, stop_reason
+from penstock.dialects.gemini.response import read_feedback, read_time, stop_reason, with_searches
 from penstock.dialects.gemini.signatures import read_signature
 from penstock.dialects.gemini.spelling import maybe_text
 from penstock.dialects.gemini.usage import read_usage
@@ -93,6 +93,7 @@ class FrameReader:
         self._memo = memo
         self._started = False
         self._failed = False
+        self._grounded = False
         self._choices: dict[int, _Choice] = {}
 
     @property
@@ -116,7 +117,10 @@ class FrameReader:
             self._read_feedback(body["promptFeedback"], deltas)
         usage = body.get("usageMetadata")
         if usage is not None:
-            deltas.append(UsageDelta(read_usage(usage)))
+            counts = read_usage(usage)
+            if self._grounded:
+                counts = with_searches(counts, [choice.extras for choice in self._choices.values()])
+            deltas.append(UsageDelta(counts))
         return StreamEvent(tuple(deltas), frame.event, extras, body)
 
     def _read_unknown(self, body: dict[str, Any], deltas: list[Delta]) -> dict[str, Any]:
@@ -173,6 +177,7 @@ class FrameReader:
     def _read_end(self, choice: _Choice, reason: Any, beside: dict[str, Any] | None, deltas: list[Delta]) -> None:
         """The reason to stop, and what the candidate says beside; if the latter comes late, the choice stops again."""
         if beside and not _SOURCES.isdisjoint(beside):
+            self._grounded = True
             self._cite(choice, deltas)
         if reason is not None:
             self._finish(choice, deltas)

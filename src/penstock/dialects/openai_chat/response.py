@@ -13,6 +13,7 @@ from penstock.dialects import wire
 from penstock.dialects.dialect import Context
 from penstock.dialects.openai_chat.foreign_response import adapt_choice
 from penstock.dialects.openai_chat.messages import read_answer, write_answer
+from penstock.dialects.reported_cost import reported_cost
 from penstock.dialects.tool_ids import response_with_tool_ids
 from penstock.dialects.wire import Field, Fields
 from penstock.types.content import Part, Refusal, Text, TokenLogprob, ToolCall
@@ -90,9 +91,9 @@ def read_usage(value: Any) -> Usage:
         if name not in values and type(left.get(key)) is int:
             values[name] = left[key]
             spelling[name] = key
-    cost = left.get("cost")
-    if type(cost) in (int, float):
-        values["cost"] = repr(cost)
+    cost = reported_cost(left) if left else None
+    if cost is not None:
+        values["cost"] = cost
     searches = (
         (left.get("server_tool_use_details") or {}) if isinstance(left.get("server_tool_use_details"), dict) else {}
     )

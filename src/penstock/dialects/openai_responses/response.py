@@ -21,6 +21,7 @@ from penstock.dialects.openai_responses.foreign_parts import adapt_tier
 from penstock.dialects.openai_responses.foreign_response import adapt_answer, status_of
 from penstock.dialects.openai_responses.messages import read_output, write_output
 from penstock.dialects.openai_responses.request import NAME, write_settings
+from penstock.dialects.reported_cost import reported_cost
 from penstock.dialects.wire import Field, Fields
 from penstock.types.content import Part, Refusal, ToolCall
 from penstock.types.errors import MalformedError
@@ -109,10 +110,11 @@ COUNTS: wire.Counts = {
 
 
 def _read_usage(value: Any) -> Usage:
-    """`usage`. Some hosts say what they charge, as a number."""
+    """`usage`. Some hosts say what they charge."""
     values, left = wire.read_counts(wire.obj(value), COUNTS)
-    if type(left.get("cost")) in (int, float):
-        values["cost"] = repr(left.pop("cost"))
+    cost = reported_cost(left) if left else None
+    if cost is not None:
+        values["cost"] = cost
     return Usage(**values, extras=left or None)
 
 
@@ -120,7 +122,7 @@ def write_usage(usage: Usage) -> Body:
     """`usage` again."""
     values = {name: getattr(usage, name) for name in _COUNT_NAMES}
     found = wire.write_counts(values, COUNTS)
-    if usage.cost is not None:
+    if usage.cost is not None and reported_cost(usage.extras or {}) is None:
         found["cost"] = _number(usage.cost)
     return wire.deep_merge(usage.extras, found)
 

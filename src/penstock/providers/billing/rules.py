@@ -82,6 +82,11 @@ SEARCH_PER_PROMPT: Final = GOOGLE
 SEARCH_IN_EVERY_REQUEST: Final = frozenset({"perplexity"})
 """Where each request is a search and pays the fee for its context size: docs.perplexity.ai/getting-started/pricing."""
 
+ALWAYS_SEARCHING: Final = ("*-search-preview*", "*-search-api*")
+"""Models (globs) that search before each answer, and whose usage does not count it:
+platform.openai.com/docs/guides/tools-web-search ("the model always retrieves information from the web before responding
+to your query")."""
+
 RESEARCH_FIELD: Final = "citation_cost_per_token"
 """A list with this field bills research as docs.perplexity.ai/getting-started/pricing does for sonar-deep-research:
 thoughts beside the output tokens, citation tokens and each search on their own, all of them counted in the usage."""

@@ -9,10 +9,18 @@ from typing import Final
 
 from penstock.providers.billing import rules
 from penstock.providers.billing.bill import Bill, Terms, exact_count
+from penstock.providers.globs import fits
 from penstock.providers.prices import Prices
 from penstock.types.usage import Usage
 
 SESSIONS: Final = "code_interpreter_sessions"
+
+
+def searches_always(prices: Prices) -> bool:
+    """Whether each request is a search, whatever its usage counts."""
+    if not prices.search:
+        return False
+    return prices.host in rules.SEARCH_IN_EVERY_REQUEST or fits(prices.model, rules.ALWAYS_SEARCHING)
 
 
 class ToolLines:
@@ -29,6 +37,8 @@ class ToolLines:
         calls = dict(self._usage.server_tool_calls or {})
         if self._prices.search and self._prices.host in rules.SEARCH_IN_EVERY_REQUEST:
             calls["web_search"] = self._searches_in_request(calls.get("web_search") or 0)
+        elif searches_always(self._prices):
+            calls.setdefault("web_search", self._terms.requests)
         sessions = quantities.get(SESSIONS)
         if sessions is not None:
             self._write_sessions(sessions)

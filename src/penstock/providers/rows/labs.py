@@ -73,6 +73,8 @@ OPENAI = Provider(
         "computer-use-preview*",
     ),
     profile=Profile(signature_origin="openai", message_extensions=False),
+    # platform.openai.com/docs/guides/your-data#data-residency-controls
+    residencies={"eu.api.openai.com": "eu", "us.api.openai.com": "us"},
 )
 
 ANTHROPIC = Provider(
@@ -222,6 +224,7 @@ XAI = Provider(
         "openai_models",
     ),
     model_families=("grok-*",),
+    reports_cost=True,  # docs.x.ai/developers/cost-tracking: "the actual amount billed"
     profile=Profile(
         message_names=False, strict_tools=False, reasoning="effort", reasoning_efforts=("low", "medium", "high")
     ),

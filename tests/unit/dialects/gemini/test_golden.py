@@ -341,6 +341,7 @@ def test_an_answer_in_full() -> None:
         output_text_tokens=5,
         cache_read_audio_tokens=4,
         service_tier="priority",
+        server_tool_calls={"web_search": 1},
         spelling={
             "promptTokensDetails": "TEXT DOCUMENT=4",
             "candidatesTokensDetails": "TEXT",
