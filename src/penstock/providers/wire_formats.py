@@ -89,6 +89,7 @@ WIRE_FORMATS: dict[str, WireFormat] = {
         WireFormat("openai_batches", "batches", "/batches"),
         WireFormat("anthropic_count_tokens", "count_tokens", "/v1/messages/count_tokens", headers=_ANTHROPIC_VERSION),
         WireFormat("gemini_count_tokens", "count_tokens", "/{+model}:countTokens"),
+        WireFormat("vertex_count_tokens", "count_tokens", "/publishers/google/models/{model}:countTokens"),
         WireFormat("bedrock_count_tokens", "count_tokens", "/model/{model}/count-tokens"),
         WireFormat("openai_count_tokens", "count_tokens", "/responses/input_tokens"),
         WireFormat("openai_models", "models", "/models", method="GET"),

@@ -298,7 +298,7 @@ VERTEX_AI = Provider(
             path="/publishers/google/models/{model}:embedContent",
         ),
         "vertex_embed",
-        Route(format="gemini_count_tokens", path="/publishers/google/models/{model}:countTokens"),
+        "vertex_count_tokens",
     ),
     profile=Profile(image_urls=False, labels=True),
     model_rules=(
