@@ -104,7 +104,7 @@ def _name(host: str) -> str:
 
 def welcome(gateway: Gateway, address: str) -> str:
     """What is shown at the start: what is served, the key where it was made here, and a line to try."""
-    key = gateway.key if gateway.made else "$PENSTOCK_MASTER_KEY"
+    key = gateway.key if gateway.made else f"${gateway.key_variable}"
     lines = [f"Penstock listens on {address}", ""]
     if gateway.made:
         lines += [
