@@ -19,7 +19,7 @@ from typing import Any
 
 from penstock.dialects import wire
 from penstock.dialects.gemini.schema import ODD, from_subset
-from penstock.dialects.gemini.spelling import find, left, names_of, object_of, text_of, words
+from penstock.dialects.gemini.spelling import SNAKE, find, left, names_of, text_of, words
 from penstock.dialects.gemini.tools import restore_schema
 from penstock.dialects.wire import Field, Fields
 from penstock.types.errors import DialectError
@@ -35,6 +35,52 @@ def _modalities(value: Any) -> tuple[str, ...]:
     return tuple(word.lower() for word in wire.strings(value))
 
 
+def _read_reasoning(value: Any) -> Reasoning:
+    config = wire.obj(value)
+    values: dict[str, Any] = {}
+    used: list[str] = []
+    for key, inner in config.items():
+        known = _THINKING.get(key)
+        if known is None or inner is None or known[0] in values:
+            continue
+        try:
+            read = known[1](inner)
+        except DialectError as error:
+            raise error.at(key) from None
+        if read is not None:
+            values[known[0]] = read
+            used.append(key)
+    budget, level = values.pop("thinkingBudget", None), values.pop("thinkingLevel", None)
+    return Reasoning(
+        level.lower() if level is not None else None,
+        budget if budget is not None and budget > 0 else None,
+        False if budget == 0 else None,
+        True if budget == -1 else None,
+        include=values.get("includeThoughts"),
+        native=words(tuple(used), "" if level is None or level.isupper() else f"level={level}"),
+        extras=left(config, used),
+    )
+
+
+def _budget(value: Any) -> int | None:
+    """-1 leaves it to the model, 0 turns thinking off (https://ai.google.dev/gemini-api/docs/thinking#set-budget)."""
+    budget = wire.integer(value)
+    return budget if type(budget) is int and budget >= -1 else None
+
+
+def _level(value: Any) -> str | None:
+    word = wire.string(value)
+    return word if word.upper() in LEVELS else None
+
+
+_THINKING: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    spelled: (name, read)
+    for name, read in (("includeThoughts", wire.boolean), ("thinkingBudget", _budget), ("thinkingLevel", _level))
+    for spelled in (name, SNAKE[name])
+}
+"""Fields of thinkingConfig in either spelling -> (name, reader); a reader gives None for what has no meaning here."""
+
+
 CONFIG = Fields(
     Field("temperature", wire.number),
     Field("topP", wire.number, "top_p", ("top_p",)),
@@ -48,8 +94,11 @@ CONFIG = Fields(
     Field("responseLogprobs", wire.boolean, "logprobs", ("response_logprobs",)),
     Field("logprobs", wire.integer, "top_logprobs"),
     Field("responseModalities", _modalities, "modalities", ("response_modalities",)),
+    Field("thinkingConfig", _read_reasoning, "reasoning", ("thinking_config",)),
 )
-_NAMES = tuple((name, usual) for name, usual in CONFIG.wire_names.items() if name not in ("stop", "modalities"))
+_PLAIN = tuple(
+    (name, usual) for name, usual in CONFIG.wire_names.items() if name not in ("stop", "modalities", "reasoning")
+)
 
 
 _SCHEMA_KEYS = ("responseSchema", "response_schema", "responseJsonSchema", "response_json_schema")
@@ -111,57 +160,6 @@ def _read_schema(rest: dict[str, Any], mime_key: str, schema_key: str) -> Respon
     return ResponseFormat("json_schema", schema, native=native, extras=extras)
 
 
-def _read_thinking(rest: dict[str, Any], found: dict[str, Any]) -> None:
-    key, _ = find(rest, "thinkingConfig")
-    if not key:
-        return
-    config = object_of(rest, key)
-    try:
-        found["reasoning"] = _reasoning(config, key)
-    except DialectError as error:
-        raise error.at(key) from None
-    del rest[key]
-
-
-def _reasoning(config: dict[str, Any], key: str) -> Reasoning:
-    used: list[str] = []
-    values: dict[str, Any] = {}
-    shape = ""
-    include_key, include = find(config, "includeThoughts")
-    if include_key:
-        values["include"] = _checked(wire.boolean, include, include_key)
-        used.append(include_key)
-    budget_key, budget = find(config, "thinkingBudget")
-    if budget_key and _read_budget(_checked(wire.integer, budget, budget_key), values):
-        used.append(budget_key)
-    level_key, level = find(config, "thinkingLevel")
-    if level_key and text_of(config, level_key).upper() in LEVELS:
-        values["effort"] = level.lower()
-        used.append(level_key)
-        shape = "" if level.isupper() else f"level={level}"
-    return Reasoning(**values, native=words((key, *used), shape), extras=left(config, used))
-
-
-def _checked(read: Any, value: Any, key: str) -> Any:
-    try:
-        return read(value)
-    except DialectError as error:
-        raise error.at(key) from None
-
-
-def _read_budget(budget: Any, values: dict[str, Any]) -> bool:
-    """-1 leaves it to the model, 0 turns thinking off (https://ai.google.dev/gemini-api/docs/thinking#set-budget)."""
-    if type(budget) is not int or budget < -1:
-        return False
-    if budget == -1:
-        values["adaptive"] = True
-    elif budget == 0:
-        values["enabled"] = False
-    else:
-        values["budget_tokens"] = budget
-    return True
-
-
 def _read_speech(rest: dict[str, Any], found: dict[str, Any]) -> None:
     """A single prebuilt voice, if nothing is in the way of its path; the rest of the object stays where it is."""
     key, speech = find(rest, "speechConfig")
@@ -185,7 +183,6 @@ def _object(holder: Any, key: str) -> dict[str, Any]:
 
 _COMPOSED: tuple[tuple[frozenset[str], Callable[[dict[str, Any], dict[str, Any]], None]], ...] = (
     (frozenset({"responseMimeType", "response_mime_type", *_SCHEMA_KEYS}), _read_format),
-    (frozenset({"thinkingConfig", "thinking_config"}), _read_thinking),
     (frozenset({"speechConfig", "speech_config"}), _read_speech),
 )
 """Which keys make it worth asking which reader."""
@@ -194,7 +191,7 @@ _COMPOSED: tuple[tuple[frozenset[str], Callable[[dict[str, Any], dict[str, Any]]
 def write_config(request: Request, spelling: dict[str, str]) -> dict[str, Any]:
     """generationConfig of a request of this dialect, without its extras."""
     found: dict[str, Any] = {}
-    for name, usual in _NAMES:
+    for name, usual in _PLAIN:
         value = getattr(request, name)
         if value is not None:
             found[spelling.get(name, usual)] = value
@@ -206,7 +203,7 @@ def write_config(request: Request, spelling: dict[str, str]) -> dict[str, Any]:
     if request.response_format is not None:
         found |= write_format(request.response_format)
     if request.reasoning is not None:
-        found[names_of(request.reasoning.native)["thinkingConfig"]] = write_thinking(request.reasoning)
+        found[spelling.get("reasoning", "thinkingConfig")] = write_thinking(request.reasoning)
     if request.audio is not None and isinstance(request.audio.get("voice"), str):
         found["speechConfig"] = write_voice(request.audio["voice"])
     return found

@@ -21,7 +21,7 @@ EFFORTS = ("minimal", "low", "medium", "high")
 """The levels of Gemini 3, where the profile names no others
 (https://ai.google.dev/gemini-api/docs/thinking#levels-budgets)."""
 
-_COMPOSED = ("max_tokens", "stop", "modalities", "seed")
+_COMPOSED = ("max_tokens", "stop", "modalities", "seed", "reasoning")
 _PLAIN = tuple((name, usual) for name, usual in CONFIG.wire_names.items() if name not in _COMPOSED)
 
 
