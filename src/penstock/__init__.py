@@ -69,10 +69,40 @@ if TYPE_CHECKING:
     from penstock.client.api_operations import retrieve_batch as retrieve_batch
     from penstock.client.api_operations import speech as speech
     from penstock.client.api_operations import transcription as transcription
+    from penstock.client.callbacks import Callback as Callback
+    from penstock.client.callbacks import CustomLogger as CustomLogger
+    from penstock.client.chunk_builder import stream_chunk_builder as stream_chunk_builder
     from penstock.client.clients import AsyncClient as AsyncClient
     from penstock.client.clients import Client as Client
+    from penstock.client.costs import completion_cost as completion_cost
+    from penstock.client.costs import cost_per_token as cost_per_token
+    from penstock.client.functions import function_to_dict as function_to_dict
+    from penstock.client.information import get_llm_provider as get_llm_provider
+    from penstock.client.information import get_max_tokens as get_max_tokens
+    from penstock.client.information import get_model_info as get_model_info
+    from penstock.client.information import get_supported_openai_params as get_supported_openai_params
+    from penstock.client.information import get_valid_models as get_valid_models
+    from penstock.client.information import register_model as register_model
+    from penstock.client.information import supports_audio_input as supports_audio_input
+    from penstock.client.information import supports_audio_output as supports_audio_output
+    from penstock.client.information import supports_computer_use as supports_computer_use
+    from penstock.client.information import supports_function_calling as supports_function_calling
+    from penstock.client.information import supports_native_streaming as supports_native_streaming
+    from penstock.client.information import supports_parallel_function_calling as supports_parallel_function_calling
+    from penstock.client.information import supports_pdf_input as supports_pdf_input
+    from penstock.client.information import supports_prompt_caching as supports_prompt_caching
+    from penstock.client.information import supports_reasoning as supports_reasoning
+    from penstock.client.information import supports_response_schema as supports_response_schema
+    from penstock.client.information import supports_system_messages as supports_system_messages
+    from penstock.client.information import supports_tool_choice as supports_tool_choice
+    from penstock.client.information import supports_url_context as supports_url_context
+    from penstock.client.information import supports_vision as supports_vision
+    from penstock.client.information import supports_web_search as supports_web_search
+    from penstock.client.information import validate_environment as validate_environment
     from penstock.client.objects import ModelResponse as ModelResponse
     from penstock.client.objects import ModelResponseStream as ModelResponseStream
+    from penstock.client.provider_counts import acount_tokens as acount_tokens
+    from penstock.client.provider_counts import count_tokens as count_tokens
     from penstock.client.result_objects import AnthropicMessage as AnthropicMessage
     from penstock.client.result_objects import AnthropicStreamEvent as AnthropicStreamEvent
     from penstock.client.result_objects import Batch as Batch
@@ -93,12 +123,64 @@ if TYPE_CHECKING:
     from penstock.client.router import Router as Router
     from penstock.client.streams import AsyncStream as AsyncStream
     from penstock.client.streams import Stream as Stream
+    from penstock.client.tokens import TokenCount as TokenCount
+    from penstock.client.tokens import token_counter as token_counter
+    from penstock.client.tool_loop import arun_tool_loop as arun_tool_loop
+    from penstock.client.tool_loop import run_tool_loop as run_tool_loop
+    from penstock.client.trimming import trim_messages as trim_messages
     from penstock.exchange import Timeouts as Timeouts
     from penstock.providers.registry import register_provider as register_provider
 
 __version__ = "0.1.0"
 
 _HOMES: dict[str, tuple[str, ...]] = {
+    "penstock.client.callbacks": (
+        "Callback",
+        "CustomLogger",
+    ),
+    "penstock.client.chunk_builder": ("stream_chunk_builder",),
+    "penstock.client.costs": (
+        "completion_cost",
+        "cost_per_token",
+    ),
+    "penstock.client.functions": ("function_to_dict",),
+    "penstock.client.information": (
+        "get_llm_provider",
+        "get_max_tokens",
+        "get_model_info",
+        "get_supported_openai_params",
+        "get_valid_models",
+        "register_model",
+        "supports_audio_input",
+        "supports_audio_output",
+        "supports_computer_use",
+        "supports_function_calling",
+        "supports_native_streaming",
+        "supports_parallel_function_calling",
+        "supports_pdf_input",
+        "supports_prompt_caching",
+        "supports_reasoning",
+        "supports_response_schema",
+        "supports_system_messages",
+        "supports_tool_choice",
+        "supports_url_context",
+        "supports_vision",
+        "supports_web_search",
+        "validate_environment",
+    ),
+    "penstock.client.provider_counts": (
+        "acount_tokens",
+        "count_tokens",
+    ),
+    "penstock.client.tokens": (
+        "TokenCount",
+        "token_counter",
+    ),
+    "penstock.client.tool_loop": (
+        "arun_tool_loop",
+        "run_tool_loop",
+    ),
+    "penstock.client.trimming": ("trim_messages",),
     "penstock.client.api": ("acompletion", "completion", "configure"),
     "penstock.client.api_dialects": (
         "acancel_responses",
@@ -214,6 +296,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "StreamInterruptedError",
         "Timeout",
         "TranslationLossError",
+        "UnknownCostError",
         "UnknownModelError",
         "UnprocessableEntityError",
         "UnsupportedParamsError",

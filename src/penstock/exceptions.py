@@ -8,6 +8,7 @@
     |   +-- ImageFetchError                                an image URL that could not, or may not, be fetched
     |   +-- RequestTooLargeError 413
     |   +-- UnknownModelError, RejectedRequestError, InvalidRequestError
+    |   +-- UnknownCostError                               give prices of your own, or the model's right name
     +-- AuthenticationError 401, PermissionDeniedError 403, PaymentRequiredError 402        the account: key, rights,
                                                                                             money
     +-- NotFoundError 404, ConflictError 409, UnprocessableEntityError 422                  the caller
@@ -202,6 +203,15 @@ class InvalidRequestError(BadRequestError):
 
 class UnknownModelError(BadRequestError):
     """No provider can be told from this model name. The message names the nearest ones."""
+
+
+class UnknownCostError(BadRequestError):
+    """What something costs cannot be told: it is not 0. `reasons` say what is missing, `at_least` (Decimal, US dollars)
+    is what is known of it.
+    """
+
+    reasons: tuple[str, ...] = ()
+    at_least: Any = None
 
 
 class RequestTooLargeError(BadRequestError):

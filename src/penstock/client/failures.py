@@ -21,6 +21,7 @@ _KINDS: dict[ProviderErrorKind, ErrorKind] = {
     "unknown_provider": "invalid_request",
     "unknown_model": "invalid_request",
     "malformed_provider": "invalid_request",
+    "malformed_prices": "invalid_request",
     "duplicate_provider": "invalid_request",
     "unsupported_capability": "unsupported",
     "missing_setting": "invalid_request",

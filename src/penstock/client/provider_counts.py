@@ -2,7 +2,7 @@
 
 The request is rendered in the chat dialect that the endpoint belongs to and cut to what the endpoint takes:
 
-    anthropic_count_tokens    POST /v1/messages/count_tokens            platform.claude.com/docs/en/api/messages-count-tokens
+    anthropic_count_tokens    POST /v1/messages/count_tokens            platform.claude.com/docs, "Count tokens"
     gemini_count_tokens       POST /{model}:countTokens, as a whole     ai.google.dev/api/tokens
                               `generateContentRequest`
     vertex_count_tokens       the same on Vertex AI, which takes the fields themselves

@@ -3,8 +3,8 @@
 A provider counts its own rendering of a request: marks around each message, a prompt that explains tools. OpenAI
 documents its marks (cookbook, "How to count tokens with tiktoken": 3 tokens a message, one for its role, 3 for the
 answer's beginning), Anthropic the prompt for tools (platform.claude.com/docs/en/agents-and-tools/tool-use/overview,
-"Pricing": 346 tokens). All other figures are fitted to recorded requests with their reported usage; tools/measure_tokens.py
-prints how far off they are, docs/reference/tokens.md shows it.
+"Pricing": 346 tokens). All other figures are fitted to recorded requests with their reported usage;
+tools/measure_tokens.py prints how far off they are, docs/reference/tokens.md shows it.
 """
 
 from __future__ import annotations

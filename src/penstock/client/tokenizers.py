@@ -1,9 +1,9 @@
 """Tokenizers: how many tokens a text is. By a real tokenizer where the extra `[tokenizers]` is installed, else by an
 estimate; never by asking or downloading anything.
 
-The extra brings one package with the vocabularies of OpenAI's models inside it (docs/decisions/0006). Other makers publish
-none that could be carried, and models of theirs that are open have one each, so for these the count is an estimate on
-the same pieces: OpenAI's `o200k_base`, times a factor a family (token_families.py).
+The extra brings one package with the vocabularies of OpenAI's models inside it (docs/decisions/0006). Other makers
+publish none that could be carried, and models of theirs that are open have one each, so for these the count is an
+estimate on the same pieces: OpenAI's `o200k_base`, times a factor a family (token_families.py).
 
 Without the extra, `pieces` guesses how `o200k_base` would cut a text: by its own rule for words, numbers, punctuation
 and spaces, with a length a kind of piece.

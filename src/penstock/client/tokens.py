@@ -172,7 +172,9 @@ def load_of(request: Request, family: TokenFamily, default_images: bool = False)
 
 
 def _with_turn(messages: Sequence[Message]) -> Iterator[tuple[Message, bool]]:
-    """Each message, and whether it stands behind the user's last words: providers drop the thoughts of earlier turns."""
+    """Each message, and whether it stands behind the user's last words: providers drop the thoughts of earlier
+    turns.
+    """
     spoken = [place for place, message in enumerate(messages) if message.role == "user" and _speaks(message.parts)]
     last = spoken[-1] if spoken else -1
     return ((message, place > last) for place, message in enumerate(messages))

@@ -1,0 +1,224 @@
+"""Costs: what a call costs, asked by hand. LiteLLM's two functions, over the exact arithmetic of
+`penstock.providers.cost`; floats only come out at the end.
+
+    completion_cost(answer)                                  what an answer cost
+    completion_cost(model="openai/gpt-5", prompt="...", completion="...")    what it would cost
+    cost_per_token("openai/gpt-5", 1000, 200)                (input, output)
+
+The rule: a price that is not known is not 0. Both raise UnknownCostError, whose `reasons` say what is missing; a model
+that nobody lists is named with the ones nearest to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from penstock.client.arguments import plain
+from penstock.client.failures import raising
+from penstock.client.information import get_llm_provider
+from penstock.client.tokens import token_counter
+from penstock.dialects import registry
+from penstock.providers.cost import Cost, Terms, cost
+from penstock.providers.facts import Facts, current_facts
+from penstock.providers.prices import Prices, dollars
+from penstock.types.errors import DialectError, MalformedError
+from penstock.types.notes import NO_MEMO
+from penstock.types.usage import Usage
+
+
+def cost_per_token(
+    model: str = "",
+    prompt_tokens: int = 0,
+    completion_tokens: int = 0,
+    response_time_ms: float = 0.0,
+    custom_llm_provider: str | None = None,
+    region_name: str | None = None,
+    prompt_characters: int | None = None,
+    completion_characters: int | None = None,
+    cache_creation_input_tokens: int = 0,
+    cache_read_input_tokens: int = 0,
+    custom_cost_per_token: Mapping[str, Any] | None = None,
+    custom_cost_per_second: float | None = None,
+    number_of_queries: int | None = None,
+    usage_object: Any = None,
+    call_type: str = "completion",
+    audio_transcription_file_duration: float = 0.0,
+    service_tier: str | None = None,
+    *,
+    reasoning_tokens: int | None = None,
+    batch: bool = False,
+) -> tuple[float, float]:
+    """(US dollars for the input, US dollars for the output) of so many tokens.
+
+    prompt_tokens           all that went in, cached and newly cached ones included; `cache_read_input_tokens` and
+                            `cache_creation_input_tokens` say how many of them were
+    completion_tokens       all that came out, `reasoning_tokens` of them thoughts
+    usage_object            a `usage` to read all of these from
+    custom_cost_per_token   prices of your own: {"input_cost_per_token": ..., "output_cost_per_token": ...}
+    custom_cost_per_second  a price of your own for each second of `response_time_ms`
+    service_tier, batch, region_name    what the call was served as and where
+    number_of_queries, audio_transcription_file_duration, prompt_characters    other units that models are billed by
+
+    Raises UnknownCostError where a price is not known.
+    """
+    with raising(custom_llm_provider or "", model):
+        if custom_cost_per_second is not None:
+            seconds = dollars(response_time_ms, "response_time_ms") / 1000
+            return 0.0, float(dollars(custom_cost_per_second, "custom_cost_per_second") * seconds)
+        usage = usage_of(usage_object) or Usage(
+            input_tokens=prompt_tokens,
+            output_tokens=completion_tokens,
+            cache_read_tokens=cache_read_input_tokens or None,
+            cache_write_tokens=cache_creation_input_tokens or None,
+            reasoning_tokens=reasoning_tokens,
+            seconds=audio_transcription_file_duration or None,
+            characters=prompt_characters,
+            search_units=number_of_queries,
+        )
+        terms = Terms(service_tier=service_tier, batch=batch, location=region_name)
+        quantities = {} if completion_characters is None else {"output_characters": completion_characters}
+        prices = prices_of(model, custom_llm_provider, custom_cost_per_token)
+        found = known(cost(usage, prices, terms, quantities=quantities), model, custom_llm_provider)
+    return float(found.on("input") + found.on("fee")), float(found.on("output"))
+
+
+def completion_cost(
+    completion_response: Any = None,
+    model: str | None = None,
+    prompt: str = "",
+    messages: Sequence[Any] = (),
+    completion: str = "",
+    total_time: float = 0.0,
+    call_type: str | None = None,
+    custom_llm_provider: str | None = None,
+    region_name: str | None = None,
+    size: str | None = None,
+    quality: str | None = None,
+    n: int | None = None,
+    custom_cost_per_token: Mapping[str, Any] | None = None,
+    custom_cost_per_second: float | None = None,
+    base_model: str | None = None,
+    service_tier: str | None = None,
+    *,
+    batch: bool = False,
+) -> float:
+    """US dollars for an answer, or for texts.
+
+    completion_response    an answer of any call of ours (its own figure is taken, where it has one and nothing else is
+                           said here), or one in the shape of OpenAI, Anthropic or Gemini
+    model, custom_llm_provider, base_model    whose prices; default: the answer's
+    prompt or messages, completion    texts to count and price, where there is no answer
+    size, quality, n       of images
+    custom_cost_per_token  prices of your own
+    custom_cost_per_second a price of your own for each second of `total_time`
+
+    Raises UnknownCostError where a price is not known.
+    """
+    own = (model, custom_llm_provider, base_model, custom_cost_per_token, custom_cost_per_second, service_tier)
+    hidden = getattr(completion_response, "_hidden_params", None) or {}
+    if hidden.get("response_cost") is not None and not any(own) and not batch:
+        return float(hidden["response_cost"])
+    provider = custom_llm_provider or (None if model or base_model else hidden.get("custom_llm_provider"))
+    named = base_model or model or str(_field(completion_response, "model") or hidden.get("model_id") or "")
+    with raising(provider or "", named):
+        if custom_cost_per_second is not None:
+            each = dollars(custom_cost_per_second, "custom_cost_per_second")
+            return float(each * dollars(total_time, "total_time"))
+        usage = usage_of(completion_response)
+        if usage is None and (n is not None or size is not None or "image" in (call_type or "")):
+            usage = Usage(images=n or 1)
+        if usage is None:
+            usage = _counted(named, prompt, messages, completion)
+        terms = Terms(service_tier=service_tier, batch=batch, location=region_name, size=size)
+        prices = prices_of(named, provider, custom_cost_per_token, size=size, quality=quality)
+        total = known(cost(usage, prices, terms), named, provider).total
+    assert total is not None, "a known cost has a total"
+    return float(total)
+
+
+def _field(answer: Any, name: str) -> Any:
+    return answer.get(name) if isinstance(answer, Mapping) else getattr(answer, name, None)
+
+
+def _counted(model: str, prompt: str, messages: Sequence[Any], completion: str) -> Usage:
+    """A usage of texts. Raises MalformedError where there are none."""
+    if not (prompt or messages or completion):
+        raise MalformedError("give completion_response, or prompt or messages and completion", "completion_response")
+    read = token_counter(model=model, messages=messages) if messages else token_counter(model=model, text=prompt)
+    written = token_counter(model=model, text=completion)
+    return Usage(input_tokens=int(read), output_tokens=int(written), total_tokens=read + written)
+
+
+_SHAPES: dict[str, tuple[str, ...]] = {
+    "openai_chat": ("choices",),
+    "openai_responses": ("output",),
+    "anthropic_messages": ("content", "stop_reason"),
+    "gemini": ("candidates",),
+}
+"""The dialects of answers, and the fields by which one is told."""
+
+
+def usage_of(value: Any) -> Usage | None:
+    """The usage in an answer of any shape, or in a `usage` object of OpenAI's; None where there is none."""
+    value = plain(value)
+    if not isinstance(value, Mapping):
+        return None
+    fields = dict(value)
+    for dialect, names in _SHAPES.items():
+        if all(name in fields for name in names):
+            try:
+                return registry.get(dialect).parse_response(fields, NO_MEMO).usage
+            except DialectError:
+                break
+    usage = fields.get("usage", fields)
+    if not isinstance(usage, Mapping) or not any("tokens" in name for name in usage):
+        return None
+    shape = {"choices": [], "usage": _openai_words(usage)}
+    return registry.get("openai_chat").parse_response(shape, NO_MEMO).usage
+
+
+def _openai_words(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """Counts under the names of the newer APIs, under the older ones."""
+    words = {"input_tokens": "prompt_tokens", "output_tokens": "completion_tokens"}
+    return {words.get(name, name) if words.get(name) not in usage else name: value for name, value in usage.items()}
+
+
+def prices_of(
+    model: str,
+    provider: str | None,
+    custom: Mapping[str, Any] | None = None,
+    *,
+    size: str | None = None,
+    quality: str | None = None,
+) -> Prices | None:
+    """The price list of a model; with prices of the caller's own, theirs."""
+    facts: Facts = current_facts()
+    if custom is not None:
+        facts = facts.with_rows({model: {"litellm_provider": provider or "", **custom}}, replace=True)
+        return facts.prices(model)
+    if size is not None or quality is not None:
+        return facts.image_prices(model, provider, size=size, quality=quality)
+    found = facts.prices(model, provider)
+    if found is not None or provider is not None:
+        return found
+    try:
+        bare, provider, _, _ = get_llm_provider(model)
+    except Exception:  # no provider is told by the name: then nobody's price is meant either
+        return None
+    return facts.prices(bare, provider)
+
+
+def known(found: Cost, model: str, provider: str | None) -> Cost:
+    """The cost, where it is known. Raises UnknownCostError."""
+    if found.known:
+        return found
+    from penstock.exceptions import UnknownCostError
+
+    facts = current_facts()
+    near = [] if facts.find(model, provider) is not None else facts.nearest(model)
+    hint = f" Did you mean {', '.join(near)}?" if near else ""
+    message = f"the cost of {model!r} is not known: {'; '.join(found.reasons)}.{hint}"
+    fix = " Prices of your own: custom_cost_per_token, or register_model()."
+    raise UnknownCostError(message + fix, provider or "", model, reasons=found.reasons, at_least=found.at_least)
+
