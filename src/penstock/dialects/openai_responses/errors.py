@@ -1,85 +1,20 @@
-"""Errors of Responses: `{"error": {"message", "type", "param", "code"}}`, the flat `error` event of its streams, and
-the shapes of compatible hosts.
-
-standard    {"error": {...}}                        OpenAI, Azure, DeepSeek, OpenRouter ... flat        {"message": ...,
-"code": ...}           the `error` event, Bedrock's edge other       anything else, JSON or not: {"detail": ...} of
-FastAPI hosts, HTML of proxies
-
-Source: https://platform.openai.com/docs/guides/error-codes, and the codes of a failed response
-(https://platform.openai.com/docs/api-reference/responses/object).
-"""
+"""Errors of Responses: OpenAI's (dialects/openai_errors.py), also as the flat `error` event of its streams, and the few
+words that a failed response has for what went wrong."""
 
 from __future__ import annotations
 
-from typing import Any
+from penstock.dialects.openai_errors import CODES, OpenAIErrors, write_own
+from penstock.types.errors import ErrorKind
 
-from penstock.dialects import wire
-from penstock.dialects.dialect import Headers
-from penstock.dialects.errors import classify, request_id, retry_after, status_of
-from penstock.types.errors import ErrorKind, ErrorResponse, MalformedError
+__all__ = ["CODES", "FAILURE_CODES", "error_of", "read_error", "render_error", "write_own_error"]
 
-NAME = "openai_responses"
+_ERRORS = OpenAIErrors("openai_responses")
 
-WORDS: dict[str, ErrorKind] = {
-    "context_length_exceeded": "context_window",
-    "string_above_max_length": "context_window",
-    "content_policy_violation": "content_policy",
-    "content_filter": "content_policy",
-    "moderation_blocked": "content_policy",
-    "image_content_policy_violation": "content_policy",
-    "misalignment_policy_violation": "content_policy",
-    "bio_policy": "content_policy",
-    "cyber_policy_violation": "content_policy",
-    "unsupported_parameter": "unsupported",
-    "unknown_parameter": "unsupported",
-    "unsupported_value": "unsupported",
-    "unsupported_model": "unsupported",
-    "invalid_api_key": "authentication",
-    "invalid_authentication": "authentication",
-    "authentication_error": "authentication",
-    "insufficient_quota": "quota",
-    "billing_hard_limit_reached": "quota",
-    "billing_not_active": "billing",
-    "rate_limit_exceeded": "rate_limit",
-    "rate_limit_error": "rate_limit",
-    "model_not_found": "not_found",
-    "not_found_error": "not_found",
-    "permission_denied": "permission",
-    "permission_error": "permission",
-    "server_error": "server",
-    "api_error": "server",
-    "vector_store_timeout": "timeout",
-    "timeout": "timeout",
-    "server_is_overloaded": "overloaded",
-    "engine_overloaded": "overloaded",
-    "overloaded_error": "overloaded",
-    "slow_down": "rate_limit",
-    "invalid_prompt": "invalid_request",
-    "invalid_request_error": "invalid_request",
-}
-TYPES: dict[ErrorKind, str] = {
-    "authentication": "authentication_error",
-    "permission": "permission_error",
-    "rate_limit": "rate_limit_error",
-    "quota": "insufficient_quota",
-    "billing": "billing_error",
-    "not_found": "not_found_error",
-    "timeout": "timeout_error",
-    "server": "server_error",
-    "bad_gateway": "server_error",
-    "unavailable": "server_error",
-    "overloaded": "overloaded_error",
-    "unknown": "server_error",
-}
-CODES: dict[ErrorKind, str] = {
-    "context_window": "context_length_exceeded",
-    "content_policy": "content_policy_violation",
-    "unsupported": "unsupported_parameter",
-    "authentication": "invalid_api_key",
-    "quota": "insufficient_quota",
-    "rate_limit": "rate_limit_exceeded",
-    "not_found": "model_not_found",
-}
+read_error = _ERRORS.read
+error_of = _ERRORS.of
+render_error = _ERRORS.render
+write_own_error = write_own
+
 FAILURE_CODES: dict[ErrorKind, str] = {
     "rate_limit": "rate_limit_exceeded",
     "quota": "rate_limit_exceeded",
@@ -89,98 +24,6 @@ FAILURE_CODES: dict[ErrorKind, str] = {
     "unprocessable": "invalid_prompt",
     "too_large": "invalid_prompt",
 }
-"""The `code` of a failed response, which knows few words. Every other kind is "server_error"."""
-
-_KEYS = frozenset({"message", "type", "param", "code"})
-
-
-def read_error(status: int, headers: Headers, body: bytes) -> ErrorResponse:
-    """Any error body. Never raises."""
-    try:
-        value = wire.decode(body)
-    except MalformedError:
-        value = None
-    return error_of(status, headers, value, body)
-
-
-def error_of(status: int, headers: Headers, value: Any, body: bytes = b"") -> ErrorResponse:
-    """An error from its decoded body (also one inside a stream or a 200: `status` below 400 is replaced by what the
-    error says).
-    """
-    native, holder, extras = _shape(value)
-    text = holder.get("message")
-    message = text if isinstance(text, str) and text else body[:2000].decode("utf-8", "replace").strip()
-    code, word, param = holder.get("code"), holder.get("type"), holder.get("param")
-    status = code if status < 400 and type(code) is int and 400 <= code < 600 else status
-    kind = classify(status, (code, word), message, WORDS)
-    return ErrorResponse(
-        kind=kind,
-        status=status_of(status, kind),
-        message=message or f"HTTP status {status}",
-        type=word if isinstance(word, str) else None,
-        code=code if isinstance(code, str | int) and not isinstance(code, bool) else None,
-        param=param if isinstance(param, str) else None,
-        retry_after=retry_after(headers),
-        request_id=request_id(headers),
-        dialect=NAME,
-        native=native,
-        body=value,
-        extras=extras,
-    )
-
-
-def _shape(value: Any) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
-    """(the shape's name, the object that holds message, type, code and param, what is not modelled)."""
-    if not isinstance(value, dict):
-        return "other", {}, None
-    inner = value.get("error")
-    if isinstance(inner, dict) and _is_text(inner.get("message")):
-        outer = {key: other for key, other in value.items() if key != "error"}
-        return "standard", inner, {**outer, "error": _unmodelled(inner)}
-    if _is_text(value.get("message")):
-        return "flat", value, _unmodelled(value)
-    if isinstance(inner, str):
-        return "other", {"message": inner, **{key: value.get(key) for key in ("type", "code", "param")}}, None
-    detail = value.get("detail")
-    if detail is not None:
-        return "other", {"message": detail if isinstance(detail, str) else wire.encode(detail).decode()}, None
-    return "other", inner if isinstance(inner, dict) else value, None
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and value != ""
-
-
-def _unmodelled(holder: dict[str, Any]) -> dict[str, Any]:
-    """What `error_of` does not take: other keys, nulls, and values of types that it does not know."""
-    return {
-        key: value
-        for key, value in holder.items()
-        if key not in _KEYS
-        or not isinstance(value, str | int)
-        or isinstance(value, bool)
-        or (key in ("type", "param") and not isinstance(value, str))
-    }
-
-
-def render_error(error: ErrorResponse) -> tuple[int, dict[str, Any]]:
-    """(status, body). Errors of another dialect get OpenAI's own words for their kind."""
-    if error.dialect == NAME and error.native is not None:
-        return error.status, write_own_error(error)
-    return error.status, {
-        "error": {
-            "message": error.message,
-            "type": TYPES.get(error.kind, "invalid_request_error"),
-            "param": error.param,
-            "code": CODES.get(error.kind),
-        }
-    }
-
-
-def write_own_error(error: ErrorResponse) -> dict[str, Any]:
-    """The body of this dialect's own error, exactly."""
-    if error.native == "other":
-        return error.body if isinstance(error.body, dict) else {"error": {"message": error.message}}
-    values = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
-    found: dict[str, Any] = {key: value for key, value in values.items() if value is not None}
-    return wire.deep_merge(error.extras, {"error": found} if error.native == "standard" else found)
+"""The `code` of a failed response (https://platform.openai.com/docs/api-reference/responses/object). Every other kind
+is "server_error".
+"""
