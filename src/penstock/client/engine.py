@@ -80,8 +80,9 @@ class Engine:
         self.backoff = backoff or Backoff()
         self.credentials = CredentialCache()
         self._given_facts = facts
-        self._given_transport = transport
-        self._given_async_transport = async_transport
+        self.transport: Transport = transport or HTTPXTransport(network=self.network)
+        self.async_transport: AsyncTransport = async_transport or AsyncHTTPXTransport(network=self.network)
+        self._owned = (transport is None, async_transport is None)
 
     @cached_property
     def addresses(self) -> frozenset[str]:
@@ -92,14 +93,6 @@ class Engine:
     def facts(self) -> Facts:
         """What is known of models. Without facts of its own, an engine follows what is registered in the process."""
         return self._given_facts or current_facts()
-
-    @cached_property
-    def transport(self) -> Transport:
-        return self._given_transport or HTTPXTransport(network=self.network)
-
-    @cached_property
-    def async_transport(self) -> AsyncTransport:
-        return self._given_async_transport or AsyncHTTPXTransport(network=self.network)
 
     def resolve(self, model: str, options: Options) -> ResolvedModel:
         """The provider and its model. Raises ProviderError."""
@@ -191,12 +184,12 @@ class Engine:
 
     def close(self) -> None:
         """Close the connections of the blocking transport, if it is ours."""
-        if "transport" in vars(self):
+        if self._owned[0]:
             self.transport.close()
 
     async def aclose(self) -> None:
         """Close the connections of the async transport, if it is ours."""
-        if "async_transport" in vars(self):
+        if self._owned[1]:
             await self.async_transport.aclose()
 
 

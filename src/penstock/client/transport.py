@@ -11,7 +11,9 @@ moved its API is an error to see, not a place to send keys to.
 
 from __future__ import annotations
 
+import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Protocol
 
@@ -172,14 +174,19 @@ class HTTPXTransport:
         self._client = client
         self._owned = client is None
         self._network = network or Network()
+        self._lock = threading.Lock()
 
     @property
     def client(self) -> Any:
         if self._client is None:
-            import httpx
-
-            self._client = httpx.Client(**self._network.arguments())
+            with self._lock:  # of two threads that come first, one makes it
+                self._client = self._client or self._make()
         return self._client
+
+    def _make(self) -> Any:
+        import httpx
+
+        return httpx.Client(**self._network.arguments())
 
     def send(self, send: Send) -> Reply | Broken:
         try:
@@ -212,20 +219,32 @@ class HTTPXTransport:
 
 
 class AsyncHTTPXTransport:
-    """Transport over an `httpx.AsyncClient`."""
+    """Transport over an `httpx.AsyncClient`: the user's, or one of ours for each event loop. A connection belongs to
+    the loop that made it, and who calls `asyncio.run` twice has two.
+    """
 
     def __init__(self, client: Any = None, network: Network | None = None) -> None:
-        self._client = client
-        self._owned = client is None
+        self._given = client
         self._network = network or Network()
+        self._clients: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        self._lock = threading.Lock()
 
     @property
     def client(self) -> Any:
-        if self._client is None:
-            import httpx
+        if self._given is not None:
+            return self._given
+        import asyncio
 
-            self._client = httpx.AsyncClient(**self._network.arguments())
-        return self._client
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if loop not in self._clients:
+                self._clients[loop] = self._make()
+            return self._clients[loop]
+
+    def _make(self) -> Any:
+        import httpx
+
+        return httpx.AsyncClient(**self._network.arguments())
 
     async def send(self, send: Send) -> Reply | Broken:
         try:
@@ -253,8 +272,13 @@ class AsyncHTTPXTransport:
             return cut.broken
 
     async def aclose(self) -> None:
-        if self._owned and self._client is not None:
-            await self._client.aclose()
+        """Close the connections of the running loop. (Those of another are not ours to touch from here.)"""
+        import asyncio
+
+        with self._lock:
+            client = self._clients.pop(asyncio.get_running_loop(), None)
+        if client is not None:
+            await client.aclose()
 
 
 def _build(client: Any, send: Send) -> Any:
