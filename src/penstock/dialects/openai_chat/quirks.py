@@ -213,8 +213,8 @@ def _stream_options(body: Body, request: Request, profile: Profile, notes: list[
 def _structured_output(body: Body, request: Request, profile: Profile, notes: list[Note]) -> None:
     """A host below native schemas: any JSON with the schema in a system message, or just the message."""
     wanted = request.response_format
-    if wanted is None or wanted.kind != "json_schema":
-        return
+    if wanted is None or wanted.kind != "json_schema" or "response_format" not in body:
+        return  # nothing is wanted, or a tool takes it (json_tool.py)
     notes.append(
         Note("response_format", "weakened", "this model has no schema mode: the schema was put into the prompt")
     )

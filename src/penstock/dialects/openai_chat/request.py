@@ -13,6 +13,7 @@ from typing import Any, Literal
 from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch
 from penstock.dialects.openai_chat.foreign import adapt
+from penstock.dialects.openai_chat.json_tool import force_tool
 from penstock.dialects.openai_chat.media import read_cache, write_cache
 from penstock.dialects.openai_chat.messages import read_message, write_message
 from penstock.dialects.openai_chat.quirks import apply_quirks
@@ -26,7 +27,7 @@ from penstock.dialects.openai_chat.reasoning import (
 )
 from penstock.dialects.wire import Field, Fields
 from penstock.types.errors import MalformedError
-from penstock.types.notes import Note, Rendered
+from penstock.types.notes import NO_MEMO, Memo, Note, Rendered
 from penstock.types.profile import Profile
 from penstock.types.request import (
     SERVER_TOOLS,
@@ -272,8 +273,9 @@ def render_request(request: Request, profile: Profile) -> Rendered[dict[str, Any
     if foreign:
         request = adapt(request, profile, notes)
     found = _write_own(request) if not foreign else _write_foreign(request, profile, notes)
+    json_tool = force_tool(found, request, profile, notes)
     apply_quirks(found, request, profile, notes)
-    return Rendered(found, tuple(notes))
+    return Rendered(found, tuple(notes), NO_MEMO if json_tool is None else Memo(json_tool=json_tool))
 
 
 _PLAIN_FIELDS = tuple(

@@ -12,6 +12,7 @@ from typing import Any
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context
 from penstock.dialects.openai_chat.foreign_response import adapt_choice
+from penstock.dialects.openai_chat.json_tool import unwrap_answer
 from penstock.dialects.openai_chat.messages import read_answer, write_answer
 from penstock.dialects.reported_cost import reported_cost
 from penstock.dialects.tool_ids import response_with_tool_ids
@@ -261,6 +262,8 @@ def read_response(value: Any, memo: Memo) -> Response:
     body = wire.obj(value)
     if not isinstance(body.get("choices"), list):
         raise MalformedError("a list of choices is missing", "choices")
+    if memo.json_tool is not None:
+        body = unwrap_answer(body, memo.json_tool)
     return Response(dialect=NAME, **FIELDS.read(body))
 
 

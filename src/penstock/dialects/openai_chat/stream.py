@@ -18,11 +18,12 @@ from penstock.dialects.dialect import StreamParser
 from penstock.dialects.framing import Frame, FramedParser, ServerSentEvents
 from penstock.dialects.openai_chat import thinking
 from penstock.dialects.openai_chat.errors import error_of
+from penstock.dialects.openai_chat.json_tool import ChunkUnwrapper
 from penstock.dialects.openai_chat.messages import read_citation
 from penstock.dialects.openai_chat.response import read_logprobs, read_usage, stop_reason
 from penstock.types.content import Media, Part, Refusal, Signature, Thinking, ToolCall
 from penstock.types.errors import DialectError, MalformedError
-from penstock.types.notes import Memo
+from penstock.types.notes import NO_MEMO, Memo
 from penstock.types.stream import (
     HOLE,
     ArgumentsDelta,
@@ -99,15 +100,18 @@ def _text(value: Any) -> str | None:
 class ChunkReader:
     """From frames to events."""
 
-    def __init__(self) -> None:
+    def __init__(self, memo: Memo = NO_MEMO) -> None:
         self._started = False
         self._choices: dict[int, _Choice] = {}
+        self._unwrapper = None if memo.json_tool is None else ChunkUnwrapper(memo.json_tool)
 
     def read(self, frame: Frame) -> StreamEvent:
         """One frame. Raises MalformedError where it is not a chunk."""
         if frame.data == b"[DONE]":
             return StreamEvent((End(),), frame.event)
         chunk = wire.obj(wire.decode(frame.data))
+        if self._unwrapper is not None:
+            self._unwrapper.unwrap(chunk)
         deltas: list[Delta] = []
         if not self._started:
             self._start(chunk, deltas)
