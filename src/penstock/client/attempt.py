@@ -12,7 +12,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from penstock.client.betas import place_betas
 from penstock.client.failures import stopping_the_attempt
+from penstock.client.modifying import insist, profile_for
 from penstock.client.options import Options
 from penstock.client.prepare import authorise, complete, locate, refuse_unsupported
 from penstock.dialects import registry, wire
@@ -113,6 +115,7 @@ class ChatAttempt:
             request = self.request if self.adjust is None else self.adjust(self.request, target)
             request = yield from resolve_media(request, self.dialect, target.profile)
             body = wire.encode(self._render(request, target))
+            target = self.target
             return (yield from authorise(target, body, self._options_at(target), self.lent, now))
 
     def _options_at(self, target: Endpoint) -> Options:
@@ -123,13 +126,16 @@ class ChatAttempt:
         return replace(self.options, extra_headers={**own, **(self.options.extra_headers or {})})
 
     def _render(self, request: Request, target: Endpoint) -> dict[str, Any]:
-        request = replace(request, model=target.wire_model)
-        rendered = self.dialect.render_request(request, target.profile)
+        request = replace(request, model=target.wire_model, spelling=_without_path(request.spelling))
+        rendered = self.dialect.render_request(request, profile_for(target.profile, self.options))
         self.notes, self.memo = rendered.notes, rendered.memo
         if self.options.strict:
             rendered.require_lossless()
         refuse_unsupported(rendered.notes, _PARAMETERS | self.essential, self.name, self.options)
-        return complete(rendered.value, target, self.options)
+        insist(rendered.value, request, rendered.notes, self.options)
+        body = complete(rendered.value, target, self.options)
+        self.target = place_betas(body, target, self._options_at(target).extra_headers)
+        return body
 
     def read(self, reply: Reply) -> Response | OpenStream | ErrorResponse:
         """The answer, a stream that has begun, or the error inside a 200."""
@@ -163,6 +169,13 @@ class ChatAttempt:
     def read_error(self, reply: Reply) -> ErrorResponse:
         """The provider's refusal."""
         return self.dialect.parse_error(reply.status, reply.headers, reply.body)
+
+
+def _without_path(spelling: dict[str, str] | None) -> dict[str, str] | None:
+    """What a request's own path said ("path") is the target's address to say now, or its body."""
+    if not spelling or "path" not in spelling.values():
+        return spelling
+    return {name: word for name, word in spelling.items() if word != "path"} or None
 
 
 def not_an_answer(said: ErrorResponse, reply: Reply, error: DialectError) -> ErrorResponse:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from penstock.client.betas import joined
+from penstock.client.modifying import is_allowed
 from penstock.client.options import Options
 from penstock.dialects import wire
 from penstock.exchange import HTTPRequest, Preparation
@@ -67,7 +69,7 @@ def refuse_unsupported(notes: tuple[Note, ...], parameters: frozenset[str], name
         return
     for note in notes:
         parameter = note.path.partition(".")[0]
-        if note.kind == "dropped" and parameter in parameters and parameter not in options.allowed_openai_params:
+        if note.kind == "dropped" and parameter in parameters and not is_allowed(parameter, options):
             message = f"{name} does not take {parameter!r} ({note.detail}). Pass drop_params=True to leave it out"
             raise UnsupportedParameter(message, parameter)
 
@@ -95,12 +97,12 @@ def authorise(
     """
     url = _with_query(target.full_url, options.extra_query)
     headers = {"content-type": content_type} if content_type else {}
-    headers = {**headers, **target.headers, **(options.extra_headers or {})}
+    headers = joined(headers, target.headers, options.extra_headers)
     credential: Credential = _NO_CREDENTIAL
     if target.auth.needs_credential:
         credential = yield from _obtain(target, credentials, now)
     signed = target.auth.sign(target.method, url, headers, body, credential, now)
-    return HTTPRequest(target.method, signed.url, tuple({**headers, **signed.headers}.items()), body)
+    return HTTPRequest(target.method, signed.url, tuple(joined(headers, signed.headers).items()), body)
 
 
 def _obtain(target: Endpoint, credentials: Borrowing, now: float) -> Flow[Credential]:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from penstock.providers.auth.authorization import Authorization, KeyAuthorization
 from penstock.providers.auth.choose import Chosen, Material, choose, key_variables, parameters_of
 from penstock.providers.auth.kinds import NoAuth
+from penstock.providers.betas import Beta
 from penstock.providers.errors import ProviderError
 from penstock.providers.globs import fits
 from penstock.providers.profiles import profile_for
@@ -41,6 +42,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     profile       facts for the renderer
     body          fields to merge into the rendered body; `omit` are fields to take out; `model_field` is what it calls
                   the model
+    betas         which parts of a body need the name of a beta, which goes into the header `beta_header`, or, where
+                  that is not None, into the body's list `beta_field`
     framing       how a stream is wrapped, where it is not the format's own way
     written       the word that the caller named the provider with: its name, or an alias that may have prices of its
                   own
@@ -64,6 +67,9 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     body: dict[str, str]
     omit: tuple[str, ...]
     model_field: str
+    betas: tuple[Beta, ...]
+    beta_header: str
+    beta_field: str | None
     framing: str | None
     written: str
     location: str | None
@@ -130,6 +136,9 @@ def endpoint(
         body=fill_all(place.body, values),
         omit=place.omit,
         model_field=place.model_field,
+        betas=place.betas,
+        beta_header=place.beta_header,
+        beta_field=place.beta_field,
         framing=place.framing,
         written=written or provider.name,
         location=values.get("location") or values.get("region"),

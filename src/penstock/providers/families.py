@@ -27,6 +27,23 @@ _CLAUDE_BEFORE_4_6 = ("*claude-3*", "*claude-*-4[-.][0-5]*", "*claude-*-4-20*", 
 _CLAUDE_BEFORE_4_7 = (*_CLAUDE_BEFORE_4_6, "*claude-*-4[-.]6*")
 _CLAUDE_BEFORE_4_8 = (*_CLAUDE_BEFORE_4_7, "*claude-*-4[-.]7*", "*claude-mythos-preview*")
 
+_CLAUDE_BEFORE_4_5 = ("*claude-v[12]*", "*claude-instant*", "*claude-3*", "*claude-*-4[-@]20*", "*claude-*-4-0*")
+# docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html; what of it recordings and facts bear out
+_CONVERSE_WITH_SCHEMAS = (
+    "*gpt-oss*",
+    "*qwen3*",
+    "*deepseek.v3*",
+    "*gemma-3*",
+    "*glm-[4-9]*",
+    "*minimax-m*",
+    "*ministral-3*",
+    "*mistral-large-3*",
+    "*voxtral*",
+    "*magistral*",
+    "*kimi-k2*",
+    "*nemotron*",
+)
+
 FAMILIES: tuple[ModelRule, ...] = (
     ModelRule(
         models=_OPENAI_REASONING,
@@ -52,6 +69,12 @@ FAMILIES: tuple[ModelRule, ...] = (
         formats=_OPENAI,
         profile={"unsupported": ["stop"], "unsupported_while_reasoning": _SAMPLING},
     ),
+    ModelRule(  # encrypted reasoning comes back to whoever made it, at whatever host
+        models=_OPENAI_REASONING,
+        unless=_OPENAI_CHAT_TUNED,
+        formats=("openai_responses",),
+        profile={"signature_origin": "openai"},
+    ),
     ModelRule(  # OpenAI's explicit cache breakpoints
         models=("*gpt-5.[6-9]*", "*gpt-6*"),
         formats=_OPENAI,
@@ -72,6 +95,12 @@ FAMILIES: tuple[ModelRule, ...] = (
         unless=("*claude-3[-.]7*",),
         formats=_CLAUDE,
         profile={"reasoning": "none"},
+    ),
+    ModelRule(models=_CLAUDE_BEFORE_4_5, formats=_CLAUDE, profile={"structured_output": "tool"}),
+    ModelRule(
+        models=(*_CLAUDE_BEFORE_4_5, "*claude-*-4-1*"),
+        formats=("bedrock_converse",),
+        profile={"structured_output": "tool", "strict_tools": False},
     ),
     ModelRule(
         models=("*claude-*-4[-.][56]*",),
@@ -95,6 +124,37 @@ FAMILIES: tuple[ModelRule, ...] = (
         unless=_CLAUDE_BEFORE_4_8,
         formats=_CLAUDE,
         profile={"system_turns": True},
+    ),
+    # Converse passes on what a model takes, and each maker's takes other words. Of an ARN nobody can tell.
+    ModelRule(
+        models=("*",),
+        unless=("*claude*", "arn:*"),
+        formats=("bedrock_converse",),
+        profile={
+            "signature_origin": "none",
+            "reasoning": "none",
+            "structured_output": "tool",
+            "strict_tools": False,
+        },
+    ),
+    ModelRule(
+        models=_CONVERSE_WITH_SCHEMAS,
+        formats=("bedrock_converse",),
+        profile={"structured_output": "json_schema", "strict_tools": True},
+    ),
+    ModelRule(  # docs.aws.amazon.com/nova/latest/userguide/using-converse-api.html
+        models=("*nova-*",),
+        formats=("bedrock_converse",),
+        profile={"renames": {"top_k": "inferenceConfig.topK"}},
+    ),
+    ModelRule(  # docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html
+        models=("*nova-2-*",), formats=("bedrock_converse",), profile={"reasoning": "level"}
+    ),
+    ModelRule(models=("*openai.gpt*",), formats=("bedrock_converse",), profile={"reasoning": "effort"}),
+    ModelRule(
+        models=("*qwen3*",),
+        formats=("bedrock_converse",),
+        profile={"reasoning": "effort", "renames": {"reasoning_effort": "reasoning_config"}},
     ),
     ModelRule(models=("*gemini-*",), formats=("gemini",), profile={"signature_origin": "gemini"}),
     ModelRule(

@@ -22,7 +22,17 @@ from penstock.providers.provider import ModelRule, Provider
 from penstock.providers.routes import formats_of, main_format
 from penstock.types.profile import DEFAULT_PROFILE, Profile
 
-HOST_FACTS = frozenset({"image_urls", "signature_origin", "labels", "tools", "default_max_tokens", "max_output_tokens"})
+HOST_FACTS = frozenset(
+    {
+        "image_urls",
+        "signature_origin",
+        "labels",
+        "tools",
+        "default_max_tokens",
+        "max_output_tokens",
+        "message_extensions",
+    }
+)
 """The fields of Profile that are about the host itself, in whatever format it is spoken to."""
 
 

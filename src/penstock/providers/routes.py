@@ -13,6 +13,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from penstock.providers.betas import Beta
 from penstock.providers.errors import ProviderError
 from penstock.providers.globs import fits
 from penstock.providers.provider import Provider, Route
@@ -42,6 +43,9 @@ class Place(Struct, frozen=True, kw_only=True):
     body: dict[str, str]
     omit: tuple[str, ...]
     model_field: str
+    betas: tuple[Beta, ...]
+    beta_header: str
+    beta_field: str | None
     framing: str | None
 
 
@@ -123,8 +127,11 @@ def place_of(route: Route) -> Place:
         stream_query={**usual.stream_query, **route.stream_query},
         headers={**usual.headers, **route.headers},
         body=route.body,
-        omit=route.omit,
+        omit=tuple(name for name in (*usual.omit, *route.omit) if name not in route.body),
         model_field=route.model_field,
+        betas=usual.betas,
+        beta_header=usual.beta_header,
+        beta_field=route.beta_field,
         framing=route.framing,
     )
 

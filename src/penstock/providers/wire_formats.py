@@ -13,6 +13,8 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from penstock.providers.betas import ANTHROPIC_BETAS, Beta
+
 Capability: TypeAlias = Literal[
     "chat",
     "text_completion",
@@ -35,7 +37,9 @@ class WireFormat(Struct, frozen=True):
     """One format and its usual place.
 
     `stream_path` and `stream_query` are for formats that stream at another address (None: the same); `headers` are sent
-    with every request of the format; `method` is the one of the call that the capability is named after.
+    with every request of the format; `method` is the one of the call that the capability is named after. `omit` are
+    body fields that only particular hosts take, `betas` says which parts of a body need the name of a beta, sent in
+    the header `beta_header`.
     """
 
     name: str
@@ -45,6 +49,9 @@ class WireFormat(Struct, frozen=True):
     stream_query: dict[str, str] = {}
     headers: dict[str, str] = {}
     method: Literal["GET", "POST"] = "POST"
+    omit: tuple[str, ...] = ()
+    betas: tuple[Beta, ...] = ()
+    beta_header: str = "anthropic-beta"
 
 
 _ANTHROPIC_VERSION = {"anthropic-version": "2023-06-01"}
@@ -55,7 +62,14 @@ WIRE_FORMATS: dict[str, WireFormat] = {
     for each in (
         WireFormat("openai_chat", "chat", "/chat/completions"),
         WireFormat("openai_responses", "chat", "/responses"),
-        WireFormat("anthropic_messages", "chat", "/v1/messages", headers=_ANTHROPIC_VERSION),
+        WireFormat(
+            "anthropic_messages",
+            "chat",
+            "/v1/messages",
+            headers=_ANTHROPIC_VERSION,
+            omit=("anthropic_version",),  # Bedrock's and Vertex AI's
+            betas=ANTHROPIC_BETAS,
+        ),
         WireFormat(
             "gemini",
             "chat",
@@ -87,7 +101,14 @@ WIRE_FORMATS: dict[str, WireFormat] = {
         WireFormat("openai_moderation", "moderation", "/moderations"),
         WireFormat("openai_files", "files", "/files"),
         WireFormat("openai_batches", "batches", "/batches"),
-        WireFormat("anthropic_count_tokens", "count_tokens", "/v1/messages/count_tokens", headers=_ANTHROPIC_VERSION),
+        WireFormat(
+            "anthropic_count_tokens",
+            "count_tokens",
+            "/v1/messages/count_tokens",
+            headers=_ANTHROPIC_VERSION,
+            omit=("anthropic_version",),
+            betas=ANTHROPIC_BETAS,
+        ),
         WireFormat("gemini_count_tokens", "count_tokens", "/{+model}:countTokens"),
         WireFormat("vertex_count_tokens", "count_tokens", "/publishers/google/models/{model}:countTokens"),
         WireFormat("bedrock_count_tokens", "count_tokens", "/model/{model}/count-tokens"),

@@ -25,9 +25,6 @@ class Profile(Struct, frozen=True, kw_only=True):
                                      "none", a budget, ...)
         renames               Request field name or wire name -> the host's wire name (`{"seed": "random_seed"}`)
         exclusive_sampling    whether temperature and top_p exclude each other (Claude since 4.5): top_p is then dropped
-        path_fields           of "model" and "stream", those that the host takes from the path instead of the body
-                              (Bedrock invoke: both; Vertex: the model); None: as the request came, else in the body
-        body_fields           constants that the host wants in the body (`{"anthropic_version": "bedrock-2023-05-31"}`)
     Messages
         system_role           how OpenAI-like dialects call the system role ("system", "developer"); None: leave as
                               the caller wrote it
@@ -83,8 +80,6 @@ class Profile(Struct, frozen=True, kw_only=True):
     unsupported_while_reasoning: frozenset[str] = frozenset()
     renames: dict[str, str] = {}
     exclusive_sampling: bool = False
-    path_fields: frozenset[str] | None = None
-    body_fields: dict[str, str] = {}
     system_role: Literal["system", "developer"] | None = None
     content_lists: bool = True
     message_names: bool = True

@@ -188,12 +188,12 @@ def render_request(request: Request, profile: Profile) -> Rendered[dict[str, Any
         request = _without_unsupported(request, profile, notes)
     if request.dialect != NAME:
         rendered = write_foreign(request, profile)
-        return Rendered(_fit_host(rendered.value, request, profile), (*notes, *rendered.notes), rendered.memo)
+        return Rendered(_fit_host(rendered.value, profile), (*notes, *rendered.notes), rendered.memo)
     if profile.signature_origin is not None:
         request = _without_strange_signatures(request, profile.signature_origin, notes)
     note_unspeakable(request, notes)
     body = wire.deep_merge(request.extras, _write_own(request))
-    return Rendered(_fit_host(body, request, profile), tuple(notes))
+    return Rendered(_fit_host(body, profile), tuple(notes))
 
 
 def _without_unsupported(request: Request, profile: Profile, notes: list[Note]) -> Request:
@@ -294,17 +294,8 @@ def _write_system(system: tuple[Part, ...], spelling: dict[str, str]) -> Any:
     return write_blocks(system)
 
 
-def _fit_host(body: dict[str, Any], request: Request, profile: Profile) -> dict[str, Any]:
-    """The body as the host wants it: what its path says is not in it, what it demands is."""
-    if profile.path_fields is not None:
-        for name in ("model", "stream"):
-            value = getattr(request, name)
-            if name in profile.path_fields:
-                body = {key: inner for key, inner in body.items() if key != name}
-            elif value is not None:
-                body = {**body, name: value}
-    if profile.body_fields:
-        body = {**profile.body_fields, **body}
+def _fit_host(body: dict[str, Any], profile: Profile) -> dict[str, Any]:
+    """The body with the host's own names of fields."""
     for name, host_name in profile.renames.items():
         if name in body:
             body = {host_name if key == name else key: inner for key, inner in body.items()}

@@ -162,8 +162,7 @@ def _adapt_refusal(part: Refusal, role: str, path: str, profile: Profile, notes:
 
 def _adapt_thinking(part: Thinking, role: str, path: str, profile: Profile, notes: list[Note]) -> list[Part]:
     signed = part.signature is not None and part.signature.origin == profile.signature_origin
-    if signed and profile.message_extensions:
-        native = "reasoning_details" if profile.thinking_field == "reasoning_details" else "thinking_blocks"
+    if signed and profile.message_extensions and (native := _signed_field(profile)):
         return [replace(part, native=native, extras=None, cache=None)]
     if profile.replay_thinking and not part.redacted:
         if part.signature is not None:
@@ -171,6 +170,15 @@ def _adapt_thinking(part: Thinking, role: str, path: str, profile: Profile, note
         return [Thinking(part.text, part.summary, native=profile.thinking_field)]
     notes.append(Note(path, "dropped", "this host takes no earlier reasoning"))
     return []
+
+
+def _signed_field(profile: Profile) -> str | None:
+    """The message field that carries signed thoughts: OpenRouter's, or the one that hosts of Claude took over from
+    Anthropic. Others have none.
+    """
+    if profile.thinking_field == "reasoning_details":
+        return "reasoning_details"
+    return "thinking_blocks" if profile.signature_origin == "anthropic" else None
 
 
 def _adapt_media(part: Media, role: str, path: str, profile: Profile, notes: list[Note]) -> list[Part]:

@@ -286,15 +286,6 @@ def _renames(body: Body, request: Request, profile: Profile, notes: list[Note]) 
             body[host_name] = body.pop(key)
 
 
-def _path_fields(body: Body, request: Request, profile: Profile, notes: list[Note]) -> None:
-    for name in profile.path_fields or ():
-        body.pop(name, None)
-
-
-def _body_fields(body: Body, request: Request, profile: Profile, notes: list[Note]) -> None:
-    body.update(profile.body_fields)
-
-
 _QUIRKS: dict[str, Callable[[Body, Request, Profile, list[Note]], None]] = {
     "image_urls": _image_urls,
     "content_lists": _content_lists,
@@ -315,6 +306,4 @@ _QUIRKS: dict[str, Callable[[Body, Request, Profile, list[Note]], None]] = {
     "unsupported_while_reasoning": _unsupported_while_reasoning,
     "exclusive_sampling": _exclusive_sampling,
     "renames": _renames,
-    "path_fields": _path_fields,
-    "body_fields": _body_fields,
 }

@@ -46,7 +46,8 @@ def _native_schema(row: Row, wire_format: str) -> bool | None:
     """Whether the model itself keeps to a JSON schema. Claude's rows tell it by format, since LiteLLM's general flag
     counts forced tools too."""
     if wire_format == "bedrock_converse":
-        return row.supports("bedrock_native_structured_output")
+        told = row.supports("bedrock_native_structured_output")
+        return row.supports("native_structured_output") if told is None else told
     if wire_format == "anthropic_messages":
         return row.supports("native_structured_output")
     return row.supports("response_schema")
@@ -58,10 +59,19 @@ def _reasoning(row: Row, wire_format: str) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if row.supports("adaptive_thinking") and wire_format in _CLAUDE_FORMATS:
         changes["reasoning"] = "adaptive"
-    efforts = _efforts(row)
+    efforts = _efforts_at_bedrock(row) if wire_format == "bedrock_converse" else []
+    efforts = efforts or _efforts(row)
     if efforts:
         changes["reasoning_efforts"] = efforts
     return changes
+
+
+def _efforts_at_bedrock(row: Row) -> list[str]:
+    """Claude's efforts there, which end sooner than at Anthropic."""
+    ceiling = row.fields.get("bedrock_output_config_effort_ceiling")
+    if ceiling not in _EFFORTS:
+        return []
+    return list(_EFFORTS[_EFFORTS.index("low") : _EFFORTS.index(ceiling) + 1])
 
 
 def _efforts(row: Row) -> list[str]:

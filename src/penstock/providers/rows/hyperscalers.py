@@ -303,6 +303,7 @@ VERTEX_AI = Provider(
     profile=Profile(image_urls=False, labels=True),
     model_rules=(
         ModelRule(models=("gemini-[3-9]*",), formats=("gemini",), profile={"mixed_tools": "allowed"}),
+        ModelRule(models=("google/gemini-*",), formats=("openai_chat",), profile={"signature_origin": "gemini"}),
         ModelRule(
             models=("mistral*", "codestral*", "ministral*"),
             formats=("openai_chat",),
@@ -351,6 +352,7 @@ BEDROCK = Provider(
             stream_path="/model/{model}/invoke-with-response-stream",
             body={"anthropic_version": "bedrock-2023-05-31"},
             omit=("model", "stream"),
+            beta_field="anthropic_beta",
             framing="aws_event_stream",
         ),
         # docs.aws.amazon.com/bedrock/latest/userguide/inference-responses-api.html
@@ -405,6 +407,9 @@ BEDROCK_MANTLE = Provider(
         Route(format="openai_models", prefix="/v1"),
     ),
     profile=Profile(image_urls=False),
+    model_rules=(  # docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-structured-outputs.html
+        ModelRule(models=("anthropic.*",), formats=("anthropic_messages",), profile={"structured_output": "tool"}),
+    ),
 )
 
 SAGEMAKER = Provider(

@@ -123,8 +123,9 @@ GEMINI = Provider(
     ),
     model_prefix=ModelPrefix(add="models/", unless=("tunedModels/*",)),
     model_families=("gemini-*",),
-    # Only addresses of its own Files API and public ones on Google hosts; any other must be sent as bytes.
-    profile=Profile(image_urls=False),
+    # Only addresses of its own Files API and public ones on Google hosts; any other must be sent as bytes. Signatures
+    # come and go in the compatible format too: ai.google.dev/gemini-api/docs/thought-signatures#openai
+    profile=Profile(image_urls=False, signature_origin="gemini"),
 )
 
 MISTRAL = Provider(

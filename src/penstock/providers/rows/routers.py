@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from penstock.providers.auth.kinds import Bearer
-from penstock.providers.provider import Provider, Route, Setting
+from penstock.providers.provider import ModelRule, Provider, Route, Setting
 from penstock.types.profile import Profile
 
 _MAX_TOKENS = Profile(max_tokens_field="max_tokens")
@@ -29,6 +29,13 @@ OPENROUTER = Provider(
         "openai_models",
     ),
     profile=Profile(reasoning="object", thinking_field="reasoning"),
+    model_rules=(  # openrouter.ai/docs/use-cases/reasoning-tokens#preserving-reasoning
+        ModelRule(
+            models=("anthropic/*",),
+            formats=("openai_chat",),
+            profile={"signature_origin": "anthropic", "thinking_field": "reasoning_details"},
+        ),
+    ),
     reports_cost=True,
 )
 

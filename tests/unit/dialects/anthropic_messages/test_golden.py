@@ -479,21 +479,6 @@ def test_what_the_path_says_is_not_in_the_body() -> None:
     contract.assert_request_exact(DIALECT, {**body, "stream": True}, PathMatch("claude", True))
 
 
-def test_a_host_gets_the_body_that_it_wants() -> None:
-    body = {"model": "m", "max_tokens": 5, "messages": [], "stream": True}
-    request = DIALECT.parse_request(body, PathMatch())
-    bedrock = Profile(
-        path_fields=frozenset({"model", "stream"}), body_fields={"anthropic_version": "bedrock-2023-05-31"}
-    )
-    wanted = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 5, "messages": []}
-    assert DIALECT.render_request(request, bedrock).value == wanted
-    vertex = Profile(path_fields=frozenset({"model"}))
-    assert DIALECT.render_request(request, vertex).value == {"max_tokens": 5, "messages": [], "stream": True}
-    back = DIALECT.parse_request(wanted, PathMatch("m", False))
-    in_body = Profile(path_fields=frozenset())
-    assert DIALECT.render_request(back, in_body).value == {**wanted, "model": "m", "stream": False}
-
-
 def test_a_host_may_refuse_and_rename_fields() -> None:
     body = {"model": "m", "max_tokens": 5, "messages": [], "top_k": 3, "top_p": 0.5}
     rendered = DIALECT.render_request(

@@ -483,12 +483,10 @@ def test_fields_that_the_host_does_not_take() -> None:
         unsupported=frozenset({"temperature", "max_tokens", "verbosity"}),
         unsupported_while_reasoning=frozenset({"top_p"}),
         renames={"user": "end_user"},
-        path_fields=frozenset({"model"}),
-        body_fields={"api": "x"},
     )
     fields = {"temperature": 0, "max_tokens": 100, "verbosity": "low", "top_p": 0.5, "user": "u"}
     body, notes = rendered(profile, reasoning=Reasoning("low"), **fields)
-    assert body.keys() == {"input", "reasoning", "end_user", "api"}
+    assert body.keys() == {"model", "input", "reasoning", "end_user"}
     assert notes == ["dropped max_tokens", "dropped temperature", "dropped verbosity", "dropped top_p"]
 
 
