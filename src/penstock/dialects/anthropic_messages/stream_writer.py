@@ -12,7 +12,7 @@ from typing import Any
 from penstock.dialects import wire
 from penstock.dialects.anthropic_messages.blocks import CALL, TEXT, THOUGHT, WHOLE, Block
 from penstock.dialects.anthropic_messages.citations import write_citation
-from penstock.dialects.anthropic_messages.errors import render_error
+from penstock.dialects.anthropic_messages.errors import render_error, write_error
 from penstock.dialects.anthropic_messages.foreign_stream import ForeignStream, frame_bytes
 from penstock.dialects.anthropic_messages.messages import write_block
 from penstock.dialects.anthropic_messages.names import NAME
@@ -194,7 +194,11 @@ _PIECE_TYPES: dict[type, str] = {
 
 
 def _loose_piece(delta: Any) -> Object | None:
-    """A piece that was put into a stream of frames, as one more delta of the block that it names."""
+    """A piece that was put into a stream of frames, as one more delta of the block that it names; a failure is said as
+    such.
+    """
+    if type(delta) is Failure:
+        return write_error(delta.error)
     kind = _PIECE_TYPES.get(type(delta))
     if kind is None:
         return None

@@ -134,5 +134,9 @@ class ForeignStream(StreamTranslator):
         self._write("message-end", {"delta": delta})
 
     def tell_failure(self, error: ErrorResponse) -> None:
-        message = render_error(error)[1].get("message", error.message)
-        self._write("message-end", {"delta": {"finish_reason": "ERROR", "error": message}})
+        self._write("message-end", {"delta": failed_delta(error)})
+
+
+def failed_delta(error: ErrorResponse) -> Object:
+    """What the last frame of a stream that failed says."""
+    return {"finish_reason": "ERROR", "error": render_error(error)[1].get("message", error.message)}

@@ -11,7 +11,7 @@ from typing import Any
 
 from penstock.dialects import wire
 from penstock.dialects.cohere_chat.citations import write_citation
-from penstock.dialects.cohere_chat.foreign_stream import ForeignStream
+from penstock.dialects.cohere_chat.foreign_stream import ForeignStream, failed_delta
 from penstock.dialects.cohere_chat.logprobs import write_logprobs
 from penstock.dialects.cohere_chat.messages import write_block, write_call
 from penstock.dialects.cohere_chat.names import NAME
@@ -27,6 +27,7 @@ from penstock.types.stream import (
     HOLE,
     ArgumentsDelta,
     CitationDelta,
+    Failure,
     PartStart,
     Start,
     Stop,
@@ -50,6 +51,10 @@ class OwnStream:
         transport = (event.extras or {}).get(TRANSPORT)
         frame = event.frame
         if frame is None:
+            failures = [delta.error for delta in event.deltas if type(delta) is Failure]
+            if failures:
+                frame = {"type": "message-end", "delta": failed_delta(failures[0])}
+                return write_event(wire.encode(frame), "message-end", None)
             return write_event(b"", event.name, transport)
         if frame == DONE:
             return write_event(b"[DONE]", event.name, transport)

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context, StreamParser, StreamRenderer
 from penstock.dialects.framing import Frame, FramedParser, JsonLines, write_line
-from penstock.dialects.ollama_chat.errors import error_of
+from penstock.dialects.ollama_chat.errors import error_of, render_error
 from penstock.dialects.ollama_chat.foreign_stream import ForeignStream
 from penstock.dialects.ollama_chat.logprobs import read_logprobs, write_logprobs
 from penstock.dialects.ollama_chat.messages import write_call
@@ -171,9 +171,10 @@ class OwnStream:
         self._model = context.model
 
     def render(self, event: StreamEvent) -> bytes:
-        """The line of one event."""
+        """The line of one event; a failure that no line brought is one of its own."""
         if event.frame is None:
-            return b""
+            failures = [delta.error for delta in event.deltas if type(delta) is Failure]
+            return b"".join([write_line(wire.encode(render_error(error)[1])) for error in failures])
         frame = _filled(event)
         if self._model is not None and "model" in frame:
             frame["model"] = self._model

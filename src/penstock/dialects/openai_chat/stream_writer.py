@@ -110,7 +110,8 @@ class ChunkWriter:
         if event.deltas and type(event.deltas[-1]) is Failure:
             self._ended = True
         if event.frame is None:
-            return write_event(b"", event.name, transport)
+            said = [body for delta in event.deltas if type(delta) is Failure for body in self._failure(delta)]
+            return b"".join(map(self._frame, said)) or write_event(b"", event.name, transport)
         if event.name is None and transport is None:
             return b"data: " + wire.encode(fill_frame(event)) + b"\n\n"
         return write_event(wire.encode(fill_frame(event)), event.name, transport)
