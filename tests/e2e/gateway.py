@@ -92,7 +92,9 @@ def _ended(process: subprocess.Popen[bytes]) -> bool:
 def _wait(process: subprocess.Popen[bytes], log: Path, environment: dict[str, str]) -> Running:
     """Wait until what it says is complete: the line to try is the last."""
     while not (
-        complete := re.match(r".*listens on .*^ +-d '\{.*?\}'\n\n", said := log.read_text(), re.DOTALL | re.MULTILINE)
+        complete := re.search(
+            r"^Penstock listens on .*^ +-d '\{.*?\}'\n\n", said := log.read_text(), re.DOTALL | re.MULTILINE
+        )
     ):
         assert process.poll() is None, f"the gateway did not start:\n{said}"
         time.sleep(0.02)

@@ -45,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     _stop_cleanly()
     listener = _listen(arguments.host, arguments.port)
     gateway = gateway_here(os.environ)
-    application = Application(gateway, Engine())
+    said = welcome(gateway, f"http://{_name(arguments.host)}:{listener.getsockname()[1]}")
+    application = Application(gateway, Engine(), started=lambda: print(said, flush=True))
     server = uvicorn.Server(
         uvicorn.Config(
             application,
@@ -58,7 +59,6 @@ def run(arguments: argparse.Namespace) -> int:
             timeout_graceful_shutdown=GRACE,
         )
     )
-    print(welcome(gateway, f"http://{_name(arguments.host)}:{listener.getsockname()[1]}"), flush=True)
     server.run(sockets=[listener])
     return 0
 

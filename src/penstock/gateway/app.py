@@ -32,11 +32,12 @@ class Gone(Exception):
 
 
 class Application:
-    """The gateway as an ASGI application."""
+    """The gateway as an ASGI application. `started` is called when it begins to serve."""
 
-    def __init__(self, gateway: Gateway, engine: Engine) -> None:
+    def __init__(self, gateway: Gateway, engine: Engine, started: Callable[[], None] | None = None) -> None:
         self.gateway = gateway
         self.engine = engine
+        self._started = started
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -49,6 +50,8 @@ class Application:
             message = await receive()
             if message["type"] == "lifespan.shutdown":
                 await self.engine.aclose()
+            elif self._started is not None:
+                self._started()
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
