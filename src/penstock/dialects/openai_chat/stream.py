@@ -343,7 +343,7 @@ _DELTA_READERS: dict[str, Callable[..., None]] = {
 
 def stream_parser(memo: Memo) -> StreamParser:
     """A parser of the bytes of one stream."""
-    return FramedParser(ServerSentEvents(), ChunkReader().read, "openai_chat")
+    return FramedParser(ServerSentEvents(), ChunkReader(memo).read, "openai_chat")
 
 
 _PIECES: dict[type, Callable[[Any], str]] = {

@@ -1,0 +1,243 @@
+"""Structured output: what may be asked for, how each dialect asks, that every answer is judged, and that one that does
+not fit is mended or refused with all that came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from typing import Any, TypedDict
+
+import msgspec
+import pydantic
+import pytest
+
+import penstock
+from penstock import JSONSchemaValidationError, acompletion, completion
+from penstock.testing.providers import Reply, SimulatedProviders, ToolCall
+from tests.support.targets import GROQ, TARGETS, Target, every_dialect, simulating
+
+ASK: list[Any] = [{"role": "user", "content": "Who are you?"}]
+SCHEMA = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+GOOD, BAD = {"name": "Ada", "age": 36}, {"name": "Ada", "age": "many"}
+
+
+class Pydantic(pydantic.BaseModel):
+    name: str
+    age: int
+
+
+class Struct(msgspec.Struct):
+    name: str
+    age: int
+
+
+@dataclasses.dataclass
+class Data:
+    name: str
+    age: int
+
+
+class Typed(TypedDict):
+    name: str
+    age: int
+
+
+WAYS: list[tuple[Any, Any]] = [
+    (Pydantic, Pydantic(name="Ada", age=36)),
+    (Struct, Struct("Ada", 36)),
+    (Data, Data("Ada", 36)),
+    (Typed, GOOD),
+    (SCHEMA, GOOD),
+    ({"type": "json_schema", "json_schema": {"name": "person", "schema": SCHEMA, "strict": True}}, GOOD),
+]
+
+
+@pytest.mark.parametrize(("way", "instance"), WAYS, ids=["pydantic", "struct", "dataclass", "typed dict", "schema", "own"])
+def test_what_is_asked_for_is_what_comes(way: Any, instance: Any) -> None:
+    with simulating() as simulated:
+        simulated.script(Reply.structured(GOOD))
+        answer = completion(messages=ASK, response_format=way, **TARGETS[0].arguments(simulated))
+        sent = simulated.last.json["response_format"]
+    assert answer.choices[0].message.parsed == instance
+    assert sent["type"] == "json_schema"
+    assert set(sent["json_schema"]["schema"]["properties"]) == {"name", "age"}
+
+
+@every_dialect
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_every_dialect_asks_and_is_judged(target: Target, stream: bool) -> None:
+    with simulating() as simulated:
+        simulated.script(Reply.structured(GOOD), Reply.structured(BAD))
+        arguments = target.arguments(simulated) | {"messages": ASK, "response_format": Data, "stream": stream}
+        assert whole(completion(**arguments)).choices[0].message.parsed == Data("Ada", 36)
+        with pytest.raises(JSONSchemaValidationError) as caught:
+            whole(completion(**arguments))
+    assert json.loads(caught.value.raw_response) == BAD
+    assert caught.value.errors == ("age: expected integer, got a string",)
+    assert json.loads(caught.value.completion.choices[0].message.content) == BAD  # type: ignore[attr-defined]
+
+
+def whole(answer: Any) -> Any:
+    """The answer, of a stream once it has ended."""
+    if isinstance(answer, penstock.Stream):
+        list(answer)
+        return answer.response
+    return answer
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_host_without_a_schema_mode_is_asked_by_a_tool(stream: bool) -> None:
+    with simulating() as simulated:
+        simulated.script(Reply.tool_calls(ToolCall("json_tool_call", GOOD)))
+        arguments = GROQ.arguments(simulated) | {"messages": ASK, "response_format": Data, "stream": stream}
+        given = completion(**arguments)
+        if stream:
+            chunks = [chunk for chunk in given if chunk.choices]
+            assert json.loads("".join(chunk.choices[0].delta.content or "" for chunk in chunks)) == GOOD
+            assert all(chunk.choices[0].delta.tool_calls is None for chunk in chunks)
+        answer = given.response if stream else given
+        sent = simulated.last.json
+    message = answer.choices[0].message
+    assert message.parsed == Data("Ada", 36)
+    assert json.loads(message.content) == GOOD
+    assert message.tool_calls is None
+    assert answer.choices[0].finish_reason == "stop"
+    assert sent["tool_choice"] == {"type": "function", "function": {"name": "json_tool_call"}}
+    assert "response_format" not in sent
+
+
+def test_a_tool_of_the_callers_beside_the_one_that_takes_the_answer() -> None:
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
+    with simulating() as simulated:
+        simulated.script(Reply.tool_calls(ToolCall("look", {})))
+        answer = completion(messages=ASK, response_format=Data, tools=[tool], **GROQ.arguments(simulated))
+        sent = simulated.last.json
+    assert [call.function.name for call in answer.choices[0].message.tool_calls] == ["look"]
+    assert answer.choices[0].message.parsed is None
+    assert answer.choices[0].finish_reason == "tool_calls"
+    assert sent["tool_choice"] == "required"
+
+
+@every_dialect
+def test_an_answer_that_does_not_fit_is_mended(target: Target) -> None:
+    with simulating() as simulated:
+        simulated.script(Reply.structured(BAD), Reply.structured(GOOD))
+        answer = completion(messages=ASK, response_format=Data, max_repairs=2, **target.arguments(simulated))
+        second = simulated.last.body.decode()
+        asked = len(simulated.requests)
+    assert answer.choices[0].message.parsed == Data("Ada", 36)
+    assert asked == 2
+    assert "expected integer, got a string" in second
+    assert "many" in second, "the model sees what it said"
+
+
+def test_it_is_mended_from_a_coroutine_too() -> None:
+    with simulating() as simulated:
+        simulated.script(Reply.text("I am Ada."), Reply.structured(GOOD))
+        arguments = TARGETS[0].arguments(simulated) | {"messages": ASK, "response_format": Data}
+        answer: Any = asyncio.run(acompletion(max_repairs=1, **arguments))
+    assert answer.choices[0].message.parsed == Data("Ada", 36)
+    assert answer._hidden_params["repairs"] == 1
+
+
+def test_all_tries_are_paid_for() -> None:
+    with simulating() as simulated:
+        arguments = TARGETS[0].arguments(simulated) | {"messages": ASK, "response_format": Data, "max_repairs": 1}
+        simulated.script(Reply.structured(GOOD))
+        one = completion(**arguments)
+        simulated.script(Reply.structured(BAD), Reply.structured(GOOD))
+        two = completion(**arguments)
+    first, last = two._hidden_params["repaired_usage"][0], two.usage
+    assert one._hidden_params["response_cost"] < two._hidden_params["response_cost"]
+    assert two._hidden_params["response_cost"] == pytest.approx(
+        (first.prompt_tokens + last.prompt_tokens) * 2.5e-6 + (first.completion_tokens + last.completion_tokens) * 1e-5
+    )
+
+
+def test_mending_has_a_bound() -> None:
+    with simulating() as simulated:
+        simulated.script(*[Reply.structured(BAD)] * 3)
+        with pytest.raises(JSONSchemaValidationError, match="after 2 repairs"):
+            completion(messages=ASK, response_format=Data, max_repairs=2, **TARGETS[0].arguments(simulated))
+
+
+def test_an_answer_that_was_cut_is_not_sent_back() -> None:
+    with simulating() as simulated:
+        simulated.script(Reply.text('{"name": "A').stopping("length"))
+        with pytest.raises(JSONSchemaValidationError, match="max_tokens"):
+            completion(messages=ASK, response_format=Data, max_repairs=5, **TARGETS[0].arguments(simulated))
+
+
+@pytest.mark.parametrize(
+    "reply", [Reply.refusal("No."), Reply.tool_calls(ToolCall("look", {}))], ids=["refusal", "tool call"]
+)
+def test_a_model_that_did_something_else_is_not_judged(reply: Reply) -> None:
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
+    with simulating() as simulated:
+        simulated.script(reply)
+        answer = completion(messages=ASK, response_format=Data, tools=[tool], **TARGETS[0].arguments(simulated))
+    assert answer.choices[0].message.parsed is None
+
+
+def test_what_was_parsed_stays_with_us() -> None:
+    """It is no field of the message: the message can go back to the provider as it is."""
+    with simulating() as simulated:
+        simulated.script(Reply.structured(GOOD), Reply.text("fine"))
+        arguments = TARGETS[0].arguments(simulated)
+        answer = completion(messages=ASK, response_format=Pydantic, **arguments)
+        completion(messages=[*ASK, answer.choices[0].message, {"role": "user", "content": "Go on"}], **arguments)
+        sent = simulated.last.json["messages"][1]
+    assert "parsed" not in sent
+    assert "parsed" not in answer.model_dump_json()
+
+
+def test_any_json_has_no_schema_to_break() -> None:
+    given = {"messages": ASK, "response_format": {"type": "json_object"}}
+    assert completion("demo", mock_response='{"a": 1}', **given).choices[0].message.parsed == {"a": 1}
+    assert completion("demo", mock_response="no JSON", **given).choices[0].message.parsed is None
+
+
+def test_judging_can_be_turned_off() -> None:
+    answer = completion("demo", ASK, mock_response="no JSON", response_format=Data, enable_json_schema_validation=False)
+    assert answer.choices[0].message.content == "no JSON"
+    assert answer.choices[0].message.parsed is None
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"type": "object", "properties": {"a": {"type": "strin"}}}, "strin"),
+        (3, "response_format"),
+        (int, "response_format"),
+    ],
+)
+def test_what_is_no_schema_is_refused_before_anybody_is_asked(given: Any, said: str) -> None:
+    with SimulatedProviders() as simulated, pytest.raises(penstock.BadRequestError, match=said):
+        completion(messages=ASK, response_format=given, **TARGETS[0].arguments(simulated))
+    assert simulated.requests == []
+
+
+@every_dialect
+def test_a_tool_without_a_valid_schema_is_refused(target: Target) -> None:
+    broken = {"type": "object", "properties": {"city": {"type": "text"}}}
+    tool = {"type": "function", "function": {"name": "weather", "parameters": broken}}
+    with simulating() as simulated:
+        with pytest.raises(penstock.BadRequestError) as caught:
+            completion(messages=ASK, tools=[tool], **target.arguments(simulated))
+        assert simulated.requests == []
+    assert "'weather'" in caught.value.message
+    assert "schema.properties.city.type" in caught.value.message
+    assert caught.value.param == "tools[0].function.parameters"
+
+
+@pytest.mark.parametrize("value", [-1, "2", True])
+def test_a_wrong_bound_names_the_argument(value: Any) -> None:
+    with pytest.raises(penstock.BadRequestError, match="max_repairs"):
+        completion("demo", ASK, mock_response=json.dumps(GOOD), response_format=Data, max_repairs=value)
