@@ -310,7 +310,7 @@ def _write_foreign_choice(choice: Choice, notes: list[Note]) -> dict[str, Any]:
     message = {"role": "assistant", "content": None, **write_answer(parts, message_extras)}
     if isinstance(message["content"], list) and all(part.get("type") == "text" for part in message["content"]):
         message["content"] = "".join(part["text"] for part in message["content"])
-    word = STOP_WORDS.get(choice.stop_reason or "stop", "stop")
+    word = None if choice.stop_reason is None else STOP_WORDS[choice.stop_reason]
     found: dict[str, Any] = {"index": choice.index, "message": message, "finish_reason": word}
     logprobs = write_part_logprobs(parts)
     if logprobs:
