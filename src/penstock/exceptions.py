@@ -7,6 +7,7 @@
     |   +-- ContentPolicyViolationError                    the provider's policy refused it
     |   +-- ImageFetchError                                an image URL that could not, or may not, be fetched
     |   +-- RequestTooLargeError 413
+    |   +-- TranslationLossError                           strict mode: the target cannot say what the caller said
     |   +-- UnknownModelError, RejectedRequestError, InvalidRequestError
     |   +-- UnknownCostError                               give prices of your own, or the model's right name
     +-- AuthenticationError 401, PermissionDeniedError 403, PaymentRequiredError 402        the account: key, rights,
@@ -24,7 +25,6 @@
     |   +-- StreamInterruptedError                         a stream was cut; `partial` holds what had arrived
     +-- APIResponseValidationError 500                     the provider answered something that is no answer (`body`)
         +-- JSONSchemaValidationError                      the answer does not fit the schema that was asked for
-        +-- TranslationLossError                           strict mode: the target cannot say what the caller said
 
 Where the `openai` package is installed, each class that has a namesake there derives from it too, so that `except
 openai.RateLimitError` keeps working. This module is therefore loaded on first use (an error, or a mention of its

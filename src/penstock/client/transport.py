@@ -178,10 +178,13 @@ class HTTPXTransport:
 
     @property
     def client(self) -> Any:
-        if self._client is None:
-            with self._lock:  # of two threads that come first, one makes it
-                self._client = self._client or self._make()
-        return self._client
+        return self._made_once() if self._client is None else self._client
+
+    def _made_once(self) -> Any:
+        with self._lock:  # of two threads that come first, one makes it
+            if self._client is None:
+                self._client = self._make()
+            return self._client
 
     def _make(self) -> Any:
         import httpx

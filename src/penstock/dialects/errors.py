@@ -81,10 +81,14 @@ _QUOTA = re.compile(
 
 
 def classify(status: int, words: Iterable[object], message: str, table: Mapping[str, ErrorKind]) -> ErrorKind:
-    """The kind of an error. `words` are the provider's own codes and types, the most telling first."""
+    """The kind of an error. `words` are the provider's own codes and types, the most telling first.
+
+    A word that says no more than its class of statuses ("server_error") leaves the say to the status (503, 529).
+    """
+    general = ("invalid_request", "rate_limit", "server") if status >= 500 else ("invalid_request", "rate_limit")
     for word in words:
         kind = table.get(word) if isinstance(word, str) else None
-        if kind is not None and kind not in ("invalid_request", "rate_limit"):
+        if kind is not None and kind not in general:
             return kind
     by_status = BY_STATUS.get(status) or _by_class(status)
     if by_status in ("invalid_request", "unprocessable", "too_large", "permission"):
