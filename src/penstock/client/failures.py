@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from msgspec.structs import replace
+
 from penstock.client.prepare import UnsupportedParameter
 from penstock.exchange import AttemptFailed, ExchangeFailed
 from penstock.providers.errors import ProviderError, ProviderErrorKind
@@ -79,4 +81,17 @@ def raising(provider: str, model: str) -> Iterator[None]:
 def _exception(error: ErrorResponse, provider: str, model: str, tried: tuple[Tried, ...] = ()) -> Exception:
     from penstock.exceptions import from_error  # on first failure only: it may load the openai package
 
-    return from_error(error, provider, model, tried)
+    return from_error(_advised(error, provider, model), provider, model, tried)
+
+
+def _advised(error: ErrorResponse, provider: str, model: str) -> ErrorResponse:
+    """An error about a model that neither the provider nor we know, with the names that look most like it."""
+    if error.kind != "not_found" or error.dialect is None or not model:
+        return error
+    from penstock.providers.facts import current_facts
+
+    facts = current_facts()
+    if facts.find(model, provider) is not None:
+        return error
+    near = [name for name in facts.nearest(model) if facts.provider_of(name) == provider]
+    return replace(error, message=f"{error.message} Did you mean {' or '.join(near)}?") if near else error

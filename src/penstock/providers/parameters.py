@@ -6,7 +6,7 @@ not the single row.
 
 from __future__ import annotations
 
-from penstock.providers.auth.choose import parameters_of
+from penstock.providers.auth.choose import companions_of, parameters_of
 from penstock.providers.registry import Registry
 
 
@@ -20,5 +20,5 @@ def parameter_names(registry: Registry) -> frozenset[str]:
         for setting in provider.settings:
             names.update(setting.parameters)
         for kind in provider.auth:
-            names.update(parameters_of(kind))
+            names.update(parameters_of(kind), companions_of(kind))
     return frozenset(names)

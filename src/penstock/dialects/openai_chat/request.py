@@ -15,7 +15,7 @@ from penstock.dialects.dialect import PathMatch
 from penstock.dialects.openai_chat.foreign import adapt
 from penstock.dialects.openai_chat.json_tool import force_tool
 from penstock.dialects.openai_chat.media import read_cache, write_cache
-from penstock.dialects.openai_chat.messages import read_message, write_message
+from penstock.dialects.openai_chat.messages import read_messages, write_message
 from penstock.dialects.openai_chat.quirks import apply_quirks
 from penstock.dialects.openai_chat.reasoning import (
     read_effort,
@@ -40,10 +40,6 @@ from penstock.types.request import (
 NAME = "openai_chat"
 
 
-def _read_messages(value: Any) -> Any:
-    return wire.each(read_message, value)
-
-
 def _read_tools(value: Any) -> Any:
     return wire.each(read_tool, value)
 
@@ -54,6 +50,8 @@ def read_tool(value: Any) -> Tool:
     kind = tool.get("type", "function")
     key = kind if kind in ("function", "custom") else None
     cache = read_cache(tool.get("cache_control"))
+    if key is not None and tool.keys() <= {"type", "cache_control"}:
+        raise MalformedError(f"a {key} tool needs {key!r}: an object with its name")
     if key is None or not isinstance(tool.get(key), dict):
         kind = wire.string(kind)
         generic = kind.rpartition(":")[2]
@@ -198,7 +196,7 @@ def _read_stop(value: Any) -> Any:
 
 FIELDS = Fields(
     Field("model", wire.string),
-    Field("messages", _read_messages),
+    Field("messages", read_messages),
     Field("tools", _read_tools),
     Field("functions", _read_functions, "tools"),
     Field("tool_choice", _read_tool_choice),
@@ -321,9 +319,8 @@ def _write_foreign(request: Request, profile: Profile, notes: list[Note]) -> dic
 
 def _write_common(request: Request, foreign: bool, spelling: dict[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {"messages": [write_message(message) for message in request.messages]}
-    for name, value in zip(_PLAIN_FIELDS, _plain_values(request), strict=True):
-        if value is not None:
-            found[spelling.get(name, name)] = value
+    for name, value in [pair for pair in zip(_PLAIN_FIELDS, _plain_values(request)) if pair[1] is not None]:  # noqa: B905
+        found[spelling.get(name, name)] = value
     if request.tools:
         _write_tools(request.tools, foreign, spelling, found)
     if request.tool_choice is not None:

@@ -112,6 +112,23 @@ _IDENTITY_PARAMETERS: dict[type[Any], tuple[str, ...]] = {
 }
 
 
+def companions_of(kind: AuthKind) -> tuple[str, ...]:
+    """The call parameters that are read along with those of `parameters_of`, and alone ask for nothing."""
+    return _COMPANIONS.get(type(kind), ())
+
+
+_COMPANIONS: dict[type[Any], tuple[str, ...]] = {
+    AwsSignature: (
+        "aws_session_token",
+        "aws_session_name",
+        "aws_external_id",
+        "aws_web_identity_token",
+        "aws_sts_endpoint",
+    ),
+    AzureOAuth: ("tenant_id", "client_id", "azure_scope", "azure_username", "azure_password"),
+}
+
+
 def _key(kind: KeyKind, material: Material) -> Chosen | None:
     key = material.find(kind.parameters, kind.environment or material.key_environment)
     if key is None or not _is_at(kind, material.base_url):
