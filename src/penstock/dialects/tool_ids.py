@@ -46,7 +46,7 @@ def call_id(seed: str | None, index: int, choice: int = 0) -> str:
 
 def with_tool_ids(request: Request) -> Request:
     """`request` with an id on every tool call and tool result; the same object where none is missing."""
-    if not any(_lacks_id(part) for message in request.messages for part in message.parts):
+    if not _any_lacks_id(request.messages):
         return request
     slots = [slot for message in request.messages for slot in _slots(message.parts)]
     _pair(slots)
@@ -73,6 +73,14 @@ def tool_names(messages: Iterable[Message]) -> dict[str, str]:
         for part in message.parts
         if isinstance(part, ToolCall) and part.call_id is not None
     }
+
+
+def _any_lacks_id(messages: Iterable[Message]) -> bool:
+    for message in messages:
+        for part in message.parts:
+            if type(part) in _CALL_OF and part.call_id is None:  # type: ignore[union-attr]
+                return True
+    return False
 
 
 def _lacks_id(part: Any) -> bool:

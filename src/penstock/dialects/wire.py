@@ -16,7 +16,7 @@ integers beyond 64 bits) falls back to the standard library, so that such an ans
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import Any, NoReturn
 
 import msgspec
@@ -200,7 +200,7 @@ class Fields:
         return found
 
 
-def rest(wire: Mapping[str, Any], known: frozenset[str]) -> Extras:
+def rest(wire: Mapping[str, Any], known: Set[str]) -> Extras:
     """What of `wire` is not modelled: the unknown keys, and known ones that hold an explicit null."""
     if wire.keys() <= known and None not in wire.values():
         return None

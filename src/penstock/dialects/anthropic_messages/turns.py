@@ -17,6 +17,7 @@ from typing import Any
 
 from penstock.dialects.anthropic_messages.foreign import Block, Draft, write_parts
 from penstock.dialects.anthropic_messages.leftovers import note_leftovers
+from penstock.dialects.plain import words_of
 from penstock.types.request import Message, Request
 
 PLACEHOLDER = "."
@@ -103,6 +104,10 @@ def _results_first(block: Block) -> bool:
 
 
 def _add_message(found: Turns, message: Message, path: str, draft: Draft) -> None:
+    words = words_of(message)
+    if words and not words.isspace() and message.role in _SPEAKERS:
+        found.speak(message.role, [{"type": "text", "text": words}])
+        return
     if message.extras:
         note_leftovers(path, message.extras, draft.notes)
     if message.name is not None and message.role != "tool":
@@ -118,6 +123,9 @@ def _add_message(found: Turns, message: Message, path: str, draft: Draft) -> Non
         found.instruct(blocks, path)
     else:
         found.speak("assistant" if message.role == "assistant" else "user", blocks)
+
+
+_SPEAKERS = frozenset({"user", "assistant"})
 
 
 def _mark_last(blocks: list[Block], message: Message, path: str, draft: Draft) -> None:

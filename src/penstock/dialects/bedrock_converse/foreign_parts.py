@@ -309,11 +309,6 @@ class PartAdapter:
         return name
 
 
-def is_plain(part: Part) -> bool:
-    """Whether the part is a text and nothing more, as most are: such a one is the same in every dialect."""
-    return type(part) is Text and part == Text(part.text) and not part.text.isspace() and part.text != ""
-
-
 def _stretch(citation: Citation, text: str) -> tuple[int, int]:
     """The part of the text that rests on the citation: all of it unless it says otherwise."""
     start, end = citation.start, citation.end

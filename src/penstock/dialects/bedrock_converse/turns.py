@@ -14,8 +14,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from penstock.dialects import wire
-from penstock.dialects.bedrock_converse.foreign_parts import PartAdapter, is_plain
+from penstock.dialects.bedrock_converse.foreign_parts import PartAdapter
 from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.plain import words_of
 from penstock.types.content import Cache, Json, Media, Part, Text, Thinking, ToolCall, ToolResult
 from penstock.types.notes import Note
 from penstock.types.profile import Profile
@@ -62,11 +63,11 @@ class Turns:
             self.notes.append(Note(path, "dropped", "an empty message is refused"))
 
     def _parts(self, message: Message, path: str) -> list[Part]:
+        words = words_of(message)
+        if words and not words.isspace():
+            return [Text(words)]
         parts: list[Part] = []
         for number, part in enumerate(message.parts):
-            if is_plain(part):
-                parts.append(part)
-                continue
             adapted = self.adapter.adapt(part, f"{path}.parts[{number}]", message.role == "assistant")
             if not adapted and part.cache is not None and not isinstance(part, Thinking):
                 self._mark_last(parts, part.cache, f"{path}.parts[{number}]")

@@ -13,8 +13,9 @@ from __future__ import annotations
 from penstock.dialects.cohere_chat.foreign_parts import PartAdapter, as_assistant, as_content
 from penstock.dialects.cohere_chat.names import DOCUMENTS
 from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.plain import words_of
 from penstock.types.content import Media, Part, PlainText, Text, ToolCall, ToolResult
-from penstock.types.request import Message, Request
+from penstock.types.request import Message, Request, Role
 
 PLACEHOLDER = "."
 NO_RESULT = "This call was not answered."
@@ -33,6 +34,9 @@ class _Turns:
 
     def add(self, message: Message, number: int) -> None:
         """One more message."""
+        words = words_of(message)
+        if words and self._add_words(message.role, words):
+            return
         path = f"messages[{number}]"
         self._note(message, path)
         if message.role in ("system", "developer"):
@@ -42,6 +46,18 @@ class _Turns:
             self._answer(self.adapter.parts(message.parts, "assistant", f"{path}.parts"), message, path)
         else:
             self._add_user(message, number, path)
+
+    def _add_words(self, role: Role, words: str) -> bool:
+        """A turn that is plain words, where nothing before it waits for it or goes on with it."""
+        if self.pending or role not in ("user", "assistant"):
+            return False
+        parts = (Text(words),)
+        if role == "assistant":
+            if self.found and self.found[-1].role == "assistant":
+                return False
+            self._said = list(parts)
+        self.found.append(Message(role, parts))
+        return True
 
     def _note(self, message: Message, path: str) -> None:
         note_leftovers(path, message.extras, self.adapter.notes)

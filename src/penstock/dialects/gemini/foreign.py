@@ -22,6 +22,7 @@ from penstock.dialects.gemini.names import tool_names
 from penstock.dialects.gemini.signatures import SKIP_VALIDATION
 from penstock.dialects.gemini.usage import SERVICE_TIERS
 from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.plain import words_of
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import Part
 from penstock.types.notes import Note, Rendered
@@ -70,6 +71,10 @@ def _write_turns(request: Request, writer: PartWriter) -> tuple[list[dict[str, A
     system = writer.texts(request.system or (), "system")
     contents: list[Content] = []
     for number, message in enumerate(request.messages):
+        words = words_of(message)
+        if words and message.role in _SPEAKERS:
+            _append(contents, _SPEAKERS[message.role], [{"text": words}])
+            continue
         path = f"messages[{number}]"
         _note_message(message, path, writer.notes)
         if message.role in ("system", "developer"):
@@ -85,6 +90,9 @@ def _write_turns(request: Request, writer: PartWriter) -> tuple[list[dict[str, A
     if writer.profile.repair_turns and contents and contents[0]["role"] == "model":
         contents.insert(0, _filler(writer.notes))
     return system, contents
+
+
+_SPEAKERS = {"user": "user", "assistant": "model"}
 
 
 def _note_message(message: Message, path: str, notes: list[Note]) -> None:

@@ -20,12 +20,13 @@ from penstock.dialects.json_schema import object_schema, without_keywords
 from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.ollama_chat.foreign_parts import PartAdapter
 from penstock.dialects.ollama_chat.names import NAME
+from penstock.dialects.plain import words_of
 from penstock.dialects.tool_ids import tool_names, with_tool_ids
 from penstock.dialects.tool_memo import FREE_FORM
 from penstock.types.content import Part, Text, ToolCall, ToolResult
 from penstock.types.notes import Memo, Note
 from penstock.types.profile import Profile
-from penstock.types.request import Message, Reasoning, Request, ResponseFormat, Tool, ToolChoice
+from penstock.types.request import Message, Reasoning, Request, ResponseFormat, Role, Tool, ToolChoice
 
 UNSPEAKABLE: dict[str, tuple[Any, ...]] = {
     "parallel_tool_calls": (True,),
@@ -105,6 +106,9 @@ def _adapt_messages(request: Request, adapter: PartAdapter, profile: Profile, no
 
 def _adapt_message(message: Message, path: str, adapter: PartAdapter, notes: list[Note]) -> list[Message]:
     """One message as one or several: tool results first, then what else the turn holds."""
+    words = words_of(message)
+    if words:
+        return [Message(_ROLES.get(message.role, message.role), (Text(words),))]
     note_leftovers(path, message.extras, notes)
     if message.name is not None:
         notes.append(Note(f"{path}.name", "dropped", "messages have no names"))
@@ -124,8 +128,11 @@ def _adapt_message(message: Message, path: str, adapter: PartAdapter, notes: lis
         if not message.parts:
             notes.append(Note(path, "dropped", "an empty message says nothing"))
         return results
-    role = {"developer": "system", "tool": "user"}.get(message.role, message.role)
-    return [*results, Message(role, parts)]  # type: ignore[arg-type]
+    return [*results, Message(_ROLES.get(message.role, message.role), parts)]
+
+
+_ROLES: dict[Role, Role] = {"developer": "system", "tool": "user"}
+"""The roles of the turns that Ollama calls otherwise. (A tool's results are messages of their own.)"""
 
 
 def _repaired(messages: list[Message], notes: list[Note]) -> list[Message]:

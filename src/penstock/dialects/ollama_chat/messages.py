@@ -16,6 +16,7 @@ from typing import Any
 
 from penstock.dialects import constants, wire
 from penstock.dialects.media_types import sniffed
+from penstock.dialects.plain import words_of
 from penstock.types.content import Base64, Media, Opaque, Part, Text, Thinking, ToolCall, ToolResult
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.request import Message, Role
@@ -150,6 +151,9 @@ def _read_tool(message: Object, native: str | None) -> Message:
 
 def write_message(message: Message) -> Object:
     """The message again."""
+    words = words_of(message) if message.native is None and message.role != "tool" else None
+    if words is not None:
+        return {"role": message.role, "content": words}
     fields: Object = {"role": message.native or message.role}
     parts: Sequence[Part] = message.parts
     if message.role == "tool":

@@ -47,13 +47,30 @@ _KNOWN_CITATION = frozenset({"type", "url_citation"})
 _KNOWN_URL_CITATION = frozenset({"url", "title", "start_index", "end_index"})
 
 
+def read_messages(value: Any) -> tuple[Message, ...]:
+    """`messages`."""
+    found: list[Message] = []
+    elements = wire.array(value)
+    try:
+        for element in elements:
+            found.append(_read_plain(element) or read_message(element))
+    except DialectError as error:
+        raise error.at(len(found)) from None
+    return tuple(found)
+
+
+def _read_plain(message: Any) -> Message | None:
+    """A message of a role and a text: by far the most frequent shape, on the way of every request."""
+    if type(message) is not dict or len(message) != 2:
+        return None
+    role, content = message.get("role"), message.get("content")
+    return Message(role, (Text(content),)) if type(content) is str and role in _PLAIN_ROLES else None
+
+
 def read_message(value: Any) -> Message:
     """One element of `messages`."""
     message = wire.obj(value)
     role = message.get("role")
-    content = message.get("content")
-    if len(message) == 2 and role in _PLAIN_ROLES and type(content) is str:
-        return Message(role, (Text(content),))  # by far the most frequent shape, on the way of every request
     if role not in _ROLES:
         raise MalformedError(f"expected one of {', '.join(sorted(_ROLES))}, got {role!r}", "role")
     if role == "assistant":
@@ -115,13 +132,12 @@ def _read_assistant(message: dict[str, Any]) -> Message:
 
 def read_answer(message: dict[str, Any], role_known: bool = False) -> tuple[tuple[Part, ...], dict[str, Any] | None]:
     """The parts of an assistant message, and what of it is not modelled (`role` too, unless the caller models it)."""
-    consumed = {"role", "name", "cache_control"} if role_known else set()
+    consumed = set(_OWN_KEYS if role_known else _CONTENT_KEY)
     parts: list[Part] = _read_thinking(message, consumed)
     content, content_rest = _read_content(message)
-    consumed.add("content")
-    parts += _with_annotations(content, message, consumed)
-    for key, read in _ANSWER_FIELDS:
-        value = message.get(key)
+    parts += _with_annotations(content, message, consumed) if "annotations" in message else content
+    for key, read in [pair for pair in _ANSWER_FIELDS if pair[0] in message]:
+        value = message[key]
         if value is not None:
             try:
                 found = read(value)
@@ -130,10 +146,12 @@ def read_answer(message: dict[str, Any], role_known: bool = False) -> tuple[tupl
             if found:
                 consumed.add(key)
                 parts += found
-    extras = wire.rest(message, frozenset(consumed))
+    extras = wire.rest(message, consumed)
     return tuple(parts), {**(extras or {}), **content_rest} if content_rest else extras
 
 
+_CONTENT_KEY = frozenset({"content"})
+_OWN_KEYS = frozenset({"role", "name", "cache_control", "content"})
 _THINKING_KEYS = frozenset({*thinking.TYPED, *thinking.PLAIN})
 
 
@@ -251,9 +269,9 @@ def _read_tool_call(value: Any) -> Part:
     arguments = inner.get(input_key)
     if not isinstance(arguments, str | dict | None):
         raise MalformedError(f"expected a string, got {wire.describe(arguments)}", f"{key}.{input_key}")
-    extras = wire.rest(call, frozenset({"id", key}))
-    left = wire.rest(inner, frozenset({"name", input_key}))
-    signature = _call_signature(call)
+    extras = wire.rest(call, _CALL_KEYS[key])
+    left = wire.rest(inner, _INNER_KEYS[key])
+    signature = _call_signature(call) if len(call) > 3 else None
     return ToolCall(
         None if call_id is None else wire.string(call_id),
         wire.string(inner.get("name")),
@@ -263,6 +281,10 @@ def _read_tool_call(value: Any) -> Part:
         native=None if arguments is not None else "no_arguments",
         extras={**(extras or {}), key: left} if left else extras,
     )
+
+
+_CALL_KEYS = {"function": frozenset({"id", "function"}), "custom": frozenset({"id", "custom"})}
+_INNER_KEYS = {"function": frozenset({"name", "arguments"}), "custom": frozenset({"name", "input"})}
 
 
 def _call_signature(call: dict[str, Any]) -> Signature | None:

@@ -27,6 +27,7 @@ from penstock.dialects.openai_responses.hosted import IMAGE
 from penstock.dialects.openai_responses.items import is_content
 from penstock.dialects.openai_responses.reasoning import FORMATS
 from penstock.dialects.openai_responses.tools import HOSTED
+from penstock.dialects.plain import words_of
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import (
     Base64,
@@ -146,7 +147,11 @@ class _Adapter:
         return Message(role, filled, native="typed list", extras=COMPLETED)
 
     def message(self, number: int) -> tuple[Message, tuple[Part, ...]]:
-        message, path = self.request.messages[number], f"messages[{number}]"
+        message = self.request.messages[number]
+        words = words_of(message)
+        if words is not None:
+            return message, (Text(words),)
+        path = f"messages[{number}]"
         self.notes += wire.note_extras(path, message.extras)
         if message.name is not None:
             self.note(f"{path}.name", "dropped", "messages have no names here")
