@@ -38,6 +38,7 @@ def stream_chunk_builder(
             raise MalformedError(f"the stream ended in an error: {total.error.message}", "chunks")
         response = total.response()
         answer = ModelResponse(CHAT.render_response(response, Context(response.id or "chatcmpl-unknown")).value)
+    _add_native_reasons(answer, chunks)
     hidden = getattr(chunks[-1], "_hidden_params", None)
     answer._with(dict(hidden) if isinstance(hidden, Mapping) else {})
     if answer.get("usage") is None and messages is not None:
@@ -57,6 +58,16 @@ def _folded(chunks: Sequence[Any]) -> Fold:
     for event in parser.close():
         total.add(event)
     return total
+
+
+def _add_native_reasons(answer: ModelResponse, chunks: Sequence[Any]) -> None:
+    """The provider's own word for the end, which the chunks carry beside OpenAI's."""
+    for chunk in chunks:
+        for given in plain(chunk).get("choices") or ():
+            native = given.get("native_finish_reason")
+            for choice in answer.choices:
+                if native is not None and choice.index == given.get("index"):
+                    choice["native_finish_reason"] = native
 
 
 def _counted(answer: ModelResponse, messages: Sequence[Any]) -> Usage:

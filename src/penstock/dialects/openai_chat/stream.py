@@ -81,6 +81,15 @@ class _Choice:
         self.seen += 1
         return self.seen - 1
 
+    def plain_thinking(self) -> int | None:
+        """The number of the plain thinking that is under way."""
+        return next((self.parts[field] for field in thinking.PLAIN if field in self.parts), None)
+
+    def end_plain_thinking(self) -> None:
+        """More plain thinking will be another part."""
+        for field in thinking.PLAIN:
+            self.parts.pop(field, None)
+
     def part(self, key: str, make: Callable[[], Part] | None, deltas: list[Delta]) -> int:
         """The number of the one part that field `key` fills; it begins now if it had not, announced if it is not a
         plain text.
@@ -225,11 +234,16 @@ def _thinking_reader(field: str) -> Callable[..., None]:
 
 def _typed_thinking_reader(field: str, read_all: Callable[[Any], tuple[Thinking, ...]]) -> Callable[..., None]:
     """Typed thinking arrives in pieces of the same shape as whole blocks: text pieces join until a signature or
-    another kind closes the block.
+    another kind closes the block. A signature alone, behind plain thinking, is that thinking's.
     """
 
     def read(state: _Choice, delta: dict[str, Any], value: Any, deltas: list[Delta], logprobs: Any) -> None:
         for piece in read_all(value):
+            plain = None if piece.redacted or piece.text or piece.summary is not None else state.plain_thinking()
+            if plain is not None and state.thinking is None and piece.signature is not None:
+                deltas.append(SignatureDelta(plain, piece.signature, state.number))
+                state.end_plain_thinking()
+                continue
             if piece.redacted or piece.summary is not None or state.thinking is None:
                 state.thinking = state.next()
                 deltas.append(PartStart(state.thinking, piece, state.number))

@@ -66,6 +66,7 @@ class ChunkWriter:
         self._calls: dict[tuple[int, int], int] = {}
         self._counts: dict[int, int] = {}
         self._silent: set[tuple[int, int]] = set()
+        self._signed: set[tuple[int, int]] = set()
         self._stopped: set[int] = set()
         self._ended = False
 
@@ -149,7 +150,10 @@ class ChunkWriter:
         return self._chunk({"content": delta.text}, delta.choice, logprobs)
 
     def _thinking(self, delta: ThinkingDelta | SummaryDelta) -> list[Body]:
-        return self._chunk({"reasoning_content": delta.text}, delta.choice)
+        said: Body = {"reasoning_content": delta.text}
+        if (delta.choice, delta.index) in self._signed:
+            said["thinking_blocks"] = [{"type": "thinking", "thinking": delta.text}]
+        return self._chunk(said, delta.choice)
 
     def _refusal(self, delta: RefusalDelta) -> list[Body]:
         return self._chunk({"refusal": delta.text}, delta.choice)
@@ -212,10 +216,15 @@ class ChunkWriter:
         return self._chunk({"tool_calls": [call]}, delta.choice)
 
     def _begin_thinking(self, delta: PartStart, part: Thinking) -> list[Body]:
-        text = visible_text(part)
-        found = self._chunk({"reasoning_content": text}, delta.choice) if text else []
-        if part.signature is not None:
-            block = write_block(Thinking(signature=part.signature, redacted=part.redacted))
+        """Thoughts that will be signed are said twice, as in LiteLLM's chunks: for those who read the text, and as the
+        pieces of a block for those who send it back.
+        """
+        text, signature = visible_text(part), part.signature
+        if signature is not None and not part.redacted:
+            self._signed.add((delta.choice, delta.index))
+        found = self._thinking(ThinkingDelta(delta.index, text, delta.choice)) if text else []
+        if signature is not None and (signature.value or part.redacted):
+            block = write_block(Thinking(signature=signature, redacted=part.redacted))
             found += self._chunk({"thinking_blocks": [block]}, delta.choice)
         return found
 
