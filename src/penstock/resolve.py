@@ -40,9 +40,16 @@ class FetchRefused(ValueError):
     """Media that could not, or may not, be fetched. `fix` says what the caller can do."""
 
     def __init__(self, url: str, reason: str) -> None:
-        self.url = url.partition("?")[0][:200]
+        self.url = _shown(url)
         self.fix = "Send the bytes themselves (a data: URL), or upload the file to the provider."
         super().__init__(f"{self.url} was not fetched: {reason}. {self.fix}")
+
+
+def _shown(url: str) -> str:
+    """An address without what may be secret in it: user and password, and all behind the question mark."""
+    scheme, slashes, rest = url.partition("?")[0].partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"[:200]
 
 
 class LookUp(Struct, frozen=True):
@@ -211,7 +218,7 @@ def is_public(address: str) -> bool:
         inner = found.ipv4_mapped or found.sixtofour or (found.teredo or (None, None))[1] or _nat64(found)
         if inner is not None:
             return is_public(str(inner))
-        if found in _LOCAL_NAT64:
+        if found in _LOCAL_NAT64 or found.is_site_local:
             return False
     return found.is_global and not found.is_multicast and not found.is_reserved
 
