@@ -1,0 +1,182 @@
+"""`python -m penstock.conformance` as a user runs it: on a small folder made up here, and on the recordings if they are
+there.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REQUEST = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}], "x_unknown": [1, None]}
+ANSWER = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "gpt-4o",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+}
+ERROR = {"error": {"message": "No", "type": "invalid_request_error", "param": None, "code": None}}
+STREAM = (
+    'data: {"id":"1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":'
+    '{"role":"assistant","content":"Hi"},"finish_reason":null}]}\n\n: keep-alive\n\ndata: [DONE]\n\n'
+)
+MESSAGES = {"model": "claude", "max_tokens": 9, "messages": [{"role": "user", "content": "Hello"}]}
+MESSAGE = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "claude",
+    "content": [{"type": "text", "text": "Hi"}],
+    "stop_reason": "end_turn",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 1, "output_tokens": 1},
+}
+
+
+def exchange(
+    name: str,
+    path: str = "/v1/chat/completions",
+    body: Any = REQUEST,
+    answer: Any = ANSWER,
+    provider: str = "openai",
+    status: int = 200,
+    method: str = "POST",
+    content_type: str = "application/json",
+) -> dict[str, Any]:
+    return {
+        "id": name,
+        "provider": provider,
+        "request": {"method": method, "path": path, "headers": {}, "body": body},
+        "response": {"status": status, "headers": {"content-type": content_type}, "body": answer},
+    }
+
+
+GOOD = [
+    exchange("whole"),
+    exchange("error", answer=ERROR, status=400),
+    exchange("stream", body={**REQUEST, "stream": True}, answer=STREAM, content_type="text/event-stream"),
+    exchange("claude", "/v1/messages", MESSAGES, MESSAGE, provider="anthropic"),
+    exchange(
+        "vectors",
+        "/v1/embeddings",
+        {"model": "e", "input": ["a"]},
+        {"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}], "model": "e"},
+    ),
+]
+ELSEWHERE = [
+    exchange("models", "/v1/models", None, {"data": []}, method="GET"),
+    exchange("file", "/v1/files/file-abc123def456ghi789/content", None, {}, method="GET"),
+    exchange("another file", "/v1/files/file-zyx987wvu654tsr321/content", None, {}, method="GET"),
+]
+NO_JSON = exchange("odd", body="this is no JSON", answer=ERROR, status=400)
+BROKEN = exchange("lossy", answer={**ANSWER, "choices": "none"})
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    def command(*exchanges: dict[str, Any], arguments: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "deep").mkdir(exist_ok=True)
+        for number, each in enumerate(exchanges):
+            folder = tmp_path if number % 2 else tmp_path / "deep"
+            with (folder / "some.jsonl").open("a") as file:
+                file.write(json.dumps(each) + "\n\n")
+        return conformance(str(tmp_path), *arguments)
+
+    return command
+
+
+def conformance(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "penstock.conformance", *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_all_that_holds_is_a_table_and_status_0(run: Run) -> None:
+    done = run(*GOOD)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines[0] == ["provider", "dialect", "exchanges", "parsed", "round-tripped", "translated"]
+    assert lines[1:4] == [
+        ["anthropic", "anthropic_messages", "1", "1", "1", "1"],
+        ["openai", "openai_chat", "3", "3", "3", "3"],
+        ["openai", "openai_embeddings", "1", "1", "1", "1"],
+    ]
+    assert done.stdout.splitlines()[-1] == "5 exchanges: 5 checked, 0 skipped, 0 failed"
+
+
+def test_what_does_not_hold_is_status_1_and_its_path_is_named(run: Run) -> None:
+    done = run(*GOOD, BROKEN)
+    assert done.returncode == 1
+    failure = next(line for line in done.stdout.splitlines() if line.startswith("FAILED"))
+    assert "openai openai_chat lossy" in failure and "choices" in failure
+    assert done.stdout.splitlines()[-1] == "6 exchanges: 6 checked, 0 skipped, 1 failed"
+
+
+def test_other_apis_are_skipped_by_name_and_counted(run: Run) -> None:
+    done = run(*GOOD, *ELSEWHERE)
+    assert done.returncode == 0
+    skipped = [line.split(maxsplit=2) for line in done.stdout.splitlines() if line.startswith("skipped")]
+    assert skipped == [
+        ["skipped", "2", "openai GET /v1/files/{id}/content"],
+        ["skipped", "1", "openai GET /v1/models"],
+    ]
+    assert done.stdout.splitlines()[-1] == "8 exchanges: 5 checked, 3 skipped, 0 failed"
+
+
+def test_a_request_that_is_no_json_is_remarked_on(run: Run) -> None:
+    done = run(NO_JSON)
+    assert done.returncode == 0
+    assert "remark odd: the request is no JSON: only the response was checked" in done.stdout
+
+
+def test_json_for_machines(run: Run) -> None:
+    done = run(*GOOD, *ELSEWHERE, NO_JSON, BROKEN, arguments=("--json",))
+    assert done.returncode == 1
+    report = json.loads(done.stdout)
+    assert (report["exchanges"], report["checked"], report["failed"]) == (10, 7, 1)
+    rows = {(row["provider"], row["dialect"]): row for row in report["rows"]}
+    chat = rows["openai", "openai_chat"]
+    assert (chat["exchanges"], chat["parsed"], chat["round_tripped"], chat["translated"]) == (5, 4, 4, 4)
+    assert [each["exchange"] for each in chat["failures"]] == ["lossy"]
+    assert report["skipped"] == {"openai GET /v1/files/{id}/content": 2, "openai GET /v1/models": 1}
+    assert list(report["remarks"]) == ["odd"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{", "[]", '"x"', '{"id": "x"}', '{"request": {"path": 3}, "response": {"status": 200}}', '{"request": []}'],
+)
+def test_a_folder_that_cannot_be_read_is_status_2_and_says_where(tmp_path: Path, line: str) -> None:
+    (tmp_path / "some.jsonl").write_text(f"{json.dumps(GOOD[0])}\n{line}\n")
+    done = conformance(str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "some.jsonl, line 2" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("/nonexistent",), ("--jason", ".")])
+def test_no_folder_is_status_2(arguments: tuple[str, ...]) -> None:
+    done = conformance(*arguments)
+    assert done.returncode == 2
+    assert done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_empty_folder_is_status_2(tmp_path: Path) -> None:
+    done = conformance(str(tmp_path))
+    assert done.returncode == 2 and "no .jsonl" in done.stderr
+
+
+def test_the_recorded_exchanges_all_hold(shared: Callable[..., Path]) -> None:
+    done = conformance(str(shared("provider-exchanges")), "--json")
+    report = json.loads(done.stdout)
+    failures = [each for row in report["rows"] for each in row["failures"]]
+    assert failures == []
+    assert (done.returncode, report["exchanges"], report["failed"]) == (0, 1018, 0)
+    assert report["checked"] + sum(report["skipped"].values()) == 1018
