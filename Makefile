@@ -13,7 +13,7 @@ UV     := $(BIN)/python -m uv
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format-check lint types imports audit format bench lock dist clean
+.PHONY: help serve test check format-check lint types imports audit format docs bench lock dist clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,10 @@ audit: $(VENV)/.dev ## what we depend on: count, hashes, licences, known-bad ver
 format: $(VENV)/.dev ## rewrite the sources in the one format
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.dev ## write the generated pages of docs/reference anew
+	$(BIN)/python -m tools.build_provider_page
+	$(BIN)/python -m tools.build_reference
 
 ## -- release ----------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,8 @@
-"""`penstock serve`: the gateway, with nothing to set up before it."""
+"""`penstock serve`: the gateway, with nothing to set up before it.
+
+It offers the built-in `demo` model, the models of an Ollama that answers on this machine, and every provider whose key
+is in the environment. It says what it found, the key where it made one, and a line to try. Ctrl-C or SIGTERM stop it.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `penstock serve`."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=_port, default=4000, help="port; 0 picks a free one (default: %(default)s)")
-    parser.add_argument("--log-level", default="warning", choices=("debug", "info", "warning", "error"))
+    parser.add_argument(
+        "--log-level",
+        default="warning",
+        choices=("debug", "info", "warning", "error"),
+        help="the least severe messages to print (default: %(default)s)",
+    )
 
 
 def _port(text: str) -> int:

@@ -7,6 +7,7 @@ The default engine is made when the first call needs it and can be replaced with
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,14 @@ def default_engine() -> Engine:
     """The engine of the module-level calls."""
     if _Default.engine is None:
         _Default.engine = Engine()
+        atexit.register(_close_default)
     return _Default.engine
+
+
+def _close_default() -> None:
+    """Give the connections back when the program ends, so that it ends without warnings of open sockets."""
+    if _Default.engine is not None:
+        _Default.engine.close()
 
 
 def configure(**arguments: Any) -> Engine:
