@@ -128,6 +128,37 @@ if TYPE_CHECKING:
     from penstock.client.tool_loop import arun_tool_loop as arun_tool_loop
     from penstock.client.tool_loop import run_tool_loop as run_tool_loop
     from penstock.client.trimming import trim_messages as trim_messages
+    from penstock.exceptions import APIConnectionError as APIConnectionError
+    from penstock.exceptions import APIError as APIError
+    from penstock.exceptions import APIResponseValidationError as APIResponseValidationError
+    from penstock.exceptions import AuthenticationError as AuthenticationError
+    from penstock.exceptions import BadGatewayError as BadGatewayError
+    from penstock.exceptions import BadRequestError as BadRequestError
+    from penstock.exceptions import BudgetExceededError as BudgetExceededError
+    from penstock.exceptions import ConflictError as ConflictError
+    from penstock.exceptions import ContentPolicyViolationError as ContentPolicyViolationError
+    from penstock.exceptions import ContextWindowExceededError as ContextWindowExceededError
+    from penstock.exceptions import ImageFetchError as ImageFetchError
+    from penstock.exceptions import InternalServerError as InternalServerError
+    from penstock.exceptions import InvalidRequestError as InvalidRequestError
+    from penstock.exceptions import JSONSchemaValidationError as JSONSchemaValidationError
+    from penstock.exceptions import MidStreamFallbackError as MidStreamFallbackError
+    from penstock.exceptions import NotFoundError as NotFoundError
+    from penstock.exceptions import PaymentRequiredError as PaymentRequiredError
+    from penstock.exceptions import PenstockError as PenstockError
+    from penstock.exceptions import PermissionDeniedError as PermissionDeniedError
+    from penstock.exceptions import QuotaExceededError as QuotaExceededError
+    from penstock.exceptions import RateLimitError as RateLimitError
+    from penstock.exceptions import RejectedRequestError as RejectedRequestError
+    from penstock.exceptions import RequestTooLargeError as RequestTooLargeError
+    from penstock.exceptions import ServiceUnavailableError as ServiceUnavailableError
+    from penstock.exceptions import StreamInterruptedError as StreamInterruptedError
+    from penstock.exceptions import Timeout as Timeout
+    from penstock.exceptions import TranslationLossError as TranslationLossError
+    from penstock.exceptions import UnknownCostError as UnknownCostError
+    from penstock.exceptions import UnknownModelError as UnknownModelError
+    from penstock.exceptions import UnprocessableEntityError as UnprocessableEntityError
+    from penstock.exceptions import UnsupportedParamsError as UnsupportedParamsError
     from penstock.exchange import Timeouts as Timeouts
     from penstock.providers.registry import register_provider as register_provider
 

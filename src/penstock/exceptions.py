@@ -320,11 +320,15 @@ class APIResponseValidationError(PenstockError, _Validation):
 
 class JSONSchemaValidationError(APIResponseValidationError):
     """The answer does not fit the schema that was asked for. `raw_response` is its text, `errors` say where it
-    departs.
+    departs, `schema` is what was asked for, `completion` the whole answer, `response_cost` what all tries cost in US
+    dollars (None: unknown).
     """
 
     raw_response: str = ""
     errors: tuple[str, ...] = ()
+    schema: dict[str, Any] | None = None
+    completion: Any = None
+    response_cost: float | None = None
 
 
 class TranslationLossError(BadRequestError):

@@ -25,7 +25,9 @@ class Target(NamedTuple):
     def arguments(self, simulated: SimulatedProviders) -> dict[str, Any]:
         """The arguments of a call to it."""
         key = {} if self.more else {"api_key": KEY}
-        return {"model": self.model, "api_base": simulated.url(self.mount) + self.base, "num_retries": 0} | key | self.more
+        return (
+            {"model": self.model, "api_base": simulated.url(self.mount) + self.base, "num_retries": 0} | key | self.more
+        )
 
 
 AWS = {"aws_access_key_id": "AKIAFAKE", "aws_secret_access_key": "fake-secret", "aws_region_name": "us-east-1"}

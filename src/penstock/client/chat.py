@@ -68,6 +68,9 @@ class ChatCall(Generic[C, R]):
         for name in shape.own:
             if arguments.get(name) is not None:
                 body[name] = arguments[name]
+        for name, beside in shape.own_with.items():
+            if body.get(beside) and arguments.get(name) is not None:
+                body[name] = arguments[name]
         request = shape.read(body)
         check_tools(request.tools)
         call_id = options.litellm_call_id or f"{shape.id_prefix}{uuid4().hex}"

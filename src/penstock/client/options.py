@@ -36,7 +36,8 @@ class Options(Struct, frozen=True, kw_only=True):
     modify_params          mend requests that the provider would refuse for their form
     strict                 refuse where anything would be lost in translation
     extra_headers, extra_query, extra_body    to add to the request
-    metadata, tags         for callbacks and logs
+    metadata, tags         for callbacks and logs; `metadata` goes to the provider only beside `store=True`, as its own
+                           field of that name (in the calls of other shapes than Chat Completions: always)
     mock_response          answer with this instead of asking anybody: a text, an exception, a ModelResponse
     mock_tool_calls, mock_timeout, mock_delay    more for mocks
     input_cost_per_token, output_cost_per_token, ...    the caller's own prices (any price field of `get_model_info`)

@@ -8,8 +8,8 @@ is lost on the way.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from msgspec.structs import replace
@@ -37,6 +37,7 @@ class Shape(Generic[C, R]):
     id_prefix    how ids that we make up begin
     prefer       the formats to speak with the provider where it can; none: the catalog's order
     own          options (`penstock.client.options`) that are arguments for the model in this shape
+    own_with     the same for options that are so only beside another argument: {"metadata": "store"}
     essential    arguments that no other dialect can say and that must not be left out silently
     wants_usage  (arguments) -> whether the caller wants usage in a stream
     call_type    what callbacks are told that the call is (of a coroutine, with an `a` before it)
@@ -50,6 +51,7 @@ class Shape(Generic[C, R]):
     id_prefix: str
     prefer: tuple[str, ...] = ()
     own: frozenset[str] = frozenset()
+    own_with: Mapping[str, str] = field(default_factory=dict)
     essential: frozenset[str] = frozenset()
     wants_usage: Callable[[dict[str, Any]], bool] = lambda body: True
     call_type: str = "completion"
@@ -84,4 +86,5 @@ CHAT_SHAPE: Shape[ModelResponseStream, ModelResponse] = Shape(
     id_prefix="chatcmpl-",
     wants_usage=_wants_chat_usage,
     structured=True,
+    own_with={"metadata": "store"},
 )

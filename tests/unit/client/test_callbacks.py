@@ -1,5 +1,5 @@
-"""Callbacks: what they are told and when, what they may change and refuse, that they never break a call, and that no key
-reaches them.
+"""Callbacks: what they are told and when, what they may change and refuse, that they never break a call, and that no
+key reaches them.
 """
 
 from __future__ import annotations
@@ -33,14 +33,20 @@ class Recorder(Callback):
     def log_pre_api_call(self, model: str, messages: Any, kwargs: dict[str, Any]) -> None:
         self.events.append(("before", kwargs, messages))
 
-    def log_stream_event(self, kwargs: dict[str, Any], response_obj: Any, start: datetime, end: datetime) -> None:
+    def log_stream_event(
+        self, kwargs: dict[str, Any], response_obj: Any, start_time: datetime, end_time: datetime
+    ) -> None:
         self.events.append(("chunk", kwargs, response_obj))
 
-    def log_success_event(self, kwargs: dict[str, Any], response_obj: Any, start: datetime, end: datetime) -> None:
-        assert start <= end
+    def log_success_event(
+        self, kwargs: dict[str, Any], response_obj: Any, start_time: datetime, end_time: datetime
+    ) -> None:
+        assert start_time <= end_time
         self.events.append(("success", kwargs, response_obj))
 
-    def log_failure_event(self, kwargs: dict[str, Any], response_obj: Any, start: datetime, end: datetime) -> None:
+    def log_failure_event(
+        self, kwargs: dict[str, Any], response_obj: Any, start_time: datetime, end_time: datetime
+    ) -> None:
         self.events.append(("failure", kwargs, response_obj))
 
     @property

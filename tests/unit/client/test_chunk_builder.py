@@ -7,11 +7,13 @@ from typing import Any
 import openai
 import pytest
 
-from penstock import BadRequestError, completion, stream_chunk_builder
+import penstock
+from penstock import BadRequestError, stream_chunk_builder
 from penstock.testing.providers import Reply, Thinking, ToolCall
 from penstock.testing.providers import Text as Said
 from tests.support.targets import TARGETS, every_dialect, simulating
 
+completion: Any = penstock.completion
 ASK: list[Any] = [{"role": "user", "content": "Hello"}]
 TOOLS = [
     {"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {}}}}

@@ -14,10 +14,11 @@ import pydantic
 import pytest
 
 import penstock
-from penstock import JSONSchemaValidationError, acompletion, completion
+from penstock import JSONSchemaValidationError, acompletion
 from penstock.testing.providers import Reply, SimulatedProviders, ToolCall
 from tests.support.targets import GROQ, TARGETS, Target, every_dialect, simulating
 
+completion: Any = penstock.completion
 ASK: list[Any] = [{"role": "user", "content": "Who are you?"}]
 SCHEMA = {
     "type": "object",
@@ -59,7 +60,9 @@ WAYS: list[tuple[Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("way", "instance"), WAYS, ids=["pydantic", "struct", "dataclass", "typed dict", "schema", "own"])
+@pytest.mark.parametrize(
+    ("way", "instance"), WAYS, ids=["pydantic", "struct", "dataclass", "typed dict", "schema", "own"]
+)
 def test_what_is_asked_for_is_what_comes(way: Any, instance: Any) -> None:
     with simulating() as simulated:
         simulated.script(Reply.structured(GOOD))
@@ -81,7 +84,7 @@ def test_every_dialect_asks_and_is_judged(target: Target, stream: bool) -> None:
             whole(completion(**arguments))
     assert json.loads(caught.value.raw_response) == BAD
     assert caught.value.errors == ("age: expected integer, got a string",)
-    assert json.loads(caught.value.completion.choices[0].message.content) == BAD  # type: ignore[attr-defined]
+    assert json.loads(caught.value.completion.choices[0].message.content) == BAD
 
 
 def whole(answer: Any) -> Any:
