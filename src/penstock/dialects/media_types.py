@@ -18,6 +18,25 @@ _BEGINNINGS = {
     "Qk": "image/bmp",
     "JVBERi0": "application/pdf",
 }
+AUDIO_TYPES = {
+    "wav": "audio/wav",
+    "mp3": "audio/mpeg",
+    "flac": "audio/flac",
+    "opus": "audio/opus",
+    "pcm16": "audio/pcm",
+}
+"""OpenAI's words for formats of audio, and their MIME types."""
+_AUDIO_FORMATS = {media_type: name for name, media_type in AUDIO_TYPES.items()} | {
+    "audio/mp3": "mp3",
+    "audio/mpga": "mp3",
+    "audio/x-mp3": "mp3",
+    "audio/x-mpeg": "mp3",
+    "audio/x-wav": "wav",
+    "audio/wave": "wav",
+    "audio/vnd.wave": "wav",
+    "audio/x-flac": "flac",
+    "audio/l16": "pcm16",
+}
 _TEXTUAL = frozenset(
     {
         "application/json",
@@ -28,6 +47,12 @@ _TEXTUAL = frozenset(
         "application/csv",
     }
 )
+
+
+def audio_format(media_type: str | None) -> str:
+    """OpenAI's word for a format of audio. WAV where nobody said one."""
+    kind = (media_type or "").partition(";")[0].strip().lower()
+    return _AUDIO_FORMATS.get(kind, kind.removeprefix("audio/")) or "wav"
 
 
 def sniffed(data: str) -> str | None:

@@ -52,7 +52,8 @@ SERVER_TOOLS = frozenset(
 class Tool(Struct, frozen=True):
     """A tool the model may call.
 
-    kind "function": `parameters` is a JSON Schema. "custom": free-form text input, `format` its grammar. "server":
+    kind "function": `parameters` is a JSON Schema. "custom": free-form text input, `format` what it must be:
+    `{"type": "text"}`, or `{"type": "grammar", "syntax": "lark" or "regex", "definition": ...}`. "server":
     run or defined by the provider; `name` is one of SERVER_TOOLS where known, `native` the provider's versioned type,
     the settings lie in `extras`.
     """

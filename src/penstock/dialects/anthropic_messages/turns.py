@@ -164,13 +164,14 @@ def begins_without_thought(turns: list[Turn]) -> bool:
 
 def _repair(found: Turns, draft: Draft) -> None:
     """Put in what the API demands and the caller forgot."""
-    if not found.turns or found.turns[0].role != "user":
-        found.turns.insert(0, Turn("user", [{"type": "text", "text": PLACEHOLDER}]))
-        draft.note("messages", "added", "a conversation must begin with the user")
     for number in range(len(found.turns) - 1, -1, -1):
         if found.turns[number].role == "assistant":
             _answer_calls(found.turns, number, draft)
     _explain_orphans(found.turns, draft)
+    found.turns = [turn for turn in found.turns if turn.blocks]
+    if not found.turns or found.turns[0].role != "user":
+        found.turns.insert(0, Turn("user", [{"type": "text", "text": PLACEHOLDER}]))
+        draft.note("messages", "added", "a conversation must begin with the user")
 
 
 def _answer_calls(turns: list[Turn], number: int, draft: Draft) -> None:

@@ -217,6 +217,9 @@ def _carrier(part: Media) -> str:
 
 
 def _adapt_call(part: ToolCall, role: str, path: str, profile: Profile, notes: list[Note]) -> list[Part]:
+    if role != "assistant":
+        notes.append(Note(path, "dropped", "only the assistant calls tools"))
+        return []
     arguments = part.arguments if isinstance(part.arguments, str) else wire.encode(part.arguments).decode()
     extras: dict[str, Any] = {"type": "custom" if part.custom else "function"}
     if part.signature is not None and part.signature.origin == profile.signature_origin == "gemini":

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.dialects import wire
+from penstock.dialects.media_types import AUDIO_TYPES, audio_format
 from penstock.types.content import (
     Base64,
     Cache,
@@ -25,18 +26,6 @@ from penstock.types.content import (
     Url,
 )
 from penstock.types.errors import MalformedError
-
-_AUDIO_TYPES = {
-    "wav": "audio/wav",
-    "mp3": "audio/mpeg",
-    "flac": "audio/flac",
-    "opus": "audio/opus",
-    "pcm16": "audio/pcm",
-}
-_AUDIO_FORMATS = {media_type: name for name, media_type in _AUDIO_TYPES.items()} | {
-    "audio/mp3": "mp3",
-    "audio/x-wav": "wav",
-}
 
 
 def read_content_part(value: Any) -> Part:
@@ -120,14 +109,13 @@ def _url_reader(kind: MediaKind, key: str) -> Callable[[dict[str, Any]], Part]:
 def _read_audio(part: dict[str, Any]) -> Part:
     inner = wire.obj(part.get("input_audio"))
     name = wire.string(inner.get("format", ""))
-    media_type = _AUDIO_TYPES.get(name, f"audio/{name}")
+    media_type = AUDIO_TYPES.get(name, f"audio/{name}")
+    native = "input_audio" if audio_format(media_type) == name else f"input_audio:{name}"
     extras = wire.rest(part, frozenset({"type", "input_audio", "cache_control"}))
     left = wire.rest(inner, frozenset({"data", "format"}))
     extras = {**(extras or {}), "input_audio": left} if left else extras
     data = Base64(wire.string(inner.get("data")))
-    return Media(
-        "audio", data, media_type, cache=read_cache(part.get("cache_control")), native="input_audio", extras=extras
-    )
+    return Media("audio", data, media_type, cache=read_cache(part.get("cache_control")), native=native, extras=extras)
 
 
 def _read_file(part: dict[str, Any]) -> Part:
@@ -242,8 +230,8 @@ def _write_video(media: Media) -> dict[str, Any]:
 def _write_audio(media: Media) -> dict[str, Any]:
     if not isinstance(media.source, Base64):
         raise MalformedError("audio must be given as bytes")
-    media_type = media.media_type or "audio/wav"
-    name = _AUDIO_FORMATS.get(media_type, media_type.removeprefix("audio/"))
+    _, colon, spelled = (media.native or "").partition(":")
+    name = spelled if colon else audio_format(media.media_type)
     return {"type": "input_audio", "input_audio": {"data": media.source.data, "format": name}}
 
 

@@ -388,7 +388,7 @@ def write_answer(parts: tuple[Part, ...], extras: dict[str, Any] | None) -> dict
     fields: dict[str, Any] = {}
     for part in parts:
         write = _PART_FIELDS.get(type(part))
-        if write is None or (part.native in _IN_CONTENT and not isinstance(part, ToolCall)):
+        if write is None or _stood_in_content(part):
             content.append(part)
         else:
             write(part, fields)
@@ -400,8 +400,13 @@ def write_answer(parts: tuple[Part, ...], extras: dict[str, Any] | None) -> dict
     return wire.merge(extras, fields)
 
 
+def _stood_in_content(part: Part) -> bool:
+    """Whether a part that usually has a field of its own came as an element of the content."""
+    return part.native is not None and type(part) is not ToolCall and part.native.partition(":")[0] in _IN_CONTENT
+
+
 _IN_CONTENT = frozenset(
-    {"content", "refusal", "thinking", "thinking:string", "image_url", "video_url", "file", "input_audio"}
+    {"content", "refusal", "thinking", "image_url", "video_url", "document_url", "file", "input_audio"}
 )
 
 

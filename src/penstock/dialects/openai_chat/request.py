@@ -65,17 +65,47 @@ def read_tool(value: Any) -> Tool:
 def _read_function(inner: dict[str, Any], key: str, cache: Any, extras: dict[str, Any] | None) -> Tool:
     left = wire.rest(inner, _FUNCTION_KEYS if key == "function" else _CUSTOM_KEYS)
     description, strict = inner.get("description"), inner.get("strict")
-    parameters, grammar = inner.get("parameters"), inner.get("format")
+    parameters = inner.get("parameters")
+    grammar, beside, native = _read_format(inner.get("format")) if key == "custom" else _NO_FORMAT
+    if beside:
+        left = {**(left or {}), "format": beside}
     return Tool(
         wire.string(inner.get("name")),
         "function" if key == "function" else "custom",
         None if description is None else wire.string(description),
         None if parameters is None or key == "custom" else wire.obj(parameters),
         None if strict is None or key == "custom" else wire.boolean(strict),
-        None if grammar is None or key == "function" else wire.obj(grammar),
+        grammar,
         cache,
+        native,
         extras={**(extras or {}), key: left} if left else extras,
     )
+
+
+_NO_FORMAT = (None, None, None)
+_FLAT = "flat"
+"""`Tool.native` of a custom tool whose grammar came in the form that only Responses takes."""
+
+
+def _read_format(value: Any) -> tuple[Any, dict[str, Any] | None, str | None]:
+    """(the format of a custom tool's input, what stands beside it, how it was spelled). The representation has it as
+    Responses does, `{"type": "grammar", "syntax", "definition"}`; Chat Completions wraps the last two once more, into
+    `grammar`.
+    """
+    if value is None:
+        return _NO_FORMAT
+    wanted = wire.obj(value)
+    inner = wanted.get("grammar")
+    if wanted.get("type") == "grammar" and isinstance(inner, dict) and "type" not in inner:
+        return {"type": "grammar", **inner}, wire.rest(wanted, frozenset({"type", "grammar"})), None
+    return wanted, None, _FLAT if wanted.get("type") == "grammar" else None
+
+
+def _write_format(tool: Tool) -> Any:
+    wanted = tool.format
+    if wanted is None or wanted.get("type") != "grammar" or tool.native == _FLAT:
+        return wanted
+    return {"type": "grammar", "grammar": {key: value for key, value in wanted.items() if key != "type"}}
 
 
 _FUNCTION_KEYS = frozenset({"name", "description", "parameters", "strict"})
@@ -95,10 +125,12 @@ def write_tool(tool: Tool, foreign: bool) -> dict[str, Any]:
     else:
         key = tool.kind
         inner: dict[str, Any] = {"name": tool.name}
-        for name in ("description", "parameters", "strict") if key == "function" else ("description", "format"):
+        for name in ("description", "parameters", "strict") if key == "function" else ("description",):
             value = getattr(tool, name)
             if value is not None:
                 inner[name] = value
+        if tool.format is not None:
+            inner["format"] = _write_format(tool)
         found = {"type": key, key: inner} if foreign else {key: inner}
         extras = None if foreign else tool.extras
     if tool.cache is not None:

@@ -336,7 +336,7 @@ class _Adapter:
             self.note(f"{path}.cache", "dropped", "Responses caches by itself")
         name = self.name(tool.name)
         if tool.kind == "custom":
-            return Tool(name, "custom", tool.description, format=_grammar(tool.format))
+            return Tool(name, "custom", tool.description, format=tool.format)
         parameters = {"type": "object", "properties": {}} if tool.parameters is None else tool.parameters
         strict = None if not self.profile.strict_tools else bool(tool.strict)
         return Tool(name, "function", tool.description, parameters, strict)
@@ -402,12 +402,6 @@ def _choice_type(tool: Tool) -> str | None:
     if tool.kind == "server":
         return tool.native
     return "custom" if tool.kind == "custom" else None
-
-
-def _grammar(wanted: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A custom tool's format. Chat Completions wraps the grammar once more."""
-    inner = wanted.get("grammar") if wanted is not None else None
-    return {"type": "grammar", **inner} if isinstance(inner, dict) else wanted
 
 
 _SERVER_TOOLS: dict[str, tuple[str, dict[str, Any] | None]] = {

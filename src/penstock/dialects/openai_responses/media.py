@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.dialects import wire
+from penstock.dialects.media_types import AUDIO_TYPES, audio_format
 from penstock.dialects.openai_responses.fields import at, optional_string, required_string
 from penstock.types.content import Base64, Cache, Extras, FileId, Media, MediaKind, Part, Source, Url
 from penstock.types.errors import MalformedError
@@ -114,31 +115,13 @@ def _file_source(part: dict[str, Any]) -> tuple[Source | None, str | None, str]:
     return None, None, ""
 
 
-_AUDIO_TYPES = {
-    "wav": "audio/wav",
-    "mp3": "audio/mpeg",
-    "flac": "audio/flac",
-    "opus": "audio/opus",
-    "pcm16": "audio/pcm",
-}
-_AUDIO_FORMATS = {media_type: name for name, media_type in _AUDIO_TYPES.items()} | {
-    "audio/mp3": "mp3",
-    "audio/x-wav": "wav",
-}
-
-
-def _audio_format(media_type: str | None) -> str:
-    kind = "audio/wav" if media_type is None else media_type
-    return _AUDIO_FORMATS.get(kind, kind.removeprefix("audio/"))
-
-
 def _read_audio(part: dict[str, Any]) -> Part:
     inner = at("input_audio", wire.obj, part.get("input_audio"))
     data, name = (
         at("input_audio", required_string, inner, "data"),
         at("input_audio", optional_string, inner, "format"),
     )
-    media_type = None if name is None else _AUDIO_TYPES.get(name, f"audio/{name}")
+    media_type = None if name is None else AUDIO_TYPES.get(name, f"audio/{name}")
     extras = _media_rest(part, "input_audio")
     left = wire.rest(inner, frozenset({"data", "format"}))
     return Media(
@@ -158,7 +141,7 @@ def _format_spelling(name: str | None, media_type: str | None) -> str | None:
     """The native of audio whose media type would be written as another format than `name`."""
     if name is None:
         return _NO_FORMAT
-    return None if _audio_format(media_type) == name else f"format:{name}"
+    return None if audio_format(media_type) == name else f"format:{name}"
 
 
 def _read_video(part: dict[str, Any]) -> Part:
@@ -215,7 +198,7 @@ def _write_audio(part: Media) -> dict[str, Any]:
     if not isinstance(part.source, Base64):
         raise MalformedError("audio must be given as bytes")
     native = part.native
-    name = native.removeprefix("format:") if native and native.startswith("format:") else _audio_format(part.media_type)
+    name = native.removeprefix("format:") if native and native.startswith("format:") else audio_format(part.media_type)
     inner = {"data": part.source.data}
     if native != _NO_FORMAT:
         inner["format"] = name

@@ -329,7 +329,7 @@ def test_what_has_no_place_is_noted() -> None:
 
 
 def test_tools() -> None:
-    grammar = {"type": "grammar", "grammar": {"syntax": "lark", "definition": "start: /a/"}}
+    grammar = {"type": "grammar", "syntax": "lark", "definition": "start: /a/"}
     body, notes = rendered(
         tools=(
             Tool("f", description="Do", parameters=SCHEMA),
