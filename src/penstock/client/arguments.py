@@ -46,7 +46,7 @@ def without(body: dict[str, Any], paths: Sequence[str]) -> dict[str, Any]:
     """A copy of `body` without what `paths` name: `seed`, `tools[*].function.strict`, `messages[0].name`."""
     for path in paths:
         steps = [step for step in re.split(r"\.|(\[\*\]|\[\d+\])", path) if step]
-        body = _without(body, steps)
+        body = _without(body, steps) if steps else body
     return body
 
 

@@ -19,6 +19,7 @@ from penstock.dialects.gemini.foreign_config import write_config, write_prompt
 from penstock.dialects.gemini.foreign_parts import PartWriter
 from penstock.dialects.gemini.foreign_tools import write_tools
 from penstock.dialects.gemini.names import tool_names
+from penstock.dialects.gemini.repairs import filler, repair
 from penstock.dialects.gemini.signatures import SKIP_VALIDATION
 from penstock.dialects.gemini.usage import SERVICE_TIERS
 from penstock.dialects.leftovers import note_leftovers
@@ -50,7 +51,7 @@ def write_foreign(request: Request, profile: Profile) -> Rendered[dict[str, Any]
     writer = PartWriter(request, profile, names, notes)
     system, contents = _write_turns(request, writer)
     system += write_prompt(request, profile)
-    found: dict[str, Any] = {"contents": contents or [_filler(notes)]}
+    found: dict[str, Any] = {"contents": contents or [filler(notes)]}
     if system:
         found["systemInstruction"] = {"parts": system}
     memo = write_tools(request, profile, names, notes, found)
@@ -59,11 +60,6 @@ def write_foreign(request: Request, profile: Profile) -> Rendered[dict[str, Any]
         found["generationConfig"] = config
     _write_fields(request, profile, notes, found)
     return Rendered(found, tuple(notes), memo)
-
-
-def _filler(notes: list[Note]) -> Content:
-    notes.append(Note("messages", "added", "Gemini wants a turn of the user at the beginning"))
-    return {"role": "user", "parts": [{"text": " "}]}
 
 
 def _write_turns(request: Request, writer: PartWriter) -> tuple[list[dict[str, Any]], list[Content]]:
@@ -87,8 +83,8 @@ def _write_turns(request: Request, writer: PartWriter) -> tuple[list[dict[str, A
         if role == "model" and writer.profile.placeholder_signatures:
             _add_placeholder(parts)
         _append(contents, role, parts)
-    if writer.profile.repair_turns and contents and contents[0]["role"] == "model":
-        contents.insert(0, _filler(writer.notes))
+    if writer.profile.repair_turns:
+        repair(contents, writer.notes)
     return system, contents
 
 
