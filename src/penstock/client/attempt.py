@@ -147,7 +147,7 @@ class ChatAttempt:
             return not_an_answer(self.read_error(reply), reply, error)
         if not self.request.stream:
             return response
-        return OpenStream(ENDED, list(unfold(response)), self.dialect.name)
+        return whole_stream(response)
 
     def _read_stream(self, reply: Reply) -> OpenStream | ErrorResponse:
         parser = self._stream_parser()
@@ -196,6 +196,11 @@ class Ended:
 
     def close(self) -> list[StreamEvent]:
         return []
+
+
+def whole_stream(response: Response) -> OpenStream:
+    """A stream of an answer that came whole. Its events are nobody's own: no wire frame is behind them."""
+    return OpenStream(ENDED, list(unfold(response)), "whole")
 
 
 ENDED = Ended()

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from penstock.client.accounting import chat_terms, hidden_params
 from penstock.client.arguments import without
 from penstock.client.around import aaround, around
-from penstock.client.attempt import ENDED, ChatAttempt, OpenStream
+from penstock.client.attempt import ChatAttempt, OpenStream, whole_stream
 from penstock.client.demo import NAMES as DEMO_NAMES
 from penstock.client.demo import demo_answer
 from penstock.client.engine import Engine, arguments_of
@@ -37,7 +37,6 @@ from penstock.types.notes import NO_MEMO, Note
 from penstock.types.request import Request
 from penstock.types.response import Response
 from penstock.types.stream import Start
-from penstock.types.unfold import unfold
 
 C = TypeVar("C", bound=Answer)
 R = TypeVar("R", bound=Answer)
@@ -107,7 +106,7 @@ class ChatCall(Generic[C, R]):
 
     def _local_attempt(self, model: str, request: Request, options: Options) -> Response | OpenStream:
         response = self.local_response(model, request, options)
-        return OpenStream(ENDED, list(unfold(response)), response.dialect) if request.stream else response
+        return whole_stream(response) if request.stream else response
 
     def winner(self, success: Success[Any] | None) -> ChatAttempt | None:
         """The attempt that gave the answer; None where nobody was asked."""
@@ -182,7 +181,7 @@ class ChatCall(Generic[C, R]):
     def stream_locally(self) -> PureStream[C, R]:
         """The same as a stream."""
         response = self.local_response(self.model, self.request, self.options)
-        return self.stream_state(OpenStream(ENDED, list(unfold(response)), response.dialect), None)
+        return self.stream_state(whole_stream(response), None)
 
 
 def _names_model(opened: OpenStream) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from penstock.client.attempt import ENDED, ChatAttempt, OpenStream
+from penstock.client.attempt import ChatAttempt, OpenStream, whole_stream
 from penstock.client.demo import NAMES as DEMO_NAMES
 from penstock.client.demo import demo_answer
 from penstock.client.engine import Engine
@@ -33,7 +33,6 @@ from penstock.types.notes import Note
 from penstock.types.request import Request
 from penstock.types.response import Response
 from penstock.types.stream import Failure, StreamEvent
-from penstock.types.unfold import unfold
 
 _log = logging.getLogger(__name__)
 
@@ -127,7 +126,7 @@ def _local(dialect: Dialect, request: Request, context: Context) -> Answer:
     response = demo_answer(request, context.id, context.created)
     if not request.stream:
         return _whole(dialect, response, context, {})
-    opened = OpenStream(ENDED, list(unfold(response)), response.dialect)
+    opened = whole_stream(response)
     stream = _stream(dialect, opened, None, replace(context, source=opened.dialect), Redactor())
     return Answer(200, {"content-type": dialect.stream_media_type}, stream=stream)
 
