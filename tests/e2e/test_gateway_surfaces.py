@@ -369,6 +369,23 @@ def test_a_models_name_cannot_write_headers(client: httpx.Client, providers: Sim
     assert providers.last.json["model"] == name, "the provider gets the name as it is"
 
 
+@each_surface
+def test_a_request_cannot_say_where_to_go_or_with_which_key(
+    client: httpx.Client, providers: SimulatedProviders, surface: Surface
+) -> None:
+    """What the SDK takes as arguments (addresses, keys, headers) are fields like any other in a request's body."""
+    with SimulatedProviders() as elsewhere:
+        base = elsewhere.url("openai_chat")
+        wishes = {"api_base": base, "base_url": base, "api_key": "sk-fake-own", "extra_headers": {"x-evil": "1"}}
+        for model in UPSTREAMS:
+            ask(client, surface, model, **wishes, mock_response="no", custom_llm_provider="groq")
+        assert elsewhere.requests == []
+    sent = [header for request in providers.requests for header in request.headers.items()]
+    assert "sk-fake-own" not in str(sent)
+    assert "x-evil" not in str(sent)
+    assert len(providers.requests) >= len(UPSTREAMS), "so that the test can fail"
+
+
 # -- providers that fail ----------------------------------------------------------------------------------------------
 
 
