@@ -164,11 +164,16 @@ def begins_without_thought(turns: list[Turn]) -> bool:
 
 def _repair(found: Turns, draft: Draft) -> None:
     """Put in what the API demands and the caller forgot."""
+    _begin_with_user(found, draft)
     for number in range(len(found.turns) - 1, -1, -1):
         if found.turns[number].role == "assistant":
             _answer_calls(found.turns, number, draft)
     _explain_orphans(found.turns, draft)
     found.turns = [turn for turn in found.turns if turn.blocks]
+    _begin_with_user(found, draft)
+
+
+def _begin_with_user(found: Turns, draft: Draft) -> None:
     if not found.turns or found.turns[0].role != "user":
         found.turns.insert(0, Turn("user", [{"type": "text", "text": PLACEHOLDER}]))
         draft.note("messages", "added", "a conversation must begin with the user")

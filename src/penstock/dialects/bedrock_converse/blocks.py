@@ -314,6 +314,9 @@ def write_blocks(parts: Iterable[Part]) -> list[dict[str, Any]]:
     for part in parts:
         if type(part) is Text and part.native is None and part.extras is None and part.citations is None:
             block = {"text": part.text}
+            if part.signature is None and part.cache is None:
+                blocks.append(block)
+                continue
         else:
             block = write_block(part)
         if isinstance(part, SIGNED) and part.signature is not None:

@@ -50,22 +50,27 @@ class Turns:
 
     def add(self, message: Message, path: str) -> None:
         """One more of the caller's messages."""
+        words = words_of(message)
+        if words and not words.isspace():
+            self._place(message.role, [Text(words)], path)
+            return
         if message.extras:
             note_leftovers(path, message.extras, self.notes)
         if message.name is not None and message.role != "tool":
             self.notes.append(Note(f"{path}.name", "dropped", "messages have no names"))
         parts = self._parts(message, path)
-        if message.role in ("system", "developer"):
-            self._instruct(parts, path)
-        elif parts:
-            self._speak("assistant" if message.role == "assistant" else "user", parts, path)
+        if parts or message.role in ("system", "developer"):
+            self._place(message.role, parts, path)
         elif not message.parts:
             self.notes.append(Note(path, "dropped", "an empty message is refused"))
 
+    def _place(self, role: Role, parts: list[Part], path: str) -> None:
+        if role in ("system", "developer"):
+            self._instruct(parts, path)
+        else:
+            self._speak("assistant" if role == "assistant" else "user", parts, path)
+
     def _parts(self, message: Message, path: str) -> list[Part]:
-        words = words_of(message)
-        if words and not words.isspace():
-            return [Text(words)]
         parts: list[Part] = []
         for number, part in enumerate(message.parts):
             adapted = self.adapter.adapt(part, f"{path}.parts[{number}]", message.role == "assistant")

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from penstock.dialects import wire
 from penstock.dialects.cohere_chat.names import DOCUMENT, DOCUMENT_TEXTS, DOCUMENTS
-from penstock.types.content import Json, Media, Part, PlainText
+from penstock.types.content import Json, Media, Part, PlainText, Text
 from penstock.types.request import Message
 
 _TEXT_KEYS = ("text", "snippet")
@@ -114,9 +114,17 @@ def attach(documents: tuple[Part, ...], messages: tuple[Message, ...]) -> tuple[
     return None
 
 
+def _any_top(messages: tuple[Message, ...]) -> bool:
+    for message in messages:
+        for part in message.parts:
+            if type(part) is not Text and _is_top(part):
+                return True
+    return False
+
+
 def detach(messages: tuple[Message, ...]) -> tuple[tuple[Message, ...], list[Any]]:
     """(the messages without them, the request's `documents` on the wire)."""
-    if not any(_is_top(part) for message in messages for part in message.parts):
+    if not _any_top(messages):
         return messages, []
     found = [write_document(part) for message in messages for part in message.parts if _is_top(part)]
     kept = tuple(

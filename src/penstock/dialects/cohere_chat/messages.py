@@ -18,7 +18,6 @@ from penstock.dialects import constants, wire
 from penstock.dialects.cohere_chat.citations import ORDER, assign, collect
 from penstock.dialects.cohere_chat.documents import is_document, read_document, write_document
 from penstock.dialects.cohere_chat.names import DOCUMENT, PLAN
-from penstock.dialects.plain import words_of
 from penstock.types.content import Base64, Json, Media, Opaque, Part, Source, Text, Thinking, ToolCall, ToolResult, Url
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.request import Message
@@ -238,9 +237,10 @@ _READERS: dict[str, Callable[[Object], Part]] = {
 
 def write_message(message: Message) -> Object:
     """The message again."""
-    words = words_of(message) if message.role != "tool" else None
-    if words is not None and message.parts[0].native is None:
-        return {"role": message.role, "content": words}
+    if len(message.parts) == 1 and message.extras is None:
+        part = message.parts[0]  # nearly always a plain text
+        if type(part) is Text and part.native is None and part.extras is None and part.citations is None:
+            return {"role": message.role, "content": part.text}
     if message.role == "assistant":
         return _write_assistant(message)
     if message.role == "tool":

@@ -16,7 +16,6 @@ from typing import Any
 
 from penstock.dialects import constants, wire
 from penstock.dialects.media_types import sniffed
-from penstock.dialects.plain import words_of
 from penstock.types.content import Base64, Media, Opaque, Part, Text, Thinking, ToolCall, ToolResult
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.request import Message, Role
@@ -151,9 +150,10 @@ def _read_tool(message: Object, native: str | None) -> Message:
 
 def write_message(message: Message) -> Object:
     """The message again."""
-    words = words_of(message) if message.native is None and message.role != "tool" else None
-    if words is not None:
-        return {"role": message.role, "content": words}
+    if len(message.parts) == 1 and message.extras is None and message.native is None:
+        part = message.parts[0]  # nearly always a plain text
+        if type(part) is Text and part.native is None and part.extras is None:
+            return {"role": message.role, "content": part.text}
     fields: Object = {"role": message.native or message.role}
     parts: Sequence[Part] = message.parts
     if message.role == "tool":

@@ -53,18 +53,15 @@ def read_messages(value: Any) -> tuple[Message, ...]:
     elements = wire.array(value)
     try:
         for element in elements:
-            found.append(_read_plain(element) or read_message(element))
+            if type(element) is dict and len(element) == 2:  # a role and a text: by far the most frequent shape
+                role, content = element.get("role"), element.get("content")
+                if type(content) is str and role in _PLAIN_ROLES:
+                    found.append(Message(role, (Text(content),)))
+                    continue
+            found.append(read_message(element))
     except DialectError as error:
         raise error.at(len(found)) from None
     return tuple(found)
-
-
-def _read_plain(message: Any) -> Message | None:
-    """A message of a role and a text: by far the most frequent shape, on the way of every request."""
-    if type(message) is not dict or len(message) != 2:
-        return None
-    role, content = message.get("role"), message.get("content")
-    return Message(role, (Text(content),)) if type(content) is str and role in _PLAIN_ROLES else None
 
 
 def read_message(value: Any) -> Message:
@@ -133,8 +130,8 @@ def _read_assistant(message: dict[str, Any]) -> Message:
 def read_answer(message: dict[str, Any], role_known: bool = False) -> tuple[tuple[Part, ...], dict[str, Any] | None]:
     """The parts of an assistant message, and what of it is not modelled (`role` too, unless the caller models it)."""
     consumed = set(_OWN_KEYS if role_known else _CONTENT_KEY)
-    parts: list[Part] = _read_thinking(message, consumed)
-    content, content_rest = _read_content(message)
+    parts: list[Part] = [] if _THINKING_KEYS.isdisjoint(message) else _read_thinking(message, consumed)
+    content, content_rest = _NO_CONTENT if message.get("content") is None else _read_content(message)
     parts += _with_annotations(content, message, consumed) if "annotations" in message else content
     for key, read in [pair for pair in _ANSWER_FIELDS if pair[0] in message]:
         value = message[key]
@@ -150,14 +147,13 @@ def read_answer(message: dict[str, Any], role_known: bool = False) -> tuple[tupl
     return tuple(parts), {**(extras or {}), **content_rest} if content_rest else extras
 
 
+_NO_CONTENT: tuple[tuple[Part, ...], dict[str, Any]] = ((), {})
 _CONTENT_KEY = frozenset({"content"})
 _OWN_KEYS = frozenset({"role", "name", "cache_control", "content"})
 _THINKING_KEYS = frozenset({*thinking.TYPED, *thinking.PLAIN})
 
 
 def _read_thinking(message: dict[str, Any], consumed: set[str]) -> list[Part]:
-    if _THINKING_KEYS.isdisjoint(message):
-        return []
     for key, read in (("thinking_blocks", thinking.read_blocks), ("reasoning_details", thinking.read_details)):
         value = message.get(key)
         if value:

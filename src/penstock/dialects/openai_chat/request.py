@@ -59,7 +59,10 @@ def read_tool(value: Any) -> Tool:
         return Tool(
             name, "server", cache=cache, native=kind, extras=wire.rest(tool, frozenset({"type", "cache_control"}))
         )
-    return _read_function(tool[key], key, cache, wire.rest(tool, frozenset({key, "cache_control"})))
+    return _read_function(tool[key], key, cache, wire.rest(tool, _TOOL_KEYS[key]))
+
+
+_TOOL_KEYS = {key: frozenset({key, "cache_control"}) for key in ("function", "custom")}
 
 
 def _read_function(inner: dict[str, Any], key: str, cache: Any, extras: dict[str, Any] | None) -> Tool:
