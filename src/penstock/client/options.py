@@ -182,7 +182,7 @@ def timeouts_of(value: Any) -> Timeouts:
         return Timeouts()
     if isinstance(value, Timeouts):
         return value
-    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf"):
         return Timeouts(connect=min(10.0, value), first_token=value, between_tokens=value, total=float(value))
     if hasattr(value, "connect") and hasattr(value, "read"):
         return Timeouts(connect=value.connect, first_token=value.read, between_tokens=value.read)
