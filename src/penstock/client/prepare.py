@@ -67,6 +67,8 @@ def refuse_unsupported(notes: tuple[Note, ...], parameters: frozenset[str], name
     """
     if options.drop_params:
         return
+    if options.modify_params:
+        parameters -= {"reasoning"}  # a turn that began without thoughts goes on without: LiteLLM's rule
     for note in notes:
         parameter = note.path.partition(".")[0]
         if note.kind == "dropped" and parameter in parameters and not is_allowed(parameter, options):

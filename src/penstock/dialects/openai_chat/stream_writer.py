@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from msgspec.structs import replace
+
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context
 from penstock.dialects.framing import TRANSPORT, write_event
@@ -66,7 +68,8 @@ class ChunkWriter:
         self._calls: dict[tuple[int, int], int] = {}
         self._counts: dict[int, int] = {}
         self._silent: set[tuple[int, int]] = set()
-        self._signed: set[tuple[int, int]] = set()
+        self._thoughts: dict[tuple[int, int], Thinking] = {}
+        self._unproven: dict[tuple[int, int], Thinking] = {}
         self._stopped: set[int] = set()
         self._ended = False
 
@@ -151,8 +154,11 @@ class ChunkWriter:
 
     def _thinking(self, delta: ThinkingDelta | SummaryDelta) -> list[Body]:
         said: Body = {"reasoning_content": delta.text}
-        if (delta.choice, delta.index) in self._signed:
-            said["thinking_blocks"] = [{"type": "thinking", "thinking": delta.text}]
+        key = delta.choice, delta.index
+        if key in self._thoughts:
+            said["thinking_blocks"] = [{"type": "thinking", "thinking": delta.text, **self._named(key)}]
+        if key in self._unproven:
+            self._unproven[key] = replace(self._unproven[key], redacted=False)
         return self._chunk(said, delta.choice)
 
     def _refusal(self, delta: RefusalDelta) -> list[Body]:
@@ -161,7 +167,10 @@ class ChunkWriter:
     def _signature(self, delta: SignatureDelta) -> list[Body]:
         number = self._calls.get((delta.choice, delta.index))
         if number is None:
-            return self._chunk({"thinking_blocks": [write_block(Thinking(signature=delta.signature))]}, delta.choice)
+            key = delta.choice, delta.index
+            self._unproven.pop(key, None)
+            block = {**write_block(Thinking(signature=delta.signature)), **self._named(key)}
+            return self._chunk({"thinking_blocks": [block]}, delta.choice)
         call = {"index": number, "provider_specific_fields": {"thought_signature": delta.signature.value}}
         return self._chunk({"tool_calls": [call]}, delta.choice)
 
@@ -217,16 +226,30 @@ class ChunkWriter:
 
     def _begin_thinking(self, delta: PartStart, part: Thinking) -> list[Body]:
         """Thoughts that will be signed are said twice, as in LiteLLM's chunks: for those who read the text, and as the
-        pieces of a block for those who send it back.
+        pieces of a block for those who send it back. The proof comes last, once, whenever it was known.
         """
-        text, signature = visible_text(part), part.signature
-        if signature is not None and not part.redacted:
-            self._signed.add((delta.choice, delta.index))
-        found = self._thinking(ThinkingDelta(delta.index, text, delta.choice)) if text else []
-        if signature is not None and (signature.value or part.redacted):
-            block = write_block(Thinking(signature=signature, redacted=part.redacted))
-            found += self._chunk({"thinking_blocks": [block]}, delta.choice)
-        return found
+        text, key = visible_text(part), (delta.choice, delta.index)
+        if part.signature is not None:
+            self._thoughts[key] = part
+            if part.signature.value or part.redacted:
+                self._unproven[key] = part
+        return self._thinking(ThinkingDelta(delta.index, text, delta.choice)) if text else []
+
+    def _prove(self, key: tuple[int, int]) -> list[Body]:
+        """The block with the proof of thoughts that have none yet."""
+        part = self._unproven.pop(key, None)
+        if part is None:
+            return []
+        block = {**write_block(Thinking(signature=part.signature, redacted=part.redacted)), **self._named(key)}
+        return self._chunk({"thinking_blocks": [block]}, key[0])
+
+    def _named(self, key: tuple[int, int]) -> Body:
+        """The id of these thoughts, on the first piece of their block."""
+        part = self._thoughts.get(key)
+        if part is None or part.id is None:
+            return {}
+        self._thoughts[key] = replace(part, id=None)
+        return {"id": part.id}
 
     def _begin_media(self, delta: PartStart, part: Media) -> list[Body]:
         if part.source is None and part.id is None:
@@ -238,7 +261,7 @@ class ChunkWriter:
             return []
 
     def _part_end(self, delta: PartEnd) -> list[Body]:
-        return []
+        return self._prove((delta.choice, delta.index))
 
     def _stop(self, delta: Stop) -> list[Body]:
         self._stopped.add(delta.choice)
@@ -246,7 +269,8 @@ class ChunkWriter:
         choice: dict[str, Any] = {"index": delta.choice, "delta": {}, "finish_reason": word}
         if delta.native is not None and delta.native != word:
             choice["native_finish_reason"] = delta.native
-        return [*self._begun(), {"choices": [choice]}]
+        proofs = [body for key in list(self._unproven) if key[0] == delta.choice for body in self._prove(key)]
+        return [*proofs, *self._begun(), {"choices": [choice]}]
 
     def _add_usage(self, delta: UsageDelta) -> list[Body]:
         self._usage = delta.usage if self._usage is None else self._usage.merged(delta.usage)

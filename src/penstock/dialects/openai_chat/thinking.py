@@ -3,7 +3,7 @@
     reasoning_content   plain text (DeepSeek, Qwen, Moonshot, vLLM ...)
     reasoning           the same under another name (Groq, OpenRouter, Together)
     thinking_blocks     signed blocks in Anthropic's shape, the convention of LiteLLM's users; `format` names another
-                        origin
+                        origin, `id` is the provider's id, which OpenAI wants back beside the signature
     reasoning_details   OpenRouter's typed list: reasoning.text, reasoning.summary, reasoning.encrypted
                         (https://openrouter.ai/docs/use-cases/reasoning-tokens)
 
@@ -39,17 +39,23 @@ def read_blocks(value: Any) -> tuple[Thinking, ...]:
 def _read_block(value: Any) -> Thinking:
     block = wire.obj(value)
     origin = block.get("format") or "anthropic"
+    name = block["id"] if isinstance(block.get("id"), str) else None
+    own = {"format"} if name is None else {"format", "id"}
     if block.get("type") == "redacted_thinking":
         signature = Signature(wire.string(block.get("data")), wire.string(origin))
-        extras = wire.rest(block, frozenset({"type", "data", "format"}))
-        return Thinking(signature=signature, redacted=True, native="thinking_blocks", extras=extras)
+        extras = wire.rest(block, frozenset({"type", "data", *own}))
+        return Thinking(signature=signature, redacted=True, id=name, native="thinking_blocks", extras=extras)
     signature_value = block.get("signature")
     return Thinking(
         wire.string(block.get("thinking") or ""),
         signature=None if signature_value is None else Signature(wire.string(signature_value), wire.string(origin)),
+        id=name,
         native="thinking_blocks",
         extras=wire.rest(
-            block, frozenset({"thinking", "signature", "format"} if signature_value is not None else {"thinking"})
+            block,
+            frozenset(
+                {"thinking", "signature", *own} if signature_value is not None else {"thinking", *own} - {"format"}
+            ),
         ),
     )
 
@@ -65,6 +71,8 @@ def write_block(part: Thinking) -> dict[str, Any]:
             block["signature"] = signature.value
     if signature is not None and signature.origin != "anthropic":
         block["format"] = signature.origin
+    if part.id is not None:
+        block["id"] = part.id
     return {**block, **(part.extras or {})} if part.native == "thinking_blocks" else block
 
 

@@ -388,14 +388,16 @@ class _Adapter:
 
 
 def _signed_thinking(part: Thinking, signature: Signature) -> Thinking:
-    """Reasoning with its proof. Hosts that serve other makers' models in this dialect name the format beside it
+    """Reasoning with its proof and its id, which OpenAI demands beside it. Hosts that serve other makers' models in this dialect name the format beside it
     (https://openrouter.ai/docs/api-reference/responses-api).
     """
     summary = part.summary or ()
     if signature.origin == "openai":
-        return Thinking(part.text, summary, signature)
+        # What OpenAI shows of its models' thoughts is their summary, whatever another dialect called it.
+        return Thinking("", summary or ((part.text,) if part.text else ()), signature, id=part.id)
     extras = {"format": FORMATS.get(signature.origin, signature.origin)}
-    return Thinking(part.text, summary, signature, native="signature" if part.text else None, extras=extras)
+    native = "signature" if part.text else None
+    return Thinking(part.text, summary, signature, id=part.id, native=native, extras=extras)
 
 
 def _choice_type(tool: Tool) -> str | None:

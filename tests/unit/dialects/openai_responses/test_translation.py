@@ -186,6 +186,7 @@ def test_reasoning_goes_back_to_models_that_can_verify_it() -> None:
     trusted, notes = items(turn, profile=Profile(signature_origin="openai"))
     assert trusted[0] == {
         "type": "reasoning",
+        "id": "rs_1",
         "summary": [{"type": "summary_text", "text": "First"}],
         "encrypted_content": "gAAAA",
     }
