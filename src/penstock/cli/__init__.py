@@ -19,7 +19,9 @@ COMMANDS: dict[str, str] = {
     "models": "list models with their prices and capabilities",
     "doctor": "look at this machine and say what works and what is missing",
 }
-"""Each command, in a module of its name with `add_arguments(parser)` and `run(arguments) -> int`."""
+"""Each command, in a module of its name with `add_arguments(parser)` and `run(arguments) -> int`. Free words are the
+argument `text`.
+"""
 
 
 class CommandError(Exception):
@@ -36,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = commands.add_parser(name, help=summary, description=summary)
         if words[:1] == [name]:  # only the command that is asked for is loaded
             import_module(f"penstock.cli.{name}").add_arguments(command)
-    arguments = parser.parse_args(words)
+    arguments = _parsed(parser, words)
     try:
         status: int = import_module(f"penstock.cli.{arguments.command}").run(arguments)
     except CommandError as error:
@@ -48,3 +50,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     return status
+
+
+def _parsed(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace:
+    """The arguments. argparse takes free words in one row only; here they may stand on both sides of an option."""
+    arguments, rest = parser.parse_known_args(words)
+    if rest and (any(word.startswith("-") for word in rest) or not hasattr(arguments, "text")):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        arguments.text += rest
+    return arguments

@@ -21,7 +21,7 @@ from penstock.exceptions import PenstockError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `penstock chat`."""
     parser.add_argument("model", metavar="MODEL", help="provider/model, such as openai/gpt-4o; demo works offline")
-    parser.add_argument("message", nargs="*", help="ask this once, instead of a conversation")
+    parser.add_argument("text", nargs="*", metavar="MESSAGE", help="ask this once, instead of a conversation")
     parser.add_argument("-s", "--system", help="instructions for the model")
     parser.add_argument("--api-base", help="another address of the provider")
 
@@ -31,8 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
     messages: list[dict[str, Any]] = []
     if arguments.system:
         messages.append({"role": "system", "content": arguments.system})
-    if arguments.message:
-        return _ask_once(arguments, messages, " ".join(arguments.message))
+    if arguments.text:
+        return _ask_once(arguments, messages, " ".join(arguments.text))
     if not sys.stdin.isatty():
         return _ask_once(arguments, messages, sys.stdin.read().strip())
     return _talk(arguments, messages)

@@ -97,12 +97,18 @@ def client_of(request: Asked) -> str:
 
 
 def key_of(headers: Mapping[str, str], query: str = "") -> str | None:
-    """The key that a client presents, in any of the places where the official clients put it."""
+    """The key that a client presents, in any of the places where the official clients put it. `headers` are decoded as
+    HTTP's are (Latin-1), a key as its owner wrote it (UTF-8).
+    """
     bearer = headers.get("authorization", "")
     if bearer[:7].lower() == "bearer ":
-        return bearer[7:].strip()
+        return _as_written(bearer[7:])
     for name in KEY_HEADERS:
         if name in headers:
-            return headers[name].removeprefix("Bearer ").strip()
+            return _as_written(headers[name].removeprefix("Bearer "))
     given = parse_qs(query).get("key")
     return given[0] if given else None
+
+
+def _as_written(value: str) -> str:
+    return value.strip().encode("latin-1").decode("utf-8", "replace")
