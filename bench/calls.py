@@ -95,7 +95,7 @@ def _fold_time() -> float:
             for event in parser.feed(chunk):
                 fold.add(event)
 
-    return microseconds(work, 3) / _EVENTS
+    return microseconds(work, 10) / _EVENTS
 
 
 def _translate_time(dialect: Any) -> float:
@@ -107,4 +107,4 @@ def _translate_time(dialect: Any) -> float:
             for event in parser.feed(chunk):
                 renderer.render(event)
 
-    return microseconds(work, 3) / _EVENTS
+    return microseconds(work, 10) / _EVENTS

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from email.utils import parsedate_to_datetime
 
 from penstock.types.errors import ErrorKind
 
@@ -132,6 +131,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     seconds = _number(value)
     if seconds is not None or value is None:
         return seconds
+    from email.utils import parsedate_to_datetime  # loaded for the few answers that name a date
+
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers["date"])
     except (ValueError, TypeError, KeyError):
