@@ -89,7 +89,7 @@ def test_thinking_is_left_out_where_a_tool_turn_lacks_its_thoughts(target: Targe
 
 # -- parameters that a model does not take ----------------------------------------------------------------------------
 
-UNTAKEN = [
+UNTAKEN: list[tuple[Target, dict[str, Any]]] = [
     (ANTHROPIC, {"seed": 1}),
     (ANTHROPIC, {"logit_bias": {"50256": -100}}),
     (GEMINI, {"logit_bias": {"50256": -100}}),
@@ -100,7 +100,9 @@ UNTAKEN = [
 ]
 
 
-@pytest.mark.parametrize(("target", "given"), UNTAKEN, ids=[f"{target.dialect}-{name}" for target, (name,) in UNTAKEN])
+@pytest.mark.parametrize(
+    ("target", "given"), UNTAKEN, ids=[f"{target.dialect}-{next(iter(given))}" for target, given in UNTAKEN]
+)
 def test_a_parameter_that_is_not_taken_is_refused_or_dropped(target: Target, given: dict[str, Any]) -> None:
     (name,) = given
     with simulating() as simulated:

@@ -388,8 +388,8 @@ class _Adapter:
 
 
 def _signed_thinking(part: Thinking, signature: Signature) -> Thinking:
-    """Reasoning with its proof and its id, which OpenAI demands beside it. Hosts that serve other makers' models in this dialect name the format beside it
-    (https://openrouter.ai/docs/api-reference/responses-api).
+    """Reasoning with its proof and its id, which OpenAI demands. Hosts that serve other makers' models in this
+    dialect name the format beside it (https://openrouter.ai/docs/api-reference/responses-api).
     """
     summary = part.summary or ()
     if signature.origin == "openai":
