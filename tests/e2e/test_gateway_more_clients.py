@@ -195,6 +195,7 @@ def test_a_coding_agents_request_passes(claude: anthropic.Anthropic, providers: 
 def test_the_demo_model_speaks_chat_completions(chat: openai.OpenAI) -> None:
     answer = chat.chat.completions.create(model="demo", messages=SAID)
     assert (answer.choices[0].message.content or "").endswith("You said: Hi there")
+    assert answer.id.startswith("chatcmpl-")
     stream = chat.chat.completions.create(
         model="demo", messages=SAID, stream=True, stream_options={"include_usage": True}
     )
@@ -224,6 +225,7 @@ def test_the_demo_model_calls_tools_and_answers_schemas(chat: openai.OpenAI) -> 
 def test_the_demo_model_speaks_messages(claude: anthropic.Anthropic) -> None:
     answer = claude.messages.create(model="demo", max_tokens=50, messages=SAID)
     assert answer.content[0].type == "text" and answer.content[0].text.endswith("You said: Hi there")
+    assert answer.id.startswith("msg_")
     with claude.messages.stream(
         model="demo",
         max_tokens=50,

@@ -57,7 +57,8 @@ async def handle_chat(gateway: Gateway, engine: Engine, dialect: Dialect, asked:
 
 async def _call(gateway: Gateway, engine: Engine, dialect: Dialect, request: Request, asked: Asked) -> Answer:
     model = request.model or ""
-    context = Context(asked.call_id, int(time.time()), request=request, stream_usage=_wants_usage(request))
+    answer_id = ID_PREFIXES.get(dialect.name, "") + asked.call_id
+    context = Context(answer_id, int(time.time()), request=request, stream_usage=_wants_usage(request))
     if model in DEMO_NAMES:
         return _local(dialect, request, context)
     attempt = _attempt(gateway, engine, dialect, request, model)
@@ -160,7 +161,7 @@ async def _stream(
         broken = ErrorResponse(kind="unavailable", status=503, message=f"the provider's stream broke off: {error}")
         yield render([StreamEvent((Failure(broken),))])
     except Exception as error:
-        _log.error("call %s failed in its stream: %s", context.id, type(error).__name__)
+        _log.error("the stream of %s failed in the gateway itself: %s", context.id, type(error).__name__)
         broken = ErrorResponse(kind="server", status=500, message=f"the gateway failed in call {context.id}")
         yield render([StreamEvent((Failure(broken),))])
     finally:

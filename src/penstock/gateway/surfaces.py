@@ -38,6 +38,9 @@ PLACES = "POST /v1/chat/completions, POST /v1/messages, POST /v1beta/models/MODE
 KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key", "x-litellm-api-key")
 """Where clients put a key, besides `Authorization: Bearer` and Gemini's `?key=`."""
 
+ID_PREFIXES: Mapping[str, str] = {"openai_chat": "chatcmpl-", "anthropic_messages": "msg_"}
+"""How the ids of answers begin in a dialect, for answers that bring none of their own."""
+
 PASSED_ON: Mapping[str, tuple[str, ...]] = {"anthropic_messages": ("anthropic-beta",)}
 """Headers that are part of a dialect: they go on to a host that speaks the same one."""
 
