@@ -25,7 +25,7 @@ from penstock.dialects.dialect import Context, Dialect, PathMatch
 from penstock.exchange import AttemptFailed, ExchangeFailed, Success
 from penstock.gateway.answers import JSON, Answer, Redactor, Refused, header_text, refusal
 from penstock.gateway.config import DEMO, Gateway
-from penstock.gateway.surfaces import ID_PREFIXES, PASSED_ON, Asked
+from penstock.gateway.surfaces import ID_PREFIXES, PASSED_ON, PREFERRED, Asked
 from penstock.providers.errors import ProviderError
 from penstock.resolve import FetchRefused
 from penstock.types.errors import DialectError, ErrorResponse
