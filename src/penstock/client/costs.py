@@ -221,4 +221,3 @@ def known(found: Cost, model: str, provider: str | None) -> Cost:
     message = f"the cost of {model!r} is not known: {'; '.join(found.reasons)}.{hint}"
     fix = " Prices of your own: custom_cost_per_token, or register_model()."
     raise UnknownCostError(message + fix, provider or "", model, reasons=found.reasons, at_least=found.at_least)
-
