@@ -376,7 +376,12 @@ def test_a_request_cannot_say_where_to_go_or_with_which_key(
     """What the SDK takes as arguments (addresses, keys, headers) are fields like any other in a request's body."""
     with SimulatedProviders() as elsewhere:
         base = elsewhere.url("openai_chat")
-        wishes = {"api_base": base, "base_url": base, "api_key": "sk-fake-own", "extra_headers": {"x-evil": "1"}}
+        wishes: dict[str, Any] = {
+            "api_base": base,
+            "base_url": base,
+            "api_key": "sk-fake-own",
+            "extra_headers": {"x-evil": "1"},
+        }
         for model in UPSTREAMS:
             ask(client, surface, model, **wishes, mock_response="no", custom_llm_provider="groq")
         assert elsewhere.requests == []

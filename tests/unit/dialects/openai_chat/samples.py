@@ -119,40 +119,40 @@ REQUEST: dict[str, Any] = {
     "new": {"deep": [1, {"a": None}]},
 }
 
+_SPELLED: tuple[dict[str, Any], ...] = (
+    {"max_tokens": 1, "max_completion_tokens": 2},
+    {"stop": "END"},
+    {"tool_choice": "auto"},
+    {"tool_choice": "any"},
+    {
+        "tool_choice": {
+            "type": "allowed_tools",
+            "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "f"}}]},
+        }
+    },
+    {"tool_choice": {"type": "something_new"}},
+    {"functions": [{"name": "f", "parameters": {}}], "function_call": {"name": "f"}},
+    {"function_call": "auto"},
+    {"tools": []},
+    {"tools": [], "web_search_options": {}},
+    {"tools": None, "stop": None, "temperature": None},
+    {"reasoning": {"effort": "high", "exclude": True, "max_tokens": 5, "enabled": True, "new": 1}},
+    {"thinking": {"type": "enabled", "budget_tokens": 1024}},
+    {"thinking": {"type": "disabled", "clear_thinking": False}},
+    {"thinking": {"clear_thinking": False}},
+    {"enable_thinking": True},
+    {"reasoning_effort": "low", "thinking": {"type": "enabled"}},
+    {"response_format": {"type": "text"}},
+    {"response_format": {"type": "grammar", "grammar": "x"}},
+    {"response_format": {"type": "json_object", "schema": {}}},
+    {"stream_options": {}},
+    {"stream_options": {"include_usage": False}},
+    {"random_seed": 1},
+    {"temperature": 1.0, "max_tokens": 100.0},
+    {"cache_control": {"type": "ephemeral"}},
+)
 SPELLINGS: tuple[dict[str, Any], ...] = tuple(
-    {"model": "m", "messages": [{"role": "user", "content": "x"}], **extra}
-    for extra in (
-        {"max_tokens": 1, "max_completion_tokens": 2},
-        {"stop": "END"},
-        {"tool_choice": "auto"},
-        {"tool_choice": "any"},
-        {
-            "tool_choice": {
-                "type": "allowed_tools",
-                "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "f"}}]},
-            }
-        },
-        {"tool_choice": {"type": "something_new"}},
-        {"functions": [{"name": "f", "parameters": {}}], "function_call": {"name": "f"}},
-        {"function_call": "auto"},
-        {"tools": []},
-        {"tools": [], "web_search_options": {}},
-        {"tools": None, "stop": None, "temperature": None},
-        {"reasoning": {"effort": "high", "exclude": True, "max_tokens": 5, "enabled": True, "new": 1}},
-        {"thinking": {"type": "enabled", "budget_tokens": 1024}},
-        {"thinking": {"type": "disabled", "clear_thinking": False}},
-        {"thinking": {"clear_thinking": False}},
-        {"enable_thinking": True},
-        {"reasoning_effort": "low", "thinking": {"type": "enabled"}},
-        {"response_format": {"type": "text"}},
-        {"response_format": {"type": "grammar", "grammar": "x"}},
-        {"response_format": {"type": "json_object", "schema": {}}},
-        {"stream_options": {}},
-        {"stream_options": {"include_usage": False}},
-        {"random_seed": 1},
-        {"temperature": 1.0, "max_tokens": 100.0},
-        {"cache_control": {"type": "ephemeral"}},
-    )
+    {"model": "m", "messages": [{"role": "user", "content": "x"}], **spelled} for spelled in _SPELLED
 )
 
 ANSWER: dict[str, Any] = {
