@@ -210,7 +210,7 @@ def test_no_usage_makes_a_negative_cost_or_an_exception(
     if bill.total is not None:
         assert bill.total == bill.at_least >= 0
         assert bill.picodollars is not None
-        assert 0 <= bill.picodollars - bill.total * 10**12 < 1
+        assert 0 <= bill.picodollars - Fraction(bill.total) * 10**12 < 1
         assert bill.usd is not None
 
 
