@@ -8,6 +8,9 @@ Server-sent events follow https://html.spec.whatwg.org/multipage/server-sent-eve
 providers need: an event that the end of the stream cuts off before its blank line is still delivered, and comments
 are kept (some providers send keep-alives that a lossless relay must show); and a block of bare JSON, as some servers
 break off a stream with an error, is a frame like any other.
+
+Every byte is looked at and copied a fixed number of times, however it arrives: an image of 20 MB in one frame comes in
+a thousand pieces, which wait as they came (`Pieces`) and are joined once.
 """
 
 from __future__ import annotations
@@ -50,34 +53,69 @@ class FrameParser(Protocol):
         ...
 
 
+class Pieces:
+    """Bytes of a frame that is not whole yet, `size` in all, in the pieces in which they came. `what` names the frame
+    in errors.
+    """
+
+    __slots__ = ("_pieces", "_what", "size")
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._pieces: list[bytes] = []
+        self.size = 0
+
+    def begin(self, data: bytes) -> None:
+        """Keep the first bytes of a new frame. (How long it is, the next ones tell: frames before it go out first.)"""
+        self._pieces, self.size = [data], len(data)
+
+    def add(self, data: bytes) -> None:
+        """Keep more bytes. Raises MalformedError where the frame is longer than MAX_FRAME."""
+        if data:
+            self._pieces.append(data)
+            self.size += len(data)
+        if self.size > MAX_FRAME:
+            raise MalformedError(f"{self._what} is longer than {MAX_FRAME} bytes")
+
+    def ends_with(self, byte: bytes) -> bool:
+        """Whether the last byte is this one."""
+        return self.size > 0 and self._pieces[-1].endswith(byte)
+
+    def take(self, more: bytes = b"") -> bytes:
+        """All bytes, followed by `more`; none are kept."""
+        found = b"".join([*self._pieces, more])
+        self._pieces, self.size = [], 0
+        return found
+
+
 class ServerSentEvents:
     """Frames of a text/event-stream."""
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._waiting = Pieces("a server-sent event")
         self._held = b""
         self._started = False
 
     def feed(self, data: bytes) -> list[Frame]:
-        if self._started and not self._buffer and not self._held and (payload := _single_payload(data)):
+        waiting = self._waiting
+        if self._started and not waiting.size and not self._held and (payload := _single_payload(data)):
             return [Frame(payload)]
-        buffer = self._buffer + self._normalised(data)
-        if b"\n\n" not in buffer:
-            self._keep(buffer)
+        data = self._normalised(data)
+        if b"\n\n" not in data and not (data[:1] == b"\n" and waiting.ends_with(b"\n")):
+            waiting.add(data)
             return []
-        *blocks, self._buffer = buffer.split(b"\n\n")
+        if waiting.size:
+            data = waiting.take(data)
+        *blocks, rest = data.split(b"\n\n")
+        if rest:
+            waiting.begin(rest)
         return [frame for block in blocks if block and (frame := _read_block(block)) is not None]
 
     def close(self) -> list[Frame]:
-        block = self._buffer + self._held.replace(b"\r", b"\n")
-        self._buffer = self._held = b""
+        block = self._waiting.take(self._held.replace(b"\r", b"\n"))
+        self._held = b""
         frame = _read_block(block.rstrip(b"\n")) if block.strip() else None
         return [] if frame is None else [frame]
-
-    def _keep(self, buffer: bytes) -> None:
-        if len(buffer) > MAX_FRAME:
-            raise MalformedError(f"a server-sent event is longer than {MAX_FRAME} bytes")
-        self._buffer = buffer
 
     def _normalised(self, data: bytes) -> bytes:
         """`data` with every line end as a line feed. A carriage return at the very end waits: a line feed may
@@ -147,17 +185,21 @@ class JsonLines:
     """Frames of application/x-ndjson: one JSON value a line."""
 
     def __init__(self) -> None:
-        self._buffer = b""
+        self._waiting = Pieces("a line")
 
     def feed(self, data: bytes) -> list[Frame]:
-        buffer = self._buffer + data
-        *lines, self._buffer = buffer.split(b"\n")
-        if len(self._buffer) > MAX_FRAME and not lines:
-            raise MalformedError(f"a line is longer than {MAX_FRAME} bytes")
-        return [Frame(line) for line in lines if line.strip()]
+        if b"\n" not in data:
+            self._waiting.add(data)
+            return []
+        if self._waiting.size:
+            data = self._waiting.take(data)
+        *lines, rest = data.split(b"\n")
+        if rest:
+            self._waiting.begin(rest)
+        return [Frame(line) for line in lines if line and not line.isspace()]
 
     def close(self) -> list[Frame]:
-        line, self._buffer = self._buffer, b""
+        line = self._waiting.take()
         return [Frame(line)] if line.strip() else []
 
 

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import pytest
@@ -13,6 +13,8 @@ from penstock.client.wrapped_streams import UnwrappedEvents
 from penstock.dialects import registry
 from penstock.dialects.aws_event_stream import write_event as write_message
 from penstock.dialects.dialect import StreamParser
+from penstock.dialects.framing import FrameParser, JsonLines, Pieces, ServerSentEvents
+from penstock.dialects.gemini.frames import GeminiFrames
 from penstock.types.errors import DialectError
 from penstock.types.notes import NO_MEMO
 from penstock.types.stream import StreamEvent, TextDelta
@@ -144,3 +146,66 @@ def test_a_last_frame_that_was_cut_is_left_out() -> None:
     for name in ("openai_chat", "anthropic_messages", "gemini", "cohere_chat", "ollama_chat", "openai_responses"):
         events, words = _read(_parser(name), [b"".join(GOOD[name])[:-9]])
         assert (_texts(events), words) == (list(PIECES[:2]), ""), name
+
+
+# Work: every byte is copied a fixed number of times.
+
+LARGE = b"A" * 2_000_000
+STREAMS_OF_ONE: dict[str, tuple[Callable[[], FrameParser], bytes]] = {
+    "events": (ServerSentEvents, b": hello\n\ndata: " + LARGE + b"\n\n"),
+    "events with carriage returns": (ServerSentEvents, b": hello\r\n\r\ndata: " + LARGE + b"\r\n\r\n"),
+    "lines": (JsonLines, LARGE + b"\n"),
+    "gemini events": (GeminiFrames, b"data: " + LARGE + b"\n\n"),
+}
+
+
+@pytest.mark.parametrize("name", STREAMS_OF_ONE)
+def test_pieces_of_a_large_frame_are_joined_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a buffer that is joined anew for every piece, a thousand pieces would copy five hundred times the bytes."""
+    make, data = STREAMS_OF_ONE[name]
+    joined = 0
+    take = Pieces.take
+
+    def counted(self: Pieces, more: bytes = b"") -> bytes:
+        nonlocal joined
+        found = take(self, more)
+        joined += len(found)
+        return found
+
+    class Piece(bytes):
+        """Bytes that must not be added to a growing buffer."""
+
+        def __radd__(self, before: bytes) -> bytes:
+            nonlocal joined
+            joined += len(before) + len(self)
+            return bytes(before) + bytes(self)
+
+    monkeypatch.setattr(Pieces, "take", counted)
+    parser = make()
+    frames = [frame for at in range(0, len(data), 2000) for frame in parser.feed(Piece(data[at : at + 2000]))]
+    assert LARGE in frames[-1].data
+    assert joined < 1.1 * len(data)
+
+
+@given(places=st.lists(st.integers(0, 200), max_size=12))
+def test_blank_lines_are_found_wherever_the_bytes_are_cut(places: list[int]) -> None:
+    data = b"data: 1\n\n\n\ndata: 2\ndata: 3\n\nevent: x\r\n\r\ndata: 4\r\n\r\n\r\n: end\n"
+    pieces = _cut(data, places)
+    whole, parser = ServerSentEvents(), ServerSentEvents()
+    assert [frame for piece in pieces for frame in parser.feed(piece)] + parser.close() == whole.feed(
+        data
+    ) + whole.close()
+
+
+@pytest.mark.parametrize("make", [ServerSentEvents, JsonLines])
+def test_a_frame_without_end_is_refused(make: Callable[[], FrameParser], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penstock.dialects.framing.MAX_FRAME", 100)
+    end = b"\n\n"
+    parser = make()
+    assert len(parser.feed(b"data: 1" + end + b"x" * 101)) == 1, "what stands before is not lost"
+    with pytest.raises(DialectError, match="longer than 100 bytes"):
+        parser.feed(b"x")
+    parser = make()
+    parser.feed(b"x" * 60)
+    with pytest.raises(DialectError, match="longer than 100 bytes"):
+        parser.feed(b"x" * 60)

@@ -53,7 +53,7 @@ class JsonArray:
                 begin = begin if self._depth else self._place
                 if not self._scan():
                     break
-                found.append(Frame(bytes(self._buffer[begin : self._place])))
+                found.append(Frame(_copied(self._buffer, begin, self._place)))
         except MalformedError as damage:
             self._damage = damage
             if not found:
@@ -61,7 +61,7 @@ class JsonArray:
         done = begin if self._depth else self._place
         del self._buffer[:done]
         self._place -= done
-        if len(self._buffer) > MAX_FRAME:
+        if len(self._buffer) > MAX_FRAME and not found:
             raise MalformedError(f"an object of the stream is longer than {MAX_FRAME} bytes")
         return found
 
@@ -110,6 +110,12 @@ class JsonArray:
                     return True
 
 
+def _copied(buffer: bytearray, start: int, end: int) -> bytes:
+    """A stretch of the buffer, copied once (a slice of a bytearray would be a copy of its own)."""
+    with memoryview(buffer) as view:
+        return bytes(view[start:end])
+
+
 class GeminiFrames:
     """Frames of either form. `complete` says, once the stream is closed, that it was not cut inside a frame (or before
     the end of its array).
@@ -124,14 +130,15 @@ class GeminiFrames:
         """Take more bytes; return the frames that are now whole. Raises MalformedError."""
         if self._frames is not None:
             return self._frames.feed(data)
-        self._head += data
-        if _BOM.startswith(self._head):
+        head = self._head + data
+        if _BOM.startswith(head):
+            self._head = head
             return []
-        first = self._head.removeprefix(_BOM).lstrip(_BLANK)
-        if not first:
+        head = head.removeprefix(_BOM).lstrip(_BLANK)
+        self._head = b"" if head else _BOM
+        if not head:
             return []
-        self._frames = JsonArray() if first[:1] in (b"[", b"{") else ServerSentEvents()
-        head, self._head = self._head.removeprefix(_BOM), b""
+        self._frames = JsonArray() if head[:1] in (b"[", b"{") else ServerSentEvents()
         return self._frames.feed(head)
 
     def close(self) -> list[Frame]:
