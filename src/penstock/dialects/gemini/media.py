@@ -6,17 +6,13 @@ URL-safe one, so what was different is remembered in a shape word and written ba
 
 from __future__ import annotations
 
-import re
 from urllib.parse import urlsplit
 
-from penstock.dialects.media_types import sniffed
+from penstock.dialects.media_types import KINDS, sniffed
 from penstock.types.content import Base64, MediaKind, Source, Url
 
 _URL_SAFE = "data=urlsafe"
 _UNPADDED = "data=unpadded"
-
-KINDS: dict[str, MediaKind] = {"image": "image", "audio": "audio", "video": "video"}
-"""First half of a MIME type -> kind. All others are files."""
 
 EXTENSIONS: dict[str, str] = {
     "png": "image/png",
@@ -48,14 +44,6 @@ EXTENSIONS: dict[str, str] = {
 }
 """The types that Gemini reads (https://ai.google.dev/gemini-api/docs/file-input-methods), by file name extension."""
 
-_BEGINNINGS: tuple[tuple[str, str], ...] = (
-    ("SUQz", "audio/mpeg"),
-    ("ZkxhQ", "audio/flac"),
-    ("T2dnUw", "audio/ogg"),
-)
-"""Base64 of the first bytes of audio formats; `sniffed` knows pictures and documents."""
-_RIFF = re.compile(r"UklGR.{6}(XRUJQ|XQVZF)")  # "RIFF", 4 bytes of length, then "WEBP" or "WAVE"
-
 _YOUTUBE = frozenset({"youtube.com", "www.youtube.com", "m.youtube.com", "youtu.be"})
 
 
@@ -68,7 +56,7 @@ def kind_of(media_type: str | None, source: Source | None) -> MediaKind:
 def guess_type(source: Source) -> str | None:
     """The MIME type that the first bytes or the address of a medium give away. YouTube's addresses are videos."""
     if isinstance(source, Base64):
-        return _type_of_bytes(source.data)
+        return sniffed(source.data)
     if not isinstance(source, Url):
         return None
     if is_youtube(source.url):
@@ -86,13 +74,6 @@ def is_youtube(url: str) -> bool:
         return urlsplit(url).hostname in _YOUTUBE
     except ValueError:
         return False
-
-
-def _type_of_bytes(data: str) -> str | None:
-    riff = _RIFF.match(data)
-    if riff is not None:
-        return "image/webp" if riff[1] == "XRUJQ" else "audio/wav"
-    return next((media_type for begin, media_type in _BEGINNINGS if data.startswith(begin)), None) or sniffed(data)
 
 
 def read_base64(data: str) -> tuple[Base64, str]:

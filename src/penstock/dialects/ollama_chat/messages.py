@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from penstock.dialects import constants, wire
-from penstock.dialects.media_types import sniffed
+from penstock.dialects.media_types import KINDS, sniffed
 from penstock.types.content import Base64, Media, Opaque, Part, Text, Thinking, ToolCall, ToolResult
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.request import Message, Role
@@ -94,7 +94,14 @@ def _read_images(value: Any, key: str) -> list[Part]:
         images: tuple[str, ...] = wire.strings(value)
     except DialectError as error:
         raise error.at(key) from None
-    return [Media("image", Base64(data), sniffed(data)) for data in images]
+    return [_read_image(data) for data in images]
+
+
+def _read_image(data: str) -> Media:
+    """A picture, unless the bytes show that it is none: newer models take audio in the same field."""
+    media_type = sniffed(data)
+    kind = "image" if media_type is None else KINDS.get(media_type.partition("/")[0], "file")
+    return Media(kind, Base64(data), media_type)
 
 
 def _read_calls(value: Any, key: str) -> list[Part]:
