@@ -284,15 +284,15 @@ def test_a_tool_call_arrives_in_every_shape(simulated: SimulatedProviders, targe
         if call == "responses":
             tool = {"type": "function", "name": "get_weather", "parameters": schema}
             answer = client.responses.create(model=target.model, input="Weather?", tools=[tool])
-            (item,) = [item for item in answer.output if item.type == "function_call"]  # type: ignore[union-attr]
+            (item,) = [item for item in answer.output if item.type == "function_call"]
             assert (item.name, json.loads(item.arguments)) == ("get_weather", {"city": "Paris"})
         elif call == "messages":
             named = {"name": "get_weather", "input_schema": schema}
             turns = [{"role": "user", "content": "Weather?"}]
             message = client.messages.create(model=target.model, messages=turns, max_tokens=99, tools=[named])
-            (block,) = [block for block in message.content if block.type == "tool_use"]  # type: ignore[union-attr]
+            (block,) = [block for block in message.content if block.type == "tool_use"]
             assert (block.name, block.input) == ("get_weather", {"city": "Paris"})
-            assert message.stop_reason == "tool_use"  # type: ignore[union-attr]
+            assert message.stop_reason == "tool_use"
         else:
             declared = {"function_declarations": [{"name": "get_weather", "parameters_json_schema": schema}]}
             found = client.models.generate_content(
@@ -381,7 +381,7 @@ def test_an_answer_in_the_callers_own_dialect_loses_nothing(
 
 
 def test_a_request_in_the_callers_own_dialect_loses_nothing(simulated: SimulatedProviders) -> None:
-    body = {
+    body: dict[str, Any] = {
         "model": "claude-sonnet-4-5",
         "max_tokens": 9,
         "system": [{"type": "text", "text": "Brief.", "cache_control": {"type": "ephemeral"}}],

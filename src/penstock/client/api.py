@@ -7,14 +7,13 @@ The default engine is made when the first call needs it and can be replaced with
 
 from __future__ import annotations
 
-import atexit
+import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 from penstock.client import chat
-from penstock.client.engine import Engine
+from penstock.client.engine import Engine, engine_with
 from penstock.client.objects import ModelResponse
-from penstock.client.options import Options, split
 from penstock.client.streams import AsyncChatStream, ChatStream
 
 
@@ -22,20 +21,16 @@ class _Default:
     """The one engine of the module-level calls."""
 
     engine: Engine | None = None
+    lock = threading.Lock()
 
 
 def default_engine() -> Engine:
     """The engine of the module-level calls."""
-    if _Default.engine is None:
-        _Default.engine = Engine()
-        atexit.register(_close_default)
-    return _Default.engine
-
-
-def _close_default() -> None:
-    """Give the connections back when the program ends, so that it ends without warnings of open sockets."""
-    if _Default.engine is not None:
-        _Default.engine.close()
+    engine = _Default.engine
+    if engine is None:
+        with _Default.lock:  # of two threads that come first, one makes it
+            engine = _Default.engine = _Default.engine or Engine()
+    return engine
 
 
 def configure(**arguments: Any) -> Engine:
@@ -44,17 +39,24 @@ def configure(**arguments: Any) -> Engine:
 
         penstock.configure(num_retries=0, drop_params=True, callbacks=[MyCallback()])
 
-    A new engine takes the place of the old one, which calls under way keep.
+    What is not given is as it was at the beginning, not as an earlier `configure` said: `configure()` undoes all of
+    it. A new engine takes the place of the old one, which calls under way keep. Raises TypeError for anything else.
     """
-    known = ("registry", "environment", "network", "transport", "async_transport", "clock", "backoff")
-    made = {name: arguments.pop(name) for name in known if name in arguments}
-    defaults, unknown = split(arguments, Engine(**made).addresses, Options())
-    if unknown:
-        raise TypeError(f"configure() knows no {', '.join(sorted(unknown))}")
-    _Default.engine = Engine(**made, defaults=defaults)
-    return _Default.engine
+    engine = engine_with(arguments, "configure() knows no {}")
+    _Default.engine = engine
+    return engine
 
 
+@overload
+def completion(
+    model: str, messages: Sequence[Any], *, stream: Literal[False] | None = None, **arguments: Any
+) -> ModelResponse: ...
+@overload
+def completion(model: str, messages: Sequence[Any], *, stream: Literal[True], **arguments: Any) -> ChatStream: ...
+@overload
+def completion(
+    model: str, messages: Sequence[Any], *, stream: bool | None, **arguments: Any
+) -> ModelResponse | ChatStream: ...
 def completion(model: str, messages: Sequence[Any], **arguments: Any) -> ModelResponse | ChatStream:
     """One chat call to any model of any provider: `completion("anthropic/claude-sonnet-4-5", [{"role": "user",
     "content": "Hello"}])`.
@@ -71,6 +73,18 @@ def completion(model: str, messages: Sequence[Any], **arguments: Any) -> ModelRe
     return chat.completion(default_engine(), model=model, messages=messages, **arguments)
 
 
+@overload
+async def acompletion(
+    model: str, messages: Sequence[Any], *, stream: Literal[False] | None = None, **arguments: Any
+) -> ModelResponse: ...
+@overload
+async def acompletion(
+    model: str, messages: Sequence[Any], *, stream: Literal[True], **arguments: Any
+) -> AsyncChatStream: ...
+@overload
+async def acompletion(
+    model: str, messages: Sequence[Any], *, stream: bool | None, **arguments: Any
+) -> ModelResponse | AsyncChatStream: ...
 async def acompletion(model: str, messages: Sequence[Any], **arguments: Any) -> ModelResponse | AsyncChatStream:
     """`completion` from a coroutine; with `stream=True` an async iterator."""
     return await chat.acompletion(default_engine(), model=model, messages=messages, **arguments)

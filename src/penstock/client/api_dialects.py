@@ -10,7 +10,7 @@ are the API's own parameters, or options of `penstock.client.options.Options`. A
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 from penstock.client import dialect_calls, stored, text_completions
 from penstock.client.api import default_engine
@@ -32,6 +32,18 @@ from penstock.client.text_completions import AsyncTextStream, TextStream
 # -- text completions -------------------------------------------------------------------------------------------------
 
 
+@overload
+def text_completion(
+    model: str, prompt: str | Sequence[Any], *, stream: Literal[False] | None = None, **arguments: Any
+) -> TextCompletionResponse: ...
+@overload
+def text_completion(
+    model: str, prompt: str | Sequence[Any], *, stream: Literal[True], **arguments: Any
+) -> TextStream: ...
+@overload
+def text_completion(
+    model: str, prompt: str | Sequence[Any], *, stream: bool | None, **arguments: Any
+) -> TextCompletionResponse | TextStream: ...
 def text_completion(model: str, prompt: str | Sequence[Any], **arguments: Any) -> TextCompletionResponse | TextStream:
     """The legacy completions API: a prompt (or a list of them) is continued.
 
@@ -41,6 +53,18 @@ def text_completion(model: str, prompt: str | Sequence[Any], **arguments: Any) -
     return text_completions.text_completion(default_engine(), model=model, prompt=prompt, **arguments)
 
 
+@overload
+async def atext_completion(
+    model: str, prompt: str | Sequence[Any], *, stream: Literal[False] | None = None, **arguments: Any
+) -> TextCompletionResponse: ...
+@overload
+async def atext_completion(
+    model: str, prompt: str | Sequence[Any], *, stream: Literal[True], **arguments: Any
+) -> AsyncTextStream: ...
+@overload
+async def atext_completion(
+    model: str, prompt: str | Sequence[Any], *, stream: bool | None, **arguments: Any
+) -> TextCompletionResponse | AsyncTextStream: ...
 async def atext_completion(
     model: str, prompt: str | Sequence[Any], **arguments: Any
 ) -> TextCompletionResponse | AsyncTextStream:
@@ -51,6 +75,18 @@ async def atext_completion(
 # -- the Responses API ------------------------------------------------------------------------------------------------
 
 
+@overload
+def responses(
+    model: str, input: str | Sequence[Any], *, stream: Literal[False] | None = None, **arguments: Any
+) -> ResponsesResponse: ...
+@overload
+def responses(
+    model: str, input: str | Sequence[Any], *, stream: Literal[True], **arguments: Any
+) -> Stream[ResponsesStreamEvent, ResponsesResponse]: ...
+@overload
+def responses(
+    model: str, input: str | Sequence[Any], *, stream: bool | None, **arguments: Any
+) -> ResponsesResponse | Stream[ResponsesStreamEvent, ResponsesResponse]: ...
 def responses(
     model: str, input: str | Sequence[Any], **arguments: Any
 ) -> ResponsesResponse | Stream[ResponsesStreamEvent, ResponsesResponse]:
@@ -62,6 +98,18 @@ def responses(
     return call(default_engine(), dialect_calls.RESPONSES_SHAPE, {"model": model, "input": input, **arguments})
 
 
+@overload
+async def aresponses(
+    model: str, input: str | Sequence[Any], *, stream: Literal[False] | None = None, **arguments: Any
+) -> ResponsesResponse: ...
+@overload
+async def aresponses(
+    model: str, input: str | Sequence[Any], *, stream: Literal[True], **arguments: Any
+) -> AsyncStream[ResponsesStreamEvent, ResponsesResponse]: ...
+@overload
+async def aresponses(
+    model: str, input: str | Sequence[Any], *, stream: bool | None, **arguments: Any
+) -> ResponsesResponse | AsyncStream[ResponsesStreamEvent, ResponsesResponse]: ...
 async def aresponses(
     model: str, input: str | Sequence[Any], **arguments: Any
 ) -> ResponsesResponse | AsyncStream[ResponsesStreamEvent, ResponsesResponse]:
@@ -128,6 +176,23 @@ async def alist_input_items(response_id: str, **arguments: Any) -> Page:
 # -- Anthropic Messages -----------------------------------------------------------------------------------------------
 
 
+@overload
+def messages(
+    model: str,
+    messages: Sequence[Any],
+    max_tokens: int | None = None,
+    *,
+    stream: Literal[False] | None = None,
+    **arguments: Any,
+) -> AnthropicMessage: ...
+@overload
+def messages(
+    model: str, messages: Sequence[Any], max_tokens: int | None = None, *, stream: Literal[True], **arguments: Any
+) -> Stream[AnthropicStreamEvent, AnthropicMessage]: ...
+@overload
+def messages(
+    model: str, messages: Sequence[Any], max_tokens: int | None = None, *, stream: bool | None, **arguments: Any
+) -> AnthropicMessage | Stream[AnthropicStreamEvent, AnthropicMessage]: ...
 def messages(
     model: str, messages: Sequence[Any], max_tokens: int | None = None, **arguments: Any
 ) -> AnthropicMessage | Stream[AnthropicStreamEvent, AnthropicMessage]:
@@ -139,6 +204,23 @@ def messages(
     return call(default_engine(), dialect_calls.MESSAGES_SHAPE, given)
 
 
+@overload
+async def amessages(
+    model: str,
+    messages: Sequence[Any],
+    max_tokens: int | None = None,
+    *,
+    stream: Literal[False] | None = None,
+    **arguments: Any,
+) -> AnthropicMessage: ...
+@overload
+async def amessages(
+    model: str, messages: Sequence[Any], max_tokens: int | None = None, *, stream: Literal[True], **arguments: Any
+) -> AsyncStream[AnthropicStreamEvent, AnthropicMessage]: ...
+@overload
+async def amessages(
+    model: str, messages: Sequence[Any], max_tokens: int | None = None, *, stream: bool | None, **arguments: Any
+) -> AnthropicMessage | AsyncStream[AnthropicStreamEvent, AnthropicMessage]: ...
 async def amessages(
     model: str, messages: Sequence[Any], max_tokens: int | None = None, **arguments: Any
 ) -> AnthropicMessage | AsyncStream[AnthropicStreamEvent, AnthropicMessage]:

@@ -8,7 +8,7 @@ are the API's own parameters, or options of `penstock.client.options.Options` (r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 from penstock.client import media, stored
 from penstock.client.api import default_engine
@@ -81,6 +81,18 @@ async def arerank(
 # -- images -----------------------------------------------------------------------------------------------------------
 
 
+@overload
+def image_generation(
+    prompt: str, model: str | None = None, *, stream: Literal[False] | None = None, **arguments: Any
+) -> ImageResponse: ...
+@overload
+def image_generation(
+    prompt: str, model: str | None = None, *, stream: Literal[True], **arguments: Any
+) -> Stream[StreamedEvent, ImageResponse]: ...
+@overload
+def image_generation(
+    prompt: str, model: str | None = None, *, stream: bool | None, **arguments: Any
+) -> ImageResponse | Stream[StreamedEvent, ImageResponse]: ...
 def image_generation(
     prompt: str, model: str | None = None, **arguments: Any
 ) -> ImageResponse | Stream[StreamedEvent, ImageResponse]:
@@ -94,6 +106,18 @@ def image_generation(
     return answer
 
 
+@overload
+async def aimage_generation(
+    prompt: str, model: str | None = None, *, stream: Literal[False] | None = None, **arguments: Any
+) -> ImageResponse: ...
+@overload
+async def aimage_generation(
+    prompt: str, model: str | None = None, *, stream: Literal[True], **arguments: Any
+) -> AsyncStream[StreamedEvent, ImageResponse]: ...
+@overload
+async def aimage_generation(
+    prompt: str, model: str | None = None, *, stream: bool | None, **arguments: Any
+) -> ImageResponse | AsyncStream[StreamedEvent, ImageResponse]: ...
 async def aimage_generation(
     prompt: str, model: str | None = None, **arguments: Any
 ) -> ImageResponse | AsyncStream[StreamedEvent, ImageResponse]:
@@ -104,6 +128,18 @@ async def aimage_generation(
     return answer
 
 
+@overload
+def image_edit(
+    image: Any, prompt: str, model: str | None = None, *, stream: Literal[False] | None = None, **arguments: Any
+) -> ImageResponse: ...
+@overload
+def image_edit(
+    image: Any, prompt: str, model: str | None = None, *, stream: Literal[True], **arguments: Any
+) -> Stream[StreamedEvent, ImageResponse]: ...
+@overload
+def image_edit(
+    image: Any, prompt: str, model: str | None = None, *, stream: bool | None, **arguments: Any
+) -> ImageResponse | Stream[StreamedEvent, ImageResponse]: ...
 def image_edit(
     image: Any, prompt: str, model: str | None = None, **arguments: Any
 ) -> ImageResponse | Stream[StreamedEvent, ImageResponse]:
@@ -118,6 +154,18 @@ def image_edit(
     return answer
 
 
+@overload
+async def aimage_edit(
+    image: Any, prompt: str, model: str | None = None, *, stream: Literal[False] | None = None, **arguments: Any
+) -> ImageResponse: ...
+@overload
+async def aimage_edit(
+    image: Any, prompt: str, model: str | None = None, *, stream: Literal[True], **arguments: Any
+) -> AsyncStream[StreamedEvent, ImageResponse]: ...
+@overload
+async def aimage_edit(
+    image: Any, prompt: str, model: str | None = None, *, stream: bool | None, **arguments: Any
+) -> ImageResponse | AsyncStream[StreamedEvent, ImageResponse]: ...
 async def aimage_edit(
     image: Any, prompt: str, model: str | None = None, **arguments: Any
 ) -> ImageResponse | AsyncStream[StreamedEvent, ImageResponse]:
@@ -150,6 +198,18 @@ async def aspeech(model: str, input: str, voice: Any, **arguments: Any) -> Binar
     return answer
 
 
+@overload
+def transcription(
+    model: str, file: Any, *, stream: Literal[False] | None = None, **arguments: Any
+) -> TranscriptionResponse: ...
+@overload
+def transcription(
+    model: str, file: Any, *, stream: Literal[True], **arguments: Any
+) -> Stream[StreamedEvent, TranscriptionResponse]: ...
+@overload
+def transcription(
+    model: str, file: Any, *, stream: bool | None, **arguments: Any
+) -> TranscriptionResponse | Stream[StreamedEvent, TranscriptionResponse]: ...
 def transcription(
     model: str, file: Any, **arguments: Any
 ) -> TranscriptionResponse | Stream[StreamedEvent, TranscriptionResponse]:
@@ -164,6 +224,18 @@ def transcription(
     return answer
 
 
+@overload
+async def atranscription(
+    model: str, file: Any, *, stream: Literal[False] | None = None, **arguments: Any
+) -> TranscriptionResponse: ...
+@overload
+async def atranscription(
+    model: str, file: Any, *, stream: Literal[True], **arguments: Any
+) -> AsyncStream[StreamedEvent, TranscriptionResponse]: ...
+@overload
+async def atranscription(
+    model: str, file: Any, *, stream: bool | None, **arguments: Any
+) -> TranscriptionResponse | AsyncStream[StreamedEvent, TranscriptionResponse]: ...
 async def atranscription(
     model: str, file: Any, **arguments: Any
 ) -> TranscriptionResponse | AsyncStream[StreamedEvent, TranscriptionResponse]:

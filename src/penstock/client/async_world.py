@@ -22,7 +22,7 @@ T = TypeVar("T")
 class AsyncWorld:
     """Does things from a coroutine. Files and programs are read in a thread, so that the loop goes on."""
 
-    def __init__(self, transport: AsyncTransport, direct: Callable[[], AsyncTransport]) -> None:
+    def __init__(self, transport: AsyncTransport, direct: AsyncTransport) -> None:
         self._transport = transport
         self._direct = direct
         self._table: dict[type, Callable[[Any], Awaitable[Event]]] = {
@@ -61,7 +61,7 @@ class AsyncWorld:
         await asyncio.sleep(seconds)
 
     async def _fetch(self, command: Fetch) -> Outcome:
-        transport = self._direct() if command.direct else self._transport
+        transport = self._direct if command.direct else self._transport
         return world.as_outcome(await transport.send(world.as_send(command)))
 
     async def _read_file(self, command: ReadFile) -> FileContent:

@@ -12,15 +12,24 @@ from __future__ import annotations
 
 from functools import cached_property
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
 from penstock.client import dialect_calls, media, stored, text_completions
 from penstock.client.embeddings import EMBEDDING, EmbeddingCall
-from penstock.client.engine import Engine
+from penstock.client.engine import Engine, engine_with
 from penstock.client.objects import ModelResponse, ModelResponseStream
-from penstock.client.options import Options, split
 from penstock.client.reranking import RERANK
-from penstock.client.resources import AsyncMethod, AsyncShapeMethod, Method, Resource, ShapeMethod
+from penstock.client.resources import (
+    AsyncMethod,
+    AsyncShapeMethod,
+    AsyncStreamingMethod,
+    AsyncStreamingShapeMethod,
+    Method,
+    Resource,
+    ShapeMethod,
+    StreamingMethod,
+    StreamingShapeMethod,
+)
 from penstock.client.result_objects import (
     AnthropicMessage,
     AnthropicStreamEvent,
@@ -44,35 +53,12 @@ from penstock.client.result_objects import (
 from penstock.client.shapes import CHAT_SHAPE
 from penstock.client.streams import AsyncStream, Stream
 
-ENGINE_ARGUMENTS = (
-    "registry",
-    "environment",
-    "facts",
-    "network",
-    "transport",
-    "async_transport",
-    "clock",
-    "backoff",
-)
-
-
-def engine_with(arguments: dict[str, Any]) -> Engine:
-    """An engine with these arguments: its own, and options that hold for every call. Raises TypeError for others."""
-    for name, option in (("default_headers", "extra_headers"), ("default_query", "extra_query")):
-        if name in arguments:
-            arguments[option] = arguments.pop(name)
-    made = {name: arguments.pop(name) for name in ENGINE_ARGUMENTS if name in arguments}
-    defaults, unknown = split(arguments, Engine(**made).addresses, Options())
-    if unknown:
-        raise TypeError(f"a client takes no {', '.join(sorted(unknown))}: give it to the call")
-    return Engine(**made, defaults=defaults)
-
 
 # -- blocking ---------------------------------------------------------------------------------------------------------
 class ChatCompletions(Resource):
     """`client.chat.completions`."""
 
-    create = ShapeMethod[ModelResponse | Stream[ModelResponseStream, ModelResponse]](CHAT_SHAPE)
+    create = StreamingShapeMethod[ModelResponse, Stream[ModelResponseStream, ModelResponse]](CHAT_SHAPE)
 
 
 class Chat(Resource):
@@ -86,6 +72,16 @@ class Chat(Resource):
 class Completions(Resource):
     """`client.completions`: text completions."""
 
+    @overload
+    def create(self, *, stream: Literal[False] | None = None, **arguments: Any) -> TextCompletionResponse: ...
+    @overload
+    def create(
+        self, *, stream: Literal[True], **arguments: Any
+    ) -> Stream[TextCompletionResponse, TextCompletionResponse]: ...
+    @overload
+    def create(
+        self, *, stream: bool | None, **arguments: Any
+    ) -> TextCompletionResponse | Stream[TextCompletionResponse, TextCompletionResponse]: ...
     def create(
         self, **arguments: Any
     ) -> TextCompletionResponse | Stream[TextCompletionResponse, TextCompletionResponse]:
@@ -108,7 +104,7 @@ class InputItems(Resource):
 class Responses(Resource):
     """`client.responses`."""
 
-    create = ShapeMethod[ResponsesResponse | Stream[ResponsesStreamEvent, ResponsesResponse]](
+    create = StreamingShapeMethod[ResponsesResponse, Stream[ResponsesStreamEvent, ResponsesResponse]](
         dialect_calls.RESPONSES_SHAPE
     )
     retrieve = Method[ResponsesResponse](stored.RESPONSE_RETRIEVE, "response_id")
@@ -123,7 +119,7 @@ class Responses(Resource):
 class Messages(Resource):
     """`client.messages`: Anthropic's shape."""
 
-    create = ShapeMethod[AnthropicMessage | Stream[AnthropicStreamEvent, AnthropicMessage]](
+    create = StreamingShapeMethod[AnthropicMessage, Stream[AnthropicStreamEvent, AnthropicMessage]](
         dialect_calls.MESSAGES_SHAPE
     )
 
@@ -131,8 +127,8 @@ class Messages(Resource):
 class Images(Resource):
     """`client.images`."""
 
-    generate = Method[ImageResponse | Stream[StreamedEvent, ImageResponse]](media.IMAGE_GENERATION)
-    edit = Method[ImageResponse | Stream[StreamedEvent, ImageResponse]](media.IMAGE_EDIT)
+    generate = StreamingMethod[ImageResponse, Stream[StreamedEvent, ImageResponse]](media.IMAGE_GENERATION)
+    edit = StreamingMethod[ImageResponse, Stream[StreamedEvent, ImageResponse]](media.IMAGE_EDIT)
 
 
 class Speech(Resource):
@@ -144,7 +140,7 @@ class Speech(Resource):
 class Transcriptions(Resource):
     """`client.audio.transcriptions`."""
 
-    create = Method[TranscriptionResponse | Stream[StreamedEvent, TranscriptionResponse]](media.TRANSCRIPTION)
+    create = StreamingMethod[TranscriptionResponse, Stream[StreamedEvent, TranscriptionResponse]](media.TRANSCRIPTION)
 
 
 class Audio(Resource):
@@ -203,7 +199,7 @@ class Client(Resource):
     """
 
     def __init__(self, **arguments: Any) -> None:
-        super().__init__(engine_with(arguments))
+        super().__init__(engine_with(arguments, "a client takes no {}: give it to the call"))
 
     @cached_property
     def chat(self) -> Chat:
@@ -273,7 +269,7 @@ class Client(Resource):
 class AsyncChatCompletions(Resource):
     """`client.chat.completions`."""
 
-    create = AsyncShapeMethod[ModelResponse | AsyncStream[ModelResponseStream, ModelResponse]](CHAT_SHAPE)
+    create = AsyncStreamingShapeMethod[ModelResponse, AsyncStream[ModelResponseStream, ModelResponse]](CHAT_SHAPE)
 
 
 class AsyncChat(Resource):
@@ -287,6 +283,16 @@ class AsyncChat(Resource):
 class AsyncCompletions(Resource):
     """`client.completions`: text completions."""
 
+    @overload
+    async def create(self, *, stream: Literal[False] | None = None, **arguments: Any) -> TextCompletionResponse: ...
+    @overload
+    async def create(
+        self, *, stream: Literal[True], **arguments: Any
+    ) -> AsyncStream[TextCompletionResponse, TextCompletionResponse]: ...
+    @overload
+    async def create(
+        self, *, stream: bool | None, **arguments: Any
+    ) -> TextCompletionResponse | AsyncStream[TextCompletionResponse, TextCompletionResponse]: ...
     async def create(
         self, **arguments: Any
     ) -> TextCompletionResponse | AsyncStream[TextCompletionResponse, TextCompletionResponse]:
@@ -309,7 +315,7 @@ class AsyncInputItems(Resource):
 class AsyncResponses(Resource):
     """`client.responses`."""
 
-    create = AsyncShapeMethod[ResponsesResponse | AsyncStream[ResponsesStreamEvent, ResponsesResponse]](
+    create = AsyncStreamingShapeMethod[ResponsesResponse, AsyncStream[ResponsesStreamEvent, ResponsesResponse]](
         dialect_calls.RESPONSES_SHAPE
     )
     retrieve = AsyncMethod[ResponsesResponse](stored.RESPONSE_RETRIEVE, "response_id")
@@ -324,7 +330,7 @@ class AsyncResponses(Resource):
 class AsyncMessages(Resource):
     """`client.messages`: Anthropic's shape."""
 
-    create = AsyncShapeMethod[AnthropicMessage | AsyncStream[AnthropicStreamEvent, AnthropicMessage]](
+    create = AsyncStreamingShapeMethod[AnthropicMessage, AsyncStream[AnthropicStreamEvent, AnthropicMessage]](
         dialect_calls.MESSAGES_SHAPE
     )
 
@@ -332,8 +338,8 @@ class AsyncMessages(Resource):
 class AsyncImages(Resource):
     """`client.images`."""
 
-    generate = AsyncMethod[ImageResponse | AsyncStream[StreamedEvent, ImageResponse]](media.IMAGE_GENERATION)
-    edit = AsyncMethod[ImageResponse | AsyncStream[StreamedEvent, ImageResponse]](media.IMAGE_EDIT)
+    generate = AsyncStreamingMethod[ImageResponse, AsyncStream[StreamedEvent, ImageResponse]](media.IMAGE_GENERATION)
+    edit = AsyncStreamingMethod[ImageResponse, AsyncStream[StreamedEvent, ImageResponse]](media.IMAGE_EDIT)
 
 
 class AsyncSpeech(Resource):
@@ -345,7 +351,9 @@ class AsyncSpeech(Resource):
 class AsyncTranscriptions(Resource):
     """`client.audio.transcriptions`."""
 
-    create = AsyncMethod[TranscriptionResponse | AsyncStream[StreamedEvent, TranscriptionResponse]](media.TRANSCRIPTION)
+    create = AsyncStreamingMethod[TranscriptionResponse, AsyncStream[StreamedEvent, TranscriptionResponse]](
+        media.TRANSCRIPTION
+    )
 
 
 class AsyncAudio(Resource):
@@ -404,7 +412,7 @@ class AsyncClient(Resource):
     """
 
     def __init__(self, **arguments: Any) -> None:
-        super().__init__(engine_with(arguments))
+        super().__init__(engine_with(arguments, "a client takes no {}: give it to the call"))
 
     @cached_property
     def chat(self) -> AsyncChat:

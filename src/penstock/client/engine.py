@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from penstock.client.attempt import ChatAttempt
-from penstock.client.options import Options, timeouts_of
+from penstock.client.options import Options, split, timeouts_of
 from penstock.client.transport import AsyncHTTPXTransport, AsyncTransport, HTTPXTransport, Network, Transport
 from penstock.client.world import SYSTEM_CLOCK, World
 from penstock.exchange import Attempt, Clock, Ladder, Plan, Success, exchange
@@ -52,7 +52,8 @@ class Engine:
     registry       the providers; default: the process-wide registry
     environment    where keys and settings are read; default: the process environment, read at each call
     defaults       Options that hold where a call says nothing
-    facts          prices, limits and capabilities of models; default: the packaged ones and what was registered
+    facts          prices, limits and capabilities of models; default: the packaged ones and what was registered. A dict
+                   as `register_model` takes it (the caller's own prices) is laid over these
     network        proxy, certificate authorities, client certificate
     transport, async_transport    instead of our own over httpx
     clock          for tests
@@ -65,7 +66,7 @@ class Engine:
         registry: Registry | None = None,
         environment: Mapping[str, str] | None = None,
         defaults: Options | None = None,
-        facts: Facts | None = None,
+        facts: Facts | Mapping[str, Mapping[str, Any]] | None = None,
         network: Network | None = None,
         transport: Transport | None = None,
         async_transport: AsyncTransport | None = None,
@@ -79,10 +80,13 @@ class Engine:
         self.clock = clock
         self.backoff = backoff or Backoff()
         self.credentials = CredentialCache()
-        self._given_facts = facts
+        self._given_facts = current_facts().with_rows(facts) if isinstance(facts, Mapping) else facts
         self.transport: Transport = transport or HTTPXTransport(network=self.network)
         self.async_transport: AsyncTransport = async_transport or AsyncHTTPXTransport(network=self.network)
         self._owned = (transport is None, async_transport is None)
+        on_the_link = Network(trust_environment=False)
+        self._direct = HTTPXTransport(network=on_the_link)
+        self._async_direct = AsyncHTTPXTransport(network=on_the_link)
 
     @cached_property
     def addresses(self) -> frozenset[str]:
@@ -176,21 +180,48 @@ class Engine:
         transport = self.async_transport if client is None else AsyncHTTPXTransport(client)
         return AsyncWorld(transport, self._async_direct)
 
-    def _direct(self) -> Transport:
-        return HTTPXTransport(network=Network(trust_environment=False))
-
-    def _async_direct(self) -> AsyncTransport:
-        return AsyncHTTPXTransport(network=Network(trust_environment=False))
-
     def close(self) -> None:
-        """Close the connections of the blocking transport, if it is ours."""
+        """Close the connections of the blocking transports that are ours."""
+        self._direct.close()
         if self._owned[0]:
             self.transport.close()
 
     async def aclose(self) -> None:
-        """Close the connections of the async transport, if it is ours."""
+        """Close the connections of the async transports that are ours."""
+        await self._async_direct.aclose()
         if self._owned[1]:
             await self.async_transport.aclose()
+
+
+ENGINE_ARGUMENTS = (
+    "registry",
+    "environment",
+    "facts",
+    "network",
+    "transport",
+    "async_transport",
+    "clock",
+    "backoff",
+)
+"""The arguments of `Engine`, without `defaults`."""
+
+
+def engine_with(arguments: Mapping[str, Any], unknown: str) -> Engine:
+    """An engine with these arguments: its own, and options that hold for every call (`default_headers` and
+    `default_query`: to send with each). Raises TypeError in the words of `unknown` (with `{}` for their names) for
+    others.
+    """
+    given = {_DEFAULTS.get(name, name): value for name, value in arguments.items()}
+    made = {name: given.pop(name) for name in ENGINE_ARGUMENTS if name in given}
+    engine = Engine(**made)
+    engine.defaults, others = split(given, engine.addresses, Options())
+    if others:
+        raise TypeError(unknown.format(", ".join(sorted(others))))
+    return engine
+
+
+_DEFAULTS = {"default_headers": "extra_headers", "default_query": "extra_query"}
+"""Names of the `openai` package's clients -> options."""
 
 
 def arguments_of(fallback: str | Mapping[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,8 @@ chat call in some shape. clients.py is the table of them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar, cast
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, Literal, Protocol, TypeVar, cast, overload
 
 from penstock.client import chat
 from penstock.client.engine import Engine
@@ -15,6 +15,8 @@ from penstock.client.operations import Operation, SimpleCall, arun, run
 from penstock.client.shapes import Shape
 
 R = TypeVar("R")
+A = TypeVar("A", covariant=True)
+S = TypeVar("S", covariant=True)
 
 
 class Resource:
@@ -56,7 +58,7 @@ class AsyncMethod(Generic[R]):
     def __init__(self, operation: Operation[Any], *names: str, call: type[SimpleCall[Any]] = SimpleCall) -> None:
         self._operation, self._names, self._call = operation, names, call
 
-    def __get__(self, resource: Resource, owner: type[Resource]) -> Callable[..., Awaitable[R]]:
+    def __get__(self, resource: Resource, owner: type[Resource]) -> Callable[..., Coroutine[Any, Any, R]]:
         async def method(*positional: Any, **arguments: Any) -> R:
             given = resource._given(self._names, positional, arguments)
             answer: R = await arun(resource._engine, self._operation, given, self._call)
@@ -86,10 +88,65 @@ class AsyncShapeMethod(Generic[R]):
     def __init__(self, shape: Shape[Any, Any], *names: str, **always: Any) -> None:
         self._shape, self._names, self._always = shape, names, always
 
-    def __get__(self, resource: Resource, owner: type[Resource]) -> Callable[..., Awaitable[R]]:
+    def __get__(self, resource: Resource, owner: type[Resource]) -> Callable[..., Coroutine[Any, Any, R]]:
         async def method(*positional: Any, **arguments: Any) -> R:
             given = {**resource._given(self._names, positional, arguments), **self._always}
             answer: Any = await chat.acall(resource._engine, self._shape, given)
             return cast(R, answer)
 
         return method
+
+
+# -- methods whose answer may be streamed: the same, with the type that `stream` says ---------------------------------
+
+
+class Streaming(Protocol[A, S]):
+    """A blocking call: an answer `A`, or with `stream=True` a stream `S`."""
+
+    @overload
+    def __call__(self, *positional: Any, stream: Literal[False] | None = None, **arguments: Any) -> A: ...
+    @overload
+    def __call__(self, *positional: Any, stream: Literal[True], **arguments: Any) -> S: ...
+    @overload
+    def __call__(self, *positional: Any, stream: bool | None, **arguments: Any) -> A | S: ...
+
+
+class AsyncStreaming(Protocol[A, S]):
+    """The same for a coroutine."""
+
+    @overload
+    def __call__(
+        self, *positional: Any, stream: Literal[False] | None = None, **arguments: Any
+    ) -> Coroutine[Any, Any, A]: ...
+    @overload
+    def __call__(self, *positional: Any, stream: Literal[True], **arguments: Any) -> Coroutine[Any, Any, S]: ...
+    @overload
+    def __call__(self, *positional: Any, stream: bool | None, **arguments: Any) -> Coroutine[Any, Any, A | S]: ...
+
+
+class StreamingMethod(Method[Any], Generic[A, S]):
+    """A `Method` that streams on request."""
+
+    def __get__(self, resource: Resource, owner: type[Resource]) -> Streaming[A, S]:
+        return super().__get__(resource, owner)
+
+
+class AsyncStreamingMethod(AsyncMethod[Any], Generic[A, S]):
+    """The same for a coroutine."""
+
+    def __get__(self, resource: Resource, owner: type[Resource]) -> AsyncStreaming[A, S]:
+        return super().__get__(resource, owner)
+
+
+class StreamingShapeMethod(ShapeMethod[Any], Generic[A, S]):
+    """A `ShapeMethod` that streams on request."""
+
+    def __get__(self, resource: Resource, owner: type[Resource]) -> Streaming[A, S]:
+        return super().__get__(resource, owner)
+
+
+class AsyncStreamingShapeMethod(AsyncShapeMethod[Any], Generic[A, S]):
+    """The same for a coroutine."""
+
+    def __get__(self, resource: Resource, owner: type[Resource]) -> AsyncStreaming[A, S]:
+        return super().__get__(resource, owner)

@@ -22,19 +22,29 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
 from msgspec.structs import replace
 
 from penstock.client import dialect_calls, media, text_completions
-from penstock.client.clients import ENGINE_ARGUMENTS, AsyncChat, Chat
+from penstock.client.clients import AsyncChat, Chat
 from penstock.client.demo import NAMES as DEMO_NAMES
 from penstock.client.embeddings import EMBEDDING, EmbeddingCall
-from penstock.client.engine import Engine
+from penstock.client.engine import ENGINE_ARGUMENTS, Engine
 from penstock.client.objects import ModelResponse, ModelResponseStream
 from penstock.client.options import Options, split, timeouts_of
 from penstock.client.reranking import RERANK
-from penstock.client.resources import AsyncMethod, AsyncShapeMethod, Method, Resource, ShapeMethod
+from penstock.client.resources import (
+    AsyncMethod,
+    AsyncShapeMethod,
+    AsyncStreamingMethod,
+    AsyncStreamingShapeMethod,
+    Method,
+    Resource,
+    ShapeMethod,
+    StreamingMethod,
+    StreamingShapeMethod,
+)
 from penstock.client.result_objects import (
     AnthropicMessage,
     AnthropicStreamEvent,
@@ -165,22 +175,22 @@ class Router(Resource):
 
     # -- calls --------------------------------------------------------------------------------------------------------
 
-    completion = ShapeMethod[ModelResponse | Stream[ModelResponseStream, ModelResponse]](
+    completion = StreamingShapeMethod[ModelResponse, Stream[ModelResponseStream, ModelResponse]](
         CHAT_SHAPE, "model", "messages"
     )
-    acompletion = AsyncShapeMethod[ModelResponse | AsyncStream[ModelResponseStream, ModelResponse]](
+    acompletion = AsyncStreamingShapeMethod[ModelResponse, AsyncStream[ModelResponseStream, ModelResponse]](
         CHAT_SHAPE, "model", "messages"
     )
-    responses = ShapeMethod[ResponsesResponse | Stream[ResponsesStreamEvent, ResponsesResponse]](
+    responses = StreamingShapeMethod[ResponsesResponse, Stream[ResponsesStreamEvent, ResponsesResponse]](
         dialect_calls.RESPONSES_SHAPE, "model", "input"
     )
-    aresponses = AsyncShapeMethod[ResponsesResponse | AsyncStream[ResponsesStreamEvent, ResponsesResponse]](
+    aresponses = AsyncStreamingShapeMethod[ResponsesResponse, AsyncStream[ResponsesStreamEvent, ResponsesResponse]](
         dialect_calls.RESPONSES_SHAPE, "model", "input"
     )
-    messages = ShapeMethod[AnthropicMessage | Stream[AnthropicStreamEvent, AnthropicMessage]](
+    messages = StreamingShapeMethod[AnthropicMessage, Stream[AnthropicStreamEvent, AnthropicMessage]](
         dialect_calls.MESSAGES_SHAPE, "model", "messages"
     )
-    amessages = AsyncShapeMethod[AnthropicMessage | AsyncStream[AnthropicStreamEvent, AnthropicMessage]](
+    amessages = AsyncStreamingShapeMethod[AnthropicMessage, AsyncStream[AnthropicStreamEvent, AnthropicMessage]](
         dialect_calls.MESSAGES_SHAPE, "model", "messages"
     )
     generate_content = ShapeMethod[GenerateContentResponse](
@@ -193,33 +203,59 @@ class Router(Resource):
     aembedding = AsyncMethod[EmbeddingResponse](EMBEDDING, "model", "input", call=EmbeddingCall)
     rerank = Method[RerankResponse](RERANK, "model", "query", "documents")
     arerank = AsyncMethod[RerankResponse](RERANK, "model", "query", "documents")
-    image_generation = Method[ImageResponse | Stream[StreamedEvent, ImageResponse]](
+    image_generation = StreamingMethod[ImageResponse, Stream[StreamedEvent, ImageResponse]](
         media.IMAGE_GENERATION, "prompt", "model"
     )
-    aimage_generation = AsyncMethod[ImageResponse | AsyncStream[StreamedEvent, ImageResponse]](
+    aimage_generation = AsyncStreamingMethod[ImageResponse, AsyncStream[StreamedEvent, ImageResponse]](
         media.IMAGE_GENERATION, "prompt", "model"
     )
-    image_edit = Method[ImageResponse | Stream[StreamedEvent, ImageResponse]](media.IMAGE_EDIT, "image", "prompt")
-    aimage_edit = AsyncMethod[ImageResponse | AsyncStream[StreamedEvent, ImageResponse]](
+    image_edit = StreamingMethod[ImageResponse, Stream[StreamedEvent, ImageResponse]](
+        media.IMAGE_EDIT, "image", "prompt"
+    )
+    aimage_edit = AsyncStreamingMethod[ImageResponse, AsyncStream[StreamedEvent, ImageResponse]](
         media.IMAGE_EDIT, "image", "prompt"
     )
     speech = Method[BinaryContent](media.SPEECH, "model", "input", "voice")
     aspeech = AsyncMethod[BinaryContent](media.SPEECH, "model", "input", "voice")
-    transcription = Method[TranscriptionResponse | Stream[StreamedEvent, TranscriptionResponse]](
+    transcription = StreamingMethod[TranscriptionResponse, Stream[StreamedEvent, TranscriptionResponse]](
         media.TRANSCRIPTION, "model", "file"
     )
-    atranscription = AsyncMethod[TranscriptionResponse | AsyncStream[StreamedEvent, TranscriptionResponse]](
+    atranscription = AsyncStreamingMethod[TranscriptionResponse, AsyncStream[StreamedEvent, TranscriptionResponse]](
         media.TRANSCRIPTION, "model", "file"
     )
     moderation = Method[ModerationResponse](media.MODERATION, "model", "input")
     amoderation = AsyncMethod[ModerationResponse](media.MODERATION, "model", "input")
 
+    @overload
+    def text_completion(
+        self, model: str, prompt: str | Sequence[Any], *, stream: Literal[False] | None = None, **arguments: Any
+    ) -> TextCompletionResponse: ...
+    @overload
+    def text_completion(
+        self, model: str, prompt: str | Sequence[Any], *, stream: Literal[True], **arguments: Any
+    ) -> Stream[TextCompletionResponse, TextCompletionResponse]: ...
+    @overload
+    def text_completion(
+        self, model: str, prompt: str | Sequence[Any], *, stream: bool | None, **arguments: Any
+    ) -> TextCompletionResponse | Stream[TextCompletionResponse, TextCompletionResponse]: ...
     def text_completion(
         self, model: str, prompt: str | Sequence[Any], **arguments: Any
     ) -> TextCompletionResponse | Stream[TextCompletionResponse, TextCompletionResponse]:
         """See `penstock.text_completion`."""
         return text_completions.text_completion(self._engine, model=model, prompt=prompt, **arguments)
 
+    @overload
+    async def atext_completion(
+        self, model: str, prompt: str | Sequence[Any], *, stream: Literal[False] | None = None, **arguments: Any
+    ) -> TextCompletionResponse: ...
+    @overload
+    async def atext_completion(
+        self, model: str, prompt: str | Sequence[Any], *, stream: Literal[True], **arguments: Any
+    ) -> AsyncStream[TextCompletionResponse, TextCompletionResponse]: ...
+    @overload
+    async def atext_completion(
+        self, model: str, prompt: str | Sequence[Any], *, stream: bool | None, **arguments: Any
+    ) -> TextCompletionResponse | AsyncStream[TextCompletionResponse, TextCompletionResponse]: ...
     async def atext_completion(
         self, model: str, prompt: str | Sequence[Any], **arguments: Any
     ) -> TextCompletionResponse | AsyncStream[TextCompletionResponse, TextCompletionResponse]:

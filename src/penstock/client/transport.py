@@ -14,7 +14,8 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from functools import partial
 from typing import Any, Protocol
 
 from penstock.exchange import Broken, Reply, Send, Timeouts
@@ -168,13 +169,16 @@ def _is_stream(status: int, headers: dict[str, str]) -> bool:
 
 
 class HTTPXTransport:
-    """Transport over an `httpx.Client`: one of ours (made on first use), or the user's."""
+    """Transport over an `httpx.Client`: one of ours (made on first use), or the user's. Ours is closed with `close`, or
+    when the transport and its last stream are forgotten, or the program ends.
+    """
 
     def __init__(self, client: Any = None, network: Network | None = None) -> None:
         self._client = client
         self._owned = client is None
         self._network = network or Network()
         self._lock = threading.Lock()
+        self._end: Callable[[], object] | None = None
 
     @property
     def client(self) -> Any:
@@ -183,7 +187,9 @@ class HTTPXTransport:
     def _made_once(self) -> Any:
         with self._lock:  # of two threads that come first, one makes it
             if self._client is None:
-                self._client = self._make()
+                made = self._make()
+                self._end = weakref.finalize(self, made.close)
+                self._client = made
             return self._client
 
     def _make(self) -> Any:
@@ -204,7 +210,7 @@ class HTTPXTransport:
 
     def _read(self, response: Any, send: Send) -> Reply | Broken:
         headers = {name.lower(): value for name, value in response.headers.items()}
-        stream = _SyncStream(response, send)
+        stream = _SyncStream(response, send, self)
         try:
             if send.stream and _is_stream(response.status_code, headers):
                 first = next(iter(stream), b"")
@@ -217,32 +223,41 @@ class HTTPXTransport:
             return cut.broken
 
     def close(self) -> None:
-        if self._owned and self._client is not None:
-            self._client.close()
+        if self._end is not None:
+            self._end()
 
 
 class AsyncHTTPXTransport:
     """Transport over an `httpx.AsyncClient`: the user's, or one of ours for each event loop. A connection belongs to
-    the loop that made it, and who calls `asyncio.run` twice has two.
+    the loop that made it, and who calls `asyncio.run` twice has two. Each of ours is closed before its loop ends.
     """
 
     def __init__(self, client: Any = None, network: Network | None = None) -> None:
         self._given = client
         self._network = network or Network()
-        self._clients: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+        self._held: dict[Any, _HeldClient] = {}
         self._lock = threading.Lock()
 
-    @property
-    def client(self) -> Any:
+    async def _client(self) -> Any:
+        """The client for the running loop."""
         if self._given is not None:
             return self._given
         import asyncio
 
         loop = asyncio.get_running_loop()
+        held = self._held.get(loop)
+        if held is None:
+            held = self._hold(loop)
+            await held.begin()
+        return held.client
+
+    def _hold(self, loop: Any) -> _HeldClient:
+        """A new client for this loop. Those of loops that were closed without a word are forgotten."""
         with self._lock:
-            if loop not in self._clients:
-                self._clients[loop] = self._make()
-            return self._clients[loop]
+            for other in [each for each in self._held if each.is_closed()]:
+                del self._held[other]
+            self._held[loop] = held = _HeldClient(self._make(), partial(self._held.pop, loop, None))
+            return held
 
     def _make(self) -> Any:
         import httpx
@@ -251,8 +266,8 @@ class AsyncHTTPXTransport:
 
     async def send(self, send: Send) -> Reply | Broken:
         try:
-            request = _build(self.client, send)
-            response = await self.client.send(request, stream=True)
+            client = await self._client()
+            response = await client.send(_build(client, send), stream=True)
             return await self._read(response, send)
         except Exception as error:
             found = broken(error)
@@ -262,7 +277,7 @@ class AsyncHTTPXTransport:
 
     async def _read(self, response: Any, send: Send) -> Reply | Broken:
         headers = {name.lower(): value for name, value in response.headers.items()}
-        stream = _AsyncStream(response, send)
+        stream = _AsyncStream(response, send, self)
         try:
             if send.stream and _is_stream(response.status_code, headers):
                 first = await anext(aiter(stream), b"")
@@ -278,10 +293,36 @@ class AsyncHTTPXTransport:
         """Close the connections of the running loop. (Those of another are not ours to touch from here.)"""
         import asyncio
 
-        with self._lock:
-            client = self._clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose()
+        held = self._held.get(asyncio.get_running_loop())
+        if held is not None:
+            await held.aclose()
+
+
+class _HeldClient:
+    """A client, and who closes it when its loop ends: a generator that waits for that. `asyncio.run` (like
+    `asyncio.Runner`, and every server's loop) closes all generators that are still open before the loop goes away,
+    while connections can still be closed: see `loop.shutdown_asyncgens` in the library reference.
+    """
+
+    def __init__(self, client: Any, forget: Callable[[], object]) -> None:
+        self.client = client
+        self._waiting = _until_closed(client, forget)
+
+    async def begin(self) -> None:
+        """Start to wait. It does not give way to other tasks."""
+        await anext(self._waiting)
+
+    async def aclose(self) -> None:
+        """Close the client now."""
+        await self._waiting.aclose()
+
+
+async def _until_closed(client: Any, forget: Callable[[], object]) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        forget()
+        await client.aclose()
 
 
 def _build(client: Any, send: Send) -> Any:
@@ -311,10 +352,11 @@ class _Deadline:
 
 
 class _SyncStream:
-    """The body of an answer, piece by piece."""
+    """The body of an answer, piece by piece. It keeps its transport, and so the connection, alive."""
 
-    def __init__(self, response: Any, send: Send) -> None:
+    def __init__(self, response: Any, send: Send, transport: HTTPXTransport) -> None:
         self._response = response
+        self._transport = transport
         self._deadline = _Deadline(send)
         self._deadline.arm(response.request)
         self._pieces = self._read()
@@ -338,10 +380,11 @@ class _SyncStream:
 
 
 class _AsyncStream:
-    """The body of an answer, piece by piece, for a coroutine."""
+    """The body of an answer, piece by piece, for a coroutine. It keeps its transport, and so the connection, alive."""
 
-    def __init__(self, response: Any, send: Send) -> None:
+    def __init__(self, response: Any, send: Send, transport: AsyncHTTPXTransport) -> None:
         self._response = response
+        self._transport = transport
         self._deadline = _Deadline(send)
         self._deadline.arm(response.request)
         self._pieces = self._read()

@@ -93,11 +93,9 @@ def look_up(command: LookUp) -> Addresses:
 
 
 class World:
-    """Does things, blocking. `direct` is a transport without a proxy, for metadata services; it is made when one is
-    asked for.
-    """
+    """Does things, blocking. `direct` is a transport without a proxy, for metadata services."""
 
-    def __init__(self, transport: Transport, direct: Callable[[], Transport]) -> None:
+    def __init__(self, transport: Transport, direct: Transport) -> None:
         self._transport = transport
         self._direct = direct
         self._table: dict[type, Callable[[Any], Event]] = {
@@ -132,7 +130,7 @@ class World:
         command.stream.close()
 
     def _fetch(self, command: Fetch) -> Outcome:
-        transport = self._direct() if command.direct else self._transport
+        transport = self._direct if command.direct else self._transport
         return as_outcome(transport.send(as_send(command)))
 
     def _call(self, command: Call) -> CallResult:

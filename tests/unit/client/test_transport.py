@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -494,3 +495,98 @@ def test_every_transport_error_of_httpx_has_a_meaning(kind: type[Exception]) -> 
 
 def test_other_exceptions_are_none_of_its_business() -> None:
     assert broken(ValueError("x")) is None
+
+
+# -- whose connections end when ---------------------------------------------------------------------------------------
+
+_ALL_ENDS = """
+import asyncio, gc, os, sys
+import penstock
+from penstock import Client
+from penstock.testing.providers import SimulatedProviders
+
+SAY = [{"role": "user", "content": "Hello"}]
+
+def open_files():
+    return len(os.listdir("/dev/fd"))
+
+async def whole():
+    await penstock.acompletion("openai/gpt-4o", SAY, **to)
+
+async def half():
+    stream = await penstock.acompletion("openai/gpt-4o", SAY, stream=True, **to)
+    await anext(aiter(stream))
+    left.append(stream)
+
+async def cancelled():
+    stream = await penstock.acompletion("openai/gpt-4o", SAY, stream=True, **to)
+    async def read():
+        async for chunk in stream:
+            await asyncio.sleep(60)
+    reading = asyncio.create_task(read())
+    await asyncio.sleep(0.05)
+    reading.cancel()
+    await asyncio.wait([reading])
+
+with SimulatedProviders() as providers:
+    to = {"api_base": providers.url("openai_chat"), "api_key": "fake", "num_retries": 0}
+    left = []
+    asyncio.run(whole())
+    before = open_files()
+    for each in (whole, half, cancelled, whole):
+        asyncio.run(each())
+    assert open_files() <= before + 1, (before, open_files())
+    penstock.completion("openai/gpt-4o", SAY, **to)
+    stream = Client(**to).chat.completions.create(model="openai/gpt-4o", messages=SAY, stream=True)
+    gc.collect()
+    assert list(stream) and stream.response.choices[0].message.content
+    next(Client(**to).chat.completions.create(model="openai/gpt-4o", messages=SAY, stream=True))
+    penstock.configure()
+    gc.collect()
+print("through")
+"""
+
+
+def test_no_connection_outlives_its_loop_its_client_or_the_program() -> None:
+    """Calls in several event loops, one after the other; streams left half read, or cancelled; clients forgotten while
+    their stream is read: with all warnings as errors, nothing is said of sockets left open.
+    """
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", _ALL_ENDS], capture_output=True, text=True, check=False
+    )
+    said = "\n".join(line for line in done.stderr.splitlines() if not line.startswith("Executing <"))
+    assert (done.stdout.strip(), said, done.returncode) == ("through", "", 0)
+
+
+class _Link:
+    """A transport to the metadata services that notes when it is closed."""
+
+    closed = 0
+
+    def send(self, send: Send) -> Reply | Broken:
+        return Reply(200, {}, b"{}")
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_an_engine_asks_metadata_services_over_one_transport_and_closes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from penstock.client import engine as module
+    from penstock.providers.auth.commands import Fetch
+
+    made: list[_Link] = []
+
+    def make(**arguments: Any) -> _Link:
+        made.append(_Link())
+        return made[-1]
+
+    monkeypatch.setattr(module, "HTTPXTransport", make)
+    engine = module.Engine(environment={})
+
+    def twice() -> Any:
+        for _ in range(2):
+            yield Fetch(method="GET", url="http://169.254.169.254/latest", direct=True)
+
+    engine.world().drive(twice())
+    engine.close()
+    assert [each.closed for each in made] == [1, 1]
