@@ -1,7 +1,7 @@
 """What is in a file: its type where nobody said it, and its text where it has one.
 
-Nearly every format says in its first bytes what it is, so only those are decoded. Containers (RIFF, ISO base media, Ogg,
-Matroska) say a little later what they contain.
+Nearly every format says in its first bytes what it is, so only those are decoded. Containers (RIFF, ISO base media,
+Ogg, Matroska) say a little later what they contain.
 
 Source: https://mimesniff.spec.whatwg.org/#matching-a-mime-type-pattern,
 https://www.garykessler.net/library/file_sigs.html
