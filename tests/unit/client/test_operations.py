@@ -227,8 +227,8 @@ def test_strict_refuses_a_loss() -> None:
 @pytest.mark.parametrize("name", ["previous_response_id", "conversation", "prompt"])
 def test_what_only_the_responses_api_can_do_is_not_left_out_silently(name: str) -> None:
     made, transport = client()
+    given: dict[str, Any] = {name: "x_1"}
     with pytest.raises(exceptions.UnsupportedParamsError, match=name):
-        given: dict[str, Any] = {name: "x_1"}
         made.responses.create(model="anthropic/claude-sonnet-4-5", input="Hi", **given)
     assert transport.requests == []
 
