@@ -1,13 +1,13 @@
 """Usage: `{"billed_units": {...}, "tokens": {...}, "cached_tokens": n}`, both ways.
 
 `tokens` counts what the model read and wrote, with the prompt that Cohere puts around the conversation; `billed_units`
-is what the caller pays for. The API's numbers are of type double: a whole one is read as an integer.
+is what the caller pays for. The API's numbers are of type double: a whole one is read as an integer,
+and written as it was.
 Source: https://docs.cohere.com/reference/chat (usage)
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from penstock.dialects import wire
@@ -49,10 +49,18 @@ _UNSPEAKABLE = (
 """Counts that Cohere has no place for (those that are parts or sums of others are left out)."""
 
 
+_FLOATS = "(floats)"
+"""In `Usage.spelling`: the counts that were written as 5.0, by their names in the representation."""
+
+
 def read_usage(value: Any) -> Usage:
     """`usage`."""
-    values, left = wire.read_counts(_whole(wire.obj(value)), COUNTS)
+    values, left = wire.read_counts(wire.obj(value), COUNTS)
     spelling: dict[str, str] = {}
+    floats = [name for name, count in values.items() if type(count) is float and count.is_integer()]
+    if floats:
+        values |= {name: int(values[name]) for name in floats}
+        spelling[_FLOATS] = " ".join(floats)
     for name, billed in _BILLED.items():
         if name not in values and billed in values:
             values[name] = values[billed]
@@ -60,22 +68,13 @@ def read_usage(value: Any) -> Usage:
     return Usage(**values, spelling=spelling or None, extras=left or None)
 
 
-def _whole(counts: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy in which whole numbers are integers."""
-    return {
-        key: int(value)
-        if type(value) is float and value.is_integer()
-        else _whole(value)
-        if isinstance(value, dict)
-        else value
-        for key, value in counts.items()
-    }
-
-
 def write_usage(usage: Usage) -> dict[str, Any]:
     """`usage` again."""
     spelled = usage.spelling or {}
     values = {name: getattr(usage, name) for name in _NAMES if name not in spelled}
+    for name in spelled.get(_FLOATS, "").split():
+        if values.get(name) is not None:
+            values[name] = float(values[name])
     return wire.deep_merge(usage.extras, wire.write_counts(values, COUNTS))
 
 

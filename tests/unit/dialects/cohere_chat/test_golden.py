@@ -290,7 +290,7 @@ USAGES: list[tuple[dict[str, Any], Usage]] = [
             input_tokens=10,
             billed_input_tokens=10,
             search_units=1,
-            spelling={"input_tokens": "billed_units.input_tokens"},
+            spelling={"(floats)": "billed_input_tokens", "input_tokens": "billed_units.input_tokens"},
             extras={"billed_units": {}},
         ),
     ),
@@ -304,7 +304,7 @@ def test_usage(wire: dict[str, Any], usage: Usage) -> None:
     answer = {"message": {"role": "assistant"}, "usage": wire}
     response = DIALECT.parse_response(answer, NO_MEMO)
     assert response.usage == usage
-    assert DIALECT.render_response(response, Context()).value == answer
+    contract.assert_response_exact(DIALECT, answer)
 
 
 def test_a_piece_of_several_tokens_adds_up() -> None:
