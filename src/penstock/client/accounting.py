@@ -80,14 +80,15 @@ def prices_at(sheet: Facts, target: Endpoint, options: Options) -> Prices | None
 def cost_at(engine: Engine, usage: Usage | None, target: Endpoint, options: Options, **facts: Any) -> Cost | None:
     """What a usage costs at `target`, now; None where there is no usage to price.
 
-    `facts`: `quantities` and `terms` as `penstock.providers.cost.cost` takes them; where and when it was served is
-    added to the terms.
+    `facts`: `quantities` and `terms` as `penstock.providers.cost.cost` takes them, and `elapsed`, the seconds that the
+    call took; where and when it was served is added to the terms.
     """
     if usage is None:
         return None
     now = datetime.fromtimestamp(engine.clock.unix(), UTC)
-    terms = facts.pop("terms", None) or Terms()
-    terms = replace(terms, location=target.location, residency=terms.residency or target.residency, at=now)
+    terms, elapsed = facts.pop("terms", None) or Terms(), facts.pop("elapsed", None)
+    residency = terms.residency or target.residency
+    terms = replace(terms, location=target.location, residency=residency, at=now, elapsed=elapsed)
     prices = prices_at(engine.facts, target, options)
     return cost(usage, prices, terms, trust_reported=target.reports_cost, **facts)
 
@@ -102,21 +103,33 @@ def hidden_params(
     usage: Usage | None,
     **facts: Any,
 ) -> dict[str, Any]:
-    """`_hidden_params` of an answer, in LiteLLM's words. `response_cost` is None where it is unknown."""
+    """`_hidden_params` of an answer, in LiteLLM's words. `response_cost` is None where it is unknown. A mock costs what
+    such an answer of its model would cost, as at LiteLLM: tests of budgets and of bills rely on it.
+    """
     found: dict[str, Any] = {"litellm_call_id": call_id, "model_id": model, "response_cost": None}
     if success is not None:
         found["attempts"] = len(success.tried) + 1
         found |= success.attempt.facts
     if target is None:
-        return found
-    bill = cost_at(engine, usage, target, options, **facts)
-    found["response_cost"] = None if bill is None else bill.usd
-    found["cost"] = bill
+        return found | _charged(None if usage is None else _cost_of_mock(engine.facts, usage, model, options, **facts))
+    found |= _charged(cost_at(engine, usage, target, options, **facts))
     found["custom_llm_provider"] = target.provider
     found["api_base"] = target.url
     if success is not None:
         found["additional_headers"] = _headers(success.reply.headers)
     return found
+
+
+def _charged(bill: Cost | None) -> dict[str, Any]:
+    return {"response_cost": None if bill is None else bill.usd, "cost": bill}
+
+
+def _cost_of_mock(sheet: Facts, usage: Usage, model: str, options: Options, **facts: Any) -> Cost:
+    provider, elapsed = options.custom_llm_provider, facts.pop("elapsed", None)
+    terms = replace(facts.pop("terms", None) or Terms(), elapsed=elapsed)
+    if options.prices:
+        sheet = sheet.with_rows({model: {"litellm_provider": provider or "", **options.prices}}, replace=True)
+    return cost(usage, sheet.prices(model, provider, base_model=options.base_model), terms, **facts)
 
 
 def _headers(headers: dict[str, str]) -> dict[str, str]:

@@ -128,7 +128,9 @@ class ChatCall(Generic[C, R]):
         winner = self.winner(success)
         target, options = (None, self.options) if winner is None else (winner.target, winner.options)
         usage = None if response is None else response.usage
-        facts = {} if winner is None or response is None else {"terms": chat_terms(winner, response)}
+        facts: dict[str, Any] = {"elapsed": time.perf_counter() - self.started}
+        if winner is not None and response is not None:
+            facts["terms"] = chat_terms(winner, response)
         return hidden_params(self.engine, self.call_id, self.model, options, target, success, usage, **facts)
 
     def _notes(self, success: Success[Any] | None) -> tuple[Note, ...]:

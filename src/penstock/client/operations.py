@@ -312,7 +312,8 @@ class SimpleCall(Generic[R]):
             facts = self.engine.facts
             precise = (name for name in bill.names if facts.find(name, target.provider) is not None)
             options = replace(options, base_model=next(precise, None))
-        return hidden_params(self.engine, self.call_id, self.model, options, target, success, bill.usage, **bill.facts)
+        facts = {**bill.facts, "elapsed": time.perf_counter() - self.started}
+        return hidden_params(self.engine, self.call_id, self.model, options, target, success, bill.usage, **facts)
 
     def frames(self, success: Success[Any]) -> FrameState[Any, Any]:
         """The pure half of a streamed answer."""

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from penstock.exchange import Timeouts
+from penstock.providers.prices import is_price_field
 from penstock.types.errors import MalformedError
 
 ADDRESS = frozenset({"api_key", "api_base", "base_url", "api_version", "organization", "project"})
@@ -41,6 +42,8 @@ class Options(Struct, frozen=True, kw_only=True):
     mock_response          answer with this instead of asking anybody: a text, an exception, a ModelResponse
     mock_tool_calls, mock_timeout, mock_delay    more for mocks
     input_cost_per_token, output_cost_per_token, ...    the caller's own prices (any price field of `get_model_info`)
+    model_info             the same in a dict, as an entry of a `model_list` has it, with `base_model`; what is said
+                           beside it goes before
     max_repairs            how often an answer that does not fit `response_format` is sent back to be mended (default 0)
     enable_json_schema_validation    False: do not check answers against `response_format`
     callbacks              hooks for this call, besides the client's (`penstock.Callback`)
@@ -96,6 +99,12 @@ def is_price(name: str) -> bool:
     return "cost_per_" in name or name.startswith(("cache_read_input_token_cost", "cache_creation_input_token_cost"))
 
 
+def _prices_in(info: Mapping[str, Any]) -> dict[str, Any]:
+    """The price list in a `model_info`, with the mode that says what its units are; empty where there is no price."""
+    found = {name: value for name, value in info.items() if is_price_field(name) and value is not None}
+    return {"mode": info["mode"], **found} if found and info.get("mode") else found
+
+
 def split(arguments: Mapping[str, Any], addresses: frozenset[str], defaults: Options) -> tuple[Options, dict[str, Any]]:
     """(options, everything for the model). Arguments that are None were not given. Raises MalformedError with the
     argument's name.
@@ -104,6 +113,7 @@ def split(arguments: Mapping[str, Any], addresses: frozenset[str], defaults: Opt
     address: dict[str, Any] = dict(defaults.address)
     prices: dict[str, Any] = dict(defaults.prices)
     body: dict[str, Any] = {}
+    info: dict[str, Any] = {}
     for name, value in arguments.items():
         known = SYNONYMS.get(name, name)
         if value is None:
@@ -114,8 +124,13 @@ def split(arguments: Mapping[str, Any], addresses: frozenset[str], defaults: Opt
             address[name] = value
         elif is_price(name):
             prices[name] = value
+        elif name == "model_info":
+            info = _mapping(value, name)
         else:
             body[name] = value
+    if info:
+        prices = {**_prices_in(info), **prices}
+        control = {**({"base_model": info["base_model"]} if info.get("base_model") else {}), **control}
     if not control and not address and not prices:
         return defaults, body
     given = {name: getattr(defaults, name) for name in _CONTROL}

@@ -175,7 +175,7 @@ class Prices(Struct, frozen=True, kw_only=True, eq=False):
 
 def prices_of(row: Mapping[str, Any], model: str = "", *, whole: bool = False, own: bool = False) -> Prices | None:
     """The price list in a row of facts (LiteLLM's field names; numbers as int, Decimal, text or float), or None if it
-    has no price.
+    has no price, or only zeros that stand for one (`rules.ZERO_FOR_WANT_OF_A_PRICE`).
 
     Raises ProviderError (malformed_prices) that names the field at fault.
     """
@@ -186,6 +186,8 @@ def prices_of(row: Mapping[str, Any], model: str = "", *, whole: bool = False, o
     if not any("multiplier" not in field for field in rates) and not (tiers or result_tiers or search):
         return None
     host = str(row.get("litellm_provider") or "")
+    if host in rules.ZERO_FOR_WANT_OF_A_PRICE and not (own or tiers or any(rates.values()) or any(search.values())):
+        return None
     token_rates = [rate for field, rate in rates.items() if _TOKEN_PRICE.match(field)]
     token_rates += [rate for tier in tiers for rate in tier.rates.values()]
     return Prices(

@@ -78,8 +78,8 @@ def deployments_of(model_list: Any, environment: Mapping[str, str]) -> tuple[Dep
     """The deployments of a `model_list` in LiteLLM's form: `[{"model_name", "litellm_params": {"model", ...},
     "model_info": {"id"}}]`.
 
-    (`params` is the same as `litellm_params`.) A value "os.environ/NAME" is that variable's. Raises
-    MalformedDeployment.
+    (`params` is the same as `litellm_params`.) What `model_info` says of the model (prices, `base_model`) is also an
+    argument of the call. A value "os.environ/NAME" is that variable's. Raises MalformedDeployment.
     """
     if isinstance(model_list, str | Mapping) or not hasattr(model_list, "__iter__"):
         raise MalformedDeployment("model_list must be a list of {'model_name': ..., 'litellm_params': {'model': ...}}")
@@ -121,6 +121,8 @@ def _deployment(entry: Any, number: int, environment: Mapping[str, str]) -> Depl
     }
     if info.get("base_model"):
         arguments.setdefault("base_model", info["base_model"])
+    if facts := {name: value for name, value in info.items() if name not in ("id", "base_model")}:
+        arguments.setdefault("model_info", facts)
     return Deployment(
         group=group, arguments=arguments, id=str(info.get("id") or _digest(group, given, number)), **numbers
     )

@@ -9,18 +9,28 @@ import pytest
 
 from penstock import (
     BadRequestError,
+    Router,
     UnknownCostError,
     completion,
     completion_cost,
     cost_per_token,
     embedding,
     get_model_info,
+    register_model,
     token_counter,
 )
+from penstock.providers.facts import default
+from penstock.providers.facts.facts import Facts
 from penstock.testing.providers import Reply, Usage
 from tests.support.targets import KEY, TARGETS, every_dialect, simulating
 
 ASK: list[Any] = [{"role": "user", "content": "Hello"}]
+
+
+@pytest.fixture
+def own_facts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test registers is forgotten after it."""
+    monkeypatch.setattr(default, "_current", Facts())
 
 
 @pytest.mark.parametrize(
@@ -179,3 +189,163 @@ def test_an_embedding() -> None:
     with simulating() as simulated:
         answer = embedding("openai/text-embedding-3-small", ["one"], api_key=KEY, api_base=simulated.url("openai"))
     assert completion_cost(answer) == answer._hidden_params["response_cost"] > 0
+
+
+@pytest.mark.parametrize(
+    ("usage", "dollars"),
+    [
+        (
+            {"input_tokens": 10, "output_tokens": 5, "cache_read_input_tokens": 1000},
+            10 * 3e-6 + 1000 * 3e-7 + 5 * 1.5e-5,
+        ),
+        ({"input_tokens": 10, "output_tokens": 5, "cache_creation_input_tokens": 100}, 10 * 3e-6 + 375e-6 + 5 * 1.5e-5),
+        (
+            {
+                "prompt_tokens": 1110,
+                "completion_tokens": 5,
+                "cache_read_input_tokens": 1000,
+                "cache_creation_input_tokens": 100,
+            },
+            10 * 3e-6 + 1000 * 3e-7 + 100 * 3.75e-6 + 5 * 1.5e-5,
+        ),
+        ({"promptTokenCount": 10, "candidatesTokenCount": 5, "thoughtsTokenCount": 2}, 10 * 3e-6 + 7 * 1.5e-5),
+        ({"inputTokens": 10, "outputTokens": 5, "cacheReadInputTokens": 1000}, 10 * 3e-6 + 1000 * 3e-7 + 5 * 1.5e-5),
+        ({"billed_units": {"input_tokens": 10, "output_tokens": 5}}, 10 * 3e-6 + 5 * 1.5e-5),
+    ],
+    ids=["anthropic-read", "anthropic-write", "litellm", "gemini", "converse", "cohere"],
+)
+def test_a_usage_in_a_providers_own_words(usage: dict[str, Any], dollars: float) -> None:
+    """Anthropic and Converse count cached tokens beside the input; LiteLLM's usage, with the same names, within it."""
+    assert sum(cost_per_token("claude-sonnet-4-5", usage_object=usage)) == pytest.approx(dollars)
+    assert completion_cost({"usage": usage}, model="claude-sonnet-4-5") == pytest.approx(dollars)
+
+
+@pytest.mark.parametrize(
+    ("answer", "model", "dollars"),
+    [
+        (
+            {
+                "output": {"message": {"role": "assistant", "content": [{"text": "fine"}]}},
+                "stopReason": "end_turn",
+                "usage": {"inputTokens": 100, "outputTokens": 10, "totalTokens": 110},
+            },
+            "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            100 * 3.3e-6 + 10 * 1.65e-5,
+        ),
+        (
+            {
+                "message": {"role": "assistant", "content": [{"type": "text", "text": "fine"}]},
+                "finish_reason": "COMPLETE",
+                "usage": {"billed_units": {"input_tokens": 17, "output_tokens": 12}, "tokens": {"input_tokens": 215}},
+            },
+            "command-a-03-2025",
+            17 * 2.5e-6 + 12 * 1e-5,
+        ),
+        (
+            {
+                "modelVersion": "gemini-2.5-flash",
+                "candidates": [{"content": {"role": "model", "parts": [{"text": "fine"}]}, "finishReason": "STOP"}],
+                "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 2, "totalTokenCount": 12},
+            },
+            None,
+            10 * 3e-7 + 2 * 2.5e-6,
+        ),
+        (
+            {"model": "gpt-5", "choices": [], "service_tier": "flex", "usage": {"prompt_tokens": 1000}},
+            None,
+            0.000625,
+        ),
+        ({"results": [], "meta": {"billed_units": {"search_units": 2}}}, "rerank-v3.5", 0.004),
+        ({"text": "fine", "duration": 60.0}, "whisper-1", 0.006),
+        ({"text": "fine", "usage": {"type": "duration", "seconds": 60}}, "whisper-1", 0.006),
+    ],
+    ids=["converse", "cohere", "gemini", "tier", "rerank", "transcription", "transcription-usage"],
+)
+def test_answers_of_providers_as_they_came(answer: dict[str, Any], model: str | None, dollars: float) -> None:
+    assert completion_cost(answer, model=model) == pytest.approx(dollars)
+
+
+def test_a_region_has_prices_of_its_own() -> None:
+    arguments: dict[str, Any] = {"custom_llm_provider": "bedrock", "prompt_tokens": 1_000_000}
+    everywhere = cost_per_token("amazon.nova-pro-v1:0", **arguments)
+    assert everywhere == (0.8, 0.0)
+    government = cost_per_token("amazon.nova-pro-v1:0", region_name="us-gov-west-1", **arguments)
+    assert government == (0.96, 0.0)
+
+
+def test_an_unknown_cost_tells_the_doubt() -> None:
+    with pytest.raises(UnknownCostError, match="the snapshots of gpt-4o differ in price"):
+        cost_per_token("gpt-4o-2031-01-01", 1, 1)
+
+
+# -- prices of the caller's own, in every form that LiteLLM's users know -----------------------------------------------
+
+OWN = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
+FORMS: dict[str, dict[str, Any]] = {
+    "arguments": OWN,
+    "model_info": {"model_info": {"id": "mine", **OWN}},
+    "argument-before-model_info": {"model_info": {**OWN, "input_cost_per_token": 9.0}, "input_cost_per_token": 1e-6},
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_prices_that_come_with_a_call(form: dict[str, Any]) -> None:
+    with simulating() as simulated:
+        simulated.script(Reply.text("fine").reporting(Usage(1000, 100)))
+        address = {"api_base": simulated.url("openai_chat"), "api_key": KEY}
+        answer = completion("openai/nobody-knows-this", ASK, **address, **form)
+    assert answer._hidden_params["response_cost"] == pytest.approx(0.0012)
+
+
+def test_the_base_model_may_be_anybodys() -> None:
+    """LiteLLM's users write `base_model: azure/gpt-4o` whatever the deployment is called through."""
+    with simulating() as simulated:
+        for info in ({"base_model": "azure/gpt-4o-2024-08-06"}, {"base_model": "gpt-4o-2024-08-06"}):
+            simulated.script(Reply.text("fine").reporting(Usage(1000, 100)))
+            address = {"api_base": simulated.url("openai_chat"), "api_key": KEY}
+            answer = completion("openai/nobody-knows-this", ASK, model_info=info, **address)
+            assert answer._hidden_params["response_cost"] == pytest.approx(0.0035)
+
+
+def test_prices_of_a_deployment() -> None:
+    with simulating() as simulated:
+        simulated.script(Reply.text("fine").reporting(Usage(1000, 100)))
+        reached = {"model": "openai/mine", "api_base": simulated.url("openai_chat"), "api_key": KEY}
+        router = Router([{"model_name": "house", "litellm_params": reached, "model_info": {"id": "one", **OWN}}])
+        answer = router.completion("house", ASK)
+    assert answer._hidden_params["response_cost"] == pytest.approx(0.0012)
+    assert answer._hidden_params["model_id"] == "one"
+
+
+def test_a_call_by_the_second() -> None:
+    with simulating() as simulated:
+        address = {"api_base": simulated.url("openai_chat"), "api_key": KEY}
+        answer = completion("openai/mine", ASK, input_cost_per_second=0.5, output_cost_per_second=0, **address)
+    bill = answer._hidden_params["cost"]
+    assert [item.kind for item in bill.items] == ["second", "second"]
+    assert bill.total == bill.items[0].quantity * Decimal("0.5") > 0
+
+
+@pytest.mark.usefixtures("own_facts")
+def test_a_registered_price_by_the_second() -> None:
+    register_model({"openai/rented": {"input_cost_per_second": 0.01, "output_cost_per_second": 0.0}})
+    assert cost_per_token("openai/rented", 10, 10, response_time_ms=1500) == (0.015, 0.0)
+    with pytest.raises(UnknownCostError, match="input_cost_per_second"):
+        cost_per_token("openai/rented", 10, 10)
+
+
+@pytest.mark.usefixtures("own_facts")
+def test_a_registered_price_lies_over_the_same_model_in_another_spelling() -> None:
+    register_model({"openai/gpt-4.1": {"input_cost_per_token": 9e-6}})
+    assert cost_per_token("openai/gpt-4.1", 1000, 100) == pytest.approx((0.009, 0.0008))
+    assert cost_per_token("gpt-4.1", 1000, 100, custom_llm_provider="openai") == pytest.approx((0.009, 0.0008))
+    assert cost_per_token("gpt-4.1", 1000, 100) == pytest.approx((0.002, 0.0008)), "a name of its own"
+
+
+def test_a_mock_costs_what_such_an_answer_costs() -> None:
+    assert completion("openai/gpt-4o", ASK, mock_response="fine")._hidden_params["response_cost"] == pytest.approx(
+        10 * 2.5e-6 + 20 * 1e-5
+    )
+    assert completion("openai/nobody-knows-this", ASK, mock_response="fine")._hidden_params["response_cost"] is None
+    priced = completion("openai/nobody-knows-this", ASK, mock_response="fine", **OWN)
+    assert priced._hidden_params["response_cost"] == pytest.approx(10 * 1e-6 + 20 * 2e-6)

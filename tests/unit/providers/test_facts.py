@@ -440,3 +440,50 @@ def test_registered_rows_are_shared() -> None:
     with pytest.raises(ProviderError):
         register_facts({"good": {"input_cost_per_token": 1}, "bad": {"input_cost_per_token": "x"}})
     assert current_facts() is after
+
+
+# -- zeros -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "volcengine/doubao-embedding",
+        "gigachat/GigaChat-2-Max",
+        "sagemaker/meta-textgeneration-llama-2-7b",
+        "fireworks_ai/qwen3-embedding-4b",
+        "azure/standard/1024-x-1024/dall-e-2",
+        "scaleway/openai/whisper-large-v3",
+    ],
+)
+def test_a_zero_that_stands_for_a_price_nobody_found_is_no_price(name: str) -> None:
+    assert FACTS.find(name) is not None
+    assert FACTS.prices(name) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ollama/llama3",
+        "gemini/gemma-3-27b-it",
+        "zai/glm-4.5-flash",
+        "omni-moderation-latest",
+        "lemonade/gpt-oss-120b-mxfp-GGUF",
+    ],
+)
+def test_what_is_given_away_costs_nothing(name: str) -> None:
+    prices = FACTS.prices(name)
+    assert prices is not None and prices.free
+
+
+def test_a_zero_of_the_users_own_is_a_price() -> None:
+    own = FACTS.with_rows({"gigachat/GigaChat-2-Max": {"input_cost_per_token": 0}})
+    prices = own.prices("gigachat/GigaChat-2-Max")
+    assert prices is not None and prices.free
+
+
+def test_memory_does_not_grow_with_the_names_asked_for() -> None:
+    facts = Facts()
+    for number in range(5000):
+        assert facts.prices(f"gpt-4o-nobody-{number}") is None
+    assert max(len(held) for held in vars(facts).values() if isinstance(held, dict)) < 5000

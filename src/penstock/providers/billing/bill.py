@@ -39,6 +39,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     size                 of generated images in pixels: "1024x1536"
     max_results          how many results a search asked for
     requests             how many requests the usage sums up
+    elapsed              seconds that the call took: what a price list of the user's own may charge by
     """
 
     service_tier: str | None = None
@@ -53,6 +54,7 @@ class Terms(Struct, frozen=True, kw_only=True):
     size: str | None = None
     max_results: int | None = None
     requests: int = 1
+    elapsed: float | Decimal | None = None
 
 
 class Item(Struct, frozen=True):

@@ -75,6 +75,17 @@ TIERS_AT_STANDARD_PRICE: Final = frozenset({("groq", "flex")})
 """(host, suffix) that cost no more and no less than the standard tier: console.groq.com/docs/flex-processing ("same
 rates as on-demand")."""
 
+ZERO_FOR_WANT_OF_A_PRICE: Final = frozenset(
+    {"azure", "databricks", "fireworks_ai", "gigachat", "sagemaker", "scaleway", "volcengine"}
+)
+"""Hosts that charge for everything they serve, though some collected rows of theirs say 0: nobody found the price, it
+is in another currency, or it is by the hour. Such a row has no price. azure.microsoft.com/pricing/details/azure-openai,
+docs.databricks.com/aws/en/machine-learning/foundation-model-apis, fireworks.ai/pricing,
+developers.sber.ru/docs/ru/gigachat/models ("the cost of requests differs" by model; in roubles),
+aws.amazon.com/sagemaker/pricing (by the hour of an instance), www.scaleway.com/en/pricing/model-as-a-service,
+www.volcengine.com/docs/82379 (in yuan). Elsewhere 0 is the price: servers of one's own, and hosts that give some models
+away (Google's experimental ones, Z.ai's flash models, Mistral's labs, OpenAI's moderation)."""
+
 SEARCH_PER_PROMPT: Final = GOOGLE
 """Where grounding is billed once a prompt, however many searches it made, unless `web_search_billing_unit` says
 "per_query": ai.google.dev/gemini-api/docs/google-search#pricing. Elsewhere every call of the tool counts."""

@@ -37,6 +37,7 @@ _SINGULAR = {"queries": "search_unit", "input_images": "image"}
 _SEARCHING = frozenset({"search", "vector_store"})
 _DRAWING = frozenset({"image_generation", "image_edit"})
 _HEARING = frozenset({"audio_transcription", "realtime"})
+_TIMED = _HEARING | {"audio_speech", "video_generation"}
 _SIZE = re.compile(r"^(\d{1,6})\s*[x\u00d7]\s*(\d{1,6})$", re.IGNORECASE)
 _SIZE_IN_NAME = re.compile(r"(?:^|/)(\d+)-x-(\d+)/")
 
@@ -67,6 +68,7 @@ class UnitLines:
         self._write_searches()
         self._write_characters()
         self._write_seconds()
+        self._write_elapsed()
         self._write_images()
         if rules.RESEARCH_FIELD in self._prices.rates and "citation_tokens" not in quantities:
             self._write_citations()
@@ -166,6 +168,18 @@ class UnitLines:
         if found is None:
             self._bill.reasons.append(f"no {field} is published for the resolution {resolution!r}")
         return found
+
+    def _write_elapsed(self) -> None:
+        """A list of the user's own may charge for the time that a call took, as one does who rents the machine; each
+        side for itself, where it has no price a token. In collected lists a second is one of audio or video, or of a
+        commitment that is paid for anyway."""
+        elapsed, prices = self._terms.elapsed, self._prices
+        if elapsed is None or not prices.own or self._usage.seconds is not None or prices.mode in _TIMED:
+            return
+        sides: tuple[Side, ...] = ("input", "output")
+        for side in sides:
+            if f"{side}_cost_per_token" not in prices.rates:
+                self._line("second", elapsed, f"{side}_cost_per_second", side)
 
     # -- images -------------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from penstock.providers.prices import Prices, is_price_field, prices_of
 
 _LONGEST_NAME = 500
 _LONGEST_PROPOSAL = 60
+_MOST_ANSWERS = 1024
 
 
 class Facts:
@@ -36,7 +37,8 @@ class Facts:
         self._user = dict(user or {})
         self._given = packaged
         self._rows: dict[str, Row] = {}
-        self._prices: dict[tuple[str, bool], Prices | None] = {}
+        self._prices: dict[str, Prices | None] = {}
+        self._answers: dict[tuple[str, str | None, str | None], Prices | Facts | None] = {}
 
     @property
     def _packaged(self) -> PackagedFacts:
@@ -49,9 +51,14 @@ class Facts:
 
         `provider` is the host that serves it, where known, and `name` then what that host calls it: a row of another
         host is never taken. `base_model` says what a deployment with a name of its own runs (Azure); then `name` does
-        not matter.
+        not matter, and a host that `base_model` names itself goes before `provider`.
         """
-        asked = base_model or name
+        if not base_model:
+            return self._find(name, provider)
+        row = self._find(base_model, self._split(base_model, None)[1] or provider)
+        return self._find(base_model, None) if row is None or row.found == "rule" else row
+
+    def _find(self, asked: str, provider: str | None) -> Row | None:
         if not asked or len(asked) > _LONGEST_NAME:
             return None
         provider = provider or None
@@ -68,15 +75,25 @@ class Facts:
 
     def prices(self, name: str, provider: str | None = None, *, base_model: str | None = None) -> Prices | None:
         """The price list of a model, or None where it is not certain. The same value each time."""
+        asked = (name, provider, base_model)
+        known = self._answers.get(asked, self)
+        if not isinstance(known, Facts):
+            return known
         row = self.find(name, provider, base_model=base_model)
-        return self.prices_of_row(row) if row else None
+        prices = self.prices_of_row(row) if row else None
+        if len(self._answers) >= _MOST_ANSWERS:  # callers choose the names: the memory must not grow with them
+            self._answers.clear()
+        if len(name) <= _LONGEST_NAME:
+            self._answers[asked] = prices
+        return prices
 
     def prices_of_row(self, row: Row) -> Prices | None:
         """The price list in a row that `find` gave."""
-        key = (row.name, row.doubt is None and row.found != "rule")
-        if key not in self._prices:
-            self._prices[key] = prices_of(row.fields, row.name, whole=row.whole, own=row.own) if key[1] else None
-        return self._prices[key]
+        if row.doubt is not None or row.found == "rule":
+            return None
+        if row.name not in self._prices:
+            self._prices[row.name] = prices_of(row.fields, row.name, whole=row.whole, own=row.own)
+        return self._prices[row.name]
 
     def image_prices(
         self, name: str, provider: str | None = None, *, size: str | None = None, quality: str | None = None
@@ -156,7 +173,7 @@ class Facts:
         if not name or not isinstance(fields, Mapping):
             message = f"The facts of {name!r} are not a mapping of field names to values."
             raise ProviderError("malformed_prices", message, 'Give one, such as {"input_cost_per_token": 2.5e-06}.')
-        known = self._row(name, "exact") if self._knows(name) and not replace else None
+        known = None if replace else self._known_as(name, fields.get("litellm_provider"))
         merged = {**(known.fields if known else {}), **{field: _exact(value) for field, value in fields.items()}}
         merged = {field: value for field, value in merged.items() if value is not None}
         whole = known is None or known.whole
@@ -165,6 +182,14 @@ class Facts:
         except ProviderError as error:
             raise ProviderError(error.kind, f"In the facts of {name!r}: {error.message}", error.fix) from None
         return Row(name=name, fields=merged, own=True, whole=whole)
+
+    def _known_as(self, name: str, host: object) -> Row | None:
+        """The row that a user's row of this name lies over: its own, or the one of the same model in another spelling
+        (`openai/gpt-4.1` for `gpt-4.1`)."""
+        if self._knows(name):
+            return self._row(name, "exact")
+        row = self._find(name, host if isinstance(host, str) else None)
+        return row if row is not None and row.found in ("exact", "spelling") else None
 
     # -- how a name is found ------------------------------------------------------------------------------------------
 
