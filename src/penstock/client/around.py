@@ -1,8 +1,8 @@
 """Around: what stands between the user's call and the call itself. Callbacks outermost, so that they see one call and
 its whole cost; then structured output, which may call several times.
 
-A call without callbacks and without `response_format` passes through at the price of two look-ups; what the others need
-is loaded when the first of them is made.
+A call without callbacks that does not say what its answer must be passes through at the price of some look-ups; what
+the others need is loaded when the first of them is made.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
+from penstock.client.answer_forms import AnswerForm
 from penstock.client.engine import Engine
 from penstock.client.failures import raising
 
@@ -25,17 +26,17 @@ def around(
     inner: Inner,
     *,
     id_prefix: str = "",
-    structured: bool = False,
+    structured: AnswerForm | None = None,
 ) -> Any:
     """`inner(arguments)`, a blocking call, with what stands around it.
 
-    `structured`: its `response_format` may be a class or a schema, and its answer is a ModelResponse to be checked.
+    `structured`: where it may say what its answer must be, and where in the answer that stands.
     """
     run = inner
-    if structured and arguments.get("response_format") is not None:
+    if structured is not None and structured.asked(arguments) is not None:
         from penstock.client.structured_calls import drive
 
-        run = partial(drive, engine, inner)
+        run = partial(drive, engine, structured, inner)
     if not _has_callbacks(engine, arguments):
         return run(arguments)
     from penstock.client.observing import observe
@@ -51,14 +52,14 @@ async def aaround(
     inner: AsyncInner,
     *,
     id_prefix: str = "",
-    structured: bool = False,
+    structured: AnswerForm | None = None,
 ) -> Any:
     """The same for a coroutine."""
     run = inner
-    if structured and arguments.get("response_format") is not None:
+    if structured is not None and structured.asked(arguments) is not None:
         from penstock.client.structured_calls import adrive
 
-        run = partial(adrive, engine, inner)
+        run = partial(adrive, engine, structured, inner)
     if not _has_callbacks(engine, arguments):
         return await run(arguments)
     from penstock.client.observing import aobserve

@@ -59,6 +59,7 @@ class ChatCompletions(Resource):
     """`client.chat.completions`."""
 
     create = StreamingShapeMethod[ModelResponse, Stream[ModelResponseStream, ModelResponse]](CHAT_SHAPE)
+    parse = ShapeMethod[ModelResponse](CHAT_SHAPE, stream=False)
 
 
 class Chat(Resource):
@@ -107,6 +108,7 @@ class Responses(Resource):
     create = StreamingShapeMethod[ResponsesResponse, Stream[ResponsesStreamEvent, ResponsesResponse]](
         dialect_calls.RESPONSES_SHAPE
     )
+    parse = ShapeMethod[ResponsesResponse](dialect_calls.RESPONSES_SHAPE, stream=False)
     retrieve = Method[ResponsesResponse](stored.RESPONSE_RETRIEVE, "response_id")
     delete = Method[ResponsesDeleted](stored.RESPONSE_DELETE, "response_id")
     cancel = Method[ResponsesResponse](stored.RESPONSE_CANCEL, "response_id")
@@ -270,6 +272,7 @@ class AsyncChatCompletions(Resource):
     """`client.chat.completions`."""
 
     create = AsyncStreamingShapeMethod[ModelResponse, AsyncStream[ModelResponseStream, ModelResponse]](CHAT_SHAPE)
+    parse = AsyncShapeMethod[ModelResponse](CHAT_SHAPE, stream=False)
 
 
 class AsyncChat(Resource):
@@ -318,6 +321,7 @@ class AsyncResponses(Resource):
     create = AsyncStreamingShapeMethod[ResponsesResponse, AsyncStream[ResponsesStreamEvent, ResponsesResponse]](
         dialect_calls.RESPONSES_SHAPE
     )
+    parse = AsyncShapeMethod[ResponsesResponse](dialect_calls.RESPONSES_SHAPE, stream=False)
     retrieve = AsyncMethod[ResponsesResponse](stored.RESPONSE_RETRIEVE, "response_id")
     delete = AsyncMethod[ResponsesDeleted](stored.RESPONSE_DELETE, "response_id")
     cancel = AsyncMethod[ResponsesResponse](stored.RESPONSE_CANCEL, "response_id")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from penstock.client.answer_forms import RESPONSES_FORM
 from penstock.client.arguments import plain
 from penstock.client.event_streams import EventState
 from penstock.client.result_objects import (
@@ -19,7 +20,6 @@ from penstock.client.result_objects import (
     ResponsesStreamEvent,
 )
 from penstock.client.shapes import Shape, with_stream_usage
-from penstock.client.structured import wanted_of
 from penstock.dialects import wire
 from penstock.dialects.anthropic_messages import DIALECT as MESSAGES
 from penstock.dialects.dialect import PathMatch
@@ -51,24 +51,10 @@ def _read_responses(arguments: dict[str, Any]) -> Request:
     for name in ("input", "tools", "text", "reasoning"):
         if name in body:
             body[name] = jsonable(body[name])
-    wanted = body.pop("text_format", None)
+    wanted = body.pop("text_format", None)  # what is no schema to check: `{"type": "text"}`
     if wanted is not None:
-        body["text"] = {**(body.get("text") or {}), "format": _text_format(wanted)}
+        body["text"] = {**(body.get("text") or {}), "format": jsonable(wanted)}
     return with_stream_usage(RESPONSES.parse_request(body, _NO_MATCH))
-
-
-def _text_format(wanted: Any) -> dict[str, Any]:
-    """`text_format`: a class (pydantic, msgspec, dataclass), a JSON schema, or the object that the API itself takes."""
-    if isinstance(wanted, Mapping) and wanted.get("type") in ("text", "json_object", "json_schema"):
-        return dict(wanted)
-    try:
-        found = wanted_of(wanted)
-    except MalformedError as error:
-        error.path = "text_format"
-        raise
-    if found is None:
-        raise MalformedError("this object is neither a format nor a JSON schema", "text_format")
-    return {"type": "json_schema", **found.body["json_schema"]}
 
 
 RESPONSES_SHAPE: Shape[ResponsesStreamEvent, ResponsesResponse] = Shape(
@@ -81,6 +67,7 @@ RESPONSES_SHAPE: Shape[ResponsesStreamEvent, ResponsesResponse] = Shape(
     prefer=("openai_responses",),
     own=frozenset({"metadata"}),
     essential=frozenset({"previous_response_id", "conversation", "prompt", "background"}),
+    structured=RESPONSES_FORM,
 )
 
 # -- Anthropic Messages -----------------------------------------------------------------------------------------------

@@ -41,7 +41,9 @@ class Tree(Object):
 
 
 class ResponsesResponse(Answer, Tree):
-    """An answer of the Responses API. `output_text` is all its text, joined."""
+    """An answer of the Responses API. `output_text` is all its text, joined; `output_parsed` what was asked for with
+    `text_format`, as an instance of its class (of a JSON schema: the decoded value).
+    """
 
     id: str
     object: str
@@ -66,6 +68,14 @@ class ResponsesResponse(Answer, Tree):
         messages = [item for item in self.get("output") or () if item.get("type") == "message"]
         parts = [part for item in messages for part in item.get("content") or ()]
         return "".join(part["text"] for part in parts if part.get("type") == "output_text")
+
+    @property
+    def output_parsed(self) -> Any:
+        """The answer as what `text_format` asked for; None where the model did something else (called a tool,
+        refused).
+        """
+        parts = [part for item in self.get("output") or () for part in item.get("content") or ()]
+        return next((vars(part)["parsed"] for part in parts if "parsed" in vars(part)), None)
 
 
 class ResponsesStreamEvent(Answer, Tree):

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from msgspec.structs import replace
 
+from penstock.client.answer_forms import CHAT_FORM, AnswerForm
 from penstock.client.arguments import messages_of, tool_of
 from penstock.client.attempt import OpenStream
 from penstock.client.objects import Answer, ModelResponse, ModelResponseStream
@@ -41,7 +42,7 @@ class Shape(Generic[C, R]):
     essential    arguments that no other dialect can say and that must not be left out silently
     wants_usage  (arguments) -> whether the caller wants usage in a stream
     call_type    what callbacks are told that the call is (of a coroutine, with an `a` before it)
-    structured   whether `response_format` may be a class or a schema, against which answers are checked
+    structured   where a call says what its answer must be (a class, a schema), against which answers are checked
     """
 
     dialect: Dialect
@@ -55,7 +56,7 @@ class Shape(Generic[C, R]):
     essential: frozenset[str] = frozenset()
     wants_usage: Callable[[dict[str, Any]], bool] = lambda body: True
     call_type: str = "completion"
-    structured: bool = False
+    structured: AnswerForm | None = None
 
 
 _NO_MATCH = PathMatch()
@@ -85,6 +86,6 @@ CHAT_SHAPE: Shape[ModelResponseStream, ModelResponse] = Shape(
     stream=StreamState,
     id_prefix="chatcmpl-",
     wants_usage=_wants_chat_usage,
-    structured=True,
+    structured=CHAT_FORM,
     own_with={"metadata": "store"},
 )

@@ -42,14 +42,14 @@ class Misfit(ValueError):
         self.errors = errors
 
 
-def wanted_of(response_format: Any) -> Wanted | None:
+def wanted_of(response_format: Any, argument: str = "response_format") -> Wanted | None:
     """What `response_format` asks for; None: nothing that could be validated. Raises MalformedError for a schema that
-    is none.
+    is none, with the name of the argument.
     """
     if response_format is None:
         return None
     if isinstance(response_format, Mapping):
-        return _of_mapping(dict(response_format))
+        return _of_mapping(dict(response_format), argument)
     if isinstance(response_format, type) and hasattr(response_format, "model_json_schema"):
         model: Any = response_format
         return _of_class(model.__name__, model.model_json_schema(), model.model_validate_json)
@@ -58,7 +58,7 @@ def wanted_of(response_format: Any) -> Wanted | None:
         return _of_class(response_format.__name__, _msgspec_schema(response_format), decode)
     name = getattr(response_format, "__name__", type(response_format).__name__)
     message = f"expected a pydantic class, a msgspec Struct, a dataclass, a TypedDict or a JSON schema, got {name}"
-    raise MalformedError(message, "response_format")
+    raise MalformedError(message, argument)
 
 
 def _is_msgspec_type(value: Any) -> bool:
@@ -88,24 +88,24 @@ def _of_class(name: str, schema: dict[str, Any], build: Callable[[str], Any]) ->
     return Wanted({"type": "json_schema", "json_schema": inner}, schema, build)
 
 
-def _of_mapping(given: dict[str, Any]) -> Wanted | None:
+def _of_mapping(given: dict[str, Any], argument: str) -> Wanted | None:
     kind = given.get("type")
     if kind == "json_schema" and isinstance(given.get("json_schema"), Mapping):
         schema = given["json_schema"].get("schema")
-        return Wanted(given, _checked(schema) if schema is not None else None, wire.decode)
+        return Wanted(given, _checked(schema, argument) if schema is not None else None, wire.decode)
     if kind == "json_object":
         return Wanted(given, None, wire.decode)
     if "properties" in given or "$defs" in given or kind in ("object", "array"):
-        schema = _checked(given)
+        schema = _checked(given, argument)
         name = wire_name(str(given.get("title") or "answer"))
         return Wanted({"type": "json_schema", "json_schema": {"name": name, "schema": schema}}, schema, wire.decode)
     return None
 
 
-def _checked(schema: Any) -> dict[str, Any]:
+def _checked(schema: Any, argument: str) -> dict[str, Any]:
     problem = check_schema(schema)
     if problem is not None:
-        raise MalformedError(problem, "response_format")
+        raise MalformedError(problem, argument)
     return dict(schema) if isinstance(schema, Mapping) else {}
 
 
@@ -178,8 +178,7 @@ def unfenced(text: str) -> str:
     return found[1] if found else text
 
 
-def repair_messages(misfit: Misfit) -> list[dict[str, Any]]:
+def repair_of(misfit: Misfit) -> str:
     """What to say to the model so that it mends its answer."""
     wrong = "\n".join(f"- {error}" for error in misfit.errors)
-    ask = f"That does not fit the JSON schema:\n{wrong}\nAnswer again with the corrected JSON only."
-    return [{"role": "assistant", "content": misfit.text}, {"role": "user", "content": ask}]
+    return f"That does not fit the JSON schema:\n{wrong}\nAnswer again with the corrected JSON only."

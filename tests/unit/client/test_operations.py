@@ -246,7 +246,8 @@ class City(msgspec.Struct):
     ],
 )
 def test_text_format_is_a_class_or_a_schema(wanted: Any) -> None:
-    made, transport = client(reply({"id": "r", "object": "response", "output": [], "status": "completed"}))
+    said = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": '{"name": "Paris"}'}]}
+    made, transport = client(reply({"id": "r", "object": "response", "output": [said], "status": "completed"}))
     made.responses.create(model="openai/gpt-4o", input="Where?", text_format=wanted)
     sent = json.loads(transport.requests[0].body)["text"]["format"]
     assert (sent["type"], sent["name"]) == ("json_schema", "City")

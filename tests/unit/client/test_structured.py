@@ -244,3 +244,123 @@ def test_a_tool_without_a_valid_schema_is_refused(target: Target) -> None:
 def test_a_wrong_bound_names_the_argument(value: Any) -> None:
     with pytest.raises(penstock.BadRequestError, match="max_repairs"):
         completion("demo", ASK, mock_response=json.dumps(GOOD), response_format=Data, max_repairs=value)
+
+
+# -- the Responses API ------------------------------------------------------------------------------------------------
+
+RESPONSES = TARGETS[1]
+FITS, MISFITS = '{"city": "Paris", "degrees": 21}', '{"city": "Paris"}'
+
+
+class Weather(pydantic.BaseModel):
+    city: str
+    degrees: int
+
+
+FLAT = {"type": "json_schema", "name": "weather", "schema": Weather.model_json_schema()}
+
+
+def asked_by(how: str, wanted: Any) -> dict[str, Any]:
+    return {"text_format": wanted} if how == "text_format" else {"text": {"format": wanted, "verbosity": "low"}}
+
+
+@pytest.mark.parametrize("target", TARGETS[:-1], ids=lambda target: target.dialect)  # Ollama is asked at its /v1
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_responses_are_judged_in_every_dialect(target: Target, stream: bool) -> None:
+    with simulating() as simulated:
+        simulated.script(Reply.structured(json.loads(FITS)), Reply.structured(json.loads(MISFITS)))
+        arguments = {"input": "Where?", "text_format": Weather, "stream": stream, **target.arguments(simulated)}
+        assert whole(penstock.responses(**arguments)).output_parsed == Weather(city="Paris", degrees=21)
+        with pytest.raises(JSONSchemaValidationError, match="'degrees' is missing") as caught:
+            whole(penstock.responses(**arguments))
+    assert json.loads(caught.value.raw_response) == json.loads(MISFITS)
+    assert caught.value.completion.output_text == caught.value.raw_response
+
+
+@pytest.mark.parametrize(
+    ("how", "wanted", "kind", "parsed"),
+    [
+        ("text_format", Weather, "json_schema", Weather(city="Paris", degrees=21)),
+        ("text_format", Weather.model_json_schema(), "json_schema", json.loads(FITS)),
+        ("text_format", FLAT, "json_schema", json.loads(FITS)),
+        ("text", FLAT, "json_schema", json.loads(FITS)),
+        ("text", {"type": "json_object"}, "json_object", json.loads(FITS)),
+        ("text", {"type": "text"}, "text", None),
+        ("text_format", {"type": "text"}, "text", None),
+    ],
+)
+def test_responses_take_every_form_of_a_format(how: str, wanted: Any, kind: str, parsed: Any) -> None:
+    with simulating() as simulated:
+        simulated.script(Reply.text(FITS))
+        answer = penstock.responses(input="Where?", **asked_by(how, wanted), **RESPONSES.arguments(simulated))
+        sent = simulated.last.json["text"]
+    assert answer.output_parsed == parsed
+    assert answer.output_text == FITS
+    assert sent["format"]["type"] == kind
+    assert sent.get("verbosity") == ("low" if how == "text" else None)
+
+
+def test_responses_are_mended_too() -> None:
+    with simulating() as simulated:
+        simulated.script(Reply.text(MISFITS), Reply.text(FITS))
+        answer = asyncio.run(
+            penstock.aresponses(
+                input="Where?",
+                text_format=Weather,
+                max_repairs=1,
+                **RESPONSES.arguments(simulated),
+            )
+        )
+        turns = simulated.last.json["input"]
+    assert answer.output_parsed == Weather(city="Paris", degrees=21)
+    assert [turn["role"] for turn in turns] == ["user", "assistant", "user"]
+    assert "'degrees' is missing" in turns[2]["content"]
+    assert answer._hidden_params["repairs"] == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": "in_progress", "output": []},
+        {"status": "queued", "output": []},
+        {"status": "failed", "output": [], "error": {"code": "server_error", "message": "no"}},
+        {"output": [{"type": "function_call", "id": "f", "call_id": "c", "name": "n", "arguments": "{}"}]},
+        {"output": [{"type": "message", "content": [{"type": "refusal", "refusal": "no"}]}]},
+        {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}, "output": []},
+    ],
+    ids=["under way", "waiting", "failed", "calls a tool", "refuses", "held back"],
+)
+def test_responses_that_are_no_answer_are_not_judged(answer: dict[str, Any]) -> None:
+    from penstock.client.answer_forms import RESPONSES_FORM
+    from penstock.client.result_objects import ResponsesResponse
+
+    assert list(RESPONSES_FORM.texts(ResponsesResponse({"status": "completed", **answer}))) == []
+
+
+def test_only_the_final_message_of_a_response_is_judged() -> None:
+    from penstock.client.answer_forms import RESPONSES_FORM
+    from penstock.client.result_objects import ResponsesResponse
+
+    def message(text: str, **more: Any) -> dict[str, Any]:
+        return {"type": "message", "content": [{"type": "output_text", "text": text}], **more}
+
+    search = {"type": "web_search_call", "id": "w", "status": "completed"}
+    output = [message("Let me see.", phase="commentary"), search, message(FITS, phase="final_answer")]
+    found = RESPONSES_FORM.texts(ResponsesResponse({"status": "completed", "output": output}))
+    assert [text for text, _ in found] == [FITS]
+
+
+def test_a_text_that_is_no_object_is_refused_beside_a_format() -> None:
+    wrong: Any = "low"
+    with pytest.raises(penstock.BadRequestError, match="expected an object, got str at text"):
+        penstock.responses("openai/gpt-4o", "Where?", text=wrong, text_format=Weather, mock_response=FITS)
+
+
+def test_a_client_parses_as_the_openai_package_does() -> None:
+    say = [{"role": "user", "content": "Where?"}]
+    with penstock.Client(environment={}) as client:
+        chat = client.chat.completions.parse(
+            model="openai/gpt-4o", messages=say, response_format=Weather, mock_response=FITS
+        )
+        answer = client.responses.parse(model="openai/gpt-4o", input="Where?", text_format=Weather, mock_response=FITS)
+    assert chat.choices[0].message.parsed == answer.output_parsed == Weather(city="Paris", degrees=21)
