@@ -45,6 +45,10 @@ class Signature(Struct, frozen=True):
 class Citation(Struct, frozen=True):
     """Where a text comes from. `start` and `end` are character offsets into the citing text, `cited_text` the
     source's words.
+
+    Where in the source they stand: from `source_start` up to `source_end`, in `unit`s (characters and blocks count
+    from 0, pages from 1; the end is the first that is no longer meant). `document_index` counts the documents of the
+    request from 0; with the unit "result", it counts its search results, and the span their blocks.
     """
 
     url: str | None = None
@@ -54,6 +58,9 @@ class Citation(Struct, frozen=True):
     end: int | None = None
     file_id: str | None = None
     document_index: int | None = None
+    unit: Literal["char", "page", "block", "result"] | None = None
+    source_start: int | None = None
+    source_end: int | None = None
     native: str | None = None
     extras: Extras = None
 
@@ -148,6 +155,10 @@ class Media(Struct, frozen=True):
 
     `media_type` is a MIME type ("image/png"); `name` a file name or title; `detail` OpenAI's image fidelity ("low",
     "high", "auto"); `transcript` the words of an audio answer.
+
+    Of a document, `context` is what the model is told about it beside its content, `cite` whether the answer shall
+    cite it, `origin` where a search found it (an address or another name): a document with an origin is a search
+    result.
     """
 
     kind: MediaKind
@@ -156,6 +167,9 @@ class Media(Struct, frozen=True):
     name: str | None = None
     detail: str | None = None
     transcript: str | None = None
+    context: str | None = None
+    cite: bool | None = None
+    origin: str | None = None
     signature: Signature | None = None
     cache: Cache | None = None
     id: str | None = None

@@ -1,17 +1,18 @@
 """Citations: the location types of a text block, both ways.
 
     web_search_result_location   url, title, cited_text; `encrypted_index` proves that the search happened
-    search_result_location       source, title, cited_text; which search result, which of its blocks
+    search_result_location       source, title, cited_text; which search result, from which of its blocks to which
     char_location, page_location, content_block_location
-                                 document_index, document_title, cited_text, file_id; where in the document
+                                 document_index, document_title, cited_text, file_id; from where in the document to
+                                 where, in characters, pages or blocks
 
-Offsets into the *source* stay in extras: the representation's `start` and `end` count in the citing text, which
-Anthropic says by cutting the text into blocks. Source: https://platform.claude.com/docs/en/build-with-claude/citations
+All of these count in the *source*. Which words of the answer rest on it, Anthropic says by cutting the text into
+blocks. Source: https://platform.claude.com/docs/en/build-with-claude/citations
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from penstock.dialects import wire
 from penstock.dialects.anthropic_messages.access import text_at
@@ -24,14 +25,30 @@ _DOCUMENT = {
     "document_index": "document_index",
     "file_id": "file_id",
 }
+_BLOCKS = {"start_block_index": "source_start", "end_block_index": "source_end"}
 _PLACES: dict[str, dict[str, str]] = {
     "web_search_result_location": {"url": "url", "title": "title", "cited_text": "cited_text"},
-    "search_result_location": {"source": "url", "title": "title", "cited_text": "cited_text"},
-    "char_location": _DOCUMENT,
-    "page_location": _DOCUMENT,
-    "content_block_location": _DOCUMENT,
+    "search_result_location": {
+        "source": "url",
+        "title": "title",
+        "cited_text": "cited_text",
+        "search_result_index": "document_index",
+        **_BLOCKS,
+    },
+    "char_location": {**_DOCUMENT, "start_char_index": "source_start", "end_char_index": "source_end"},
+    "page_location": {**_DOCUMENT, "start_page_number": "source_start", "end_page_number": "source_end"},
+    "content_block_location": {**_DOCUMENT, **_BLOCKS},
 }
 """Wire field -> field of Citation, for each location type."""
+
+_UNITS: dict[str, Any] = {
+    "char_location": "char",
+    "page_location": "page",
+    "content_block_location": "block",
+    "search_result_location": "result",
+}
+_LOCATIONS = {unit: kind for kind, unit in _UNITS.items()}
+_COUNTS = frozenset({"document_index", "source_start", "source_end"})
 
 
 def read_citation(value: Any) -> Citation:
@@ -43,11 +60,11 @@ def read_citation(value: Any) -> Citation:
     extras: dict[str, Any] = {}
     for key, inner in citation.items():
         name = table.get(key)
-        if name is not None and isinstance(inner, int if name == "document_index" else str):
+        if name is not None and type(inner) is (int if name in _COUNTS else str):
             found[name] = inner
         elif key != "type":
             extras[key] = inner
-    return Citation(**found, native=kind, extras=extras or None)
+    return Citation(**found, unit=_UNITS.get(kind), native=kind, extras=extras or None)
 
 
 def write_citation(citation: Citation) -> dict[str, Any]:
@@ -61,10 +78,12 @@ def write_citation(citation: Citation) -> dict[str, Any]:
 
 
 def write_foreign_citation(citation: Citation, path: str, notes: list[Note]) -> dict[str, Any] | None:
-    """Another dialect's citation for a client of this one: a web page as such, a file as a search result. None where it
-    has neither address nor name.
+    """Another dialect's citation for a client of this one: a place in a document or a search result as such, else a
+    web page, else a file as a search result. None where it has neither place nor address nor name.
     """
     cited = citation.cited_text or ""
+    if citation.unit is not None and citation.document_index is not None:
+        return _write_place(citation, _LOCATIONS[citation.unit], cited)
     if citation.url is not None:
         kind = "web_search_result_location"
         return {"type": kind, "url": citation.url, "title": citation.title, "cited_text": cited, "encrypted_index": ""}
@@ -73,12 +92,22 @@ def write_foreign_citation(citation: Citation, path: str, notes: list[Note]) -> 
         notes.append(Note(path, "dropped", "a citation needs an address or a name here"))
         return None
     notes.append(Note(path, "changed", "cited as a search result"))
-    return {
-        "type": "search_result_location",
-        "source": source,
+    return _write_place(citation, "search_result_location", cited)
+
+
+_FIRST: Final = {"char": 0, "page": 1, "block": 0, "result": 0}
+
+
+def _write_place(citation: Citation, kind: str, cited: str) -> dict[str, Any]:
+    """A location with all the fields that the official client wants: an end that nobody said is just behind the start."""
+    start = _FIRST[_UNITS[kind]] if citation.source_start is None else citation.source_start
+    values = {
+        "url": citation.url or citation.file_id or citation.title or "",
         "title": citation.title,
         "cited_text": cited,
-        "search_result_index": citation.document_index or 0,
-        "start_block_index": 0,
-        "end_block_index": 1,
+        "document_index": citation.document_index or 0,
+        "source_start": start,
+        "source_end": start + 1 if citation.source_end is None else citation.source_end,
+        "file_id": citation.file_id,
     }
+    return {"type": kind, **{key: values[name] for key, name in _PLACES[kind].items()}}

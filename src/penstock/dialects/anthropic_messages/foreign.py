@@ -14,6 +14,7 @@ from typing import Any
 from penstock.dialects import wire
 from penstock.dialects.anthropic_messages.access import write_cache
 from penstock.dialects.anthropic_messages.leftovers import note_leftovers
+from penstock.dialects.anthropic_messages.media import document_tails
 from penstock.dialects.anthropic_messages.messages import as_object
 from penstock.dialects.anthropic_messages.signatures import ORIGIN, seal
 from penstock.dialects.anthropic_messages.tools import Names
@@ -75,6 +76,7 @@ class Draft:
         self.notes: list[Note] = []
         self.origin = profile.signature_origin or ORIGIN
         self.custom_tools: set[str] = set()
+        self.servers: list[Block] = []
         self._markers: list[tuple[Block, str]] = []
 
     def note(self, path: str, kind: Any, detail: str) -> None:
@@ -194,6 +196,8 @@ def _write_media(part: Media, role: Role, path: str, draft: Draft) -> list[Block
     if part.detail not in (None, "auto"):
         draft.note(f"{path}.detail", "dropped", "images have one fidelity")
     _note_signature(part.signature, path, draft)
+    if part.origin is not None and isinstance(part.source, PlainText | Blocks):
+        return _write_search_result(part, part.source, part.origin, path, draft)
     media_type = _media_type(part)
     image = (media_type or "").startswith("image/") or (part.kind == "image" and media_type is None)
     source = (
@@ -209,7 +213,34 @@ def _write_media(part: Media, role: Role, path: str, draft: Draft) -> list[Block
             draft.note(f"{path}.name", "dropped", "images have no names")
         else:
             block["title"] = part.name
+    if image:
+        _note_image(part, path, draft)
+    else:
+        block |= document_tails(part)
     return [draft.mark(block, part.cache, path)]
+
+
+def _note_image(part: Media, path: str, draft: Draft) -> None:
+    if part.context is not None:
+        draft.note(f"{path}.context", "dropped", "only documents have a context")
+    if part.cite:
+        draft.note(f"{path}.cite", "dropped", "images are not cited")
+
+
+def _write_search_result(part: Media, source: PlainText | Blocks, origin: str, path: str, draft: Draft) -> list[Block]:
+    """A search result holds texts only, and must have a title."""
+    pieces: tuple[Part, ...] = (Text(source.text),) if isinstance(source, PlainText) else source.parts
+    for number, piece in enumerate(pieces):
+        if type(piece) is not Text:
+            draft.note(f"{path}.source.parts[{number}]", "dropped", "a search result holds texts only")
+    if part.context is not None:
+        draft.note(f"{path}.context", "dropped", "a search result has no context")
+    texts = tuple(piece for piece in pieces if type(piece) is Text)
+    content = write_parts(texts, "user", f"{path}.source.parts", draft)
+    if not content:
+        return draft.drop(path, "a search result without words is refused")
+    block: Block = {"type": "search_result", "source": origin, "title": part.name or origin, "content": content}
+    return [draft.mark(block | document_tails(part), part.cache, path)]
 
 
 def _write_image_source(part: Media, media_type: str | None, path: str, draft: Draft) -> Block | None:

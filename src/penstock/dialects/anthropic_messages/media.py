@@ -1,9 +1,9 @@
 """Images and documents: blocks with a `source`, and two relatives without one, both ways.
 
     image             base64 (PNG, JPEG, GIF, WebP), url, file
-    document          base64 (PDF), text, content (blocks, or a string), url, file; its title; in the extras its
-                      context and whether to cite it
-    search_result     a document of text blocks with a source and a title
+    document          base64 (PDF), text, content (blocks, or a string), url, file; its title, its context and whether
+                      to cite it
+    search_result     a document of text blocks with a title and a `source`, which is `Media.origin`
     container_upload  a file for the code execution container
 
 `Media.native` is None for the block that the kind suggests (image for an image, document for a file), else the wire
@@ -44,19 +44,49 @@ def read_media(block: dict[str, Any], read_block: ReadBlock) -> Media:
     except DialectError as error:
         raise error.at("source") from None
     extras = wire.rest(block, _IMAGE_KEYS if kind == "image" else _DOCUMENT_KEYS)
+    if left:
+        extras = {**(extras or {}), "source": left}
+    if kind == "image":
+        return Media("image", source, media_type, cache=cache_at(block), native=native, extras=extras)
+    cite, extras = _read_citing(block, extras)
     return Media(
-        "image" if kind == "image" else "file",
+        "file",
         source,
         media_type,
-        None if kind == "image" else maybe_at(block, "title", wire.string),
+        maybe_at(block, "title", wire.string),
+        context=maybe_at(block, "context", wire.string),
+        cite=cite,
         cache=cache_at(block),
         native=native,
-        extras={**(extras or {}), "source": left} if left else extras,
+        extras=extras,
     )
 
 
 _IMAGE_KEYS = frozenset({"type", "source", "cache_control"})
-_DOCUMENT_KEYS = frozenset({"type", "source", "title", "cache_control"})
+_DOCUMENT_KEYS = frozenset({"type", "source", "title", "context", "citations", "cache_control"})
+
+
+def _read_citing(block: dict[str, Any], extras: Extras) -> tuple[bool | None, Extras]:
+    """(whether the answer shall cite the document, the extras with what else `citations` says)."""
+    citations = maybe_at(block, "citations", wire.obj)
+    if citations is None:
+        return None, extras
+    cite = maybe_at(citations, "enabled", wire.boolean)
+    left = wire.rest(citations, _CITING)
+    return cite, {**(extras or {}), "citations": left or {}} if left or cite is None else extras
+
+
+_CITING = frozenset({"enabled"})
+
+
+def document_tails(media: Media) -> dict[str, Any]:
+    """What is said of a document beside its content and its name."""
+    found: dict[str, Any] = {}
+    if media.context is not None:
+        found["context"] = media.context
+    if media.cite is not None:
+        found["citations"] = {"enabled": media.cite}
+    return found
 
 
 def _read_source(source: dict[str, Any], read_block: ReadBlock) -> tuple[Source | None, str | None, Extras]:
@@ -128,6 +158,7 @@ def write_media(media: Media, write_block: WriteBlock) -> dict[str, Any]:
             found["source"] = source
         if media.name is not None and media.kind != "image":
             found["title"] = media.name
+        found |= document_tails(media)
     if media.cache is not None:
         found["cache_control"] = write_cache(media.cache)
     return wire.deep_merge(media.extras, found) if media.extras else found
@@ -136,17 +167,20 @@ def write_media(media: Media, write_block: WriteBlock) -> dict[str, Any]:
 def read_search_result(block: dict[str, Any], read_block: ReadBlock) -> Media:
     """A `search_result` block."""
     content = maybe_at(block, "content", _each(read_block))
+    cite, extras = _read_citing(block, wire.rest(block, _SEARCH_KEYS))
     return Media(
         "file",
         None if content is None else Blocks(content),
         name=maybe_at(block, "title", wire.string),
+        cite=cite,
+        origin=maybe_at(block, "source", wire.string),
         cache=cache_at(block),
         native="search_result",
-        extras=wire.rest(block, _SEARCH_KEYS),
+        extras=extras,
     )
 
 
-_SEARCH_KEYS = frozenset({"type", "content", "title", "cache_control"})
+_SEARCH_KEYS = frozenset({"type", "content", "title", "source", "citations", "cache_control"})
 
 
 def _write_search_result(media: Media, write_block: WriteBlock) -> dict[str, Any]:
@@ -155,7 +189,9 @@ def _write_search_result(media: Media, write_block: WriteBlock) -> dict[str, Any
         found["content"] = [write_block(part) for part in media.source.parts]
     if media.name is not None:
         found["title"] = media.name
-    return found
+    if media.origin is not None:
+        found["source"] = media.origin
+    return found | document_tails(media)
 
 
 def read_container_upload(block: dict[str, Any], read_block: ReadBlock) -> Media:

@@ -63,7 +63,7 @@ def _outside(usage: Usage) -> int:
     written = usage.cache_write_tokens
     if written is None:
         written = (usage.cache_write_5m_tokens or 0) + (usage.cache_write_1h_tokens or 0)
-    return (usage.cache_read_tokens or 0) + written
+    return int((usage.cache_read_tokens or 0) + written)  # JavaScript's 3.0 must not make the sum a float
 
 
 def read_usage(value: Any, before: Usage | None = None) -> Usage:

@@ -3,8 +3,8 @@
     {"content": [{"text": "..."}], "citations": [{"title", "source", "sourceContent": [{"text"}], "location": {...}}]}
 
 A location is one of `web`, `documentChar`, `documentPage`, `documentChunk` and `searchResultLocation`; its name is the
-citation's `native`. Its numbers count in the *source*, so they stay in `extras`: the representation's `start` and `end`
-count in the citing text, which Converse says by cutting the answer into blocks.
+citation's `native`. Its numbers count in the *source*; which words of the answer rest on it, Converse says by cutting
+the answer into blocks.
 
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CitationsContentBlock.html
 """
@@ -18,7 +18,15 @@ from penstock.types.content import Citation, Extras, Part, Text
 from penstock.types.errors import DialectError
 
 BLOCK = "citationsContent"
-_INDEXED = frozenset({"documentChar", "documentPage", "documentChunk"})
+_UNITS: dict[str, Any] = {
+    "documentChar": "char",
+    "documentPage": "page",
+    "documentChunk": "block",
+    "searchResultLocation": "result",
+}
+LOCATIONS = {unit: kind for kind, unit in _UNITS.items()}
+"""What the numbers of a citation count -> the location that holds them."""
+_SPAN = {"start": "source_start", "end": "source_end"}
 _SPLIT = "(lengths)"
 """Key in `extras` for the lengths of the pieces that `content` cut the text into, where it was not one piece."""
 
@@ -66,29 +74,47 @@ def read_citation(value: Any) -> Citation:
     """One citation, of a whole answer or of a stream."""
     left = dict(wire.obj(value))
     title = left.pop("title") if isinstance(left.get("title"), str) else None
-    kind, url, index = _read_location(left)
-    if url is None and isinstance(left.get("source"), str):
-        url = left.pop("source")
+    place = _read_location(left)
+    if "url" not in place and place.get("native") != "web" and isinstance(left.get("source"), str):
+        place["url"] = left.pop("source")
     cited_text = _read_cited_text(left)
-    return Citation(url, title, cited_text, document_index=index, native=kind, extras=left or None)
+    return Citation(title=title, cited_text=cited_text, **place, extras=left or None)
 
 
-def _read_location(left: dict[str, Any]) -> tuple[str | None, str | None, int | None]:
-    """(the location's name, web address, document index), taken out of `left`."""
+def _read_location(left: dict[str, Any]) -> dict[str, Any]:
+    """What `location` says, by field of Citation, taken out of `left`."""
     location = left.get("location")
     if not (isinstance(location, dict) and len(location) == 1):
-        return None, None, None
-    kind, place = next(iter(location.items()))
-    if not isinstance(place, dict):
-        return None, None, None
-    place = dict(place)
-    url = place.pop("url") if kind == "web" and isinstance(place.get("url"), str) else None
-    index = place.pop("documentIndex") if kind in _INDEXED and type(place.get("documentIndex")) is int else None
-    if place:
-        left["location"] = {kind: place}
+        return {}
+    kind, inner = next(iter(location.items()))
+    if not isinstance(inner, dict):
+        return {}
+    found: dict[str, Any] = {"native": kind}
+    rest: dict[str, Any] = {}
+    if kind in _UNITS:
+        found["unit"] = _UNITS[kind]
+    table = _fields_of(kind)
+    for key, value in inner.items():
+        name = table.get(key)
+        if name is not None and type(value) is (str if name == "url" else int):
+            found[name] = value
+        else:
+            rest[key] = value
+    if rest:
+        left["location"] = {kind: rest}
     else:
         del left["location"]
-    return kind, url, index
+    return found
+
+
+def _fields_of(kind: str) -> dict[str, str]:
+    """Field of a location on the wire -> field of Citation."""
+    if kind == "web":
+        return {"url": "url"}
+    if kind not in _UNITS:
+        return {}
+    index = "searchResultIndex" if kind == "searchResultLocation" else "documentIndex"
+    return {index: "document_index", **_SPAN}
 
 
 def _read_cited_text(left: dict[str, Any]) -> str | None:
@@ -146,9 +172,5 @@ def write_citation(citation: Citation) -> dict[str, Any]:
 def _write_location(citation: Citation) -> dict[str, Any] | None:
     if citation.native is None:
         return None
-    location: dict[str, Any] = {}
-    if citation.native == "web" and citation.url is not None:
-        location["url"] = citation.url
-    if citation.document_index is not None:
-        location["documentIndex"] = citation.document_index
-    return location
+    values = {key: getattr(citation, name) for key, name in _fields_of(citation.native).items()}
+    return {key: value for key, value in values.items() if value is not None}

@@ -165,11 +165,12 @@ def kind_word(text: Any) -> str | None:
 
 def _message(holder: dict[str, Any]) -> str | None:
     key = _message_key(holder)
-    return holder[key] or None if key is not None else None
+    return None if key is None else holder[key]
 
 
 def _message_key(holder: dict[str, Any]) -> str | None:
-    return next((key for key in _KEYS if isinstance(holder.get(key), str)), None)
+    """The key of the words; empty ones say nothing, and stay where they are."""
+    return next((key for key in _KEYS if isinstance(holder.get(key), str) and holder[key]), None)
 
 
 def render_error(error: ErrorResponse) -> tuple[int, dict[str, Any]]:

@@ -13,7 +13,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.dialects import wire
-from penstock.dialects.bedrock_converse.media import MEDIA_TYPES, format_of
+from penstock.dialects.bedrock_converse.citations import LOCATIONS
+from penstock.dialects.bedrock_converse.media import MEDIA_TYPES, SEARCH_RESULT, format_of
 from penstock.dialects.bedrock_converse.names import DocumentNames, call_id
 from penstock.dialects.bedrock_converse.signatures import ORIGIN
 from penstock.dialects.leftovers import note_leftovers
@@ -145,12 +146,20 @@ class PartAdapter:
     def citation(self, citation: Citation, path: str) -> Citation:
         """A citation in the places that Converse has: a web page, a document's number, a source by name."""
         note_leftovers(path, citation.extras, self._notes)
-        title, cited = citation.title, citation.cited_text
-        if citation.url is not None and "://" in citation.url:
+        title, cited, index = citation.title, citation.cited_text, citation.document_index
+        if citation.url is not None and "://" in citation.url and citation.unit is None:
             return Citation(citation.url, title, cited, native="web")
-        source = citation.url or citation.file_id
-        index = citation.document_index
-        return Citation(source, title, cited, document_index=index, native=None if index is None else "documentChar")
+        native = LOCATIONS.get(citation.unit or "char") if index is not None else None
+        return Citation(
+            citation.url or citation.file_id,
+            title,
+            cited,
+            document_index=index,
+            unit=citation.unit,
+            source_start=citation.source_start if native else None,
+            source_end=citation.source_end if native else None,
+            native=native,
+        )
 
     def _thinking(self, part: Thinking, path: str, assistant: bool, in_result: bool) -> list[Part]:
         if part.cache is not None:
@@ -245,6 +254,8 @@ class PartAdapter:
         source = self._source(part, path)
         if source is None:
             return found
+        if part.origin is not None and isinstance(source, PlainText | Blocks) and not assistant:
+            return [*found, self._search_result(part, source, path)]
         written = self._with_format(part, source, path, in_result)
         return [*found, *(replace(media, signature=signature) for media in written)]
 
@@ -298,7 +309,27 @@ class PartAdapter:
         if kind != "file" and part.name is not None:
             self.note(f"{path}.name", "dropped", "only documents have names here")
         final = None if word is None else MEDIA_TYPES[kind][word]
-        return [Media(kind, source, final, name, cache=self.cache(part.cache, path))]
+        context, cite = self._tails(part, kind, path)
+        return [Media(kind, source, final, name, context=context, cite=cite, cache=self.cache(part.cache, path))]
+
+    def _tails(self, part: Media, kind: MediaKind, path: str) -> tuple[str | None, bool | None]:
+        """(context, whether to cite), which only documents have."""
+        if kind == "file":
+            return part.context, part.cite
+        if part.context is not None:
+            self.note(f"{path}.context", "dropped", "only documents have a context")
+        if part.cite:
+            self.note(f"{path}.cite", "dropped", "only documents are cited")
+        return None, None
+
+    def _search_result(self, part: Media, source: PlainText | Blocks, path: str) -> Media:
+        """A document that a search found. It must have a title."""
+        if part.context is not None:
+            self.note(f"{path}.context", "dropped", "a search result has no context")
+        texts = Blocks((Text(source.text),)) if isinstance(source, PlainText) else source
+        title = part.name or part.origin
+        cache = self.cache(part.cache, path)
+        return Media("file", texts, name=title, cite=part.cite, origin=part.origin, cache=cache, native=SEARCH_RESULT)
 
     def _document_name(self, part: Media, word: str | None, path: str) -> str:
         name, changed = self._documents.write(part.name, word)

@@ -2,8 +2,8 @@
 
 A media block is `{"image": {"format": "png", "source": {"bytes": "..."}}}`: a format word instead of a MIME type, and
 bytes (base64 in JSON) or a place in S3. Documents may also be given as text or as a list of texts. A search result is a
-document with its own block. What has no place in a `Media` (an S3 bucket's owner, a citation switch) stays in `extras`,
-nested as on the wire.
+document with its own block, whose `source` is `Media.origin`. What has no place in a `Media` (an S3 bucket's owner)
+stays in `extras`, nested as on the wire.
 
 Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html and the pages below it.
 """
@@ -16,6 +16,7 @@ from penstock.dialects import wire
 from penstock.types.content import Base64, Blocks, Extras, Media, MediaKind, Part, PlainText, Source, Text, Url
 from penstock.types.errors import DialectError, MalformedError
 
+SEARCH_RESULT = "searchResult"
 KINDS: dict[str, MediaKind] = {"image": "image", "document": "file", "video": "video", "audio": "audio"}
 """Block name -> kind of media."""
 _BLOCK_NAMES = {kind: name for name, kind in KINDS.items()}
@@ -103,12 +104,23 @@ def read_media(name: str, value: Any, siblings: Extras) -> Part:
     left = dict(inner)
     media_type, native = _read_format(left, kind)
     title = _take_string(left, "name")
+    context, cite = (_take_string(left, "context"), _take_citing(left)) if kind == "file" else (None, None)
     try:
         source = _read_source(left)
     except DialectError as error:
         raise error.at("source") from None
     extras = {**(siblings or {}), name: left} if left else siblings
-    return Media(kind, source, media_type, title, native=native, extras=extras)
+    return Media(kind, source, media_type, title, context=context, cite=cite, native=native, extras=extras)
+
+
+def _take_citing(left: dict[str, Any]) -> bool | None:
+    """`citations.enabled`, taken out of `left`: whether the answer shall cite the document."""
+    citations = left.get("citations")
+    if not (isinstance(citations, dict) and isinstance(citations.get("enabled"), bool)):
+        return None
+    _put(left, "citations", {key: value for key, value in citations.items() if key != "enabled"})
+    cite: bool = citations["enabled"]
+    return cite
 
 
 def _read_format(left: dict[str, Any], kind: MediaKind) -> tuple[str | None, str | None]:
@@ -198,9 +210,9 @@ _SOURCES = {"bytes": _read_bytes, "s3Location": _read_place, "text": _read_text,
 
 
 def read_search_result(name: str, value: Any, siblings: Extras) -> Part:
-    """`searchResult`: a document of texts. Where it was found stays in `extras`, for a Media has one source."""
+    """`searchResult`: a document of texts."""
     left = dict(wire.obj(value))
-    title = _take_string(left, "title")
+    title, origin, cite = _take_string(left, "title"), _take_string(left, "source"), _take_citing(left)
     source: Source | None = None
     if left.get("content") is not None:
         try:
@@ -208,13 +220,13 @@ def read_search_result(name: str, value: Any, siblings: Extras) -> Part:
         except DialectError as error:
             raise error.at("content") from None
     extras = {**(siblings or {}), name: left} if left else siblings
-    return Media("file", source, name=title, native="searchResult", extras=extras)
+    return Media("file", source, name=title, cite=cite, origin=origin, native=SEARCH_RESULT, extras=extras)
 
 
 def write_media(media: Media) -> dict[str, Any]:
     """The block again. A source that Converse cannot carry (an uploaded file's id) raises MalformedError."""
-    if media.native == "searchResult":
-        return wire.deep_merge(media.extras, {"searchResult": _write_search_result(media)})
+    if media.native == SEARCH_RESULT:
+        return wire.deep_merge(media.extras, {SEARCH_RESULT: _write_search_result(media)})
     inner: dict[str, Any] = {}
     word = _write_format(media)
     if word is not None:
@@ -223,6 +235,7 @@ def write_media(media: Media) -> dict[str, Any]:
         inner["name"] = media.name
     if media.source is not None:
         inner["source"] = _write_source(media.source)
+    _write_tails(media, inner)
     block = {_BLOCK_NAMES[media.kind]: inner}
     return wire.deep_merge(media.extras, block) if media.extras else block
 
@@ -233,7 +246,17 @@ def _write_search_result(media: Media) -> dict[str, Any]:
         inner["title"] = media.name
     if isinstance(media.source, Blocks):
         inner["content"] = _write_pieces(media.source)
+    if media.origin is not None:
+        inner["source"] = media.origin
+    _write_tails(media, inner)
     return inner
+
+
+def _write_tails(media: Media, inner: dict[str, Any]) -> None:
+    if media.context is not None:
+        inner["context"] = media.context
+    if media.cite is not None:
+        inner["citations"] = {"enabled": media.cite}
 
 
 def _write_format(media: Media) -> str | None:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from penstock.dialects import wire
 from penstock.dialects.bedrock_converse.foreign_parts import PartAdapter
+from penstock.dialects.bedrock_converse.media import SEARCH_RESULT
 from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.plain import words_of
 from penstock.types.content import Cache, Json, Media, Part, Text, Thinking, ToolCall, ToolResult
@@ -195,7 +196,7 @@ def _results_first(part: Part) -> bool:
 
 
 def _is_document(part: Part) -> bool:
-    return isinstance(part, Media) and part.kind == "file"
+    return isinstance(part, Media) and part.kind == "file" and part.native != SEARCH_RESULT
 
 
 def adapt_turns(

@@ -46,8 +46,9 @@ def read_usage(value: Any) -> Usage:
     return Usage(**values, extras=left or None)
 
 
-def _cached(values: dict[str, Any]) -> Any:
-    return (values.get("cache_read_tokens") or 0) + (values.get("cache_write_tokens") or 0)
+def _cached(values: dict[str, Any]) -> int:
+    """An integer, whatever way JavaScript wrote it: a 3.0 must not make the sum a float."""
+    return int((values.get("cache_read_tokens") or 0) + (values.get("cache_write_tokens") or 0))
 
 
 def _are_plain(details: Any) -> bool:

@@ -17,6 +17,7 @@ from penstock.dialects import wire
 from penstock.dialects.cohere_chat.citations import foreign_block, foreign_plan
 from penstock.dialects.cohere_chat.messages import LISTED
 from penstock.dialects.cohere_chat.names import DOCUMENT, DOCUMENTS
+from penstock.dialects.documents import words_about
 from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.media_types import media_type_of, plain_text_of
 from penstock.dialects.tool_memo import ToolNames, as_text
@@ -135,7 +136,9 @@ class PartAdapter:
             return self._document(part, text, role, path)
         if isinstance(part.source, Blocks):
             self.note(path, "changed", "a document of blocks became its blocks")
-            return self.parts(part.source.parts, role, f"{path}.source.parts")
+            about = words_about(part, path, self.notes, title=True)
+            told: list[Part] = [] if about is None else [Text(about)]
+            return [*told, *self.parts(part.source.parts, role, f"{path}.source.parts")]
         if part.transcript:
             self.note(path, "weakened", "of an audio only its transcript is sent")
             return [Text(part.transcript)]
@@ -156,6 +159,8 @@ class PartAdapter:
         return [Media("image", part.source, kind, detail=part.detail)]
 
     def _document(self, part: Media, text: str, role: str, path: str) -> list[Part]:
+        about = words_about(replace(part, cite=None), path, self.notes)  # documents are cited here
+        text = text if about is None else f"{about}\n\n{text}"
         document = Media("file", PlainText(text), name=part.name, native=DOCUMENT)
         if role == RESULT:
             return [document]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.dialects import wire
+from penstock.dialects.documents import words_about
 from penstock.dialects.gemini.foreign_media import write_media
 from penstock.dialects.gemini.parts import write_answer
 from penstock.dialects.gemini.signatures import ORIGIN
@@ -119,11 +120,16 @@ class PartWriter:
             self.change(path, "of audio that only its provider holds, the transcript is sent")
             return [{"text": part.transcript}]
         found = write_media(part, path, self.profile, self.notes)
-        return [] if found is None else [self.signed(found, part.signature, path)]
+        if found is None:
+            return []
+        about = words_about(part, path, self.notes)
+        told: list[WirePart] = [] if about is None else [{"text": about}]
+        return [*told, self.signed(found, part.signature, path)]
 
     def _document(self, inner: list[Part], part: Media, path: str) -> list[WirePart]:
         """A document that is given as text: its title becomes a line of its own."""
-        title: list[WirePart] = [{"text": f"{part.name}\n"}] if part.name else []
+        about = words_about(part, path, self.notes, title=True)
+        title: list[WirePart] = [{"text": f"{about}\n"}] if about else []
         pieces = [self.write(piece, f"{path}.source.parts[{index}]") for index, piece in enumerate(inner)]
         self.change(path, "a document of text became text")
         return title + [piece for group in pieces for piece in group]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from penstock.dialects import wire
+from penstock.dialects.documents import words_about
 from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.media_types import media_type_of, plain_text_of
 from penstock.dialects.tool_memo import as_object
@@ -111,10 +112,13 @@ class PartAdapter:
         text = plain_text_of(part)
         if text is not None:
             self.note(path, "changed", "a text document became a text")
-            return [Text(text if part.name is None else f"{part.name}\n\n{text}")]
+            about = words_about(part, path, self.notes, title=True)
+            return [Text(text if about is None else f"{about}\n\n{text}")]
         if isinstance(part.source, Blocks):
             self.note(path, "changed", "a document of blocks became its blocks")
-            return list(self.joined(part.source.parts, role, f"{path}.source.parts"))
+            about = words_about(part, path, self.notes, title=True)
+            told: list[Part] = [] if about is None else [Text(about)]
+            return [*told, *self.joined(part.source.parts, role, f"{path}.source.parts")]
         if part.transcript:
             self.note(path, "weakened", "of an audio only its transcript is sent")
             return [Text(part.transcript)]

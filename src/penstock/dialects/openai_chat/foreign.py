@@ -17,6 +17,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.dialects import wire
+from penstock.dialects.documents import words_about
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import (
     Base64,
@@ -182,12 +183,8 @@ def _signed_field(profile: Profile) -> str | None:
 
 
 def _adapt_media(part: Media, role: str, path: str, profile: Profile, notes: list[Note]) -> list[Part]:
-    if isinstance(part.source, PlainText):
-        notes.append(Note(path, "changed", "a text document became a text"))
-        return [Text(part.source.text, cache=_cache(part, path, profile, notes))]
-    if isinstance(part.source, Blocks):
-        notes.append(Note(path, "changed", "a document of blocks became its blocks"))
-        return list(_texts(part.source.parts, f"{path}.source.parts", profile, notes))
+    if isinstance(part.source, PlainText | Blocks):
+        return _adapt_document(part, part.source, path, profile, notes)
     if role == "assistant" and not (part.kind == "audio" and part.id):
         notes.append(Note(path, "dropped", "an assistant message carries no media"))
         return []
@@ -200,7 +197,24 @@ def _adapt_media(part: Media, role: str, path: str, profile: Profile, notes: lis
         return []
     if part.signature is not None:
         notes.append(Note(f"{path}.signature", "dropped", "media carries no signature here"))
-    return [replace(part, native=None, extras=None, signature=None, cache=_cache(part, path, profile, notes))]
+    plain = replace(part, native=None, extras=None, signature=None, context=None, cite=None, origin=None)
+    about = words_about(part, path, notes)
+    told = [] if about is None else [Text(about)]
+    return [*told, replace(plain, cache=_cache(part, path, profile, notes))]
+
+
+def _adapt_document(
+    part: Media, source: PlainText | Blocks, path: str, profile: Profile, notes: list[Note]
+) -> list[Part]:
+    """A document that is given as text or blocks, with what is told about it in front."""
+    about = words_about(part, path, notes, title=True)
+    if isinstance(source, PlainText):
+        notes.append(Note(path, "changed", "a text document became a text"))
+        text = source.text if about is None else f"{about}\n\n{source.text}"
+        return [Text(text, cache=_cache(part, path, profile, notes))]
+    notes.append(Note(path, "changed", "a document of blocks became its blocks"))
+    told = [] if about is None else [Text(about)]
+    return [*told, *_texts(source.parts, f"{path}.source.parts", profile, notes)]
 
 
 def _has_place(part: Media) -> bool:

@@ -20,6 +20,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.dialects import wire
+from penstock.dialects.documents import words_about
 from penstock.dialects.openai_responses.fields import COMPLETED
 from penstock.dialects.openai_responses.foreign_parts import adapt_citations, adapt_document
 from penstock.dialects.openai_responses.foreign_settings import adapt_settings
@@ -272,7 +273,9 @@ class _Adapter:
         if problem:
             self.note(path, "dropped", problem)
             return ()
-        return (self._named(part, self.cache(part.cache, path, role), path),)
+        about = words_about(part, path, self.notes)
+        named = self._named(part, self.cache(part.cache, path, role), path)
+        return (named,) if about is None else (Text(about), named)
 
     def _own_media(self, part: Media, path: str) -> tuple[Part, ...]:
         """What the model made before: images as items of the image tool, of audio the words."""

@@ -4,6 +4,7 @@ names of service tiers.
 
 from __future__ import annotations
 
+from penstock.dialects.documents import words_about
 from penstock.types.content import Blocks, Citation, Media, Part, PlainText, Text
 from penstock.types.notes import Note
 
@@ -37,14 +38,17 @@ def adapt_citation(citation: Citation, text: str) -> Citation | None:
 
 
 def adapt_document(part: Media, path: str, notes: list[Note]) -> tuple[Part, ...] | None:
-    """The parts of a document that is given as text or as parts; None for any other media."""
+    """The parts of a document that is given as text or as parts, with what is told about it in front; None for any
+    other media.
+    """
+    if not isinstance(part.source, PlainText | Blocks):
+        return None
+    about = words_about(part, path, notes, title=True)
     if isinstance(part.source, PlainText):
         notes.append(Note(path, "changed", "a text document became a text"))
-        return (Text(part.source.text),)
-    if isinstance(part.source, Blocks):
-        notes.append(Note(path, "changed", "a document of parts became its parts"))
-        return part.source.parts
-    return None
+        return (Text(part.source.text if about is None else f"{about}\n\n{part.source.text}"),)
+    notes.append(Note(path, "changed", "a document of parts became its parts"))
+    return part.source.parts if about is None else (Text(about), *part.source.parts)
 
 
 TIERS = {

@@ -67,8 +67,10 @@ BLOCKS: list[tuple[dict[str, Any], Part]] = [
                     title="D",
                     cited_text="c",
                     document_index=1,
+                    unit="char",
+                    source_start=0,
+                    source_end=1,
                     native="char_location",
-                    extras={"start_char_index": 0, "end_char_index": 1},
                 ),
             ),
         ),
@@ -102,7 +104,25 @@ BLOCKS: list[tuple[dict[str, Any], Part]] = [
             "source": {"type": "content", "content": [{"type": "text", "text": "words"}]},
             "context": "C",
         },
-        Media("file", Blocks((Text("words"),)), extras={"context": "C"}),
+        Media("file", Blocks((Text("words"),)), context="C"),
+    ),
+    (
+        {"type": "document", "source": {"type": "file", "file_id": "f"}, "citations": {"enabled": True, "new": 1}},
+        Media("file", FileId("f"), cite=True, extras={"citations": {"new": 1}}),
+    ),
+    (
+        {"type": "document", "source": {"type": "file", "file_id": "f"}, "citations": {}},
+        Media("file", FileId("f"), extras={"citations": {}}),
+    ),
+    (
+        {
+            "type": "search_result",
+            "source": "shelf 7",
+            "title": "T",
+            "content": [{"type": "text", "text": "words"}],
+            "citations": {"enabled": False},
+        },
+        Media("file", Blocks((Text("words"),)), name="T", cite=False, origin="shelf 7", native="search_result"),
     ),
     ({"type": "container_upload", "file_id": "f"}, Media("file", FileId("f"), native="container_upload")),
     (

@@ -60,7 +60,11 @@ BLOCKS: list[tuple[dict[str, Any], Part]] = [
     ),
     (
         {"document": {"format": "pdf", "name": "Report", "source": {"bytes": "JVBERi0="}, "context": "c"}},
-        Media("file", Base64("JVBERi0="), "application/pdf", "Report", extras={"document": {"context": "c"}}),
+        Media("file", Base64("JVBERi0="), "application/pdf", "Report", context="c"),
+    ),
+    (
+        {"document": {"name": "R", "source": {"text": "t"}, "citations": {"enabled": True, "new": 1}}},
+        Media("file", PlainText("t"), name="R", cite=True, extras={"document": {"citations": {"new": 1}}}),
     ),
     (
         {"document": {"format": "md", "name": "Note", "source": {"text": "# Hi"}}},
@@ -78,7 +82,7 @@ BLOCKS: list[tuple[dict[str, Any], Part]] = [
     ),
     (
         {"searchResult": {"source": "s", "title": "T", "content": [{"text": "t"}]}},
-        Media("file", Blocks((Text("t"),)), name="T", native="searchResult", extras={"searchResult": {"source": "s"}}),
+        Media("file", Blocks((Text("t"),)), name="T", origin="s", native="searchResult"),
     ),
     (
         {"guardContent": {"text": {"text": "g", "qualifiers": ["query"]}}},
@@ -142,10 +146,25 @@ BLOCKS: list[tuple[dict[str, Any], Part]] = [
                     "doc",
                     cited_text="cited",
                     document_index=2,
+                    unit="page",
+                    source_start=1,
+                    source_end=3,
                     native="documentPage",
-                    extras={"location": {"documentPage": {"start": 1, "end": 3}}},
                 ),
             ),
+            native="citationsContent",
+        ),
+    ),
+    (
+        {
+            "citationsContent": {
+                "content": [{"text": "so"}],
+                "citations": [{"source": "kept", "location": {"web": {"domain": "example.com"}}}],
+            }
+        },
+        Text(
+            "so",
+            (Citation(native="web", extras={"source": "kept", "location": {"web": {"domain": "example.com"}}}),),
             native="citationsContent",
         ),
     ),

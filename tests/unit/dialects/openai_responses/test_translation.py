@@ -259,7 +259,7 @@ MEDIA: list[tuple[Media, dict[str, Any] | None, list[str]]] = [
         {"type": "input_file", "file_url": "https://example.com/a.pdf"},
         [],
     ),
-    (Media("file", PlainText("words"), name="a"), {"type": "input_text", "text": "words"}, ["changed"]),
+    (Media("file", PlainText("words"), name="a"), {"type": "input_text", "text": "a\n\nwords"}, ["changed"]),
     (Media("file", Blocks((Text("words"),))), {"type": "input_text", "text": "words"}, ["changed"]),
     (
         Media("audio", Base64("AAAA"), "audio/mpeg"),

@@ -1,0 +1,248 @@
+"""What Anthropic's API and Bedrock's Converse both say of the same models, each in its own words: a table of pairs,
+translated both ways without loss.
+"""
+
+from typing import Any
+
+import pytest
+
+from penstock.conformance.compare import first_difference
+from penstock.dialects import registry
+from penstock.dialects.dialect import Context, PathMatch
+from penstock.types.content import Citation, Media, PlainText
+from penstock.types.notes import NO_MEMO
+from penstock.types.profile import DEFAULT_PROFILE
+from tests.contract import dialects as contract
+
+ANTHROPIC, CONVERSE = registry.get("anthropic_messages"), registry.get("bedrock_converse")
+QUESTION = {"type": "text", "text": "Why?"}
+
+DOCUMENTS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (
+        {
+            "type": "document",
+            "source": {"type": "text", "media_type": "text/plain", "data": "The sky is blue."},
+            "title": "Sky",
+            "context": "Written in 1999.",
+            "citations": {"enabled": True},
+        },
+        {
+            "document": {
+                "format": "txt",
+                "name": "Sky",
+                "source": {"text": "The sky is blue."},
+                "context": "Written in 1999.",
+                "citations": {"enabled": True},
+            }
+        },
+    ),
+    (
+        {
+            "type": "document",
+            "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="},
+            "title": "Report",
+            "citations": {"enabled": False},
+        },
+        {
+            "document": {
+                "format": "pdf",
+                "name": "Report",
+                "source": {"bytes": "JVBERi0="},
+                "citations": {"enabled": False},
+            }
+        },
+    ),
+    (
+        {
+            "type": "document",
+            "source": {
+                "type": "content",
+                "content": [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}],
+            },
+            "title": "Chunks",
+            "context": "Two of them.",
+        },
+        {
+            "document": {
+                "name": "Chunks",
+                "source": {"content": [{"text": "one"}, {"text": "two"}]},
+                "context": "Two of them.",
+            }
+        },
+    ),
+    (
+        {
+            "type": "search_result",
+            "source": "https://example.com/sky",
+            "title": "Sky",
+            "content": [{"type": "text", "text": "It is blue."}],
+            "citations": {"enabled": True},
+        },
+        {
+            "searchResult": {
+                "source": "https://example.com/sky",
+                "title": "Sky",
+                "content": [{"text": "It is blue."}],
+                "citations": {"enabled": True},
+            }
+        },
+    ),
+]
+
+
+def _anthropic(*content: dict[str, Any]) -> dict[str, Any]:
+    return {"model": "claude", "max_tokens": 9, "messages": [{"role": "user", "content": list(content)}]}
+
+
+@pytest.mark.parametrize(("anthropic", "converse"), DOCUMENTS)
+def test_documents(anthropic: dict[str, Any], converse: dict[str, Any]) -> None:
+    request = ANTHROPIC.parse_request(_anthropic(anthropic, QUESTION), PathMatch())
+    there = CONVERSE.render_request(request, DEFAULT_PROFILE)
+    assert (there.value["messages"][0]["content"][0], there.notes) == (converse, ())
+    back = ANTHROPIC.render_request(CONVERSE.parse_request(there.value, PathMatch("claude", False)), DEFAULT_PROFILE)
+    assert (back.value["messages"][0]["content"][0], back.notes) == (anthropic, ())
+
+
+@pytest.mark.parametrize(("anthropic", "converse"), DOCUMENTS)
+def test_documents_that_a_tool_found(anthropic: dict[str, Any], converse: dict[str, Any]) -> None:
+    call = {"type": "tool_use", "id": "t1", "name": "find", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "t1", "content": [anthropic]}
+    body = _anthropic(QUESTION)
+    body["messages"] += [{"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
+    body["tools"] = [{"name": "find", "input_schema": {"type": "object"}}]
+    there = CONVERSE.render_request(ANTHROPIC.parse_request(body, PathMatch()), DEFAULT_PROFILE)
+    assert there.value["messages"][2]["content"][0]["toolResult"]["content"] == [converse]
+    back = ANTHROPIC.render_request(CONVERSE.parse_request(there.value, PathMatch("claude", False)), DEFAULT_PROFILE)
+    assert back.value["messages"][2]["content"] == [result]
+    assert (there.notes, [note.path for note in back.notes]) == ((), ["max_tokens"] if "max_tokens" not in body else [])
+
+
+def test_a_search_result_needs_no_words_beside_it() -> None:
+    rendered = CONVERSE.render_request(
+        ANTHROPIC.parse_request(_anthropic(DOCUMENTS[3][0]), PathMatch()), DEFAULT_PROFILE
+    )
+    assert (rendered.value["messages"][0]["content"], rendered.notes) == ([DOCUMENTS[3][1]], ())
+
+
+CITED: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    (
+        {
+            "type": "char_location",
+            "cited_text": "blue",
+            "document_index": 1,
+            "document_title": "Sky",
+            "start_char_index": 11,
+            "end_char_index": 15,
+            "file_id": None,
+        },
+        {
+            "title": "Sky",
+            "sourceContent": [{"text": "blue"}],
+            "location": {"documentChar": {"documentIndex": 1, "start": 11, "end": 15}},
+        },
+    ),
+    (
+        {
+            "type": "page_location",
+            "cited_text": "blue",
+            "document_index": 0,
+            "document_title": "Report",
+            "start_page_number": 1,
+            "end_page_number": 2,
+            "file_id": None,
+        },
+        {
+            "title": "Report",
+            "sourceContent": [{"text": "blue"}],
+            "location": {"documentPage": {"documentIndex": 0, "start": 1, "end": 2}},
+        },
+    ),
+    (
+        {
+            "type": "content_block_location",
+            "cited_text": "one",
+            "document_index": 2,
+            "document_title": "Chunks",
+            "start_block_index": 0,
+            "end_block_index": 1,
+            "file_id": None,
+        },
+        {
+            "title": "Chunks",
+            "sourceContent": [{"text": "one"}],
+            "location": {"documentChunk": {"documentIndex": 2, "start": 0, "end": 1}},
+        },
+    ),
+    (
+        {
+            "type": "search_result_location",
+            "source": "https://example.com/sky",
+            "title": "Sky",
+            "cited_text": "It is blue.",
+            "search_result_index": 3,
+            "start_block_index": 0,
+            "end_block_index": 1,
+        },
+        {
+            "title": "Sky",
+            "source": "https://example.com/sky",
+            "sourceContent": [{"text": "It is blue."}],
+            "location": {"searchResultLocation": {"searchResultIndex": 3, "start": 0, "end": 1}},
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("anthropic", "converse"), CITED)
+def test_citations(anthropic: dict[str, Any], converse: dict[str, Any]) -> None:
+    message = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude",
+        "content": [{"type": "text", "text": "It is.", "citations": [anthropic]}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 1, "output_tokens": 2},
+    }
+    there = CONVERSE.render_response(ANTHROPIC.parse_response(message, NO_MEMO), Context())
+    content = there.value["output"]["message"]["content"]
+    assert content == [{"citationsContent": {"content": [{"text": "It is."}], "citations": [converse]}}]
+    back = ANTHROPIC.render_response(CONVERSE.parse_response(there.value, NO_MEMO), Context(id="msg_1", model="claude"))
+    assert first_difference(back.value["content"], message["content"]) is None
+    assert (there.notes, [note for note in back.notes if "citations" in note.path]) == ((), [])
+
+
+@pytest.mark.parametrize(("anthropic", "converse"), CITED)
+def test_citations_in_a_stream(anthropic: dict[str, Any], converse: dict[str, Any]) -> None:
+    citation = ANTHROPIC.parse_response({**_EMPTY, "content": [_cited(anthropic)]}, NO_MEMO).choices[0].parts[0]
+    assert citation.citations is not None  # type: ignore[union-attr]
+    body = contract.render_events(CONVERSE, list(_stream(citation.citations[0])), ANTHROPIC.name)  # type: ignore[union-attr]
+    found = [payload["delta"] for _, payload in contract.frames(CONVERSE, body) if "delta" in payload]
+    assert found == [{"text": "It is."}, {"citation": converse}]
+    events = contract.parse_stream(CONVERSE, body)
+    frames = contract.frames(ANTHROPIC, contract.render_events(ANTHROPIC, events, CONVERSE.name))
+    deltas = [payload["delta"] for name, payload in frames if name == "content_block_delta"]
+    assert deltas == [{"type": "text_delta", "text": "It is."}, {"type": "citations_delta", "citation": anthropic}]
+
+
+_EMPTY = {"type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn"}
+
+
+def _cited(anthropic: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "text", "text": "It is.", "citations": [anthropic]}
+
+
+def _stream(citation: Citation) -> Any:
+    from penstock.types.stream import CitationDelta, End, Start, Stop, StreamEvent, TextDelta
+
+    for delta in (Start("msg_1"), TextDelta(0, "It is."), CitationDelta(0, citation), Stop("stop", "end_turn"), End()):
+        yield StreamEvent((delta,))
+
+
+@pytest.mark.parametrize("name", [name for name in registry.NAMES if name not in (ANTHROPIC.name, CONVERSE.name)])
+def test_others_tell_a_documents_context_in_words(name: str) -> None:
+    part = Media("file", PlainText("The sky is blue."), "text/plain", "Sky", context="Written in 1999.")
+    rendered = registry.get(name).render_request(contract.request_with("user", part, part), DEFAULT_PROFILE)
+    assert "Written in 1999." in str(rendered.value)
+    assert "messages[1].parts[0].context" in [note.path for note in rendered.notes]
