@@ -139,6 +139,7 @@ def _finish(body: Body, answer: EmbeddingResponse) -> EmbeddingResponse:
 
 
 EMBEDDING: Operation[EmbeddingResponse] = Operation(
+    name="embedding",
     capability="embeddings",
     encode=_encode,
     read=_read,

@@ -117,6 +117,7 @@ def _is_last_image(event: Any) -> bool:
 _PICTURE: dict[str, Callable[[Any], Any]] = {"prompt": wire.string, "n": wire.integer, "stream": wire.boolean}
 
 IMAGE_GENERATION: Operation[ImageResponse] = Operation(
+    name="image_generation",
     capability="images",
     encode=json_payload,
     read=json_answer(ImageResponse),
@@ -130,6 +131,7 @@ IMAGE_GENERATION: Operation[ImageResponse] = Operation(
 )
 
 IMAGE_EDIT: Operation[ImageResponse] = Operation(
+    name="image_edit",
     capability="image_edits",
     encode=form_payload,
     read=json_answer(ImageResponse),
@@ -158,6 +160,7 @@ def _read_speech(reply: Reply, target: Endpoint) -> BinaryContent:
 
 
 SPEECH: Operation[BinaryContent] = Operation(
+    name="speech",
     capability="speech",
     encode=json_payload,
     read=_read_speech,
@@ -217,6 +220,7 @@ def _whole_transcription(events: list[Any]) -> TranscriptionResponse:
 
 
 TRANSCRIPTION: Operation[TranscriptionResponse] = Operation(
+    name="transcription",
     capability="transcription",
     encode=form_payload,
     read=_read_transcription,
@@ -249,6 +253,7 @@ def _moderation_input(value: Any) -> Any:
 
 
 MODERATION: Operation[ModerationResponse] = Operation(
+    name="moderation",
     capability="moderation",
     encode=json_payload,
     read=json_answer(ModerationResponse),

@@ -47,9 +47,6 @@ Body = dict[str, Any]
 ReadError = Callable[[int, Headers, bytes], ErrorResponse]
 
 
-_CALL_TYPES = {"embeddings": "embedding", "images": "image_generation", "image_edits": "image_edit"}
-
-
 class Payload(Struct):
     """What goes out: the target (perhaps with a method and an address of its own), the body, and what was lost."""
 
@@ -73,6 +70,7 @@ class Bill(Struct):
 class Operation(Generic[R]):
     """One kind of call.
 
+    name         the call's own name in the SDK: what callbacks are told that it is (of a coroutine, with an `a` before)
     capability   what is asked of the provider (`penstock.providers.wire_formats.Capability`)
     encode       (arguments for the model, target, options) -> Payload. Raises DialectError
     read         (reply, target) -> the answer. Raises DialectError where it is none
@@ -90,6 +88,7 @@ class Operation(Generic[R]):
     whole        (events) -> the answer that they make
     """
 
+    name: str
     capability: str
     encode: Callable[[Body, Endpoint, Options], Payload]
     read: Callable[[Reply, Endpoint], R]
@@ -107,11 +106,6 @@ class Operation(Generic[R]):
     event: Callable[[Body], Answer] | None = None
     ends: Callable[[Any], bool] = lambda event: False
     whole: Callable[[list[Any]], Any] | None = None
-
-    @property
-    def call_type(self) -> str:
-        """What callbacks are told that the call is: LiteLLM's words."""
-        return _CALL_TYPES.get(self.capability, self.capability)
 
 
 @dataclass(slots=True)
@@ -312,8 +306,8 @@ class SimpleCall(Generic[R]):
             facts = self.engine.facts
             precise = (name for name in bill.names if facts.find(name, target.provider) is not None)
             options = replace(options, base_model=next(precise, None))
-        facts = {**bill.facts, "elapsed": time.perf_counter() - self.started}
-        return hidden_params(self.engine, self.call_id, self.model, options, target, success, bill.usage, **facts)
+        served = {**bill.facts, "elapsed": time.perf_counter() - self.started}
+        return hidden_params(self.engine, self.call_id, self.model, options, target, success, bill.usage, **served)
 
     def frames(self, success: Success[Any]) -> FrameState[Any, Any]:
         """The pure half of a streamed answer."""
@@ -357,7 +351,7 @@ def check(operation: Operation[Any], body: Body) -> None:
 
 def run(engine: Engine, operation: Operation[R], arguments: Body, call: type[SimpleCall[R]] = SimpleCall) -> Any:
     """One call, blocking, with what stands around it (around.py)."""
-    return around(engine, operation.call_type, arguments, partial(_run, engine, operation, call))
+    return around(engine, operation.name, arguments, partial(_run, engine, operation, call))
 
 
 def _run(engine: Engine, operation: Operation[R], call: type[SimpleCall[R]], arguments: Body) -> Any:
@@ -374,7 +368,7 @@ def _run(engine: Engine, operation: Operation[R], call: type[SimpleCall[R]], arg
 
 async def arun(engine: Engine, operation: Operation[R], arguments: Body, call: type[SimpleCall[R]] = SimpleCall) -> Any:
     """One call, from a coroutine."""
-    return await aaround(engine, f"a{operation.call_type}", arguments, partial(_arun, engine, operation, call))
+    return await aaround(engine, f"a{operation.name}", arguments, partial(_arun, engine, operation, call))
 
 
 async def _arun(engine: Engine, operation: Operation[R], call: type[SimpleCall[R]], arguments: Body) -> Any:

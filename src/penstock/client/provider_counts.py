@@ -105,7 +105,7 @@ def _errors(wire_format: str) -> ReadError:
     return registry.get(_ENDPOINTS[wire_format].dialect).parse_error
 
 
-COUNT: Operation[CountedTokens] = Operation("count_tokens", _encode, _read, errors=_errors)
+COUNT: Operation[CountedTokens] = Operation("count_tokens", "count_tokens", _encode, _read, errors=_errors)
 
 
 def count_tokens(

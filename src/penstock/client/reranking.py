@@ -89,6 +89,7 @@ def _checked(value: Any) -> Any:
 
 
 RERANK: Operation[RerankResponse] = Operation(
+    name="rerank",
     capability="rerank",
     encode=_encode,
     read=_read,

@@ -49,8 +49,9 @@ def _read_page(reply: Reply, target: Endpoint) -> Page:
     return page(wire.obj(wire.decode(reply.body)))
 
 
-def _of(kind: type[S], capability: str, method: str, parameter: str, *below: str) -> Operation[S]:
+def _of(name: str, kind: type[S], capability: str, method: str, parameter: str, *below: str) -> Operation[S]:
     return Operation(
+        name=name,
         capability=capability,
         encode=_member(method, parameter, *below),
         read=json_answer(kind),
@@ -60,8 +61,8 @@ def _of(kind: type[S], capability: str, method: str, parameter: str, *below: str
     )
 
 
-def _list(capability: str) -> Operation[Page]:
-    return Operation(capability=capability, encode=_listing, read=_read_page, model="")
+def _list(name: str, capability: str) -> Operation[Page]:
+    return Operation(name=name, capability=capability, encode=_listing, read=_read_page, model="")
 
 
 # -- files ------------------------------------------------------------------------------------------------------------
@@ -72,6 +73,7 @@ def _upload(value: Any) -> FilePart:
 
 
 FILE_CREATE: Operation[FileObject] = Operation(
+    name="create_file",
     capability="files",
     encode=form_payload,
     read=json_answer(FileObject),
@@ -79,10 +81,11 @@ FILE_CREATE: Operation[FileObject] = Operation(
     required=("file", "purpose"),
     model="",
 )
-FILE_RETRIEVE = _of(FileObject, "files", "GET", "file_id")
-FILE_DELETE = _of(FileDeleted, "files", "DELETE", "file_id")
-FILE_LIST = _list("files")
+FILE_RETRIEVE = _of("file_retrieve", FileObject, "files", "GET", "file_id")
+FILE_DELETE = _of("file_delete", FileDeleted, "files", "DELETE", "file_id")
+FILE_LIST = _list("file_list", "files")
 FILE_CONTENT: Operation[BinaryContent] = Operation(
+    name="file_content",
     capability="files",
     encode=_member("GET", "file_id", "content"),
     read=binary_answer,
@@ -94,6 +97,7 @@ FILE_CONTENT: Operation[BinaryContent] = Operation(
 # -- batches ----------------------------------------------------------------------------------------------------------
 
 BATCH_CREATE: Operation[Batch] = Operation(
+    name="create_batch",
     capability="batches",
     encode=json_payload,
     read=json_answer(Batch),
@@ -102,9 +106,9 @@ BATCH_CREATE: Operation[Batch] = Operation(
     model="",
     own=frozenset({"metadata"}),
 )
-BATCH_RETRIEVE = _of(Batch, "batches", "GET", "batch_id")
-BATCH_CANCEL = _of(Batch, "batches", "POST", "batch_id", "cancel")
-BATCH_LIST = _list("batches")
+BATCH_RETRIEVE = _of("retrieve_batch", Batch, "batches", "GET", "batch_id")
+BATCH_CANCEL = _of("cancel_batch", Batch, "batches", "POST", "batch_id", "cancel")
+BATCH_LIST = _list("list_batches", "batches")
 
 # -- stored responses -------------------------------------------------------------------------------------------------
 
@@ -114,9 +118,10 @@ def _response_member(method: str, *below: str) -> Callable[[Body, Endpoint, Opti
 
 
 def _response(
-    kind: type[S], method: str, *below: str, read: Callable[[Reply, Endpoint], S] | None = None
+    name: str, kind: type[S], method: str, *below: str, read: Callable[[Reply, Endpoint], S] | None = None
 ) -> Operation[S]:
     return Operation(
+        name=name,
         capability="chat",
         encode=_response_member(method, *below),
         read=read or json_answer(kind),
@@ -128,10 +133,10 @@ def _response(
     )
 
 
-RESPONSE_RETRIEVE = _response(ResponsesResponse, "GET")
-RESPONSE_DELETE = _response(ResponsesDeleted, "DELETE")
-RESPONSE_CANCEL = _response(ResponsesResponse, "POST", "cancel")
-RESPONSE_INPUT_ITEMS = _response(Page, "GET", "input_items", read=_read_page)
+RESPONSE_RETRIEVE = _response("get_responses", ResponsesResponse, "GET")
+RESPONSE_DELETE = _response("delete_responses", ResponsesDeleted, "DELETE")
+RESPONSE_CANCEL = _response("cancel_responses", ResponsesResponse, "POST", "cancel")
+RESPONSE_INPUT_ITEMS = _response("list_input_items", Page, "GET", "input_items", read=_read_page)
 
 # -- models -----------------------------------------------------------------------------------------------------------
 
@@ -146,4 +151,6 @@ def _read_models(reply: Reply, target: Endpoint) -> Page:
     return Page({"object": "list", "data": named})
 
 
-MODEL_LIST: Operation[Page] = Operation(capability="models", encode=_listing, read=_read_models, model="")
+MODEL_LIST: Operation[Page] = Operation(
+    name="list_models", capability="models", encode=_listing, read=_read_models, model=""
+)

@@ -106,6 +106,7 @@ def _whole(events: list[Any]) -> TextCompletionResponse:
 
 
 NATIVE: Operation[TextCompletionResponse] = Operation(
+    name="text_completion",
     capability="text_completion",
     encode=json_payload,
     read=_read,

@@ -462,3 +462,38 @@ def test_what_is_no_callback_is_refused(value: Any) -> None:
 
 def test_the_name_that_litellm_gives_it() -> None:
     assert CustomLogger is Callback
+
+
+@pytest.mark.parametrize(
+    ("name", "positional"),
+    [
+        ("get_responses", ["resp_1"]),
+        ("delete_responses", ["resp_1"]),
+        ("cancel_responses", ["resp_1"]),
+        ("list_input_items", ["resp_1"]),
+        ("file_retrieve", ["file-1"]),
+        ("file_delete", ["file-1"]),
+        ("file_list", []),
+        ("file_content", ["file-1"]),
+        ("create_file", [b"{}", "batch"]),
+        ("create_batch", ["24h", "/v1/chat/completions", "file-1"]),
+        ("retrieve_batch", ["batch-1"]),
+        ("cancel_batch", ["batch-1"]),
+        ("list_batches", []),
+        ("moderation", ["a"]),
+        ("speech", ["openai/tts-1", "a", "alloy"]),
+        ("image_generation", ["a", "openai/gpt-image-1"]),
+        ("image_edit", [b"", "a", "openai/gpt-image-1"]),
+        ("transcription", ["openai/whisper-1", b""]),
+        ("rerank", ["cohere/rerank-v3.5", "a", ["b"]]),
+    ],
+)
+def test_every_call_goes_by_its_own_name(name: str, positional: list[Any]) -> None:
+    recorder = Recorder()
+    more: dict[str, Any] = {"callbacks": [recorder], "api_base": "http://127.0.0.1:9", "api_key": KEY, "num_retries": 0}
+    with pytest.raises(penstock.PenstockError):
+        getattr(penstock, name)(*positional, **more)
+    with pytest.raises(penstock.PenstockError):
+        asyncio.run(getattr(penstock, f"a{name}")(*positional, **more))
+    told = [event[1]["call_type"] for event in recorder.events if event[0] == "failure"]
+    assert told == [name, f"a{name}"]
