@@ -38,6 +38,13 @@ MESSAGE = {
     "stop_sequence": None,
     "usage": {"input_tokens": 1, "output_tokens": 1},
 }
+ARRAY_PATH = "/v1beta/models/gemini-2.5-flash:streamGenerateContent"
+GEMINI = {"contents": [{"parts": [{"text": "Hello"}]}]}
+GEMINI_ARRAY = [
+    {"candidates": [{"content": {"parts": [{"text": "Hi"}], "role": "model"}, "index": 0}]},
+    {"candidates": [{"content": {"parts": [{"text": "!"}], "role": "model"}, "finishReason": "STOP", "index": 0}]},
+]
+GEMINI_ERROR = [{"error": {"code": 503, "message": "busy", "status": "UNAVAILABLE"}}]
 
 
 def exchange(
@@ -70,6 +77,12 @@ GOOD = [
         {"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}], "model": "e"},
     ),
 ]
+ARRAYS = [
+    exchange("gemini array", ARRAY_PATH, GEMINI, json.dumps(GEMINI_ARRAY, indent=2), provider="gemini"),
+    exchange("gemini array, decoded", ARRAY_PATH, GEMINI, GEMINI_ARRAY, provider="gemini"),
+    exchange("gemini error", ARRAY_PATH, GEMINI, GEMINI_ERROR, provider="gemini", status=503),
+]
+"""Streams as Google writes them for clients that do not ask for server-sent events."""
 ELSEWHERE = [
     exchange("models", "/v1/models", None, {"data": []}, method="GET"),
     exchange("file", "/v1/files/file-abc123def456ghi789/content", None, {}, method="GET"),
@@ -110,6 +123,13 @@ def test_all_that_holds_is_a_table_and_status_0(run: Run) -> None:
         ["openai", "openai_embeddings", "1", "1", "1", "1"],
     ]
     assert done.stdout.splitlines()[-1] == "5 exchanges: 5 checked, 0 skipped, 0 failed"
+
+
+def test_streams_that_are_arrays_hold_in_any_form(run: Run) -> None:
+    done = run(*ARRAYS)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    wrong = [*GEMINI_ARRAY, {"candidates": [{"content": {"parts": "none"}}]}]
+    assert run(exchange("wrong", ARRAY_PATH, GEMINI, json.dumps(wrong), provider="gemini")).returncode == 1
 
 
 def test_what_does_not_hold_is_status_1_and_its_path_is_named(run: Run) -> None:

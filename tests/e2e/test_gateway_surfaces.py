@@ -391,6 +391,38 @@ def test_a_request_cannot_say_where_to_go_or_with_which_key(
     assert len(providers.requests) >= len(UPSTREAMS), "so that the test can fail"
 
 
+# -- Gemini's two forms of a stream ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", [*UPSTREAMS, "demo"])
+def test_a_client_of_gemini_that_asks_for_no_events_gets_an_array(
+    client: httpx.Client, providers: SimulatedProviders, model: str
+) -> None:
+    """As from Google: https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent"""
+    texts = []
+    for query, content_type in (("?alt=sse", "text/event-stream"), ("", "application/json")):
+        providers.script(Reply.text(TEN_WORDS))
+        path = f"/v1beta/models/{model}:streamGenerateContent{query}"
+        answer = client.post(path, json=SURFACES[2].body(model, True))
+        assert (answer.status_code, answer.headers["content-type"]) == (200, content_type), answer.text
+        events = [line[6:] for line in answer.text.splitlines() if line.startswith("data: ")]
+        frames = [json.loads(event) for event in events] if query else answer.json()
+        assert frames[-1]["candidates"][0]["finishReason"] == "STOP"
+        texts.append("".join(frame["candidates"][0]["content"]["parts"][0]["text"] for frame in frames))
+    assert texts[0] == texts[1] != ""
+
+
+@pytest.mark.parametrize("model", UPSTREAMS)
+def test_an_array_that_breaks_off_ends_with_the_error(
+    client: httpx.Client, providers: SimulatedProviders, model: str
+) -> None:
+    providers.script(Reply.text(TEN_WORDS).with_faults(Cut(after=5)))
+    path = f"/v1beta/models/{model}:streamGenerateContent"
+    frames = client.post(path, json=SURFACES[2].body(model, True)).json()
+    assert "error" not in frames[0]
+    assert frames[-1]["error"]["status"] == "UNAVAILABLE"
+
+
 # -- providers that fail ----------------------------------------------------------------------------------------------
 
 

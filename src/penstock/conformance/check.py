@@ -16,6 +16,7 @@ from penstock.dialects.aws_event_stream import AwsEventStream
 from penstock.dialects.dialect import Context, Dialect, PathMatch
 from penstock.dialects.embeddings.dialect import EmbeddingDialect
 from penstock.dialects.framing import Frame, FrameParser, JsonLines, ServerSentEvents
+from penstock.dialects.gemini.frames import ARRAY_TYPE, JsonArray
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.notes import NO_MEMO
 from penstock.types.profile import DEFAULT_PROFILE
@@ -25,6 +26,7 @@ _FRAMINGS: dict[str, Callable[[], FrameParser]] = {
     "text/event-stream": ServerSentEvents,
     "application/x-ndjson": JsonLines,
     "application/vnd.amazon.eventstream": AwsEventStream,
+    ARRAY_TYPE: JsonArray,
 }
 _SPLITS = (1 << 30, 1000, 7)
 """Sizes of the pieces in which streams are fed: all at once, like a network, and cutting through everything."""
@@ -131,7 +133,7 @@ def _json(value: Any) -> Any:
 
 
 def _check_chat(exchange: Exchange, dialect: Dialect, match: PathMatch) -> None:
-    compare_response = _reading("parsed", "response", _response_check(exchange, dialect))
+    compare_response = _reading("parsed", "response", _response_check(exchange, dialect, match))
     if isinstance(exchange.request_body, bytes):
         compare_response()
         return
@@ -150,13 +152,13 @@ def _translate(request: Request, other: Dialect) -> None:
     other.parse_request(body, other.match_path(path) or PathMatch())
 
 
-def _response_check(exchange: Exchange, dialect: Dialect) -> Callable[[], Callable[[], None]]:
+def _response_check(exchange: Exchange, dialect: Dialect, match: PathMatch) -> Callable[[], Callable[[], None]]:
     """A function that parses the response and returns one that renders it back and compares."""
     body = exchange.response_body
     if exchange.status >= 400:
         return lambda: _check_error(exchange, dialect)
-    if isinstance(body, bytes):
-        return lambda: _check_stream(body, dialect)
+    if isinstance(body, bytes) or (match.stream and isinstance(body, list)):
+        return lambda: _check_stream(exchange.response_bytes, dialect)
     return lambda: _check_whole(body, dialect)
 
 
@@ -171,7 +173,7 @@ def _check_error(exchange: Exchange, dialect: Dialect | EmbeddingDialect) -> Cal
     def compare() -> None:
         status, body = dialect.render_error(error)
         _same("error status", exchange.status, status)
-        if isinstance(exchange.response_body, dict):
+        if isinstance(exchange.response_body, dict | list):
             _same("error", exchange.response_body, _json(body))
 
     return compare
@@ -179,27 +181,34 @@ def _check_error(exchange: Exchange, dialect: Dialect | EmbeddingDialect) -> Cal
 
 def _check_stream(body: bytes, dialect: Dialect) -> Callable[[], None]:
     """Frame by frame, for several ways to cut the bytes."""
-    recorded = list(_frames(body, dialect))
-    rendered = [_through(body, size, dialect) for size in _SPLITS]
+    kind = _stream_type(body, dialect)
+    recorded = list(_frames(body, kind))
+    rendered = [_through(body, size, dialect, kind) for size in _SPLITS]
 
     def compare() -> None:
         for size, stream in zip(_SPLITS, rendered, strict=True):
-            _same(f"stream (cut every {size} bytes)", recorded, list(_frames(stream, dialect)))
+            _same(f"stream (cut every {size} bytes)", recorded, list(_frames(stream, kind)))
 
     return compare
 
 
-def _through(body: bytes, size: int, dialect: Dialect) -> bytes:
+def _stream_type(body: bytes, dialect: Dialect) -> str:
+    """The content type of a stream: of a dialect that has several, an array is told by its first byte."""
+    other = dialect.stream_type_asked("")
+    return other if other is not None and body.lstrip()[:1] == b"[" else dialect.stream_media_type
+
+
+def _through(body: bytes, size: int, dialect: Dialect, kind: str) -> bytes:
     """A stream, fed in pieces of `size` bytes, parsed and rendered back."""
     parser = dialect.stream_parser(NO_MEMO)
-    renderer = dialect.stream_renderer(Context(source=dialect.name))
+    renderer = dialect.stream_renderer(Context(source=dialect.name, stream_type=kind))
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
     events = [event for piece in pieces for event in parser.feed(piece)] + parser.close()
     return b"".join(renderer.render(event) for event in events)
 
 
-def _frames(body: bytes, dialect: Dialect) -> Iterator[Any]:
-    framing = _FRAMINGS[dialect.stream_media_type]()
+def _frames(body: bytes, kind: str) -> Iterator[Any]:
+    framing = _FRAMINGS[kind]()
     for frame in framing.feed(body) + framing.close():
         yield [frame.event, frame.transport, _payload(frame)]
 

@@ -39,7 +39,8 @@ class Context(Struct, frozen=True):
     `id` stands in where the response has none, `created` (Unix seconds) likewise; `model` is the name the client
     asked for (None: the response's own); `request` is the client's request, for dialects that echo it (OpenAI
     Responses); `stream_usage` says whether the client asked for usage in a stream; `source` names the dialect that
-    the events of a stream were parsed from (their `extras` and `native` go out only to it).
+    the events of a stream were parsed from (their `extras` and `native` go out only to it); `stream_type` is the
+    content type of the stream, for a dialect that has several (None: its usual one).
     """
 
     id: str = "penstock"
@@ -48,6 +49,7 @@ class Context(Struct, frozen=True):
     request: Request | None = None
     stream_usage: bool = True
     source: str | None = None
+    stream_type: str | None = None
 
 
 class PathMatch(Struct, frozen=True):
@@ -95,6 +97,8 @@ class Dialect:
     stream_parser      (memo) -> StreamParser
     stream_renderer    (context) -> StreamRenderer
     stream_media_type  content type of its streams
+    stream_type_asked  (query of the request's address) -> the content type that it asks for, where that is not
+                       `stream_media_type` (None)
     carries_urls       media kinds ("image", "file" ...) that may go as a web address, for the host to fetch: all
                        others must be resolved into bytes before rendering
     reads_url          (address) -> whether it is a name that only this dialect's providers can read (their own files):
@@ -115,6 +119,7 @@ class Dialect:
     stream_parser: Callable[[Memo], StreamParser]
     stream_renderer: Callable[[Context], StreamRenderer]
     stream_media_type: str = "text/event-stream"
+    stream_type_asked: Callable[[str], str | None] = lambda query: None
     carries_urls: frozenset[str] = frozenset()
     reads_url: Callable[[str], bool] = lambda url: False
     recognises: Callable[[dict[str, Any]], bool] = lambda body: True

@@ -58,7 +58,13 @@ async def handle_chat(gateway: Gateway, engine: Engine, dialect: Dialect, asked:
 async def _call(gateway: Gateway, engine: Engine, dialect: Dialect, request: Request, asked: Asked) -> Answer:
     model = request.model or ""
     answer_id = ID_PREFIXES.get(dialect.name, "") + asked.call_id
-    context = Context(answer_id, int(time.time()), request=request, stream_usage=_wants_usage(request))
+    context = Context(
+        answer_id,
+        int(time.time()),
+        request=request,
+        stream_usage=_wants_usage(request),
+        stream_type=dialect.stream_type_asked(asked.query),
+    )
     if model in DEMO_NAMES:
         return _local(dialect, request, context)
     attempt = _attempt(gateway, engine, dialect, request, model)
@@ -73,7 +79,7 @@ async def _call(gateway: Gateway, engine: Engine, dialect: Dialect, request: Req
     if isinstance(success.value, OpenStream):
         context = replace(context, source=success.value.dialect)
         stream = _stream(dialect, success.value, success.reply.stream, context, gateway.redact)
-        return Answer(200, {**headers, "content-type": dialect.stream_media_type}, stream=stream)
+        return Answer(200, {**headers, **_stream_type(dialect, context)}, stream=stream)
     return _whole(dialect, success.value, context, headers, attempt.notes)
 
 
@@ -129,7 +135,11 @@ def _local(dialect: Dialect, request: Request, context: Context) -> Answer:
         return _whole(dialect, response, context, {})
     opened = whole_stream(response)
     stream = _stream(dialect, opened, None, replace(context, source=opened.dialect), Redactor())
-    return Answer(200, {"content-type": dialect.stream_media_type}, stream=stream)
+    return Answer(200, _stream_type(dialect, context), stream=stream)
+
+
+def _stream_type(dialect: Dialect, context: Context) -> dict[str, str]:
+    return {"content-type": context.stream_type or dialect.stream_media_type}
 
 
 async def _stream(

@@ -46,8 +46,8 @@ PASSED_ON: Mapping[str, tuple[str, ...]] = {"anthropic_messages": ("anthropic-be
 
 
 class Asked(Struct, frozen=True):
-    """One HTTP request, without its body. `call_id` is made here and names the call in headers and logs. It does not
-    print: it holds the client's key.
+    """One HTTP request, without its body. `call_id` is made here and names the call in headers and logs; `query` is
+    what follows the question mark. It does not print: it holds the client's key.
     """
 
     method: str
@@ -56,6 +56,7 @@ class Asked(Struct, frozen=True):
     dialect: Dialect | None
     key: str | None
     call_id: str
+    query: str = ""
 
     def __repr__(self) -> str:
         return f"Asked({self.method}, call_id={self.call_id})"
@@ -73,7 +74,7 @@ def asked(scope: Scope) -> Asked:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     path = scope["path"].rstrip("/") or "/"
     query = scope.get("query_string", b"").decode("latin-1")
-    return Asked(scope["method"], path, headers, surface_of(path), key_of(headers, query), uuid4().hex)
+    return Asked(scope["method"], path, headers, surface_of(path), key_of(headers, query), uuid4().hex, query)
 
 
 PREFERRED = frozenset({"anthropic_messages", "gemini"})

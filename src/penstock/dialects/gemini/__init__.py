@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote
 from penstock.dialects.dialect import Dialect, PathMatch, boundary
 from penstock.dialects.gemini import errors, request, response, stream, stream_writer
 from penstock.dialects.gemini.foreign_media import reads_url
+from penstock.dialects.gemini.frames import stream_type_asked
 
 NAME = "gemini"
 
@@ -63,6 +64,7 @@ DIALECT = Dialect(
     render_error=errors.render_error,
     stream_parser=stream.stream_parser,
     stream_renderer=stream_writer.stream_renderer,
+    stream_type_asked=stream_type_asked,
     carries_urls=frozenset({"image", "audio", "video", "file"}),
     reads_url=reads_url,
 )

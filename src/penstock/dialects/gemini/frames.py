@@ -12,9 +12,23 @@ Source: https://ai.google.dev/api/generate-content#method:-models.streamgenerate
 from __future__ import annotations
 
 import re
+from urllib.parse import parse_qs
 
+from penstock.dialects.dialect import StreamRenderer
 from penstock.dialects.framing import MAX_FRAME, Frame, FrameParser, ServerSentEvents
 from penstock.types.errors import MalformedError
+from penstock.types.notes import Note
+from penstock.types.stream import End, Failure, StreamEvent
+
+ARRAY_TYPE = "application/json"
+"""Content type of a stream that is an array."""
+
+
+def stream_type_asked(query: str) -> str | None:
+    """The content type of a stream that the query does not ask to be server-sent events."""
+    wanted = parse_qs(query)
+    return None if "sse" in (*wanted.get("alt", ()), *wanted.get("$alt", ())) else ARRAY_TYPE
+
 
 _STRUCTURE = re.compile(rb'["{}]')
 _IN_STRING = re.compile(rb'["\\]')
@@ -149,3 +163,41 @@ class GeminiFrames:
         if isinstance(self._frames, JsonArray):
             self.complete = not self._frames.cut
         return rest
+
+
+class ArrayRenderer:
+    """The frames of a renderer of server-sent events as one array. What events carry beside their data (comments,
+    names) has no place in it.
+    """
+
+    def __init__(self, events: StreamRenderer) -> None:
+        self.notes: list[Note] = events.notes
+        self._events = events
+        self._begun = False
+        self._ended = False
+
+    def render(self, event: StreamEvent) -> bytes:
+        """The elements of one event. The last one is followed by the end of the array: the stream's end, or a failure
+        (after which nothing comes).
+        """
+        found = self._elements(self._events.render(event))
+        last = any(type(delta) is End or type(delta) is Failure for delta in event.deltas)
+        return found + self._end() if last else found
+
+    def close(self) -> bytes:
+        """The rest, and the end of the array."""
+        return self._elements(self._events.close()) + self._end()
+
+    def _elements(self, events: bytes) -> bytes:
+        found: list[bytes] = []
+        for line in events.split(b"\n"):
+            if line.startswith(b"data: "):
+                found += (b",\r\n" if self._begun else b"[", line[6:], b"\n")
+                self._begun = True
+        return b"".join(found)
+
+    def _end(self) -> bytes:
+        if self._ended:
+            return b""
+        self._ended = True
+        return b"]" if self._begun else b"[]"

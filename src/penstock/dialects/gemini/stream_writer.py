@@ -15,10 +15,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.dialects import wire
-from penstock.dialects.dialect import Context
+from penstock.dialects.dialect import Context, StreamRenderer
 from penstock.dialects.framing import TRANSPORT, write_event
 from penstock.dialects.gemini.errors import render_error
 from penstock.dialects.gemini.foreign_response import ANSWER_WRITERS, finish, function_call, note_usage
+from penstock.dialects.gemini.frames import ARRAY_TYPE, ArrayRenderer
 from penstock.dialects.gemini.grounding import write_grounding
 from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
 from penstock.dialects.gemini.logprobs import without_extras, write_logprobs
@@ -431,6 +432,6 @@ _WRITERS: dict[type, Callable[[FrameWriter, Any], bytes]] = {
 }
 
 
-def stream_renderer(context: Context) -> FrameWriter:
+def stream_renderer(context: Context) -> StreamRenderer:
     """A renderer of one stream."""
-    return FrameWriter(context)
+    return ArrayRenderer(FrameWriter(context)) if context.stream_type == ARRAY_TYPE else FrameWriter(context)

@@ -7,10 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock.dialects.dialect import Context
 from penstock.dialects.framing import Frame
-from penstock.dialects.gemini.frames import GeminiFrames, JsonArray
+from penstock.dialects.gemini import DIALECT
+from penstock.dialects.gemini.frames import ARRAY_TYPE, GeminiFrames, JsonArray
 from penstock.dialects.gemini.partial_args import PartialArguments
-from penstock.types.errors import MalformedError
+from penstock.types.errors import ErrorResponse, MalformedError
+from penstock.types.stream import Failure, Start, StreamEvent, TextDelta
+from tests.contract.dialects import parse_stream
+from tests.unit.dialects.gemini.samples import CHUNKS
 
 
 def cut(data: bytes, sizes: list[int]) -> tuple[list[bytes], bool]:
@@ -66,6 +71,48 @@ def test_a_long_string_is_looked_at_once() -> None:
         assert frames.feed(b"A" * 1000) == []
     assert frames._place == len(frames._buffer)
     assert len(frames.feed(b'"}]')[0].data) == 2_000_012
+
+
+@pytest.mark.parametrize("source", ["gemini", "nobody"])
+def test_a_stream_is_written_as_an_array(source: str) -> None:
+    """The same frames in either form, also if a text looks like the head of an event."""
+    events = [StreamEvent((Start("r", "m"), TextDelta(0, text))) for text in ("a\ndata: b", "\n\n", "c")]
+    if source == "gemini":
+        data = b"".join(b"data: " + json.dumps(frame).encode() + b"\n\n" for frame in CHUNKS)
+        events = parse_stream(DIALECT, data)
+    written = {}
+    for kind in (None, ARRAY_TYPE):
+        renderer = DIALECT.stream_renderer(Context(source=source, stream_type=kind))
+        written[kind] = b"".join([renderer.render(event) for event in events]) + renderer.close()
+        assert renderer.notes == []
+    array = json.loads(written[ARRAY_TYPE])
+    assert array == [json.loads(data) for data in cut(written[None], [])[0]]
+    assert cut(written[ARRAY_TYPE], [1] * len(written[ARRAY_TYPE]))[1]
+
+
+def test_an_array_ends_with_a_failure_and_is_never_open() -> None:
+    renderer = DIALECT.stream_renderer(Context(source="nobody", stream_type=ARRAY_TYPE))
+    error = ErrorResponse(kind="server", status=500, message="it broke")
+    data = renderer.render(StreamEvent((TextDelta(0, "a"),))) + renderer.render(StreamEvent((Failure(error),)))
+    assert json.loads(data)[-1]["error"]["message"] == "it broke"
+    assert renderer.close() == b""
+    renderer = DIALECT.stream_renderer(Context(source="gemini", stream_type=ARRAY_TYPE))
+    assert renderer.close() == b"[]"
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("alt=sse", None),
+        ("key=x&alt=sse", None),
+        ("$alt=sse", None),
+        ("", ARRAY_TYPE),
+        ("alt=json", ARRAY_TYPE),
+        ("key=sse", ARRAY_TYPE),
+    ],
+)
+def test_the_query_says_which_form(query: str, wanted: str | None) -> None:
+    assert DIALECT.stream_type_asked(query) == wanted
 
 
 PIECES: tuple[tuple[list[dict[str, Any]], Any], ...] = (
