@@ -9,9 +9,10 @@ import pytest
 from penstock.conformance.compare import first_difference
 from penstock.dialects import registry
 from penstock.dialects.dialect import Context, PathMatch
-from penstock.types.content import Citation, Media, PlainText
+from penstock.types.content import Citation, Media, PlainText, Text
 from penstock.types.notes import NO_MEMO
 from penstock.types.profile import DEFAULT_PROFILE
+from penstock.types.response import Choice, Response
 from tests.contract import dialects as contract
 
 ANTHROPIC, CONVERSE = registry.get("anthropic_messages"), registry.get("bedrock_converse")
@@ -240,7 +241,26 @@ def _stream(citation: Citation) -> Any:
         yield StreamEvent((delta,))
 
 
-@pytest.mark.parametrize("name", [name for name in registry.NAMES if name not in (ANTHROPIC.name, CONVERSE.name)])
+OTHERS = [name for name in registry.NAMES if name not in (ANTHROPIC.name, CONVERSE.name)]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_others_tell_or_note_a_citations_place(name: str, streamed: bool) -> None:
+    other, place = registry.get(name), "choices[0].parts[0].citations"
+    citation = Citation(file_id="f", title="T", document_index=4, unit="page", source_start=8765, source_end=8766)
+    if streamed:
+        renderer = other.stream_renderer(Context(source=ANTHROPIC.name))
+        said = b"".join([renderer.render(event) for event in _stream(citation)]).decode()
+        notes = list(renderer.notes)
+    else:
+        answer = Response(dialect="contract", choices=(Choice((Text("It is.", (citation,)),), "stop"),))
+        rendered = other.render_response(answer, Context())
+        said, notes = str(rendered.value), list(rendered.notes)
+    assert "8765" in said or [note for note in notes if note.path.startswith(place)]
+
+
+@pytest.mark.parametrize("name", OTHERS)
 def test_others_tell_a_documents_context_in_words(name: str) -> None:
     part = Media("file", PlainText("The sky is blue."), "text/plain", "Sky", context="Written in 1999.")
     rendered = registry.get(name).render_request(contract.request_with("user", part, part), DEFAULT_PROFILE)

@@ -15,6 +15,7 @@ from penstock.dialects.cohere_chat.messages import write_answer
 from penstock.dialects.cohere_chat.stops import foreign_word
 from penstock.dialects.cohere_chat.usage import write_foreign_usage
 from penstock.dialects.dialect import Context
+from penstock.dialects.documents import note_source_span
 from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.tool_ids import response_with_tool_ids
 from penstock.dialects.tool_memo import as_text
@@ -92,6 +93,7 @@ def note_signature(signature: Signature | None, path: str, notes: Notes) -> None
 def note_citation(citation: Citation, path: str, notes: Notes) -> None:
     """What only the citation's own dialect can say."""
     note_leftovers(path, citation.extras, notes)
+    note_source_span(citation, path, notes)
 
 
 def _text(part: Text, path: str, notes: Notes) -> list[Part]:

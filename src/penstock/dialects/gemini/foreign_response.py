@@ -11,6 +11,7 @@ from typing import Any
 
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context
+from penstock.dialects.documents import note_source_span
 from penstock.dialects.gemini.foreign_parts import code_result
 from penstock.dialects.gemini.grounding import write_grounding
 from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
@@ -131,6 +132,8 @@ class AnswerWriter:
             return
         if isinstance(part, Text):
             self.texts[len(self.parts)] = part
+            for number, citation in enumerate(part.citations or ()):
+                note_source_span(citation, f"{path}.citations[{number}]", self._notes)
         if isinstance(part, Text | Refusal):
             self.logprobs += part.logprobs or ()
         note_leftovers(path, part.extras, self._notes)

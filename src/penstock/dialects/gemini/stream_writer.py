@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context, StreamRenderer
+from penstock.dialects.documents import note_source_span
 from penstock.dialects.framing import TRANSPORT, write_event
 from penstock.dialects.gemini.errors import render_error
 from penstock.dialects.gemini.foreign_response import ANSWER_WRITERS, finish, function_call, note_usage
@@ -221,6 +222,9 @@ class FrameWriter:
         return b""
 
     def _citation(self, delta: CitationDelta) -> bytes:
+        found: list[Note] = []
+        note_source_span(delta.citation, f"choices[{delta.choice}].parts[{delta.index}].citations", found)
+        self._add_notes(found)
         self._open(delta, _new_text).citations.append(delta.citation)
         return b""
 

@@ -70,15 +70,16 @@ def _adapt_text(part: Text, offset: int, fields: dict[str, Any]) -> Text:
     return Text(part.text, citations, part.logprobs)
 
 
+_BEYOND = ("cited_text", "file_id", "document_index", "unit", "source_start", "source_end")
+
+
 def adapt_citation(citation: Citation, offset: int, length: int) -> Citation:
-    """A URL citation with offsets into the joined text. What it cites word for word goes along as an unmodelled
-    field.
+    """A URL citation with offsets into the joined text. What it cites, and where in which document that stands, goes
+    along in fields that OpenAI does not have.
     """
     start = 0 if citation.start is None else citation.start
     end = length if citation.end is None else citation.end
-    extra = {"cited_text": citation.cited_text} if citation.cited_text is not None else {}
-    if citation.file_id is not None:
-        extra["file_id"] = citation.file_id
+    extra = {name: value for name in _BEYOND if (value := getattr(citation, name)) is not None}
     return Citation(
         citation.url or "",
         citation.title or "",

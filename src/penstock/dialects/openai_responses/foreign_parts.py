@@ -4,7 +4,7 @@ names of service tiers.
 
 from __future__ import annotations
 
-from penstock.dialects.documents import words_about
+from penstock.dialects.documents import note_source_span, words_about
 from penstock.types.content import Blocks, Citation, Media, Part, PlainText, Text
 from penstock.types.notes import Note
 
@@ -19,6 +19,7 @@ def adapt_citations(part: Text, path: str, notes: list[Note]) -> tuple[Citation,
             continue
         if citation.cited_text is not None:
             notes.append(Note(f"{path}[{number}].cited_text", "dropped", "an annotation does not quote"))
+        note_source_span(citation, f"{path}[{number}]", notes)
         found.append(adapted)
     return tuple(found)
 
