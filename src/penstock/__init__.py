@@ -127,6 +127,7 @@ if TYPE_CHECKING:
     from penstock.client.tokens import token_counter as token_counter
     from penstock.client.tool_loop import arun_tool_loop as arun_tool_loop
     from penstock.client.tool_loop import run_tool_loop as run_tool_loop
+    from penstock.client.transport import Network as Network
     from penstock.client.trimming import trim_messages as trim_messages
     from penstock.exceptions import APIConnectionError as APIConnectionError
     from penstock.exceptions import APIError as APIError
@@ -211,6 +212,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "arun_tool_loop",
         "run_tool_loop",
     ),
+    "penstock.client.transport": ("Network",),
     "penstock.client.trimming": ("trim_messages",),
     "penstock.client.api": ("acompletion", "completion", "configure"),
     "penstock.client.api_dialects": (

@@ -61,11 +61,11 @@ def completion(model: str, messages: Sequence[Any], **arguments: Any) -> ModelRe
     """One chat call to any model of any provider: `completion("anthropic/claude-sonnet-4-5", [{"role": "user",
     "content": "Hello"}])`.
 
-    model       "provider/model"; a bare name where the catalog knows whose it is; "openai/<any>" with `api_base` for
-                any compatible server
-    messages    in OpenAI's shape, or answers of earlier calls as they are
-    **arguments every parameter of OpenAI's Chat Completions, and the options of `penstock.client.options.Options`;
-    what neither knows goes into the body
+    model          "provider/model"; a bare name where the catalog knows whose it is; "openai/NAME" with `api_base` for
+                   any compatible server
+    messages       in OpenAI's shape, or answers of earlier calls as they are
+    **arguments    every parameter of OpenAI's Chat Completions, and the options of `penstock.client.options.Options`;
+                   what neither knows goes into the body
 
     Returns a ModelResponse; with `stream=True` an iterator of ModelResponseStream. Raises the exceptions of
     `penstock.exceptions`.

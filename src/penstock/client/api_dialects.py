@@ -118,7 +118,10 @@ async def aresponses(
 
 
 def get_responses(response_id: str, **arguments: Any) -> ResponsesResponse:
-    """A stored response. `custom_llm_provider` says who keeps it (default: openai); `include` adds to it."""
+    """A stored response.
+
+    response_id    its id; `custom_llm_provider` says who keeps it (default: openai), `include` adds to it
+    """
     answer: ResponsesResponse = run(
         default_engine(), stored.RESPONSE_RETRIEVE, {"response_id": response_id, **arguments}
     )
@@ -134,7 +137,10 @@ async def aget_responses(response_id: str, **arguments: Any) -> ResponsesRespons
 
 
 def delete_responses(response_id: str, **arguments: Any) -> ResponsesDeleted:
-    """Delete a stored response. `custom_llm_provider` says who keeps it (default: openai)."""
+    """Delete a stored response.
+
+    response_id    its id; `custom_llm_provider` says who keeps it (default: openai)
+    """
     answer: ResponsesDeleted = run(default_engine(), stored.RESPONSE_DELETE, {"response_id": response_id, **arguments})
     return answer
 
@@ -148,7 +154,10 @@ async def adelete_responses(response_id: str, **arguments: Any) -> ResponsesDele
 
 
 def cancel_responses(response_id: str, **arguments: Any) -> ResponsesResponse:
-    """Cancel a response that is being made in the background. `custom_llm_provider`: who makes it (default: openai)."""
+    """Cancel a response that is being made in the background.
+
+    response_id    its id; `custom_llm_provider` says who makes it (default: openai)
+    """
     answer: ResponsesResponse = run(default_engine(), stored.RESPONSE_CANCEL, {"response_id": response_id, **arguments})
     return answer
 
@@ -162,7 +171,12 @@ async def acancel_responses(response_id: str, **arguments: Any) -> ResponsesResp
 
 
 def list_input_items(response_id: str, **arguments: Any) -> Page:
-    """The items that a stored response was asked with (`after`, `before`, `limit`, `order`, `include`)."""
+    """The items that a stored response was asked with, one page of them.
+
+    response_id    its id
+    **arguments    `after`, `before`, `limit`, `order`, `include`, `custom_llm_provider` (default: openai), and the
+                   options
+    """
     answer: Page = run(default_engine(), stored.RESPONSE_INPUT_ITEMS, {"response_id": response_id, **arguments})
     return answer
 
@@ -197,6 +211,11 @@ def messages(
     model: str, messages: Sequence[Any], max_tokens: int | None = None, **arguments: Any
 ) -> AnthropicMessage | Stream[AnthropicStreamEvent, AnthropicMessage]:
     """Anthropic's Messages API, to any model: `messages("openai/gpt-5", [...], 1024).content[0].text`.
+
+    model          "provider/model"
+    messages       in Anthropic's shape
+    max_tokens     the most tokens of the answer; the API demands it, here it may be left out
+    **arguments    `system`, `tools`, `thinking` ... as Anthropic's API has them, and the options
 
     With `stream=True` an iterator of the API's events, whose `response` is the whole message at the end.
     """
@@ -270,7 +289,7 @@ async def agenerate_content(model: str, contents: Any, **arguments: Any) -> Gene
 def generate_content_stream(
     model: str, contents: Any, **arguments: Any
 ) -> Stream[GenerateContentResponse, GenerateContentResponse]:
-    """`generate_content` in pieces: an iterator of GenerateContentResponse."""
+    """`generate_content` in pieces, with the same `model` and `contents`: an iterator of GenerateContentResponse."""
     given = {"model": model, "contents": contents, **arguments, "stream": True}
     answer = call(default_engine(), dialect_calls.GEMINI_SHAPE, given)
     assert isinstance(answer, Stream), "a stream was asked for"

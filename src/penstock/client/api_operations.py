@@ -34,11 +34,14 @@ from penstock.client.streams import AsyncStream, Stream
 
 
 def embedding(model: str, input: str | Sequence[Any], **arguments: Any) -> EmbeddingResponse:
-    """One vector for each input: a text, a list of texts, or token ids.
+    """One vector for each input, in the order of the inputs.
 
-    `dimensions`, `encoding_format` ("float" or "base64", whatever the provider offers), `input_type` ("query",
-    "document" ...), `user`. A list that is longer than the provider takes at once is cut, and its vectors are joined in
-    order; they all come from one model.
+    input          a text, a list of texts, or token ids
+    **arguments    `dimensions`, `encoding_format` ("float" or "base64", whatever the provider offers), `input_type`
+                   ("query", "document" ...), `user`, and the options
+
+    A list that is longer than the provider takes at once is cut, and its vectors are joined in order; they all come
+    from one model.
     """
     answer: EmbeddingResponse = run(
         default_engine(), EMBEDDING, {"model": model, "input": input, **arguments}, EmbeddingCall
@@ -59,8 +62,12 @@ def rerank(
 ) -> RerankResponse:
     """The documents that fit the query best, best first, in Cohere's shape.
 
-    `return_documents` (True: with their text, False: without; default: as the provider does), `rank_fields`,
-    `max_tokens_per_doc`, `max_chunks_per_doc`.
+    model          "provider/model"
+    query          the question, a text
+    documents      texts, or dicts with a `text`
+    top_n          how many to return (default: all)
+    **arguments    `return_documents` (True: with their text, False: without; default: as the provider does),
+                   `rank_fields`, `max_tokens_per_doc`, `max_chunks_per_doc`, and the options
     """
     answer: RerankResponse = run(
         default_engine(), RERANK, {"model": model, "query": query, "documents": documents, "top_n": top_n, **arguments}
@@ -96,7 +103,12 @@ def image_generation(
 def image_generation(
     prompt: str, model: str | None = None, **arguments: Any
 ) -> ImageResponse | Stream[StreamedEvent, ImageResponse]:
-    """Make images: `n`, `size`, `quality`, `style`, `response_format` ("url", "b64_json"), `user`.
+    """Make images.
+
+    prompt         what they show
+    model          "provider/model"
+    **arguments    `n`, `size` ("1024x1024" ...), `quality`, `style`, `response_format` ("url", "b64_json"), `user`, and
+                   the options
 
     With `stream=True` an iterator of events with partial images.
     """
@@ -143,8 +155,12 @@ def image_edit(
 def image_edit(
     image: Any, prompt: str, model: str | None = None, **arguments: Any
 ) -> ImageResponse | Stream[StreamedEvent, ImageResponse]:
-    """Change images, or make one out of several: `image` is one or a list, each bytes, an open file, a path, or
-    (name, content); `mask` says where to change; `n`, `size`, `quality` ...
+    """Change images, or make one out of several.
+
+    image          one or a list, each bytes, an open file, a path, or (name, content)
+    prompt         what shall be different
+    model          "provider/model"
+    **arguments    `mask` (where to change), `n`, `size`, `quality` ..., and the options
 
     With `stream=True` an iterator of events with partial images.
     """
@@ -180,9 +196,12 @@ async def aimage_edit(
 
 
 def speech(model: str, input: str, voice: Any, **arguments: Any) -> BinaryContent:
-    """Read `input` aloud: `response_format` ("mp3", "opus", "wav" ...), `speed`, `instructions`.
+    """Read a text aloud: `speech("openai/tts-1", "Hello", "alloy").stream_to_file("hello.mp3")`.
 
-    speech("openai/tts-1", "Hello", "alloy").stream_to_file("hello.mp3")
+    model          "provider/model"
+    input          the text
+    voice          a name that the provider knows
+    **arguments    `response_format` ("mp3", "opus", "wav" ...), `speed`, `instructions`, and the options
     """
     answer: BinaryContent = run(
         default_engine(), media.SPEECH, {"model": model, "input": input, "voice": voice, **arguments}
@@ -213,8 +232,12 @@ def transcription(
 def transcription(
     model: str, file: Any, **arguments: Any
 ) -> TranscriptionResponse | Stream[StreamedEvent, TranscriptionResponse]:
-    """What is said in `file` (bytes, an open file, a path, or (name, content)): `language`, `prompt`, `temperature`,
-    `timestamp_granularities`, `response_format` ("json", "text", "srt", "verbose_json", "vtt").
+    """What is said in a recording.
+
+    model          "provider/model"
+    file           bytes, an open file, a path, or (name, content)
+    **arguments    `language`, `prompt`, `temperature`, `timestamp_granularities`, `response_format` ("json", "text",
+                   "srt", "verbose_json", "vtt"), and the options
 
     With `stream=True` (where the model can) an iterator of events.
     """
@@ -250,7 +273,11 @@ async def atranscription(
 
 
 def moderation(input: str | Sequence[Any], model: str | None = None, **arguments: Any) -> ModerationResponse:
-    """Whether texts (or images) are harmful, by category. Default model: OpenAI's omni-moderation-latest."""
+    """Whether texts (or images) are harmful, by category.
+
+    input          a text, a list of texts, or parts in OpenAI's shape
+    model          "provider/model" (default: OpenAI's omni-moderation-latest)
+    """
     answer: ModerationResponse = run(default_engine(), media.MODERATION, {"input": input, "model": model, **arguments})
     return answer
 
@@ -267,8 +294,12 @@ async def amoderation(input: str | Sequence[Any], model: str | None = None, **ar
 
 
 def create_file(file: Any, purpose: str, custom_llm_provider: str | None = None, **arguments: Any) -> FileObject:
-    """Upload a file (bytes, an open file, a path, or (name, content)) for `purpose` ("batch", "user_data" ...).
-    `custom_llm_provider` says to whom (default: openai); `expires_after` when it goes.
+    """Upload a file.
+
+    file           bytes, an open file, a path, or (name, content)
+    purpose        "batch", "user_data", "fine-tune" ..., as the provider calls it
+    custom_llm_provider    to whom (default: openai)
+    **arguments    `expires_after`, and the options
     """
     answer: FileObject = run(
         default_engine(),
@@ -289,7 +320,11 @@ async def acreate_file(file: Any, purpose: str, custom_llm_provider: str | None 
 
 
 def file_retrieve(file_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> FileObject:
-    """What is known of an uploaded file."""
+    """What is known of an uploaded file.
+
+    file_id        its id
+    custom_llm_provider    who has it (default: openai)
+    """
     answer: FileObject = run(
         default_engine(),
         stored.FILE_RETRIEVE,
@@ -309,7 +344,11 @@ async def afile_retrieve(file_id: str, custom_llm_provider: str | None = None, *
 
 
 def file_delete(file_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> FileDeleted:
-    """Delete an uploaded file."""
+    """Delete an uploaded file.
+
+    file_id        its id
+    custom_llm_provider    who has it (default: openai)
+    """
     answer: FileDeleted = run(
         default_engine(),
         stored.FILE_DELETE,
@@ -329,7 +368,12 @@ async def afile_delete(file_id: str, custom_llm_provider: str | None = None, **a
 
 
 def file_list(custom_llm_provider: str | None = None, purpose: str | None = None, **arguments: Any) -> Page:
-    """The uploaded files: `after`, `limit`, `order`."""
+    """The uploaded files, one page of them.
+
+    custom_llm_provider    who has them (default: openai)
+    purpose        only those for this
+    **arguments    `after`, `limit`, `order`, and the options
+    """
     answer: Page = run(
         default_engine(),
         stored.FILE_LIST,
@@ -349,7 +393,11 @@ async def afile_list(custom_llm_provider: str | None = None, purpose: str | None
 
 
 def file_content(file_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> BinaryContent:
-    """The content of a file, such as the output of a batch."""
+    """The content of a file, such as the output of a batch.
+
+    file_id        its id
+    custom_llm_provider    who has it (default: openai)
+    """
     answer: BinaryContent = run(
         default_engine(),
         stored.FILE_CONTENT,
@@ -374,8 +422,13 @@ async def afile_content(file_id: str, custom_llm_provider: str | None = None, **
 def create_batch(
     completion_window: str, endpoint: str, input_file_id: str, custom_llm_provider: str | None = None, **arguments: Any
 ) -> Batch:
-    """Have all requests of an uploaded file answered within the window ("24h"), at a lower price. `metadata` goes with
-    the batch.
+    """Have all requests of an uploaded file answered within some time, at a lower price.
+
+    completion_window      within which time: "24h"
+    endpoint               what they are for: "/v1/chat/completions", "/v1/embeddings" ...
+    input_file_id          the file: one request a line, in JSON
+    custom_llm_provider    whom to ask (default: openai)
+    **arguments            `metadata`, which goes with the batch, and the options
     """
     answer: Batch = run(
         default_engine(),
@@ -410,7 +463,11 @@ async def acreate_batch(
 
 
 def retrieve_batch(batch_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> Batch:
-    """Where a batch stands."""
+    """Where a batch stands.
+
+    batch_id       its id
+    custom_llm_provider    who has it (default: openai)
+    """
     answer: Batch = run(
         default_engine(),
         stored.BATCH_RETRIEVE,
@@ -432,7 +489,12 @@ async def aretrieve_batch(batch_id: str, custom_llm_provider: str | None = None,
 def list_batches(
     custom_llm_provider: str | None = None, after: str | None = None, limit: int | None = None, **arguments: Any
 ) -> Page:
-    """The batches of the account."""
+    """The batches of the account, one page of them.
+
+    custom_llm_provider    who has them (default: openai)
+    after          the id after which the page begins
+    limit          how many at most
+    """
     answer: Page = run(
         default_engine(),
         stored.BATCH_LIST,
@@ -454,7 +516,11 @@ async def alist_batches(
 
 
 def cancel_batch(batch_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> Batch:
-    """Stop a batch."""
+    """Stop a batch.
+
+    batch_id       its id
+    custom_llm_provider    who has it (default: openai)
+    """
     answer: Batch = run(
         default_engine(),
         stored.BATCH_CANCEL,

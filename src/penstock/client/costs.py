@@ -61,7 +61,10 @@ def cost_per_token(
     custom_cost_per_second  a price of your own for each second of `response_time_ms`, by which models are priced too
                             that were registered with a price a second
     service_tier, batch, region_name    what the call was served as and where
-    number_of_queries, audio_transcription_file_duration, prompt_characters    other units that models are billed by
+    number_of_queries, audio_transcription_file_duration    other units that models are billed by
+    prompt_characters, completion_characters    likewise
+    custom_llm_provider     whose prices, where the name does not say it
+    call_type               LiteLLM's; it changes no price here
 
     Raises UnknownCostError where a price is not known.
     """
@@ -114,8 +117,10 @@ def completion_cost(
     model, custom_llm_provider, base_model    whose prices; default: the answer's
     prompt or messages, completion    texts to count and price, where there is no answer
     size, quality, n       of images
+    call_type              "image_generation" and the like, where nothing else says what was called
+    service_tier, batch, region_name    what the call was served as and where
     custom_cost_per_token  prices of your own
-    custom_cost_per_second a price of your own for each second of `total_time`
+    custom_cost_per_second    a price of your own for each second of `total_time`
 
     Raises UnknownCostError where a price is not known.
     """

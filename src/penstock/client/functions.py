@@ -108,8 +108,8 @@ def function_of(function: Callable[..., Any]) -> Function:
 
 
 def function_to_dict(input_function: Callable[..., Any]) -> dict[str, Any]:
-    """{"name", "description", "parameters"} of a Python function: the `function` of a tool in OpenAI's shape. Raises
-    MalformedError where its arguments cannot be named by a model.
+    """{"name", "description", "parameters"} of `input_function`, a Python function: the `function` of a tool in
+    OpenAI's shape. Raises MalformedError where its arguments cannot be named by a model.
     """
     made: dict[str, Any] = function_of(input_function).tool["function"]
     return made

@@ -39,8 +39,11 @@ def _resolve(model: str, provider: str | None = None, api_base: str | None = Non
 def get_llm_provider(
     model: str, custom_llm_provider: str | None = None, api_base: str | None = None, api_key: str | None = None
 ) -> tuple[str, str, str | None, str | None]:
-    """(model without its prefix, provider, key, base URL): what a model's name means. The last two are what was given
-    here.
+    """(model without its prefix, provider, key, base URL): what a model's name means.
+
+    model                  as in a call
+    custom_llm_provider    the provider, where the name does not say it
+    api_base, api_key      come back as they were given; a known host in `api_base` tells the provider
 
     Raises UnknownModelError that names the nearest.
     """
@@ -49,7 +52,11 @@ def get_llm_provider(
 
 
 def get_model_info(model: str, custom_llm_provider: str | None = None) -> dict[str, Any]:
-    """Everything that is known of a model, under LiteLLM's field names, prices as floats. Raises UnknownModelError."""
+    """Everything that is known of a model, under LiteLLM's field names: limits in tokens, prices as floats in US
+    dollars, what it supports. `custom_llm_provider` says whose it is, where the name does not.
+
+    Raises UnknownModelError.
+    """
     found = current_facts().info(model, custom_llm_provider)
     if found is None:
         from penstock.exceptions import UnknownModelError
@@ -67,8 +74,10 @@ def get_max_tokens(model: str) -> int | None:
 
 
 def register_model(model_cost: Mapping[str, Mapping[str, Any]]) -> None:
-    """Add models, or facts of models, for all calls of this process: {"my-model": {"input_cost_per_token": 1e-6,
-    ...}}.
+    """Add models, or facts of models, for all calls of this process.
+
+    model_cost    by name, under the field names of `get_model_info`, prices in US dollars:
+                  {"openai/my-model": {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}}
     """
     with raising("", ""):
         register_facts(model_cost)
@@ -155,7 +164,9 @@ def supports_computer_use(model: str, custom_llm_provider: str | None = None) ->
 
 
 def validate_environment(model: str, api_key: str | None = None, api_base: str | None = None) -> dict[str, Any]:
-    """{"keys_in_environment": whether a call would find its key, "missing_keys": the variables to set}."""
+    """{"keys_in_environment": whether a call of `model` would find its key, "missing_keys": the variables to set}. An
+    `api_key` or `api_base` that is given here need not be in the environment.
+    """
     found = _resolve(model, api_base=api_base)
     given = {"api_key": api_key, "api_base": api_base}
     missing = missing_variables(found.provider, {name: value for name, value in given.items() if value}, os.environ)
@@ -206,7 +217,8 @@ _FOR_ANY = ["stream", "stream_options", "timeout", "extra_headers"]
 
 
 def get_supported_openai_params(model: str, custom_llm_provider: str | None = None) -> list[str]:
-    """The parameters of OpenAI's Chat Completions that a model takes.
+    """The parameters of OpenAI's Chat Completions that a model takes. `custom_llm_provider` says whose it is, where the
+    name does not.
 
     No table says so: each parameter is rendered for the model, and one that is not dropped is supported.
     """

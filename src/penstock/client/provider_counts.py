@@ -119,6 +119,7 @@ def count_tokens(
 ) -> TokenCount:
     """How many input tokens the provider counts for a request.
 
+    model              "provider/model"
     messages, tools    in OpenAI's shape; Python functions and answers of earlier calls as they are
     system             instructions beside the messages
     client             a `Client` to ask with

@@ -26,19 +26,19 @@ class Setting(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A value that addresses need besides the key: a region, a project, an account. `{name}` in a template stands for
     it.
 
-    parameters    call parameters that give it, in order
-    environment   environment variables that give it, in order
-    default       used where nobody gave it; itself a template over earlier settings
-    of, cases     instead: derived from the setting `of` (or "model"): the first glob of `cases` that fits gives the
-                  template
-    model_segment a regular expression: a first segment of the model name that matches it entirely gives the setting and
-    is cut off
-                  (`bedrock/us-west-2/anthropic.claude-...`)
-    model_pattern a regular expression with one group, searched in the model name, which stays as it is (a region inside
-    of an ARN)
-    discover      what can still find it when it is missing, by asking files or a metadata server
-                  (`providers/discover.py`)
-    help          what it is, in a few words, for the error that asks for it
+    name             the word that templates use
+    parameters       call parameters that give it, in order
+    environment      environment variables that give it, in order
+    default          used where nobody gave it; itself a template over earlier settings
+    of, cases        instead: derived from the setting `of` (or "model"): the first glob of `cases` that fits gives the
+                     template
+    model_segment    a regular expression: a first segment of the model name that matches it entirely gives the setting
+                     and is cut off (`bedrock/us-west-2/anthropic.claude-...`)
+    model_pattern    a regular expression with one group, searched in the model name, which stays as it is (a region
+                     inside of an ARN)
+    discover         what can still find it when it is missing, by asking files or a metadata server
+                     (`providers/discover.py`)
+    help             what it is, in a few words, for the error that asks for it
     """
 
     name: str
@@ -172,7 +172,7 @@ class Provider(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                           `speaks` that is bound to no model and no situation) and in formats that are not chat; other
                           chat formats take over only what is about the host itself (`providers/profiles.py`)
         model_rules       facts that hold for some; later rules win
-        inherits_families whether the rules of `providers/families.py` for well-known models hold here too
+        inherits_families  whether the rules of `providers/families.py` for well-known models hold here too
         residencies       globs of host names -> the data residency that they stand for, which prices may depend on
         rate_limits       names of its rate-limit headers
         reports_cost      it reports a cost (`usage.cost`, in US dollars: a number, or an object with `total_cost`) that

@@ -198,6 +198,11 @@ def register_provider(
 
         register_provider("acme", base_url="https://llm.acme.example/v1", key_environment=["ACME_API_KEY"])
 
+    provider    a Provider, or the name of one
+    row         its fields as a mapping, such as a config file has
+    replace     True: it may stand in for one of the same name
+    **fields    its fields: docs/reference/provider-fields.md
+
     Raises ProviderError: malformed_provider, duplicate_provider.
     """
     if isinstance(provider, str):

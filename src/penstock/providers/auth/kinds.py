@@ -41,7 +41,7 @@ class Bearer(Struct, frozen=True, kw_only=True, tag_field="kind", tag="bearer"):
 
 
 class HeaderKey(Struct, frozen=True, kw_only=True, tag_field="kind", tag="header_key"):
-    """`<header>: <key>`, such as `x-api-key`; the other fields as in `Bearer`."""
+    """`header`: the key, such as `x-api-key`; the other fields as in `Bearer`."""
 
     header: str
     parameters: tuple[str, ...] = _KEY
@@ -54,8 +54,8 @@ class HeaderKey(Struct, frozen=True, kw_only=True, tag_field="kind", tag="header
 
 
 class QueryKey(Struct, frozen=True, kw_only=True, tag_field="kind", tag="query_key"):
-    """`?<name>=<key>` in the address; the other fields as in `Bearer`. Addresses end up in logs: prefer a header where
-    the host takes one.
+    """`?name=` and the key in the address; the other fields as in `Bearer`. Addresses end up in logs: prefer a header
+    where the host takes one.
     """
 
     name: str = "key"
@@ -79,7 +79,7 @@ class AwsSignature(Struct, frozen=True, kw_only=True, tag_field="kind", tag="aws
 
 
 class GoogleOAuth(Struct, frozen=True, kw_only=True, tag_field="kind", tag="google_oauth"):
-    """A Google access token from Application Default Credentials (`auth/google.py`)."""
+    """A Google access token for `scope` from Application Default Credentials (`auth/google.py`)."""
 
     scope: str = "https://www.googleapis.com/auth/cloud-platform"
 
@@ -93,7 +93,7 @@ class AzureOAuth(Struct, frozen=True, kw_only=True, tag_field="kind", tag="azure
 
 
 class IbmIam(Struct, frozen=True, kw_only=True, tag_field="kind", tag="ibm_iam"):
-    """An IBM Cloud IAM token in exchange for an API key (`auth/ibm.py`)."""
+    """An IBM Cloud IAM token in exchange for an API key (`auth/ibm.py`); `parameters`, `environment` as in `Bearer`."""
 
     parameters: tuple[str, ...] = _KEY
     environment: tuple[str, ...] = ()
@@ -102,11 +102,14 @@ class IbmIam(Struct, frozen=True, kw_only=True, tag_field="kind", tag="ibm_iam")
 class ClientCredentials(Struct, frozen=True, kw_only=True, tag_field="kind", tag="client_credentials"):
     """An OAuth 2.0 token for a machine (RFC 6749, section 4.4): id and secret in a Basic header.
 
-    token_url                   template, with the provider's settings as placeholders, and {origin} for scheme and host
-                                of the base URL
+    token_url                   the address that gives tokens: a template, with the provider's settings as placeholders,
+                                and {origin} for scheme and host of the base URL
     scope                       the scope asked for, likewise a template
-    *_parameters, *_environment where id and secret come from
-    basic_parameters, ..        where a ready-made `base64(id:secret)` comes from, for hosts that hand out that
+    id_parameters, id_environment           where the id comes from
+    secret_parameters, secret_environment   where the secret comes from
+    basic_parameters, basic_environment     where a ready-made `base64(id:secret)` comes from, for hosts that hand out
+                                that
+    grant_type                  sent in the body; None: left out
     request_id_header           a header that must carry a fresh UUID with each token request
     """
 
