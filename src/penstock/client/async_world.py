@@ -6,14 +6,25 @@ Files, programs and name look-ups are done in a thread, so that the loop goes on
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, TypeVar
 
 from penstock.client import world
-from penstock.client.transport import AsyncTransport
-from penstock.exchange import Close, Event, Send, Sleep, Step
-from penstock.providers.auth.commands import Call, CallResult, Fetch, FileContent, Outcome, ReadFile, RunProgram
+from penstock.client.transport import AsyncTransport, StreamBroken
+from penstock.exchange import Broken, Close, Event, ReadOn, Send, Sleep, Step
+from penstock.providers.auth.commands import (
+    Call,
+    CallResult,
+    Fetch,
+    FileContent,
+    Join,
+    Joined,
+    Outcome,
+    ReadFile,
+    RunProgram,
+)
 from penstock.resolve import Addresses, FetchedMedia, FetchPinned, LookUp, NotFetched
 
 T = TypeVar("T")
@@ -29,10 +40,12 @@ class AsyncWorld:
             Send: transport.send,
             Sleep: self._sleep,
             Close: self._close,
+            ReadOn: self._read_on,
             Fetch: self._fetch,
             ReadFile: self._read_file,
             RunProgram: self._run_program,
             Call: self._call,
+            Join: self._join,
             LookUp: self._look_up,
             FetchPinned: self._fetch_pinned,
         }
@@ -56,6 +69,13 @@ class AsyncWorld:
     async def _close(self, command: Close) -> None:
         await command.stream.aclose()
 
+    async def _read_on(self, command: ReadOn) -> bytes | Broken:
+        try:
+            piece: bytes = await anext(aiter(command.stream), b"")
+        except StreamBroken as cut:
+            return cut.broken
+        return piece
+
     async def sleep(self, seconds: float) -> None:
         """Wait, and let others work."""
         await asyncio.sleep(seconds)
@@ -73,6 +93,19 @@ class AsyncWorld:
     async def _call(self, command: Call) -> CallResult:
         value = command.function()
         return CallResult(await value if inspect.isawaitable(value) else value)
+
+    async def _join(self, command: Join) -> Joined:
+        """Wait for a credential that another task or thread obtains. Who stops waiting does not stop it."""
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(over.set)
+
+        command.flight.then(wake)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), command.timeout)
+        return Joined(command.flight.over)
 
     async def _look_up(self, command: LookUp) -> Addresses:
         return await asyncio.to_thread(world.look_up, command)

@@ -15,6 +15,7 @@ from penstock.dialects import wire
 from penstock.exchange import HTTPRequest, Preparation
 from penstock.providers.auth.commands import Flow
 from penstock.providers.auth.credentials import Borrowing, Credential, NoCredential
+from penstock.providers.auth.single_flight import obtain_once
 from penstock.providers.discover import discover, undiscovered
 from penstock.providers.endpoint import Endpoint, endpoint
 from penstock.providers.resolve_model import ResolvedModel
@@ -109,11 +110,10 @@ def authorise(
 
 def _obtain(target: Endpoint, credentials: Borrowing, now: float) -> Flow[Credential]:
     key = target.auth.cache_key
+    if not key:
+        return (yield from target.auth.obtain(now))
     known = credentials.get(key, now)
-    if known is None:
-        known = yield from target.auth.obtain(now)
-        credentials.put(key, known)
-    return known
+    return known or (yield from obtain_once(credentials, key, target.auth.obtain, now))
 
 
 def _with_query(url: str, query: Mapping[str, str] | None) -> str:

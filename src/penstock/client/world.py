@@ -7,19 +7,22 @@ asking token services, running a credential program, calling the user's own toke
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from penstock.client.transport import Transport
-from penstock.exchange import Broken, Clock, Close, Event, HTTPRequest, Reply, Send, Sleep, Step, Timeouts
+from penstock.client.transport import StreamBroken, Transport
+from penstock.exchange import Broken, Clock, Close, Event, HTTPRequest, ReadOn, Reply, Send, Sleep, Step, Timeouts
 from penstock.providers.auth.commands import (
     Call,
     CallResult,
     Fetch,
     Fetched,
     FileContent,
+    Join,
+    Joined,
     Outcome,
     ProgramOutput,
     ReadFile,
@@ -70,6 +73,17 @@ def run_program(command: RunProgram) -> Outcome:
     return ProgramOutput(done.returncode, done.stdout, done.stderr)
 
 
+def join(command: Join) -> Joined:
+    """Wait for a credential that another thread obtains. One that this very thread obtains, in an event loop that it
+    keeps from running now, would never come.
+    """
+    flight, over = command.flight, threading.Event()
+    if flight.thread != threading.get_ident():
+        flight.then(over.set)
+        over.wait(command.timeout)
+    return Joined(flight.over)
+
+
 def _addresses(found: list[Any]) -> Addresses:
     """What getaddrinfo says, each address once, in its order."""
     return Addresses(tuple(dict.fromkeys(str(entry[4][0]) for entry in found)))
@@ -102,10 +116,12 @@ class World:
             Send: transport.send,
             Sleep: self._sleep,
             Close: self._close,
+            ReadOn: self._read_on,
             Fetch: self._fetch,
             ReadFile: read_file,
             RunProgram: run_program,
             Call: self._call,
+            Join: join,
             LookUp: look_up,
             FetchPinned: fetch_pinned,
         }
@@ -128,6 +144,13 @@ class World:
 
     def _close(self, command: Close) -> None:
         command.stream.close()
+
+    def _read_on(self, command: ReadOn) -> bytes | Broken:
+        try:
+            piece: bytes = next(iter(command.stream), b"")
+        except StreamBroken as cut:
+            return cut.broken
+        return piece
 
     def _fetch(self, command: Fetch) -> Outcome:
         transport = self._direct if command.direct else self._transport

@@ -45,7 +45,8 @@ def discover(
 
 
 def _aws_region(parameters: Mapping[str, Any], environment: Mapping[str, str]) -> Flow[str | None]:
-    name = parameters.get("aws_profile_name") or environment.get("AWS_PROFILE") or "default"
+    names = (parameters.get("aws_profile_name"), environment.get("AWS_PROFILE"), environment.get("AWS_DEFAULT_PROFILE"))
+    name = next((name for name in names if name), "default")
     profiles = yield from load_profiles(environment)
     return profiles.get(str(name), {}).get("region")
 

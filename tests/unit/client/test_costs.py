@@ -27,6 +27,12 @@ from tests.support.targets import KEY, TARGETS, every_dialect, simulating
 ASK: list[Any] = [{"role": "user", "content": "Hello"}]
 
 
+def hidden(model: str, **arguments: Any) -> dict[str, Any]:
+    """`_hidden_params` of a call."""
+    answer: Any = completion(model, ASK, **arguments)
+    return dict(answer._hidden_params)
+
+
 @pytest.fixture
 def own_facts(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test registers is forgotten after it."""
@@ -293,8 +299,8 @@ def test_prices_that_come_with_a_call(form: dict[str, Any]) -> None:
     with simulating() as simulated:
         simulated.script(Reply.text("fine").reporting(Usage(1000, 100)))
         address = {"api_base": simulated.url("openai_chat"), "api_key": KEY}
-        answer = completion("openai/nobody-knows-this", ASK, **address, **form)
-    assert answer._hidden_params["response_cost"] == pytest.approx(0.0012)
+        found = hidden("openai/nobody-knows-this", **address, **form)
+    assert found["response_cost"] == pytest.approx(0.0012)
 
 
 def test_the_base_model_may_be_anybodys() -> None:
@@ -303,8 +309,8 @@ def test_the_base_model_may_be_anybodys() -> None:
         for info in ({"base_model": "azure/gpt-4o-2024-08-06"}, {"base_model": "gpt-4o-2024-08-06"}):
             simulated.script(Reply.text("fine").reporting(Usage(1000, 100)))
             address = {"api_base": simulated.url("openai_chat"), "api_key": KEY}
-            answer = completion("openai/nobody-knows-this", ASK, model_info=info, **address)
-            assert answer._hidden_params["response_cost"] == pytest.approx(0.0035)
+            found = hidden("openai/nobody-knows-this", model_info=info, **address)
+            assert found["response_cost"] == pytest.approx(0.0035)
 
 
 def test_prices_of_a_deployment() -> None:
@@ -320,8 +326,7 @@ def test_prices_of_a_deployment() -> None:
 def test_a_call_by_the_second() -> None:
     with simulating() as simulated:
         address = {"api_base": simulated.url("openai_chat"), "api_key": KEY}
-        answer = completion("openai/mine", ASK, input_cost_per_second=0.5, output_cost_per_second=0, **address)
-    bill = answer._hidden_params["cost"]
+        bill = hidden("openai/mine", input_cost_per_second=0.5, output_cost_per_second=0, **address)["cost"]
     assert [item.kind for item in bill.items] == ["second", "second"]
     assert bill.total == bill.items[0].quantity * Decimal("0.5") > 0
 
@@ -343,9 +348,8 @@ def test_a_registered_price_lies_over_the_same_model_in_another_spelling() -> No
 
 
 def test_a_mock_costs_what_such_an_answer_costs() -> None:
-    assert completion("openai/gpt-4o", ASK, mock_response="fine")._hidden_params["response_cost"] == pytest.approx(
-        10 * 2.5e-6 + 20 * 1e-5
-    )
-    assert completion("openai/nobody-knows-this", ASK, mock_response="fine")._hidden_params["response_cost"] is None
-    priced = completion("openai/nobody-knows-this", ASK, mock_response="fine", **OWN)
-    assert priced._hidden_params["response_cost"] == pytest.approx(10 * 1e-6 + 20 * 2e-6)
+    known = hidden("openai/gpt-4o", mock_response="fine")
+    assert known["response_cost"] == pytest.approx(10 * 2.5e-6 + 20 * 1e-5)
+    assert hidden("openai/nobody-knows-this", mock_response="fine")["response_cost"] is None
+    priced = hidden("openai/nobody-knows-this", mock_response="fine", **OWN)
+    assert priced["response_cost"] == pytest.approx(10 * 1e-6 + 20 * 2e-6)

@@ -4,8 +4,8 @@ says how to obtain what it needs.
 Three steps for whoever sends requests, the same for every kind:
 
     credential = cache.get(auth.cache_key, now)            # 1 what is remembered
-    if credential is None:                                 # 2 else drive the flow (auth/commands.py) and remember
-        credential = drive(auth.obtain(now)); cache.put(auth.cache_key, credential)
+    if credential is None:                                 # 2 else drive the flow (auth/commands.py), once for all
+        credential = drive(obtain_once(cache, auth.cache_key, auth.obtain, now))           # auth/single_flight.py
     signed = auth.sign(method, url, headers, body, credential, now)   # 3 the address and the headers to send
 
 Step 2 of a plain key yields no command at all, so step 1 may be skipped where `needs_credential` is false. An
@@ -45,7 +45,9 @@ class Authorization(Protocol):
 
     @property
     def cache_key(self) -> str:
-        """What the credential is remembered under: the same for the same identity, and no secret."""
+        """What the credential is remembered under: the same for the same identity, and no secret; "" for one that is
+        not remembered.
+        """
         ...
 
     def obtain(self, now: float) -> Flow[Credential]:
@@ -88,7 +90,7 @@ class KeyAuthorization(Struct, frozen=True, kw_only=True):
 class TokenAuthorization(Struct, frozen=True, kw_only=True):
     """A token that `flow` obtains, sent as `Authorization: <scheme> <token>` (or in another header, without a scheme).
 
-    `identity` tells one identity's tokens from another's; `kind` names it for people.
+    `identity` tells one identity's tokens from another's ("": they are not remembered); `kind` names it for people.
     """
 
     kind: str
@@ -102,7 +104,7 @@ class TokenAuthorization(Struct, frozen=True, kw_only=True):
 
     @property
     def cache_key(self) -> str:
-        return f"{self.kind}:{self.identity}"
+        return f"{self.kind}:{self.identity}" if self.identity else ""
 
     def obtain(self, now: float) -> Flow[Credential]:
         return (yield from self.flow(now))
@@ -112,16 +114,18 @@ class TokenAuthorization(Struct, frozen=True, kw_only=True):
     ) -> Signed:
         assert isinstance(credential, Token), "a token authorisation signs with a Token"
         value = f"{self.scheme} {credential.value}" if self.scheme else credential.value
-        return Signed(url, {**self.headers, self.header: value})
+        return Signed(url, {**self.headers, **credential.headers, self.header: value})
 
     def __repr__(self) -> str:
         return f"TokenAuthorization({self.kind})"
 
 
 def user_token(function: Callable[[], Any]) -> Flow[Token]:
-    """The token that the user's own function returns. It is asked each time: how long it holds is its business."""
+    """The token that the user's own function returns. It is asked for each request, and its token is not remembered:
+    how long it holds, and whose it is, is the function's business.
+    """
     value = yield from call(function)
     if not isinstance(value, str) or not value:
         message = f"The function that was given for a key returned {type(value).__name__}, not a string."
         raise ProviderError("malformed_credentials", message, "Let it return the key or token.")
-    return Token(value, expires_at=0.0)
+    return Token(value)

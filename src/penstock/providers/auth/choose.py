@@ -33,7 +33,14 @@ from penstock.providers.auth.kinds import (
 from penstock.providers.errors import ProviderError
 
 AWS_VARIABLES = "AWS_"
-GOOGLE_VARIABLES = ("GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "APPDATA", "HOME", "NO_GCE_CHECK")
+GOOGLE_VARIABLES = (
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_CLOUD_QUOTA_PROJECT",
+    "CLOUDSDK_CONFIG",
+    "APPDATA",
+    "HOME",
+    "NO_GCE_CHECK",
+)
 GOOGLE_METADATA_VARIABLES = ("GCE_METADATA_HOST", "GCE_METADATA_ROOT")
 AZURE_VARIABLES = ("AZURE_", "IDENTITY_", "HOME", "USERPROFILE")
 
@@ -50,6 +57,9 @@ class Material(Struct, frozen=True, kw_only=True):
     settings: Mapping[str, str]
     key_environment: tuple[str, ...]
     base_url: str = ""
+
+    def __repr__(self) -> str:
+        return f"Material({sorted(self.parameters)})"
 
     def find(self, parameters: tuple[str, ...], environment: tuple[str, ...]) -> Any:
         """The first value there is: a string, a function of the user's, or None."""
@@ -164,7 +174,7 @@ def _from_function(kind: KeyKind, function: Callable[[], Any]) -> Authorization:
         header, scheme = kind.header, ""
     return TokenAuthorization(
         kind="function",
-        identity=str(id(function)),
+        identity="",
         flow=lambda now: user_token(function),
         header=header,
         scheme=scheme,

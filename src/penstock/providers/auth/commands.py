@@ -9,7 +9,7 @@ gateway drive the same one, and a test plays it like a script:
     ...                                        # StopIteration.value is the credential
 
 A driver never raises into a flow for what went wrong outside: a missing file is `FileContent(None)`, a host that did
-not answer `Unreachable`. It follows no redirects.
+not answer `Unreachable`. It follows no redirects. Outcomes hold secrets: their representations show none.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from collections.abc import Callable, Generator
 from typing import Any, TypeAlias, TypeVar
 
 from msgspec import Struct
+
+from penstock.providers.auth.credentials import Flight
 
 T = TypeVar("T")
 
@@ -56,6 +58,9 @@ class RunProgram(Struct, frozen=True):
     arguments: tuple[str, ...]
     timeout: float = 60.0
 
+    def __repr__(self) -> str:
+        return f"RunProgram({self.arguments[:1]})"
+
 
 class Call(Struct, frozen=True):
     """Call the user's own function without arguments, and await what it returns if that can be awaited. Outcome:
@@ -67,10 +72,22 @@ class Call(Struct, frozen=True):
     function: Callable[[], Any]
 
 
+class Join(Struct, frozen=True):
+    """Wait until a flight of somebody else is over (`auth/single_flight.py`), at most `timeout` seconds. Outcome:
+    Joined.
+    """
+
+    flight: Flight
+    timeout: float = 60.0
+
+
 class FileContent(Struct, frozen=True):
     """The file's bytes, or None where there is no such file or it may not be read."""
 
     content: bytes | None
+
+    def __repr__(self) -> str:
+        return f"FileContent({_size(self.content)})"
 
 
 class Fetched(Struct, frozen=True):
@@ -79,6 +96,9 @@ class Fetched(Struct, frozen=True):
     status: int
     headers: dict[str, str]
     body: bytes
+
+    def __repr__(self) -> str:
+        return f"Fetched({self.status}, {_size(self.body)})"
 
 
 class Unreachable(Struct, frozen=True):
@@ -94,15 +114,27 @@ class ProgramOutput(Struct, frozen=True):
     stdout: bytes
     stderr: bytes
 
+    def __repr__(self) -> str:
+        return f"ProgramOutput({self.exit_status}, {_size(self.stdout)})"
+
 
 class CallResult(Struct, frozen=True):
     """What the user's function returned."""
 
     value: Any
 
+    def __repr__(self) -> str:
+        return f"CallResult({type(self.value).__name__})"
 
-Command: TypeAlias = ReadFile | Fetch | RunProgram | Call
-Outcome: TypeAlias = FileContent | Fetched | Unreachable | ProgramOutput | CallResult
+
+class Joined(Struct, frozen=True):
+    """Whether the flight is over. False: it cannot be waited for, or took too long."""
+
+    over: bool
+
+
+Command: TypeAlias = ReadFile | Fetch | RunProgram | Call | Join
+Outcome: TypeAlias = FileContent | Fetched | Unreachable | ProgramOutput | CallResult | Joined
 Flow: TypeAlias = Generator[Command, Outcome, T]
 """A credential flow that ends in a T."""
 
@@ -126,6 +158,18 @@ def run_program(arguments: tuple[str, ...], timeout: float = 60.0) -> Flow[Progr
     outcome = yield RunProgram(arguments, timeout)
     assert isinstance(outcome, ProgramOutput | Unreachable), f"RunProgram is not answered by {type(outcome).__name__}"
     return outcome
+
+
+def join(flight: Flight) -> Flow[bool]:
+    """Whether a flight that was waited for is over."""
+    outcome = yield Join(flight)
+    assert isinstance(outcome, Joined), f"Join is answered by Joined, not {type(outcome).__name__}"
+    return outcome.over
+
+
+def _size(content: bytes | None) -> str:
+    """What is shown of something that may be secret: tracebacks and error trackers show representations."""
+    return "nothing" if content is None else f"{len(content)} bytes"
 
 
 def call(function: Callable[[], Any]) -> Flow[Any]:

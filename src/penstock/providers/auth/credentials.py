@@ -1,24 +1,24 @@
 """Credentials: what a flow obtains, for how long it holds, and the small cache that remembers it.
 
 Times are Unix seconds and always come in as an argument: nothing here reads a clock. A credential counts as spent
-`EXPIRY_MARGIN` seconds before it expires, so that no request leaves with one that dies on the way; `REFRESH_MARGIN`
-seconds before, a new one is worth fetching while the old one still serves.
+`EXPIRY_MARGIN` seconds before it expires, so that no request leaves with one that dies on the way.
 """
 
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeAlias
 
 from msgspec import Struct
 
+from penstock.providers.errors import ProviderError
+
 EXPIRY_MARGIN = 60.0
 """Seconds before its expiry from which a credential is not used any more."""
-
-REFRESH_MARGIN = 300.0
-"""Seconds before its expiry from which a new one should be fetched."""
 
 
 class NoCredential(Struct, frozen=True):
@@ -28,10 +28,11 @@ class NoCredential(Struct, frozen=True):
 
 
 class Token(Struct, frozen=True):
-    """An access token. `expires_at` is None where it holds until further notice."""
+    """An access token. `expires_at` is None where it holds until further notice; `headers` go with it."""
 
     value: str
     expires_at: float | None = None
+    headers: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"Token(expires_at={self.expires_at})"
@@ -69,41 +70,95 @@ def unix_time(timestamp: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
+class Flight:
+    """One credential on its way: who waits for it need not ask for it again. For all threads.
+
+    over      whether it has ended
+    outcome   then: the credential, the ProviderError that came instead, or None where whoever flew gave up
+    thread    the thread that flies
+    """
+
+    __slots__ = ("_lock", "_waiting", "outcome", "over", "thread")
+
+    def __init__(self) -> None:
+        self.over = False
+        self.outcome: Credential | ProviderError | None = None
+        self.thread = threading.get_ident()
+        self._waiting: list[Callable[[], object]] = []
+        self._lock = threading.Lock()
+
+    def then(self, wake: Callable[[], object]) -> None:
+        """Call `wake` when it is over, from whichever thread lands it; at once if it is."""
+        with self._lock:
+            if not self.over:
+                self._waiting.append(wake)
+                return
+        wake()
+
+    def land(self, outcome: Credential | ProviderError | None) -> None:
+        """It is over."""
+        with self._lock:
+            self.outcome, self.over = outcome, True
+            waiting, self._waiting = self._waiting, []
+        for wake in waiting:
+            wake()
+
+
 class CredentialCache:
     """Remembers credentials by the key of the authorisation that obtained them; the oldest go first when there are too
-    many.
-
-    Not locked: a driver that shares one between threads guards it, and lets one of them refresh.
+    many. Knows which ones are on their way. For all threads.
     """
 
     def __init__(self, capacity: int = 512) -> None:
         self._capacity = capacity
         self._credentials: OrderedDict[str, Credential] = OrderedDict()
+        self._flights: dict[str, Flight] = {}
+        self._lock = threading.Lock()
 
     def get(self, key: str, now: float) -> Credential | None:
         """The credential for `key`, if one is there and still usable."""
-        credential = self._credentials.get(key)
-        if credential is None or not is_usable(credential, now):
-            return None
-        self._credentials.move_to_end(key)
-        return credential
+        with self._lock:
+            credential = self._credentials.get(key)
+            if credential is None or not is_usable(credential, now):
+                return None
+            self._credentials.move_to_end(key)
+            return credential
 
-    def refresh_due(self, key: str, now: float) -> bool:
-        """Whether a new credential for `key` is worth fetching now."""
-        credential = self._credentials.get(key)
-        return credential is None or not is_usable(credential, now, REFRESH_MARGIN)
+    def claim(self, key: str, now: float) -> Credential | Flight | None:
+        """What there is for `key`: a usable credential, or the flight that will bring one; None: it is for the caller
+        to fly now, and to `land`.
+        """
+        known = self.get(key, now)
+        if known is not None:
+            return known
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is None:
+                self._flights[key] = Flight()
+            return flight
+
+    def land(self, key: str, outcome: Credential | ProviderError | None) -> None:
+        """The flight for `key` is over: remember what it brought, and tell those who wait."""
+        with self._lock:
+            flight = self._flights.pop(key, None)
+        if isinstance(outcome, NoCredential | Token | AwsCredentials):
+            self.put(key, outcome)
+        if flight is not None:
+            flight.land(outcome)
 
     def put(self, key: str, credential: Credential) -> None:
         """Remember `credential` for `key`."""
-        self._credentials[key] = credential
-        self._credentials.move_to_end(key)
-        while len(self._credentials) > self._capacity:
-            self._credentials.popitem(last=False)
+        with self._lock:
+            self._credentials[key] = credential
+            self._credentials.move_to_end(key)
+            while len(self._credentials) > self._capacity:
+                self._credentials.popitem(last=False)
 
     def forget(self, key: str, credential: Credential | None = None) -> None:
         """Drop what is remembered for `key`, or only `credential` if that is it."""
-        if credential is None or self._credentials.get(key) == credential:
-            self._credentials.pop(key, None)
+        with self._lock:
+            if credential is None or self._credentials.get(key) == credential:
+                self._credentials.pop(key, None)
 
 
 class Borrowing:
@@ -123,10 +178,14 @@ class Borrowing:
         self._lent = None if found is None else (key, found)
         return found
 
-    def put(self, key: str, credential: Credential) -> None:
-        """Remember a fresh credential."""
+    def claim(self, key: str, now: float) -> Credential | Flight | None:
+        """See `CredentialCache.claim`. What comes of it is fresh."""
         self._lent = None
-        self._cache.put(key, credential)
+        return self._cache.claim(key, now)
+
+    def land(self, key: str, outcome: Credential | ProviderError | None) -> None:
+        """See `CredentialCache.land`."""
+        self._cache.land(key, outcome)
 
     def refused(self) -> bool:
         """The host refused (401, 403). If what it refused was remembered, it is forgotten, and trying again helps."""

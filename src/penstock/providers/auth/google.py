@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from penstock.providers.auth.aws_profile import in_home
 from penstock.providers.auth.commands import Fetch, Fetched, Flow, Unreachable, fetch, read_file
@@ -47,7 +48,8 @@ def google_token(parameters: Mapping[str, Any], environment: Mapping[str, str], 
     """
     account = yield from google_account(parameters, environment)
     if account is not None:
-        return (yield from _token_of(account, environment, scope, now))
+        found = yield from _token_of(account, environment, scope, now)
+        return _with_quota_project(found, account, environment)
     token = yield from _metadata_token(environment, scope, now)
     if token is None:
         message = (
@@ -55,6 +57,14 @@ def google_token(parameters: Mapping[str, Any], environment: Mapping[str, str], 
         )
         raise ProviderError("missing_key", message, _FIX)
     return token
+
+
+def _with_quota_project(token: Token, account: Account, environment: Mapping[str, str]) -> Token:
+    """Whose quota the requests of a person count against: APIs refuse people's own credentials without
+    (docs.cloud.google.com/docs/quotas/set-quota-project).
+    """
+    project = environment.get("GOOGLE_CLOUD_QUOTA_PROJECT") or account.get("quota_project_id")
+    return replace(token, headers={"x-goog-user-project": str(project)}) if project else token
 
 
 def google_account(parameters: Mapping[str, Any], environment: Mapping[str, str]) -> Flow[Account | None]:

@@ -2,9 +2,9 @@
 
 import pytest
 
+from penstock.providers.auth.commands import CallResult, Fetch, Fetched, FileContent, ProgramOutput, RunProgram
 from penstock.providers.auth.credentials import (
     EXPIRY_MARGIN,
-    REFRESH_MARGIN,
     AwsCredentials,
     CredentialCache,
     NoCredential,
@@ -16,33 +16,19 @@ from penstock.providers.auth.credentials import (
 
 
 @pytest.mark.parametrize(
-    ("now", "usable", "due"),
-    [
-        (0.0, True, False),
-        (10_000 - REFRESH_MARGIN - 1, True, False),
-        (10_000 - REFRESH_MARGIN, True, True),
-        (10_000 - EXPIRY_MARGIN - 1, True, True),
-        (10_000 - EXPIRY_MARGIN, False, True),
-        (10_000.0, False, True),
-    ],
+    ("now", "usable"),
+    [(0.0, True), (10_000 - EXPIRY_MARGIN - 1, True), (10_000 - EXPIRY_MARGIN, False), (10_000.0, False)],
 )
-def test_a_token_is_refreshed_before_it_dies(now: float, usable: bool, due: bool) -> None:
+def test_a_token_is_given_up_before_it_dies(now: float, usable: bool) -> None:
     cache = CredentialCache()
     token = Token("t", expires_at=10_000.0)
     cache.put("key", token)
     assert cache.get("key", now) == (token if usable else None)
-    assert cache.refresh_due("key", now) is due
 
 
-def test_what_never_expires_is_never_due() -> None:
+def test_what_never_expires_is_always_usable() -> None:
     assert is_usable(NoCredential(), 1e12)
     assert is_usable(Token("t"), 1e12)
-
-
-def test_an_unknown_key_is_due() -> None:
-    cache = CredentialCache()
-    assert cache.get("key", 0.0) is None
-    assert cache.refresh_due("key", 0.0)
 
 
 def test_the_least_recently_used_goes_first() -> None:
@@ -65,7 +51,10 @@ def test_forgetting() -> None:
 
 def test_secrets_do_not_show() -> None:
     credentials = AwsCredentials(access_key_id="AKIDEXAMPLE", secret_access_key="hush", session_token="hush2")
-    for shown in (repr(credentials), str(credentials), repr(Token("hush")), digest("hush")):
+    outcomes = (FileContent(b"hush"), Fetched(200, {"a": "hush"}, b"hush"), ProgramOutput(0, b"hush", b"hush"))
+    others = (CallResult("hush"), RunProgram(("program", "hush")), Fetch(method="GET", url="https://a/?hush"))
+    tokens = (repr(credentials), str(credentials), repr(Token("hush", headers={"a": "hush"})), digest("hush"))
+    for shown in (*tokens, *map(repr, outcomes), *map(repr, others)):
         assert "hush" not in shown
 
 
