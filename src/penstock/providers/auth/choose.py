@@ -77,6 +77,8 @@ class Chosen(Struct, frozen=True):
 def choose(kinds: Sequence[AuthKind], material: Material) -> Chosen | None:
     """The first kind that is set up; None where none is. Raises ProviderError where one is set up by half."""
     brought = [kind for kind in kinds if any(material.parameters.get(name) for name in parameters_of(kind))]
+    if any(material.parameters.get(name) for name in _PLACES):
+        brought += [kind for kind in kinds if not getattr(kind, "base_url", None)]
     for kind in (*brought, *kinds):
         chosen = _CHOOSERS[type(kind)](kind, material)
         if chosen is not None:
@@ -117,9 +119,14 @@ def parameters_of(kind: AuthKind) -> tuple[str, ...]:
 
 _IDENTITY_PARAMETERS: dict[type[Any], tuple[str, ...]] = {
     AwsSignature: ("aws_access_key_id", "aws_secret_access_key", "aws_profile_name", "aws_role_name"),
-    GoogleOAuth: ("vertex_credentials", "vertex_ai_credentials", "vertex_project", "vertex_ai_project"),
+    GoogleOAuth: ("vertex_credentials", "vertex_ai_credentials"),
     AzureOAuth: ("client_secret", "azure_managed_identity", "enable_azure_ad_token_refresh"),
 }
+
+_PLACES = ("vertex_project", "vertex_ai_project")
+"""Call parameters that say whose account is meant, and so the provider's own address: any kind of authentication will do
+but those that go elsewhere (`base_url`), as a key of Vertex AI's express mode does.
+"""
 
 
 def companions_of(kind: AuthKind) -> tuple[str, ...]:

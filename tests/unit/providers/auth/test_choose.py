@@ -102,6 +102,21 @@ def test_what_the_call_brought_beats_what_lies_in_the_environment() -> None:
     assert sent(found)[1] == {"x-key": "mine"}
 
 
+@pytest.mark.parametrize(
+    ("environment", "header"),
+    [
+        ({"A_TOKEN": "t", "THE_KEY": "k"}, {"Authorization": "Bearer t"}),
+        ({"THE_KEY": "k"}, {"x-express": "k"}),
+    ],
+)
+def test_a_project_asks_for_the_providers_own_address(environment: dict[str, str], header: dict[str, str]) -> None:
+    """A ready token goes there, before anybody is asked for one; a key that leads elsewhere comes last."""
+    express = HeaderKey(header="x-express", base_url="https://express.example")
+    kinds = (express, Bearer(environment=("A_TOKEN",), parameters=("token",)))
+    found = chosen(*kinds, parameters={"vertex_project": "p"}, environment=environment)
+    assert sent(found)[1] == header
+
+
 def test_prefixes_tell_kinds_of_keys_apart() -> None:
     kinds = (Bearer(prefixes=("oat-",), headers={"beta": "1"}), HeaderKey(header="x-api-key"))
     assert sent(chosen(*kinds, parameters={"api_key": "oat-1"}))[1] == {"Authorization": "Bearer oat-1", "beta": "1"}
