@@ -124,8 +124,8 @@ _IDENTITY_PARAMETERS: dict[type[Any], tuple[str, ...]] = {
 }
 
 _PLACES = ("vertex_project", "vertex_ai_project")
-"""Call parameters that say whose account is meant, and so the provider's own address: any kind of authentication will do
-but those that go elsewhere (`base_url`), as a key of Vertex AI's express mode does.
+"""Call parameters that say whose account is meant, and so the provider's own address: any kind of authentication will
+do but those that go elsewhere (`base_url`), as a key of Vertex AI's express mode does.
 """
 
 
