@@ -18,11 +18,12 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.dialects import wire
+from penstock.dialects.gemini.numbers import RESPONSE_MODALITIES, word_of
 from penstock.dialects.gemini.schema import ODD, from_subset
 from penstock.dialects.gemini.spelling import SNAKE, find, left, names_of, text_of, words
 from penstock.dialects.gemini.tools import restore_schema
 from penstock.dialects.wire import Field, Fields
-from penstock.types.errors import DialectError
+from penstock.types.errors import DialectError, MalformedError
 from penstock.types.request import Reasoning, Request, ResponseFormat
 
 JSON, PLAIN_TEXT = "application/json", "text/plain"
@@ -32,7 +33,12 @@ LEVELS = frozenset({"MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"})
 
 
 def _modalities(value: Any) -> tuple[str, ...]:
-    return tuple(word.lower() for word in wire.strings(value))
+    return tuple(word.lower() for word in wire.strings(_modality_words(value)))
+
+
+def _modality_words(value: Any) -> list[Any]:
+    """The words, also where they came as numbers."""
+    return [word_of(each, RESPONSE_MODALITIES) or each for each in wire.array(value)]
 
 
 def _read_reasoning(value: Any) -> Reasoning:
@@ -69,6 +75,8 @@ def _budget(value: Any) -> int | None:
 
 
 def _level(value: Any) -> str | None:
+    if type(value) is int:  # an enum's number, which is not the same on all hosts
+        return None
     word = wire.string(value)
     return word if word.upper() in LEVELS else None
 
@@ -101,13 +109,23 @@ _PLAIN = tuple(
 )
 
 
+TEXTS = "config_texts"
+"""In the request's spelling: the keys of generationConfig whose numbers were strings."""
+_LONGEST_NUMBER = 25
+
 _SCHEMA_KEYS = ("responseSchema", "response_schema", "responseJsonSchema", "response_json_schema")
 
 
 def read_config(value: Any) -> dict[str, Any]:
     """Values by the representation's field names, with "extras" and "spelling" where there are any."""
     config = wire.obj(value)
-    found = CONFIG.read(config)
+    try:
+        found = CONFIG.read(config)
+    except MalformedError:
+        numbers = {key: number for key, text in config.items() if (number := _number_in(text)) is not None}
+        if not numbers:
+            raise
+        found = _read_with(numbers, config)
     rest = found.get("extras")
     if rest:
         for keys, read in _COMPOSED:
@@ -120,11 +138,31 @@ def read_config(value: Any) -> dict[str, Any]:
     return found
 
 
+def _read_with(numbers: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    """As JSON of protocol buffers allows, numbers may be strings ("64")."""
+    found = CONFIG.read({**config, **numbers})
+    for key in numbers.keys() & found.get("extras", {}).keys():
+        found["extras"][key] = config[key]
+    found.setdefault("spelling", {})[TEXTS] = " ".join(numbers)
+    return found
+
+
+def _number_in(text: Any) -> int | float | None:
+    """The number that a string holds, if it is what that number would be written as."""
+    if type(text) is not str or len(text) > _LONGEST_NUMBER:
+        return None
+    try:
+        number = wire.decode(text)
+    except MalformedError:
+        return None
+    return number if type(number) in (int, float) and wire.encode(number).decode() == text else None
+
+
 def _remember_case(config: dict[str, Any], found: dict[str, Any]) -> None:
     """Modalities that were not in capitals are written again as they were."""
     spelling = found.setdefault("spelling", {})
     words_used = config[spelling.get("modalities", "responseModalities")]
-    if any(word != word.upper() for word in words_used):
+    if any(type(word) is not str or word != word.upper() for word in words_used):
         spelling["modality_words"] = wire.encode(words_used).decode()
     if not spelling:
         del found["spelling"]
@@ -206,12 +244,16 @@ def write_config(request: Request, spelling: dict[str, str]) -> dict[str, Any]:
         found[spelling.get("reasoning", "thinkingConfig")] = write_thinking(request.reasoning)
     if request.audio is not None and isinstance(request.audio.get("voice"), str):
         found["speechConfig"] = write_voice(request.audio["voice"])
+    for key in spelling.get(TEXTS, "").split():
+        if type(found.get(key)) in (int, float):
+            found[key] = wire.encode(found[key]).decode()
     return found
 
 
 def _write_modalities(modalities: tuple[str, ...], spelling: dict[str, str]) -> list[str]:
     used = wire.decode(spelling["modality_words"]) if "modality_words" in spelling else []
-    return used if [word.lower() for word in used] == list(modalities) else [word.upper() for word in modalities]
+    same = [word.lower() for word in _modality_words(used)] == list(modalities)
+    return used if same else [word.upper() for word in modalities]
 
 
 def write_voice(name: str) -> dict[str, Any]:

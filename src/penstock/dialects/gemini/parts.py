@@ -296,7 +296,7 @@ def _read_tool_response(part: dict[str, Any], key: str) -> Part:
 def _tool_type(holder: dict[str, Any]) -> tuple[str, tuple[str, ...], str]:
     """(the tool's name, the key of its type if there is one, the shape word) of a `toolCall` or `toolResponse`."""
     key, _ = find(holder, "toolType")
-    if not key:
+    if not key or type(holder[key]) is int:  # an enum's number stays where it is
         return "", (), ""
     kind = text_of(holder, key)
     if not kind or kind in TOOL_TYPE_OF:  # a type that looks like one of our generic names, or like none

@@ -121,6 +121,9 @@ def _read_config(body: _Body, key: str, value: Any) -> None:
 
 
 def _read_tier(body: _Body, key: str, value: Any) -> None:
+    if type(value) is int:  # an enum's number, which is not the same on all hosts
+        body.extras[key] = value
+        return
     word = wire.string(value)
     body.found["service_tier"] = UNIFIED_TIERS.get(word.lower(), word)
     if body.found["service_tier"] != word:

@@ -22,6 +22,7 @@ from penstock.dialects.gemini.grounding import GROUNDING, cite, count_searches, 
 from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
 from penstock.dialects.gemini.logprobs import read_logprobs, write_logprobs
 from penstock.dialects.gemini.messages import read_parts, write_parts
+from penstock.dialects.gemini.numbers import BLOCK_REASONS, FINISH_REASONS, number_of, word_of
 from penstock.dialects.gemini.spelling import Names, maybe_text, names_of, object_of, words
 from penstock.dialects.gemini.usage import read_usage, write_usage
 from penstock.dialects.tool_memo import recall_parts
@@ -62,20 +63,24 @@ STOP_REASONS: dict[str, StopReason] = {
 
 BLOCKED = "blocked"
 """The shape of a choice that stands for `promptFeedback`."""
+NUMBERED = "reason=number"
+"""The shape of a choice (or a blocked prompt) whose reason came as a number."""
 
 _CANDIDATE_KEYS = frozenset({"content", "finishReason", "index"})
 _FEEDBACK_KEYS = frozenset({"blockReason", "blockReasonMessage"})
 _RESPONSE_KEYS = frozenset({"candidates", "responseId", "modelVersion", "createTime", "usageMetadata"})
+_TELLING = _RESPONSE_KEYS | {"promptFeedback", "modelStatus"}
+"""An answer has one of these: all that says its default is left out."""
 
 
 def read_response(value: Any, memo: Memo) -> Response:
     """A whole answer. An object that only holds an error is not one: MalformedError says so."""
     body = wire.obj(value)
-    if not body.keys() & {"candidates", "promptFeedback", "usageMetadata"}:
+    if _TELLING.isdisjoint(body) or "error" in body:
         raise MalformedError("neither candidates nor promptFeedback: this is not an answer of generateContent")
     choices, shape = _read_candidates(body, memo)
     extras = wire.rest(body, _RESPONSE_KEYS)
-    if choices and choices[0].native == BLOCKED:
+    if choices and is_blocked(choices[0]):
         extras = {key: inner for key, inner in (extras or {}).items() if key != "promptFeedback"} or None
     created, time = read_time(body.get("createTime"))
     if body.get("createTime") is not None and not time:
@@ -134,12 +139,21 @@ def _read_candidates(body: dict[str, Any], memo: Memo) -> tuple[tuple[Choice, ..
 
 def read_feedback(feedback: Any) -> Choice | None:
     """The choice that stands for a blocked prompt; None where nothing was blocked."""
-    if not isinstance(feedback, dict) or not isinstance(feedback.get("blockReason"), str):
+    if not isinstance(feedback, dict):
+        return None
+    reason = word_of(feedback.get("blockReason"), BLOCK_REASONS) or feedback.get("blockReason")
+    if not isinstance(reason, str):
         return None
     message = feedback.get("blockReasonMessage")
     parts = (Refusal(message, native="blockReasonMessage"),) if isinstance(message, str) else ()
     known = _FEEDBACK_KEYS if parts else frozenset({"blockReason"})
-    return Choice(parts, "content_filter", feedback["blockReason"], native=BLOCKED, extras=wire.rest(feedback, known))
+    native = BLOCKED if reason == feedback["blockReason"] else f"{BLOCKED} {NUMBERED}"
+    return Choice(parts, "content_filter", reason, native=native, extras=wire.rest(feedback, known))
+
+
+def is_blocked(choice: Choice) -> bool:
+    """Whether a choice stands for `promptFeedback`."""
+    return choice.native is not None and choice.native.startswith(BLOCKED)
 
 
 def _read_candidate(value: Any, position: int, memo: Memo) -> Choice:
@@ -147,7 +161,9 @@ def _read_candidate(value: Any, position: int, memo: Memo) -> Choice:
     extras = {key: inner for key, inner in candidate.items() if key not in _CANDIDATE_KEYS or inner is None}
     parts, shapes = _read_content(candidate, extras)
     parts = _with_logprobs(parts, extras)
-    native = maybe_text(candidate, "finishReason")
+    native, numbered = read_finish(candidate)
+    if numbered:
+        shapes.append(NUMBERED)
     index = candidate.get("index")
     if index is None:
         shapes.append("-index")
@@ -162,6 +178,20 @@ def _read_candidate(value: Any, position: int, memo: Memo) -> Choice:
         native=words((), *shapes),
         extras=extras or None,
     )
+
+
+def read_finish(candidate: dict[str, Any]) -> tuple[str | None, bool]:
+    """(`finishReason`, whether it came as a number). A number that is not known is told by its digits."""
+    value = candidate.get("finishReason")
+    if type(value) is int:
+        return word_of(value, FINISH_REASONS) or str(value), True
+    return maybe_text(candidate, "finishReason"), False
+
+
+def _write_finish(word: str, numbered: bool) -> int | str:
+    if not numbered:
+        return word
+    return int(word) if word.isdecimal() else number_of(word, FINISH_REASONS)
 
 
 def _read_content(candidate: dict[str, Any], extras: dict[str, Any]) -> tuple[tuple[Part, ...], list[str]]:
@@ -237,11 +267,11 @@ def render_response(response: Response, context: Context) -> Rendered[dict[str, 
 def _write_own(response: Response) -> dict[str, Any]:
     shapes = Names((response.native or "").split())
     found: dict[str, Any] = {}
-    candidates = [_write_candidate(choice) for choice in response.choices if choice.native != BLOCKED]
+    candidates = [_write_candidate(choice) for choice in response.choices if not is_blocked(choice)]
     if candidates or "-candidates" not in shapes:
         found["candidates"] = candidates
     for choice in response.choices:
-        if choice.native == BLOCKED:
+        if is_blocked(choice):
             found["promptFeedback"] = _write_feedback(choice)
     if response.usage is not None:
         found["usageMetadata"] = write_usage(response.usage)
@@ -255,7 +285,10 @@ def _write_own(response: Response) -> dict[str, Any]:
 
 
 def _write_feedback(choice: Choice) -> dict[str, Any]:
-    found: dict[str, Any] = {"blockReason": choice.stop_native}
+    reason: Any = choice.stop_native
+    found: dict[str, Any] = {
+        "blockReason": number_of(reason, BLOCK_REASONS) if NUMBERED in names_of(choice.native) else reason
+    }
     for part in choice.parts:
         if isinstance(part, Refusal):
             found["blockReasonMessage"] = part.text
@@ -270,7 +303,7 @@ def _write_candidate(choice: Choice) -> dict[str, Any]:
         content = write_parts(choice.parts, shapes)
         found["content"] = content if "-role" in shapes else {**content, "role": "model"}
     if choice.stop_native is not None:
-        found["finishReason"] = choice.stop_native
+        found["finishReason"] = _write_finish(choice.stop_native, NUMBERED in shapes)
     if "-index" not in shapes:
         found["index"] = choice.index
     texts = {index: part for index, part in enumerate(choice.parts) if isinstance(part, Text)}

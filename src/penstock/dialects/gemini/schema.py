@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from penstock.dialects.gemini.numbers import SCHEMA_TYPES, word_of
+
 Schema = dict[str, Any]
 
 CAPITALS, NULLABLE, ODD = "capitals", "nullable", "odd"
@@ -89,8 +91,9 @@ def _read_count(value: Any, seen: set[str]) -> Any:
 
 def _read_type(value: Any, seen: set[str]) -> Any:
     if type(value) is not str:
-        seen.add("list")
-        return value
+        numbered = word_of(value, SCHEMA_TYPES)
+        seen.add("list" if numbered is None else ODD)
+        return value if numbered is None else numbered.lower()
     found = _TYPES_IN_CAPITALS.get(value)
     if found is not None:
         seen.add(CAPITALS)

@@ -26,7 +26,7 @@ from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
 from penstock.dialects.gemini.logprobs import read_logprobs
 from penstock.dialects.gemini.partial_args import PartialArguments
 from penstock.dialects.gemini.parts import read_part
-from penstock.dialects.gemini.response import read_feedback, read_time, stop_reason, with_searches
+from penstock.dialects.gemini.response import read_feedback, read_finish, read_time, stop_reason, with_searches
 from penstock.dialects.gemini.signatures import read_signature
 from penstock.dialects.gemini.spelling import maybe_text
 from penstock.dialects.gemini.usage import read_usage
@@ -162,7 +162,7 @@ class FrameReader:
         if content is not None:
             logprobs = read_logprobs(candidate[LOGPROBS]) if beside and LOGPROBS in beside else None
             self._read_content(choice, wire.obj(content), deltas, logprobs)
-        reason = candidate.get("finishReason")
+        reason = read_finish(candidate)[0]
         if reason is not None or beside:
             self._read_end(choice, reason, beside, deltas)
 
@@ -174,14 +174,16 @@ class FrameReader:
             choice = self._choices[number] = _Choice(number)
         return choice
 
-    def _read_end(self, choice: _Choice, reason: Any, beside: dict[str, Any] | None, deltas: list[Delta]) -> None:
+    def _read_end(
+        self, choice: _Choice, reason: str | None, beside: dict[str, Any] | None, deltas: list[Delta]
+    ) -> None:
         """The reason to stop, and what the candidate says beside; if the latter comes late, the choice stops again."""
         if beside and not _SOURCES.isdisjoint(beside):
             self._grounded = True
             self._cite(choice, deltas)
         if reason is not None:
             self._finish(choice, deltas)
-            choice.stop = wire.string(reason)
+            choice.stop = reason
         if choice.stop is not None:
             stop = stop_reason(choice.stop, choice.called)
             deltas.append(Stop(stop, choice.stop, choice=choice.number, extras=dict(choice.extras) or None))
@@ -215,7 +217,7 @@ class FrameReader:
             deltas.append(_signature(choice, part))
             return False
         call = part.get("functionCall")
-        if type(call) is dict and (choice.partial is not None or call.get("willContinue") is True):
+        if type(call) is dict and (choice.partial is not None or _begins(call)):
             self._read_partial_call(choice, part, call, deltas)
         else:
             self._read_whole(choice, part, deltas)
@@ -293,8 +295,7 @@ class FrameReader:
             found = read_part({**part, "functionCall": pure})
             assert isinstance(found, ToolCall)
             choice.call, choice.partial = found, PartialArguments(wire.obj(found.arguments))
-        if choice.partial is None:
-            raise MalformedError("a piece of a function call that never began", "functionCall")
+        assert choice.partial is not None, "it begins with the call's name"
         if call.get("partialArgs") is not None:
             choice.partial.add(call["partialArgs"])
         if call.get("willContinue") is not True:
@@ -329,6 +330,11 @@ def _leave(extras: dict[str, Any], rest: dict[str, Any] | None) -> None:
 def _body(value: Any) -> dict[str, Any]:
     """The answer object of a frame; an error that breaks off a stream may come in a list."""
     return wire.obj(value[0] if type(value) is list and len(value) == 1 else value)
+
+
+def _begins(call: dict[str, Any]) -> bool:
+    """Whether a call is the first piece of one that is streamed."""
+    return call.get("willContinue") is True and call.get("name") is not None
 
 
 def _signature(choice: _Choice, part: dict[str, Any]) -> SignatureDelta:

@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from penstock.dialects import wire
+from penstock.dialects.gemini.numbers import CALLING_MODES, word_of
 from penstock.dialects.gemini.schema import CAPITALS, NULLABLE, ODD, from_subset, restore
 from penstock.dialects.gemini.spelling import Names, find, left, maybe_text, names_of, object_of, snake, text_of, words
 from penstock.types.errors import DialectError
@@ -136,8 +137,12 @@ def read_function(declaration: dict[str, Any], list_key: str, shape: str = "") -
 
 
 def _read_parameters(declaration: dict[str, Any]) -> tuple[str, dict[str, Any] | None, tuple[str, ...]]:
-    """(the key as spelled, the JSON Schema, how it differed) of a function's parameters."""
-    key, _ = find(declaration, "parametersJsonSchema")
+    """(the key as spelled, the JSON Schema, how it differed) of a function's parameters. A schema that is no object
+    (`true`) says nothing, and is left where it is.
+    """
+    key, schema = find(declaration, "parametersJsonSchema")
+    if type(schema) is bool:
+        return "", None, ()
     if key:
         return key, object_of(declaration, key), ()
     if declaration.get("parameters") is None:
@@ -209,12 +214,15 @@ MODES: dict[str, Literal["auto", "none", "required"]] = {
     "ANY": "required",
     "NONE": "none",
 }
+MODES |= {str(number): MODES.get(word, "auto") for number, word in enumerate(CALLING_MODES)}
+"""`mode`, as a word or (with its digits) as a number -> the unified mode."""
 MODE_OF: dict[str, str] = {"auto": "AUTO", "required": "ANY", "none": "NONE"}
 
 
 def read_tool_choice(calling: dict[str, Any], key: str) -> ToolChoice | None:
     """`functionCallingConfig`, spelled `key`. None where it says nothing about the choice."""
-    mode = maybe_text(calling, "mode")
+    numbered = word_of(calling.get("mode"), CALLING_MODES) is not None
+    mode = str(calling["mode"]) if numbered else maybe_text(calling, "mode")
     names_key, value = find(calling, "allowedFunctionNames")
     if mode is None and not value:
         return None
@@ -250,7 +258,9 @@ def write_tool_choice(choice: ToolChoice) -> dict[str, Any]:
     return wire.merge(choice.extras, found)
 
 
-def _mode_word(unified: str, names: Names) -> str:
-    """The word that was used, if it still means the same, else the usual one."""
+def _mode_word(unified: str, names: Names) -> str | int:
+    """The word (or number) that was used, if it still means the same, else the usual one."""
     used = next((word[5:] for word in names if word.startswith("mode=")), "")
-    return used if used and MODES.get(used.upper(), "auto") == unified else MODE_OF[unified]
+    if not used or MODES.get(used.upper(), "auto") != unified:
+        return MODE_OF[unified]
+    return int(used) if used.isdecimal() else used

@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.dialects import wire
+from penstock.dialects.gemini.numbers import MODALITIES, word_of
 from penstock.types.usage import Usage
 
 COUNTS: dict[str, str] = {
@@ -100,31 +101,37 @@ def _read_details(
     key: str, details: list[Any], values: dict[str, Any], spelling: dict[str, str], extras: dict[str, Any]
 ) -> None:
     """Counts by modality, remembered as "TEXT IMAGE DOCUMENT=258": a modality that the representation has no count for
-    brings its own. A list of any other form is not read, and stays in the extras.
+    brings its own; one that came as a number is remembered as "#1". A list of any other form is not read, and stays in
+    the extras.
     """
     table = DETAILS[key]
     found: dict[str, int] = {}
     order: dict[str, str] = {}
     for detail in details:
-        modality, count = _detail(detail)
+        modality, count, spelled = _detail(detail)
         if modality in order or not modality.isalpha():
             extras[key] = details
             return
         if modality in table:
             found[table[modality]] = count
-            order[modality] = modality
+            order[modality] = spelled
         else:
-            order[modality] = f"{modality}={count}"
+            order[modality] = f"{spelled}={count}"
     values.update(found)
     spelling[key] = " ".join(order.values())
 
 
-def _detail(detail: Any) -> tuple[str, int]:
-    """A modality and its count; ("", 0) for an entry of any other form."""
+def _detail(detail: Any) -> tuple[str, int, str]:
+    """A modality, its count, and how it was spelled; ("", 0, "") for an entry of any other form."""
     if type(detail) is not dict or len(detail) != 2:
-        return "", 0
+        return "", 0, ""
     modality, count = detail.get("modality"), detail.get("tokenCount")
-    return (modality, count) if type(modality) is str and type(count) is int else ("", 0)
+    if type(count) is not int:
+        return "", 0, ""
+    word = word_of(modality, MODALITIES)
+    if word is not None:
+        return word.replace("_", ""), count, f"#{modality}"
+    return (modality, count, modality) if type(modality) is str else ("", 0, "")
 
 
 def _add_up(values: dict[str, Any], spelling: dict[str, str], extras: dict[str, Any]) -> None:
@@ -189,9 +196,10 @@ def _details(usage: Usage, table: dict[str, str], order: list[str]) -> list[dict
     found = []
     for word in order:
         modality, own, count = word.partition("=")
-        number = int(count) if own else getattr(usage, table[modality])
+        numbered = int(modality[1:]) if modality[0] == "#" else None
+        number = int(count) if own else getattr(usage, table[word_of(numbered, MODALITIES) or modality])
         if number is not None:
-            found.append({"modality": modality, "tokenCount": number})
+            found.append({"modality": modality if numbered is None else numbered, "tokenCount": number})
     return found
 
 
