@@ -52,7 +52,8 @@ def test_a_file_shows_its_type() -> None:
         b"\xff\xd8\xff\xe0": "image/jpeg",
         b"GIF89a": "image/gif",
         b"RIFF0000WEBP": "image/webp",
-        b"BM00": "image/bmp",
+        b"BM\x46\0\0\0\0\0\0\0": "image/bmp",
+        b"BMW is a maker of cars": None,
         b"%PDF-1.4": "application/pdf",
         b"words": None,
     }
