@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from penstock import __version__
+from penstock.providers.errors import ProviderError
 
 COMMANDS: dict[str, str] = {
     "serve": "run the gateway: one endpoint in front of all providers",
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parsed(parser, words)
     try:
         status: int = import_module(f"penstock.cli.{arguments.command}").run(arguments)
-    except CommandError as error:
+    except (CommandError, ProviderError) as error:
         print(f"penstock {arguments.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from penstock import __version__
 from penstock.cli.ollama import ollama_address, ollama_models
 from penstock.gateway.config import MASTER_KEY_VARIABLES, providers_with_keys
+from penstock.providers.errors import ProviderError
 from penstock.providers.facts import current_facts
 from penstock.providers.registry import default_registry
 
@@ -39,10 +40,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings; 1 where something must be mended."""
-    findings = [look(os.environ) for look in LOOKS]
+    findings = list(dict.fromkeys(_found(look, os.environ) for look in LOOKS))
     for finding in findings:
         print(_MARKS[finding.state] + finding.what + (f"\n      {finding.advice}" if finding.advice else ""))
     return int(any(finding.state == "bad" for finding in findings))
+
+
+def _found(look: Callable[[Mapping[str, str]], Finding], environment: Mapping[str, str]) -> Finding:
+    """What it finds, or what kept it from looking, such as a provider plug-in that cannot be loaded."""
+    try:
+        return look(environment)
+    except ProviderError as error:
+        return Finding("bad", error.message, error.fix)
 
 
 def _python(environment: Mapping[str, str]) -> Finding:

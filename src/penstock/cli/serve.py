@@ -73,8 +73,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def gateway_here(environment: Mapping[str, str]) -> Gateway:
-    """What this machine can serve. Asks nobody but a local Ollama."""
+    """What this machine can serve. Asks nobody but a local Ollama. Raises ProviderError for a plug-in that fails."""
     registry = default_registry()
+    registry.load_plugins()
     known = chat_models(registry, providers_with_keys(registry, environment))
     return gateway_of(registry, environment, ollama_models(ollama_address(environment, registry)) or (), known)
 

@@ -6,13 +6,15 @@ process (`default_registry`), as programs share one configuration of `logging`: 
 package, and is only ever added to.
 
 Plug-ins offer rows by the entry point group `penstock.providers`: a Provider, a sequence of them, or a function that
-returns either. They are loaded on the first name that the registry does not know, or by `load_plugins()`; never on
-import.
+returns either. They are loaded by `load_plugins()`, which a server calls as it starts, else on the first name that the
+registry does not know or the first look at all rows; never on import. A row of the user's stands in for a plug-in's of
+the same name; one that a plug-in cannot offer is an error that names its package, each time, until it is mended.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -86,6 +88,8 @@ class Registry:
         self._given = None if providers is None else tuple(providers)
         self._plugins = plugins or _installed_plugins
         self._plugins_loaded = False
+        self._plugins_failure: ProviderError | None = None
+        self._registered: set[str] = set()
         self._loaded: _Table | None = None
         self._lock = RLock()
 
@@ -98,6 +102,7 @@ class Registry:
         validate(provider)
         with self._lock:
             self._loaded = self._table.with_row(provider, replace=replace)
+            self._registered.add(provider.name)
         return provider
 
     def register_mapping(self, name: str, row: Mapping[str, Any], *, replace: bool = False) -> Provider:
@@ -113,7 +118,7 @@ class Registry:
 
     def find(self, name: str) -> Provider | None:
         """The provider of this name or alias, or None. A name that is not known makes the plug-ins load."""
-        if name not in self._table.names and not self._plugins_loaded:
+        if name not in self._table.names:
             self.load_plugins()
         table = self._table
         return table.rows.get(table.names.get(name, ""))
@@ -132,22 +137,39 @@ class Registry:
         return list(dict.fromkeys(names[each] for each in known))[:count]
 
     def load_plugins(self) -> None:
-        """Load the rows of plug-ins now. A plug-in that fails is an error that names it, never a silent gap."""
+        """Load the rows of plug-ins, unless they are. Never only a part of them, and never a silent gap.
+
+        Raises ProviderError (malformed_provider) that names the package of a plug-in that fails.
+        """
+        if self._plugins_loaded:
+            return
         with self._lock:
-            if self._plugins_loaded:
-                return
-            self._plugins_loaded = True
-            for entry in self._plugins():
-                for provider in _rows_of(entry):
-                    self.register(provider)
+            if self._plugins_failure is not None:
+                raise copy(self._plugins_failure)
+            if not self._plugins_loaded:
+                self._load_plugins()
+
+    def _load_plugins(self) -> None:
+        try:
+            offered = [(entry, row) for entry in self._plugins() for row in _rows_of(entry)]
+            table = self._table  # now, since loading may have registered something
+            for entry, row in offered:
+                if row.name not in self._registered:
+                    table = _with_row_of(entry, table, row)
+        except ProviderError as error:
+            self._plugins_failure = error
+            raise copy(error) from error.__cause__
+        self._loaded, self._plugins_loaded = table, True
 
     def __contains__(self, name: str) -> bool:
         return self.find(name) is not None
 
     def __iter__(self) -> Iterator[Provider]:
+        self.load_plugins()
         return iter(self._table.rows.values())
 
     def __len__(self) -> int:
+        self.load_plugins()
         return len(self._table.rows)
 
     @property
@@ -180,7 +202,7 @@ def registry_from_config(rows: Mapping[str, Mapping[str, Any]], *, base: Registr
 
     A row of the config may stand in for a built-in one of the same name. Raises as `Registry.register` does.
     """
-    registry = Registry(None if base is None else base)
+    registry = Registry() if base is None else Registry(base, plugins=tuple)
     for name, row in rows.items():
         registry.register_mapping(name, row, replace=True)
     return registry
@@ -218,13 +240,27 @@ def _rows_of(entry: EntryPoint) -> tuple[Provider, ...]:
     except (
         Exception
     ) as error:  # a plug-in is foreign code: whatever it raises is its own, and is reported under its name
-        message = f"The provider plug-in {entry.name!r} ({entry.value}) could not be loaded: {error}."
-        raise ProviderError("malformed_provider", message, "Mend or uninstall it.", provider=entry.name) from error
+        raise _unloadable(entry, f"{type(error).__name__}: {error}") from error
     for row in rows:
         if not isinstance(row, Provider):
-            message = f"The provider plug-in {entry.name!r} ({entry.value}) offers {type(row).__name__}, not Provider."
-            raise ProviderError("malformed_provider", message, "Mend or uninstall it.", provider=entry.name)
+            raise _unloadable(entry, f"it offers {type(row).__name__}, not Provider")
     return rows
+
+
+def _with_row_of(entry: EntryPoint, table: _Table, row: Provider) -> _Table:
+    try:
+        validate(row)
+        return table.with_row(row, replace=False)
+    except ProviderError as error:
+        raise _unloadable(entry, error.message) from error
+
+
+def _unloadable(entry: EntryPoint, why: str) -> ProviderError:
+    """The error for a plug-in, which names the package that it came with."""
+    package = f"of the package {entry.dist.name} {entry.dist.version} " if entry.dist is not None else ""
+    message = f"The provider plug-in {entry.name!r} {package}({entry.value}) could not be loaded: {why.rstrip('.')}."
+    fix = f"Mend it, or `pip uninstall {entry.dist.name}`." if entry.dist is not None else "Mend or uninstall it."
+    return ProviderError("malformed_provider", message, fix, provider=entry.name)
 
 
 _DEFAULT = Registry()

@@ -34,3 +34,10 @@ def test_the_project_of_the_credentials() -> None:
 
 def test_nothing_is_asked_where_everything_is_known() -> None:
     assert play(discover(VERTEX, "m", {"vertex_project": "p"}, HOME), []) == {}
+
+
+def test_the_profile_of_the_older_variable() -> None:
+    config = "[default]\nregion = eu-north-1\n[profile work]\nregion = us-west-2\n"
+    script = [file("/home/me/.aws/config", config), file("/home/me/.aws/credentials", None)]
+    environment = {**HOME, "AWS_DEFAULT_PROFILE": "work"}
+    assert play(discover(BEDROCK, "m", {}, environment), script) == {"aws_region_name": "us-west-2"}

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -162,6 +163,14 @@ def test_the_default_registry(monkeypatch: pytest.MonkeyPatch) -> None:
 ONE = Provider(name="plugged", base_url="https://plugged.example")
 
 
+LOOKS = Provider(
+    name="lookalike",
+    base_url="https://api.lookalike.example/v1",
+    key_environment=("LOOKALIKE_API_KEY",),
+    model_families=("lookalike-*",),
+)
+
+
 def several() -> list[Provider]:
     return [Provider(name=f"plugged-{n}", base_url="https://plugged.example") for n in (1, 2)]
 
@@ -212,6 +221,84 @@ def test_a_plugin_that_fails_is_named(value: str, said: str) -> None:
         registry.get("other")
     assert caught.value.kind == "malformed_provider"
     assert value in caught.value.message
+
+
+@pytest.mark.usefixtures("importable")
+def test_a_plugin_that_fails_goes_on_failing_and_leaves_no_half() -> None:
+    registry = Registry([ACME], plugins=lambda: [entry("ONE"), entry("failing")])
+    for look in (registry.load_plugins, lambda: registry.get("plugged"), lambda: list(registry), lambda: len(registry)):
+        with pytest.raises(ProviderError, match="it is Monday"):
+            look()
+    assert registry.get("acme") is ACME, "what is known needs no plug-in"
+
+
+@pytest.mark.usefixtures("importable")
+def test_a_plugin_cannot_take_a_name_and_is_named() -> None:
+    registry = Registry([Provider(name="plugged", base_url="https://mine.example")], plugins=lambda: [entry("ONE")])
+    with pytest.raises(ProviderError, match=r"plug-in 'one'.*'plugged' is taken"):
+        registry.load_plugins()
+
+
+@pytest.mark.usefixtures("importable")
+def test_a_row_of_the_users_stands_in_for_a_plugins() -> None:
+    registry = Registry([ACME], plugins=lambda: [entry("ONE"), entry("several")])
+    mine = registry.register(Provider(name="plugged", base_url="https://mine.example"))
+    assert [row.name for row in registry] == ["acme", "plugged", "plugged-1", "plugged-2"]
+    assert registry.get("plugged") is mine
+
+
+@pytest.mark.usefixtures("importable")
+def test_a_plugin_is_recognised_by_its_host_and_its_models() -> None:
+    registry = Registry([ACME], plugins=lambda: [entry("LOOKS")])
+    assert resolve_model("lookalike-7b", registry).provider is LOOKS
+    registry = Registry([ACME], plugins=lambda: [entry("LOOKS")])
+    assert registry.find_by_host("https://api.lookalike.example/v1") is LOOKS
+
+
+@pytest.mark.usefixtures("importable")
+def test_a_registry_on_top_of_another_loads_its_plugins_once() -> None:
+    asked: list[int] = []
+
+    def plugins() -> list[EntryPoint]:
+        asked.append(1)
+        return [entry("ONE")]
+
+    registry = registry_from_config({"b": {"base_url": "https://b.example"}}, base=Registry([ACME], plugins=plugins))
+    assert [row.name for row in registry] == ["acme", "plugged", "b"]
+    assert asked == [1]
+
+
+PACKAGE = """\
+from penstock.providers.provider import Provider
+
+ROW = Provider(name="installed", base_url="https://llm.installed.example/v1", model_families=("installed-*",))
+"""
+METADATA = "Metadata-Version: 2.1\nName: installed-provider\nVersion: 1.2.3\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        (PACKAGE, "('x', 'installed', None, None)"),
+        ("raise RuntimeError('it is Monday')", "of the package installed-provider 1.2.3 (installed_provider:ROW)"),
+        ("ROW = 1", "of the package installed-provider 1.2.3 (installed_provider:ROW)"),
+    ],
+    ids=["sound", "broken", "no-row"],
+)
+def test_an_installed_package(module: str, said: str, tmp_path: Path) -> None:
+    """What `pip install` leaves behind: a module, and metadata with an entry point."""
+    metadata = tmp_path / "installed_provider-1.2.3.dist-info"
+    metadata.mkdir()
+    (tmp_path / "installed_provider.py").write_text(module)
+    (metadata / "METADATA").write_text(METADATA)
+    (metadata / "entry_points.txt").write_text("[penstock.providers]\ninstalled = installed_provider:ROW\n")
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import penstock\n"
+        "try:\n    print(penstock.get_llm_provider('installed/x'))\n"
+        "except penstock.PenstockError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said in done.stdout
 
 
 # -- the rest ----------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
+from penstock.providers.auth.authorization import TokenAuthorization
 from penstock.providers.auth.commands import Command, Fetch, Outcome
 from penstock.providers.auth.credentials import Token
 from penstock.providers.auth.google import google_project, google_token
@@ -258,3 +259,22 @@ def test_the_project_of_the_credentials() -> None:
     script = [file(GCLOUD, None), (request("GET", METADATA + "project/project-id"), found)]
     assert play(google_project({}, HOME), script) == "gce-project"
     assert play(google_project({}, HOME), [file(GCLOUD, None), (Fetch, REFUSED)]) is None
+
+
+@pytest.mark.parametrize(
+    ("account", "environment", "project"),
+    [
+        (USER, {}, None),
+        ({**USER, "quota_project_id": "mine"}, {}, "mine"),
+        ({**USER, "quota_project_id": "mine"}, {"GOOGLE_CLOUD_QUOTA_PROJECT": "theirs"}, "theirs"),
+    ],
+)
+def test_whose_quota_pays_goes_with_the_token(
+    account: dict[str, Any], environment: dict[str, str], project: str | None
+) -> None:
+    """Vertex AI refuses a person's credentials without a project for the quota."""
+    token = play(flow(environment, vertex_credentials=account), [(Fetch, GRANTED)])
+    authorization = TokenAuthorization(kind="google", identity="one", flow=lambda now: flow(environment))
+    sent = authorization.sign("POST", "https://x.example", {}, b"", token, NOW).headers
+    assert sent.get("x-goog-user-project") == project
+    assert sent["Authorization"] == "Bearer ya29.x"
