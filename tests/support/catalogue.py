@@ -1,5 +1,5 @@
 """Catalogues: the types of an official client (pydantic models) list every field of an API. From them come wire values:
-for every field of every object, one value in which only that field is said.
+for every field of every object, one value in which only that field is said (beside those that must be).
 
 A dialect that passes all of them back exactly forgets no field, wherever it stands.
 """
@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import pydantic
@@ -28,15 +29,16 @@ _SAMPLES: dict[Any, tuple[Any, ...]] = {
 
 
 def values(kind: Any, depth: int = 7) -> Iterator[Any]:
-    """JSON values of a type: for a model the empty object, and one for each value of each of its fields."""
+    """JSON values of a type: for a model the least object, and one for each value of each of its fields."""
     return _values(kind, depth, ())
 
 
 def _values(kind: Any, depth: int, around: tuple[type, ...]) -> Iterator[Any]:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
+        named = any(typing.get_origin(each) is typing.Literal for each in arguments)
         for each in arguments:
-            if each is not type(None):
+            if each is not type(None) and not (named and each is Any):  # (some clients write an enum so)
                 yield from _values(each, depth, around)
     elif origin is typing.Annotated:
         yield from _values(arguments[0], depth, around)
@@ -58,19 +60,21 @@ def _values(kind: Any, depth: int, around: tuple[type, ...]) -> Iterator[Any]:
 
 
 def _objects(model: type[pydantic.BaseModel], depth: int, around: tuple[type, ...]) -> Iterator[dict[str, Any]]:
-    yield {}
-    if depth <= 0 or around.count(model) > 1:
+    around = (*around, model)
+    least = {
+        field.alias or name: _first(field.annotation, around)
+        for name, field in model.model_fields.items()
+        if field.is_required()
+    }
+    yield least
+    if depth <= 0 or around.count(model) > 2:
         return
     for name, field in model.model_fields.items():
-        for value in _values(field.annotation, depth - 1, (*around, model)):
-            yield {field.alias or name: value}
+        for value in _values(field.annotation, depth - 1, around):
+            yield {**least, field.alias or name: value}
 
 
-def name_of(value: Any) -> str:
-    """The path to the one thing that a value says."""
-    steps = []
-    while isinstance(value, dict) and value:
-        key, value = next(iter(value.items()))
-        steps.append(key)
-        value = value[0] if isinstance(value, list) and value else value
-    return ".".join(steps)
+def _first(kind: Any, around: tuple[type, ...]) -> Any:
+    """A value of a field that must be there: the first that says something."""
+    found = [*islice(_values(kind, 3 - len(around), around), 2)]
+    return next((value for value in found if value), found[0] if found else None)

@@ -122,7 +122,8 @@ class FrameReader:
             return Text("")
         if type(content) is not dict or len(content) != 1:
             return None
-        return _EMPTY_PARTS.get(content.get("type", ""))
+        kind = content.get("type")
+        return _EMPTY_PARTS.get(kind) if type(kind) is str else None
 
     def _content_delta(self, event: Object) -> Deltas:
         content = _message_in(event).get("content")
