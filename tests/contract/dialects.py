@@ -199,6 +199,7 @@ EVERY_FIELD: dict[str, Any] = {
     "prompt_cache_key": "cache-7",
     "prompt_cache_retention": "24h",
     "cache": Cache("1h"),
+    "betas": ("beta-7",),
     "metadata": {"team": "blue"},
     "store": True,
     "stream": True,

@@ -32,6 +32,7 @@ from penstock.types.stream import Failure, StreamEvent
 from penstock.types.unfold import unfold
 
 _PARAMETERS = frozenset(Request.__struct_fields__) - {
+    "betas",
     "dialect",
     "model",
     "messages",
@@ -55,7 +56,9 @@ class OpenStream:
 
 @dataclass(slots=True)
 class ChatAttempt:
-    """A call to one model at one provider."""
+    """A call to one model at one provider. `passed_betas` is the header with names of betas that a client of the
+    gateway sent.
+    """
 
     request: Request
     resolved: ResolvedModel
@@ -66,7 +69,7 @@ class ChatAttempt:
     prefer: tuple[str, ...] = ()
     essential: frozenset[str] = frozenset()
     adjust: Callable[[Request, Endpoint], Request] | None = None
-    own_headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    passed_betas: str | None = None
     target: Endpoint | None = None
     notes: tuple[Note, ...] = ()
     memo: Memo = NO_MEMO
@@ -116,14 +119,7 @@ class ChatAttempt:
             request = yield from resolve_media(request, self.dialect, target.profile)
             body = wire.encode(self._render(request, target))
             target = self.target
-            return (yield from authorise(target, body, self._options_at(target), self.lent, now))
-
-    def _options_at(self, target: Endpoint) -> Options:
-        """The options, with the headers that belong to the target's dialect (`own_headers`: dialect -> headers)."""
-        own = self.own_headers.get(target.format)
-        if not own:
-            return self.options
-        return replace(self.options, extra_headers={**own, **(self.options.extra_headers or {})})
+            return (yield from authorise(target, body, self.options, self.lent, now))
 
     def _render(self, request: Request, target: Endpoint) -> dict[str, Any]:
         request = replace(request, model=target.wire_model, spelling=_without_path(request.spelling))
@@ -134,7 +130,8 @@ class ChatAttempt:
         refuse_unsupported(rendered.notes, _PARAMETERS | self.essential, self.name, self.options)
         insist(rendered.value, request, rendered.notes, self.options)
         body = complete(rendered.value, target, self.options)
-        self.target = place_betas(body, target, self._options_at(target).extra_headers)
+        self.target, refused = place_betas(body, target, self.options.extra_headers, self.passed_betas)
+        self.notes += refused
         return body
 
     def read(self, reply: Reply) -> Response | OpenStream | ErrorResponse:

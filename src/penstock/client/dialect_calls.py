@@ -78,6 +78,9 @@ def _read_messages(arguments: dict[str, Any]) -> Request:
     for name in ("messages", "system", "tools"):
         if name in body:
             body[name] = jsonable(body[name])
+    betas = body.pop("betas", None)  # as the official client calls them
+    if betas is not None:
+        body["anthropic_beta"] = list(betas)
     return with_stream_usage(MESSAGES.parse_request(body, _NO_MATCH))
 
 

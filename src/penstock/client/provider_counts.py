@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from penstock.client.api import default_engine
 from penstock.client.arguments import messages_of, tool_of
+from penstock.client.betas import place_betas
 from penstock.client.engine import Engine
 from penstock.client.failures import raising
 from penstock.client.objects import Answer
@@ -60,7 +61,7 @@ _CONVERSE = _fields("messages", "system", "toolConfig", "additionalModelRequestF
 _ENDPOINTS: dict[str, _Counting] = {
     "anthropic_count_tokens": _Counting(
         "anthropic_messages",
-        _fields("model", "messages", "system", "tools", "tool_choice", "thinking"),
+        _fields("model", "messages", "system", "tools", "tool_choice", "thinking", "mcp_servers", "output_config"),
         "input_tokens",
     ),
     "gemini_count_tokens": _Counting(
@@ -91,6 +92,7 @@ def _encode(body: Body, target: Endpoint, options: Options) -> Payload:
     counting = _ENDPOINTS[target.format]
     request: Request = replace(body["request"], model=target.wire_model)
     rendered = registry.get(counting.dialect).render_request(request, target.profile)
+    target, _ = place_betas(rendered.value, target, options.extra_headers)
     sent = complete(counting.body(rendered.value, target.wire_model), target, options)
     return Payload(target, wire.encode(sent), JSON, rendered.notes)
 

@@ -25,7 +25,7 @@ from penstock.dialects.dialect import Context, Dialect, PathMatch
 from penstock.exchange import AttemptFailed, ExchangeFailed, Success
 from penstock.gateway.answers import JSON, Answer, Redactor, Refused, header_text, refusal
 from penstock.gateway.config import DEMO, Gateway
-from penstock.gateway.surfaces import ID_PREFIXES, PASSED_ON, PREFERRED, Asked
+from penstock.gateway.surfaces import BETAS, ID_PREFIXES, PREFERRED, Asked
 from penstock.providers.errors import ProviderError
 from penstock.resolve import FetchRefused
 from penstock.types.errors import DialectError, ErrorResponse
@@ -68,11 +68,7 @@ async def _call(gateway: Gateway, engine: Engine, dialect: Dialect, request: Req
     if model in DEMO_NAMES:
         return _local(dialect, request, context)
     attempt = _attempt(gateway, engine, dialect, request, model)
-    attempt.own_headers = {
-        name: {header: asked.headers[header] for header in names if header in asked.headers}
-        for name, names in PASSED_ON.items()
-        if name == dialect.name
-    }
+    attempt.passed_betas = asked.headers.get(BETAS)
     plan = engine.ladder([attempt.attempt(timeouts_of(None))], engine.defaults)
     success: Success[Any] = await engine.async_world().drive(engine.exchange(plan, engine.defaults))
     headers = _facts(model, attempt, success)

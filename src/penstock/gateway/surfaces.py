@@ -41,8 +41,8 @@ KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key", "x-litellm-api-key")
 ID_PREFIXES: Mapping[str, str] = {"openai_chat": "chatcmpl-", "anthropic_messages": "msg_"}
 """How the ids of answers begin in a dialect, for answers that bring none of their own."""
 
-PASSED_ON: Mapping[str, tuple[str, ...]] = {"anthropic_messages": ("anthropic-beta",)}
-"""Headers that are part of a dialect: they go on to a host that speaks the same one."""
+BETAS = "anthropic-beta"
+"""The header in which clients name betas. It goes on to hosts that take them, whatever format either side speaks."""
 
 
 class Asked(Struct, frozen=True):

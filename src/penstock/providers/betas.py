@@ -1,10 +1,11 @@
 """Betas: what parts of a request a host takes only with the name of a beta, as data.
 
 Anthropic lets new features in by name: `anthropic-beta: mcp-client-2025-11-20,...` in a header, or, where the body is
-all that a host passes on (Bedrock's `invoke`), `anthropic_beta: [...]` in the body. A row of the table says which
-part of a body needs which name; a name is sent only when its part is there. What changes how a model behaves without
-showing in the body (a context of a million tokens, interleaved thinking) is the caller's to ask for, in
-`extra_headers`.
+all that a host passes on (Bedrock's `invoke`), `anthropic_beta: [...]` in the body; Converse has the same list in
+`additionalModelRequestFields`. A row of the table says which part of a body needs which name; a name is sent only when
+its part is there. What changes how a model behaves without showing in the body (a context of a million tokens,
+interleaved thinking) is the caller's to ask for: `extra_headers={"anthropic-beta": ...}`, `betas=[...]` of `messages`,
+or the list in the body, whatever the host; docs/how-to/betas.md.
 
 Sources: platform.claude.com/docs/en/api/beta-headers and the pages of the features; the beta types of the `anthropic`
 package.
@@ -54,6 +55,30 @@ ANTHROPIC_BETAS: tuple[Beta, ...] = (
     Beta(name="fallback-credit-2026-07-01", fields=("fallback_credit_token",)),
     Beta(name="message-threads-2026-08-12", fields=("thread",)),
 )
+
+
+ANTHROPICS_OWN: tuple[str, ...] = (
+    "advanced-tool-use-*",
+    "advisor-tool-*",
+    "claude-code-*",
+    "code-execution-*",
+    "extended-cache-ttl-*",
+    "fast-mode-*",
+    "files-api-*",
+    "mcp-client-*",
+    "mcp-servers-*",
+    "message-threads-*",
+    "oauth-*",
+    "prompt-caching-scope-*",
+    "skills-*",
+    "web-fetch-*",
+)
+"""Features of Anthropic's own API and marks of its own programs: Bedrock ("invalid beta flag") and Vertex AI refuse a
+request that names one, and programs like Claude Code name them in every request.
+
+Sources: docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages-request-response.html
+lists what Bedrock takes; github.com/anthropics/claude-code/issues 30926, 49370 and 56595 what it refuses.
+"""
 
 
 def betas_of(body: Mapping[str, Any], table: tuple[Beta, ...]) -> list[str]:

@@ -43,7 +43,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     body          fields to merge into the rendered body; `omit` are fields to take out; `model_field` is what it calls
                   the model
     betas         which parts of a body need the name of a beta, which goes into the header `beta_header`, or, where
-                  that is not None, into the body's list `beta_field`
+                  that is not None, into the body's list `beta_field` (a dot leads into an object); `betas_refused`
+                  are globs of names that the host answers with an error
     framing       how a stream is wrapped, where it is not the format's own way
     written       the word that the caller named the provider with: its name, or an alias that may have prices of its
                   own
@@ -70,6 +71,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     betas: tuple[Beta, ...]
     beta_header: str
     beta_field: str | None
+    betas_refused: tuple[str, ...]
     framing: str | None
     written: str
     location: str | None
@@ -139,6 +141,7 @@ def endpoint(
         betas=place.betas,
         beta_header=place.beta_header,
         beta_field=place.beta_field,
+        betas_refused=place.betas_refused,
         framing=place.framing,
         written=written or provider.name,
         location=values.get("location") or values.get("region"),

@@ -67,7 +67,10 @@ class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     body          fields to add to the body, templates; a field whose settings are unknown is left out
     omit          body fields that must not be sent (where the address says them)
     model_field   what the body calls the model
-    beta_field    the body's list for the names of betas, where the host takes them there and not in a header
+    beta_field    the body's list for the names of betas, where the host takes them there and not in a header (a dot
+                  leads into an object); None: the format's own way
+    betas_refused globs of names that the host answers with an error: those that a client of the gateway sends are left
+                  out
     framing       how a stream is wrapped, where it is not the format's own way: "aws_event_stream" (each message bears
                   base64 JSON in `bytes`)
     models        globs over model names: only these
@@ -91,6 +94,7 @@ class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     omit: tuple[str, ...] = ()
     model_field: str = "model"
     beta_field: str | None = None
+    betas_refused: tuple[str, ...] = ()
     framing: Literal["aws_event_stream"] | None = None
     models: tuple[str, ...] = ()
     when: dict[str, str] = {}

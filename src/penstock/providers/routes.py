@@ -46,6 +46,7 @@ class Place(Struct, frozen=True, kw_only=True):
     betas: tuple[Beta, ...]
     beta_header: str
     beta_field: str | None
+    betas_refused: tuple[str, ...]
     framing: str | None
 
 
@@ -67,7 +68,7 @@ def place_for(
     if not fitting:
         raise _unsupported(provider, capability, model, selector)
     preferred = (route for wanted in prefer for route in fitting if route.format == wanted)
-    return place_of(next(preferred, fitting[0]))
+    return place_of(next(preferred, fitting[0]), model)
 
 
 def formats_of(provider: Provider, capability: str) -> tuple[str, ...]:
@@ -112,8 +113,10 @@ def selector_of(route: Route) -> str | None:
     return route.selector or _SELECTORS.get(route.format)
 
 
-def place_of(route: Route) -> Place:
-    """`route`, with its format's own values where it says nothing. A format of a plug-in's says everything itself."""
+def place_of(route: Route, model: str) -> Place:
+    """`route` for `model`, with its format's own values where it says nothing. A format of a plug-in's says everything
+    itself.
+    """
     usual = WIRE_FORMATS.get(route.format) or WireFormat(route.format, "chat", "/")
     path = route.path or usual.path
     return Place(
@@ -129,9 +132,10 @@ def place_of(route: Route) -> Place:
         body=route.body,
         omit=tuple(name for name in (*usual.omit, *route.omit) if name not in route.body),
         model_field=route.model_field,
-        betas=usual.betas,
+        betas=usual.betas if fits(model.lower(), usual.beta_models) else (),
         beta_header=usual.beta_header,
-        beta_field=route.beta_field,
+        beta_field=route.beta_field or usual.beta_field,
+        betas_refused=route.betas_refused,
         framing=route.framing,
     )
 

@@ -39,7 +39,8 @@ class WireFormat(Struct, frozen=True):
     `stream_path` and `stream_query` are for formats that stream at another address (None: the same); `headers` are sent
     with every request of the format; `method` is the one of the call that the capability is named after. `omit` are
     body fields that only particular hosts take, `betas` says which parts of a body need the name of a beta, sent in
-    the header `beta_header`.
+    the header `beta_header`, or, where that is not None, in the body's list `beta_field` (a dot leads into an object).
+    `beta_models` are globs of the models that have any.
     """
 
     name: str
@@ -52,6 +53,8 @@ class WireFormat(Struct, frozen=True):
     omit: tuple[str, ...] = ()
     betas: tuple[Beta, ...] = ()
     beta_header: str = "anthropic-beta"
+    beta_field: str | None = None
+    beta_models: tuple[str, ...] = ("*",)
 
 
 _ANTHROPIC_VERSION = {"anthropic-version": "2023-06-01"}
@@ -77,7 +80,15 @@ WIRE_FORMATS: dict[str, WireFormat] = {
             stream_path="/{+model}:streamGenerateContent",
             stream_query={"alt": "sse"},
         ),
-        WireFormat("bedrock_converse", "chat", "/model/{model}/converse", stream_path="/model/{model}/converse-stream"),
+        WireFormat(
+            "bedrock_converse",
+            "chat",
+            "/model/{model}/converse",
+            stream_path="/model/{model}/converse-stream",
+            betas=ANTHROPIC_BETAS,
+            beta_field="additionalModelRequestFields.anthropic_beta",
+            beta_models=("*claude*", "*anthropic*", "arn:*"),  # of an ARN nobody can tell
+        ),
         WireFormat("cohere_chat", "chat", "/v2/chat"),
         WireFormat("ollama_chat", "chat", "/api/chat"),
         WireFormat("openai_text_completion", "text_completion", "/completions"),
@@ -111,7 +122,14 @@ WIRE_FORMATS: dict[str, WireFormat] = {
         ),
         WireFormat("gemini_count_tokens", "count_tokens", "/{+model}:countTokens"),
         WireFormat("vertex_count_tokens", "count_tokens", "/publishers/google/models/{model}:countTokens"),
-        WireFormat("bedrock_count_tokens", "count_tokens", "/model/{model}/count-tokens"),
+        WireFormat(
+            "bedrock_count_tokens",
+            "count_tokens",
+            "/model/{model}/count-tokens",
+            betas=ANTHROPIC_BETAS,
+            beta_field="additionalModelRequestFields.anthropic_beta",
+            beta_models=("*claude*", "*anthropic*", "arn:*"),
+        ),
         WireFormat("openai_count_tokens", "count_tokens", "/responses/input_tokens"),
         WireFormat("openai_models", "models", "/models", method="GET"),
         WireFormat("anthropic_models", "models", "/v1/models", headers=_ANTHROPIC_VERSION, method="GET"),

@@ -118,7 +118,8 @@ class Request(Struct, frozen=True, kw_only=True):
 
     `system` is the instruction that a dialect carries outside of the messages (Anthropic `system`, Gemini
     `systemInstruction`, Responses `instructions`); a dialect without such a place (OpenAI Chat) has it as its first
-    message, and renderers move between the two.
+    message, and renderers move between the two. `betas` are the names of the features that Claude has on request only,
+    as Bedrock's bodies carry them (Anthropic's own API takes them in a header: providers/betas.py).
     """
 
     dialect: str
@@ -151,6 +152,7 @@ class Request(Struct, frozen=True, kw_only=True):
     prompt_cache_key: str | None = None
     prompt_cache_retention: str | None = None
     cache: Cache | None = None
+    betas: tuple[str, ...] | None = None
     metadata: dict[str, Any] | None = None
     store: bool | None = None
     stream: bool | None = None

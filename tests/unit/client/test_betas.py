@@ -4,21 +4,29 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from penstock.client.betas import joined
 from penstock.client.chat import ChatCall
 from penstock.client.dialect_calls import MESSAGES_SHAPE
 from penstock.client.engine import Engine
+from penstock.client.operations import SimpleCall
+from penstock.client.provider_counts import COUNT
+from penstock.client.shapes import CHAT_SHAPE
 from penstock.dialects import registry
 from penstock.dialects.dialect import PathMatch
 from penstock.exchange import HTTPRequest, Send
 from penstock.providers.betas import ANTHROPIC_BETAS, betas_of
+from penstock.types.profile import DEFAULT_PROFILE, Profile
 
 ENVIRONMENT = {
     "ANTHROPIC_API_KEY": "fake",
     "AWS_BEARER_TOKEN_BEDROCK": "fake",
     "AWS_REGION": "us-east-1",
     "OPENAI_API_KEY": "fake",
+    "GOOGLE_OAUTH_ACCESS_TOKEN": "fake",
+    "VERTEXAI_PROJECT": "proj",
+    "VERTEXAI_LOCATION": "global",
 }
 TOOL = {"name": "look", "input_schema": {"type": "object", "properties": {"file": {"type": "file"}}}}
 
@@ -127,6 +135,139 @@ def test_a_body_for_one_host_becomes_one_for_another() -> None:
     body = json.loads(sent.body)
     assert body == {"model": "claude-opus-4-6", "max_tokens": 9, "messages": PLAIN, "stream": False}
     assert dict(sent.headers)["anthropic-beta"] == "x-2026-01-01"
+
+
+MILLION = "context-1m-2025-08-07"
+INVOKE, CONVERSE = "bedrock/invoke/anthropic.claude-opus-4-6-v1", "bedrock/converse/anthropic.claude-opus-4-6-v1"
+HOSTS = ("anthropic/claude-opus-4-6", "vertex_ai/claude-opus-4-6", INVOKE, CONVERSE)
+
+
+def _names_in(sent: HTTPRequest) -> list[str]:
+    """The names as the host will see them: in a header, in the body, in Converse's fields of the model."""
+    body = json.loads(sent.body)
+    listed = body.get("anthropic_beta") or (body.get("additionalModelRequestFields") or {}).get("anthropic_beta")
+    header = {name.lower(): value for name, value in sent.headers}.get("anthropic-beta", "")
+    return list(listed) if listed else [name for name in header.split(",") if name]
+
+
+def _place_of(sent: HTTPRequest) -> str:
+    body = json.loads(sent.body)
+    if "anthropic_beta" in body:
+        return "body"
+    return "model fields" if "anthropic_beta" in body.get("additionalModelRequestFields", {}) else "header"
+
+
+PLACES = dict(zip(HOSTS, ("header", "header", "body", "model fields"), strict=True))
+GIVEN: dict[str, dict[str, Any]] = {
+    "header": {"extra_headers": {"anthropic-beta": MILLION}},
+    "betas, as the official client calls them": {"betas": [MILLION]},
+    "body, as Bedrock's has them": {"anthropic_beta": [MILLION]},
+    "extra body": {"extra_body": {"anthropic_beta": [MILLION]}},
+}
+
+
+@pytest.mark.parametrize("how", GIVEN)
+@pytest.mark.parametrize("model", HOSTS)
+def test_the_callers_names_arrive_at_every_host_of_claude(model: str, how: str) -> None:
+    sent = _sent(model, messages=PLAIN, **GIVEN[how])
+    assert (_names_in(sent), _place_of(sent)) == ([MILLION], PLACES[model])
+    assert json.loads(sent.body).keys().isdisjoint({"betas"})
+
+
+@pytest.mark.parametrize("how", ["header", "extra body"])
+@pytest.mark.parametrize("model", HOSTS)
+def test_so_they_do_from_chat_completions(model: str, how: str) -> None:
+    engine = Engine(environment=ENVIRONMENT)
+    call = ChatCall.of(engine, CHAT_SHAPE, {"model": model, "messages": PLAIN, **GIVEN[how]})
+    step = next(engine.exchange(call.plan(), call.options))
+    assert isinstance(step, Send)
+    assert (_names_in(step.request), _place_of(step.request)) == ([MILLION], PLACES[model])
+
+
+def test_converse_has_the_names_that_the_models_own_fields_need() -> None:
+    own = {
+        "additionalModelRequestFields": {
+            "anthropic_beta": ["x-2026-01-01"],
+            "tools": [{"type": "computer_20250124", "name": "computer"}],
+            "context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]},
+        }
+    }
+    sent = _sent(CONVERSE, messages=PLAIN, extra_body=own)
+    names = ["x-2026-01-01", "context-management-2025-06-27", "computer-use-2025-01-24"]
+    assert json.loads(sent.body)["additionalModelRequestFields"]["anthropic_beta"] == names
+    assert own["additionalModelRequestFields"]["anthropic_beta"] == ["x-2026-01-01"], "it is the caller's"
+
+
+def test_a_model_of_another_maker_gets_none() -> None:
+    sent = _sent("bedrock/amazon.nova-pro-v1:0", messages=PLAIN, betas=[MILLION], drop_params=True)
+    assert "additionalModelRequestFields" not in json.loads(sent.body)
+
+
+def _passed_on(model: str, names: str) -> tuple[list[str], list[tuple[str, str]]]:
+    engine = Engine(environment=ENVIRONMENT)
+    request = registry.get("anthropic_messages").parse_request({"max_tokens": 9, "messages": PLAIN}, PathMatch())
+    attempt = engine.chat_attempt(request, model, engine.defaults)
+    attempt.passed_betas = names
+    run = attempt.prepare(0.0)
+    try:
+        next(run)
+    except StopIteration as done:
+        sent = done.value
+    return _names_in(sent), [(note.kind, note.path) for note in attempt.notes]
+
+
+@pytest.mark.parametrize("model", HOSTS)
+def test_what_a_client_of_the_gateway_names_is_sorted_out(model: str) -> None:
+    names, notes = _passed_on(model, f"claude-code-20250219, {MILLION},new-2030-01-01")
+    if model == HOSTS[0]:
+        assert (names, notes) == (["claude-code-20250219", MILLION, "new-2030-01-01"], [])
+    else:
+        assert (names, notes) == ([MILLION, "new-2030-01-01"], [("dropped", "betas")])
+
+
+def test_nobody_else_hears_of_them() -> None:
+    assert _passed_on("openai/gpt-5-mini", MILLION) == ([], [])
+    assert _passed_on("bedrock/amazon.nova-pro-v1:0", MILLION)[0] == []
+
+
+def test_the_dialects_carry_the_names_to_each_other() -> None:
+    anthropic, converse = registry.get("anthropic_messages"), registry.get("bedrock_converse")
+    wire = {"anthropic_beta": ["a", "b"], "max_tokens": 9, "messages": PLAIN}
+    there = converse.render_request(anthropic.parse_request(wire, PathMatch("claude", False)), DEFAULT_PROFILE)
+    assert (there.value["additionalModelRequestFields"], there.notes) == ({"anthropic_beta": ["a", "b"]}, ())
+    back = anthropic.render_request(converse.parse_request(there.value, PathMatch("claude", False)), DEFAULT_PROFILE)
+    assert (back.value["anthropic_beta"], back.notes) == (["a", "b"], ())
+    nova = Profile(signature_origin="none")
+    rendered = converse.render_request(anthropic.parse_request(wire, PathMatch("nova", False)), nova)
+    assert "additionalModelRequestFields" not in rendered.value
+    assert [(note.path, note.kind) for note in rendered.notes] == [("betas", "dropped")]
+
+
+@pytest.mark.parametrize("odd", ["a,b", [1], None, [], {"a": 1}])
+def test_odd_lists_stay_as_they_are(odd: Any) -> None:
+    for name, wire in (
+        ("anthropic_messages", {"anthropic_beta": odd, "messages": []}),
+        ("bedrock_converse", {"messages": [], "additionalModelRequestFields": {"anthropic_beta": odd}}),
+    ):
+        dialect = registry.get(name)
+        request = dialect.parse_request(wire, PathMatch("claude", False))
+        assert dialect.render_request(request, DEFAULT_PROFILE).value == wire
+
+
+def test_counting_names_them_too() -> None:
+    engine = Engine(environment=ENVIRONMENT)
+    request = registry.get("anthropic_messages").parse_request({"max_tokens": 9, "messages": FILE}, PathMatch())
+    request = replace(request, dialect="contract")
+    found = {}
+    for model in ("anthropic/claude-opus-4-6", "bedrock/anthropic.claude-opus-4-6-v1"):
+        given = {"model": model, "request": request, "extra_headers": {"anthropic-beta": MILLION}}
+        step = next(SimpleCall.of(engine, COUNT, given).run())
+        assert isinstance(step, Send)
+        found[model] = step.request
+    names = dict(found["anthropic/claude-opus-4-6"].headers)["anthropic-beta"]
+    assert names == f"files-api-2025-04-14,{MILLION}"
+    body = json.loads(found["bedrock/anthropic.claude-opus-4-6-v1"].body)
+    assert body["input"]["converse"]["additionalModelRequestFields"] == {"anthropic_beta": [MILLION]}
 
 
 def test_other_formats_have_none() -> None:

@@ -251,7 +251,9 @@ def _write_sampling(request: Request, plan: Plan, body: Body, draft: Draft) -> N
 
 
 def _write_account(request: Request, body: Body, draft: Draft) -> None:
-    """Who asks, and in which service tier."""
+    """Who asks, for which betas, and in which service tier."""
+    if request.betas:
+        body["anthropic_beta"] = list(request.betas)
     metadata = dict(request.metadata or {})
     known = metadata.pop("user_id", None) if isinstance(metadata.get("user_id"), str) else None
     for name, user in (

@@ -65,6 +65,7 @@ FIELDS = Fields(
     Field("metadata", wire.obj, "user"),
     Field("service_tier", wire.string),
     Field("cache_control", read_cache, "cache"),
+    Field("anthropic_beta", wire.anything, "betas"),
     Field("stream", wire.boolean),
 )
 
@@ -151,6 +152,15 @@ def _read_tier(found: Found, extras: Found, spelling: dict[str, str]) -> None:
         spelling["service_tier"] = word
 
 
+def _read_betas(found: Found, extras: Found, spelling: dict[str, str]) -> None:
+    """A list of names. Anything else stays as it is."""
+    names = found.pop("betas")
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        found["betas"] = tuple(names)
+    else:
+        extras["anthropic_beta"] = names
+
+
 _COMPOUND: dict[str, Callable[[Found, Found, dict[str, str]], None]] = {
     "system": _read_system,
     "tool_choice": _split_tool_choice,
@@ -158,6 +168,7 @@ _COMPOUND: dict[str, Callable[[Found, Found, dict[str, str]], None]] = {
     "output_config": _read_output_config,
     "output_format": _read_output_format,
     "service_tier": _read_tier,
+    "betas": _read_betas,
 }
 """Fields whose value becomes several, or one of several spellings: (found, extras, spelling) are changed in place."""
 
@@ -278,6 +289,8 @@ def _write_own_rest(request: Request, spelling: dict[str, str], found: dict[str,
         )
     if request.cache is not None:
         found["cache_control"] = write_cache(request.cache)
+    if request.betas is not None:
+        found["anthropic_beta"] = list(request.betas)
 
 
 _TIER_WORDS = {unified: word for word, unified in TIERS.items()}

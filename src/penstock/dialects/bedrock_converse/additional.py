@@ -1,4 +1,5 @@
-"""`additionalModelRequestFields`: what Converse passes on to the model as it is; so the place of reasoning and top_k.
+"""`additionalModelRequestFields`: what Converse passes on to the model as it is; so the place of reasoning and top_k,
+and of the names of Claude's betas (`anthropic_beta`).
 
 Every family of models has its own words there. Reading knows them all; `Reasoning.native` remembers which of the
 *sources* below the request used, so that it is written the same way again:
@@ -22,11 +23,13 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.dialects import reasoning as table
+from penstock.dialects.bedrock_converse.signatures import ORIGIN
 from penstock.types.notes import Note
 from penstock.types.profile import Profile
 from penstock.types.request import Reasoning, Request
 
 FIELD = "additionalModelRequestFields"
+BETAS = "anthropic_beta"
 MINIMUM_BUDGET = 1024
 """Tokens: the least that Claude takes as `budget_tokens`."""
 
@@ -48,7 +51,7 @@ _THREE_EFFORTS = ("low", "medium", "high")
 
 
 def read_additional(value: Any, found: dict[str, Any]) -> Any:
-    """Put `reasoning` and `top_k` into `found`; return what is left (the whole value where it is no object)."""
+    """Put `reasoning`, `top_k` and `betas` into `found`; return what is left (the whole value where it is no object)."""
     if not isinstance(value, dict):
         return value
     left = dict(value)
@@ -56,6 +59,9 @@ def read_additional(value: Any, found: dict[str, Any]) -> Any:
         if name in left:
             _collect(found, name, read, left)
     _read_top_k(left, found)
+    names = left.get(BETAS)
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        found["betas"] = tuple(left.pop(BETAS))
     return left or (None if value else {})
 
 
@@ -182,6 +188,8 @@ def write_own(request: Request) -> tuple[Values, str | None]:
     effort = None
     if request.top_k is not None:
         put_at(fields, (request.spelling or {}).get("top_k", _TOP_K[0]), request.top_k)
+    if request.betas is not None:
+        fields[BETAS] = list(request.betas)
     wanted = request.reasoning
     if wanted is not None:
         for source in (wanted.native or "thinking").split(","):
@@ -244,6 +252,16 @@ _WRITERS: dict[str, Callable[[Reasoning], Any]] = {
     "reasoning_config": _write_word_or_switch,
     "reasoningConfig": _write_nova,
 }
+
+
+def adapt_betas(request: Request, profile: Profile, notes: list[Note]) -> Values:
+    """The names of betas, for a model that may be Claude."""
+    if not request.betas:
+        return {}
+    if profile.signature_origin in (None, ORIGIN):
+        return {BETAS: list(request.betas)}
+    notes.append(Note("betas", "dropped", "only Claude has betas"))
+    return {}
 
 
 def adapt_reasoning(request: Request, profile: Profile, notes: list[Note]) -> Values:

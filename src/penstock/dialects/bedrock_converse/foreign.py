@@ -19,7 +19,7 @@ from typing import Any
 from msgspec import Struct
 
 from penstock.dialects import wire
-from penstock.dialects.bedrock_converse.additional import Values, adapt_reasoning, put_at
+from penstock.dialects.bedrock_converse.additional import Values, adapt_betas, adapt_reasoning, put_at
 from penstock.dialects.bedrock_converse.blocks import SYSTEM_TOOLS
 from penstock.dialects.bedrock_converse.cache_points import MOST, limit_cache_points
 from penstock.dialects.bedrock_converse.foreign_parts import PartAdapter
@@ -241,7 +241,7 @@ def _choice_while_thinking(choice: ToolChoice | None, additional: Values, notes:
 
 
 def _additional(request: Request, profile: Profile, notes: list[Note]) -> Values:
-    found = adapt_reasoning(request, profile, notes)
+    found = {**adapt_reasoning(request, profile, notes), **adapt_betas(request, profile, notes)}
     if request.top_k is not None:
         if _claude_thinks(found):
             notes.append(Note("top_k", "dropped", "not together with thinking"))

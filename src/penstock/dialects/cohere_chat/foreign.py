@@ -46,6 +46,7 @@ UNSPEAKABLE: dict[str, tuple[Any, ...]] = {
     "prompt_cache_key": (),
     "prompt_cache_retention": ("in_memory", "in-memory"),
     "cache": (),
+    "betas": ((),),
     "metadata": ({},),
     "store": (False,),
 }

@@ -40,6 +40,7 @@ _UNSAYABLE: dict[str, str] = {
     "prompt_cache_key": "Gemini's implicit cache has no keys",
     "prompt_cache_retention": "Gemini's implicit cache has no lifetimes",
     "cache": "Gemini caches prefixes by itself, or by a cachedContent that was made before",
+    "betas": "only Claude has betas",
 }
 
 

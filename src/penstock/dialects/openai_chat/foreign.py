@@ -52,6 +52,8 @@ def adapt(request: Request, profile: Profile, notes: list[Note]) -> Request:
     cache = request.cache if profile.message_extensions else None
     if request.cache is not None and cache is None:
         notes.append(Note("cache", "dropped", "this host takes no cache markers"))
+    if request.betas:
+        notes.append(Note("betas", "dropped", "Chat Completions has no betas"))
     return replace(request, system=None, messages=tuple(messages), tools=tools, cache=cache)
 
 

@@ -26,6 +26,7 @@ _UNSAYABLE: dict[str, str] = {
     "logit_bias": "Responses has no logit bias",
     "audio": "Responses answers without audio",
     "cache": "Responses caches by itself",
+    "betas": "only Claude has betas",
 }
 
 

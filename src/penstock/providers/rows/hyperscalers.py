@@ -9,6 +9,7 @@ from penstock.providers.auth.kinds import (
     GoogleOAuth,
     HeaderKey,
 )
+from penstock.providers.betas import ANTHROPICS_OWN
 from penstock.providers.provider import ModelRule, Provider, Route, Setting
 from penstock.providers.rows.labs import RESPONSES_ONLY
 from penstock.types.profile import Profile
@@ -255,6 +256,7 @@ VERTEX_AI = Provider(
             stream_path="/publishers/anthropic/models/{model}:streamRawPredict",
             body={"anthropic_version": "vertex-2023-10-16"},
             omit=("model",),
+            betas_refused=ANTHROPICS_OWN,
         ),
         Route(
             format="anthropic_count_tokens",
@@ -343,7 +345,7 @@ BEDROCK = Provider(
     settings=(_AWS_REGION, _AWS_DOMAIN),
     auth=(Bearer(environment=("AWS_BEARER_TOKEN_BEDROCK",)), AwsSignature(service="bedrock")),
     speaks=(
-        "bedrock_converse",
+        Route(format="bedrock_converse", betas_refused=ANTHROPICS_OWN),
         Route(
             format="anthropic_messages",
             selector="invoke",
@@ -353,6 +355,7 @@ BEDROCK = Provider(
             body={"anthropic_version": "bedrock-2023-05-31"},
             omit=("model", "stream"),
             beta_field="anthropic_beta",
+            betas_refused=ANTHROPICS_OWN,
             framing="aws_event_stream",
         ),
         # docs.aws.amazon.com/bedrock/latest/userguide/inference-responses-api.html
