@@ -156,6 +156,13 @@ FAMILIES: tuple[ModelRule, ...] = (
         formats=("bedrock_converse",),
         profile={"reasoning": "effort", "renames": {"reasoning_effort": "reasoning_config"}},
     ),
+    # It always reasons, in three strengths: cookbook.openai.com/articles/openai-harmony, docs.ollama.com/capabilities/
+    # thinking, console.groq.com/docs/reasoning.
+    ModelRule(
+        models=("*gpt-oss*",),
+        formats=(*_OPENAI, "ollama_chat", "bedrock_converse"),
+        profile={"reasoning": "effort", "reasoning_efforts": ["low", "medium", "high"]},
+    ),
     ModelRule(models=("*gemini-*",), formats=("gemini",), profile={"signature_origin": "gemini"}),
     ModelRule(
         models=("*gemini-2.5*",),

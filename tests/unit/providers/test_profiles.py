@@ -16,6 +16,8 @@ from penstock.types.profile import DEFAULT_PROFILE, Profile
 
 REGISTRY = Registry(plugins=lambda: ())
 
+LOW_TO_HIGH = ("low", "medium", "high")
+
 CASES: list[tuple[str, str, str, dict[str, Any]]] = [
     # OpenAI
     ("openai", "gpt-4o", "openai_chat", {"reasoning": "default", "system_role": None, "max_tokens_field": None}),
@@ -101,7 +103,11 @@ CASES: list[tuple[str, str, str, dict[str, Any]]] = [
     # quirks of hosts
     ("mistral", "mistral-small", "openai_chat", {"renames": {"seed": "random_seed"}, "tool_choice_required": "any"}),
     ("deepseek", "deepseek-chat", "openai_chat", {"content_lists": False, "replay_thinking": True}),
-    ("ollama", "llama3", "ollama_chat", {"image_urls": False}),
+    ("ollama", "llama3", "ollama_chat", {"image_urls": False, "reasoning": "default"}),
+    ("ollama", "gpt-oss:20b", "ollama_chat", {"reasoning": "effort", "reasoning_efforts": LOW_TO_HIGH}),
+    ("groq", "openai/gpt-oss-20b", "openai_chat", {"reasoning": "effort", "reasoning_efforts": LOW_TO_HIGH}),
+    ("hosted_vllm", "openai/gpt-oss-20b", "openai_chat", {"reasoning": "effort", "reasoning_efforts": LOW_TO_HIGH}),
+    ("bedrock", "openai.gpt-oss-120b-1:0", "bedrock_converse", {"reasoning_efforts": LOW_TO_HIGH}),
     ("hosted_vllm", "qwen3", "openai_chat", {"reasoning": "template"}),
     ("dashscope", "qwen3-max", "openai_chat", {"reasoning": "enable_thinking"}),
     ("zai", "glm-4.7", "openai_chat", {"reasoning": "thinking_type"}),

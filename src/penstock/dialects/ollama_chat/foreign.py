@@ -272,16 +272,26 @@ def _adapt_reasoning(wanted: Reasoning | None, profile: Profile, notes: list[Not
         if tokens:
             notes.append(Note("reasoning", "dropped", "this model cannot be asked to reason"))
         return None
+    if profile.reasoning in ("effort", "level") and (tokens or "none" not in (profile.reasoning_efforts or ("none",))):
+        return _graded(wanted, profile, notes)
     if not tokens:
         return Reasoning(enabled=False)
-    graded = wanted.effort is not None or wanted.budget_tokens is not None
-    if profile.reasoning in ("effort", "level") and graded:
-        if wanted.effort is None:
-            notes.append(Note("reasoning.budget_tokens", "changed", "Ollama takes a word, not a number of tokens"))
-        return Reasoning(effort_table.effort(wanted, profile.reasoning_efforts or LEVELS))
-    if graded:
+    if wanted.effort is not None or wanted.budget_tokens is not None:
         notes.append(Note("reasoning", "weakened", "this model's thinking is only switched on or off"))
     return Reasoning(enabled=True)
+
+
+def _graded(wanted: Reasoning, profile: Profile, notes: list[Note]) -> Reasoning:
+    """The word for a model with levels. Some have no word for no thinking at all: then the weakest is the nearest."""
+    known = profile.reasoning_efforts or LEVELS
+    asked = effort_table.effort(wanted)
+    word = effort_table.effort(wanted, known)
+    if wanted.budget_tokens is not None:
+        notes.append(Note("reasoning.budget_tokens", "changed", f"Ollama takes a word, no number of tokens: {word}"))
+    elif word != asked:
+        path = "reasoning.effort" if wanted.effort is not None else "reasoning.enabled"
+        notes.append(Note(path, "weakened", f"this model thinks {', '.join(known)}: {word} is the nearest"))
+    return Reasoning(word)
 
 
 # Limits

@@ -5,10 +5,13 @@ port.
 from __future__ import annotations
 
 from penstock.providers.auth.kinds import Bearer
-from penstock.providers.provider import Provider, Route
+from penstock.providers.provider import ModelRule, Provider, Route
 from penstock.types.profile import Profile
 
 _OPTIONAL_KEY = (Bearer(required=False),)
+
+_BY_EFFORT = (ModelRule(models=("*gpt-oss*",), formats=("openai_chat",), profile={"reasoning": "effort"}),)
+"""Models that are not switched by their template (docs.vllm.ai/projects/recipes/en/latest/OpenAI/GPT-OSS.html)."""
 
 _COMMON = ("openai_chat", "openai_text_completion", "openai_embeddings", "openai_models")
 
@@ -56,6 +59,7 @@ VLLM = Provider(
         "openai_transcription",
     ),
     profile=Profile(reasoning="template"),
+    model_rules=_BY_EFFORT,
 )
 
 LM_STUDIO = Provider(
@@ -88,6 +92,7 @@ LLAMA_CPP = Provider(
     auth=_OPTIONAL_KEY,
     speaks=(*_COMMON, "openai_responses", "anthropic_messages", "anthropic_count_tokens", "jina_rerank"),
     profile=Profile(reasoning="template"),
+    model_rules=_BY_EFFORT,
 )
 
 LLAMAFILE = Provider(
@@ -149,6 +154,7 @@ SGLANG = Provider(
     auth=_OPTIONAL_KEY,
     speaks=(*_COMMON, "openai_responses", "jina_rerank"),
     profile=Profile(reasoning="template"),
+    model_rules=_BY_EFFORT,
 )
 
 XINFERENCE = Provider(

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from penstock.dialects import registry
 from penstock.dialects.dialect import Context
 from penstock.dialects.ollama_chat import DIALECT
+from penstock.providers.profiles import family_profile
 from penstock.testing.providers.ollama import CHAT_BODY
 from penstock.types.content import (
     Base64,
@@ -255,17 +256,23 @@ def test_tails_of_tools_are_noted() -> None:
     assert noted(render(Profile(tools=False), tools=tools)) == [("tools", "dropped")]
 
 
+GPT_OSS = family_profile("gpt-oss:20b", "ollama_chat")
 THINKING: list[tuple[Reasoning, Profile, Any, list[tuple[str, str]]]] = [
     (Reasoning("high"), Profile(), True, [("reasoning", "weakened")]),
     (Reasoning("none"), Profile(), False, []),
     (Reasoning(enabled=True), Profile(), True, []),
     (Reasoning(adaptive=True), Profile(), True, []),
     (Reasoning(enabled=False), Profile(), False, []),
-    (Reasoning("minimal"), Profile(reasoning="level"), "low", []),
-    (Reasoning("max"), Profile(reasoning="level"), "high", []),
+    (Reasoning("low"), Profile(reasoning="level"), "low", []),
+    (Reasoning("minimal"), Profile(reasoning="level"), "low", [("reasoning.effort", "weakened")]),
+    (Reasoning("max"), Profile(reasoning="level"), "high", [("reasoning.effort", "weakened")]),
+    (Reasoning("none"), Profile(reasoning="level"), False, []),
+    (Reasoning("none"), GPT_OSS, "low", [("reasoning.effort", "weakened")]),
+    (Reasoning(enabled=False), GPT_OSS, "low", [("reasoning.enabled", "weakened")]),
+    (Reasoning(enabled=True), GPT_OSS, "medium", []),
     (Reasoning("max"), Profile(reasoning="effort", reasoning_efforts=("low", "max")), "max", []),
     (Reasoning(budget_tokens=2000), Profile(reasoning="level"), "medium", [("reasoning.budget_tokens", "changed")]),
-    (Reasoning(enabled=True), Profile(reasoning="level"), True, []),
+    (Reasoning(enabled=True), Profile(reasoning="level"), "medium", []),
     (Reasoning("high"), Profile(reasoning="none"), None, [("reasoning", "dropped")]),
     (
         Reasoning(summary="auto", include=False),
