@@ -71,6 +71,13 @@ def test_files_that_a_page_names_exist(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_tests_that_a_page_names_exist(path: Path) -> None:
+    """SECURITY.md names the tests that hold its promises: `tests/.../test_x.py::test_y`."""
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", path.read_text(encoding="utf-8"))
+    assert [name for file, name in named if f"def {name}(" not in (REPOSITORY / file).read_text(encoding="utf-8")] == []
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_make_commands_exist(path: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:^|`)make ([a-z-]+)", path.read_text(encoding="utf-8"), re.MULTILINE))

@@ -39,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = commands.add_parser(name, help=summary, description=summary)
         if words[:1] == [name]:  # only the command that is asked for is loaded
             import_module(f"penstock.cli.{name}").add_arguments(command)
+    if not words:
+        parser.print_help(sys.stderr)
+        return 2
     arguments = _parsed(parser, words)
     try:
         status: int = import_module(f"penstock.cli.{arguments.command}").run(arguments)

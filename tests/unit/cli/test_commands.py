@@ -45,6 +45,11 @@ def test_help_lists_every_command() -> None:
         assert summary.split(":")[0].split()[0] in done.stdout
 
 
+def test_the_bare_word_lists_every_command() -> None:
+    """Who types it for the first time asks what there is."""
+    assert all(summary in " ".join(penstock().stderr.split()) for summary in COMMANDS.values())
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_has_help(name: str) -> None:
     done = penstock(name, "--help")
