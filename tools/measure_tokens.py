@@ -64,15 +64,21 @@ def _measured(exchange: Exchange) -> Iterator[Measured]:
     if read is None:
         return
     request, response = read
-    model = response.model or request.model or exchange.path
+    model = _model(exchange, request, response)
     usage = response.usage
     if usage is None or not usage.input_tokens or (request.extras or {}).keys() & _REMEMBERED:
         return
-    if load_of(request, family_of(model)).guessed:
+    if load_of(request, model).guessed:
         return
     count = count_request(request, model)
     rough = without_the_extra(request, model)
     yield Measured(exchange.id, family_of(model).name, model, usage.input_tokens, int(count), count.exact, rough)
+
+
+def _model(exchange: Exchange, request: Request, response: Response) -> str:
+    """The model, with the host in front where hosts count differently."""
+    model = response.model or request.model or exchange.path
+    return f"vertex_ai/{model}" if exchange.path.startswith(("/v1/projects/", "/v1beta1/projects/")) else model
 
 
 def _read(exchange: Exchange) -> tuple[Request, Response] | None:

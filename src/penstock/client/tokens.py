@@ -10,14 +10,17 @@ What is counted is the representation of a request, so that every dialect's requ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Self
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from penstock.client.arguments import messages_of, tool_of
+from penstock.client.arguments import messages_of, plain, tool_of
 from penstock.client.failures import raising
 from penstock.client.image_sizes import size_of
+from penstock.client.image_tokens import ImageRule, image_rule, image_tokens
 from penstock.client.token_families import TokenFamily, family_of
 from penstock.client.tokenizers import count_texts
 from penstock.dialects import wire
@@ -94,7 +97,7 @@ def token_counter(
     count_response_tokens    count the words of the messages only, not the marks around them: they are an answer
     use_default_image_token_count    count every image as one of unknown size
     default_token_count  returned where nothing can be counted, instead of an exception
-    tool_choice          LiteLLM's; it changes no count here
+    tool_choice          some providers add more where a tool must be called
 
     Raises BadRequestError for arguments that cannot be read.
     """
@@ -103,10 +106,12 @@ def token_counter(
             family = family_of(model)
             if text is not None:
                 texts = [text] if isinstance(text, str) else list(text)
-                return _worth(Load(texts), family, custom_tokenizer, framed=False)
+                return _worth(Load(texts, image_rule(model)), family, custom_tokenizer, framed=False)
             if messages is None:
                 raise MalformedError("one of text and messages must be given", "text")
-            load = load_of(_request(messages, tools), family, use_default_image_token_count)
+            request = _request(messages, tools, tool_choice)
+            family = family_at(family, request)
+            load = load_of(request, model, use_default_image_token_count)
             return _worth(load, family, custom_tokenizer, framed=not count_response_tokens)
     except Exception:
         if default_token_count is None:
@@ -114,24 +119,29 @@ def token_counter(
         return TokenCount(default_token_count, exact=False, method="default", error=1.0)
 
 
-def _request(messages: Sequence[Any], tools: Sequence[Any] | None) -> Request:
+def _request(messages: Sequence[Any], tools: Sequence[Any] | None, tool_choice: Any) -> Request:
     body: dict[str, Any] = {"messages": messages_of(messages)}
     if tools:
         body["tools"] = [tool_of(tool) for tool in tools]
+        if tool_choice is not None:
+            body["tool_choice"] = plain(tool_choice)
     return CHAT.parse_request(body, PathMatch())
 
 
 class Load(Struct):
     """What a request holds that costs tokens. `answers` are the messages of the model's own; `media` is in tokens.
     `guessed` says that some of it is of unknown size, or of a kind that nobody can count; `mixed` that a message has
-    several texts, which the provider joins in a way of its own; `signed` that there are signatures, which Gemini counts
-    at some times and not at others.
+    several texts, which the provider joins in a way of its own; `signatures` are the characters of those of the turn
+    under way; `forced` says that a tool must be called, `budgeted` that there is a budget for thoughts.
     """
 
     texts: list[str]
+    images: ImageRule
     messages: int = 0
     answers: int = 0
-    signed: bool = False
+    signatures: int = 0
+    forced: bool = False
+    budgeted: bool = False
     mixed: bool = False
     calls: int = 0
     names: int = 0
@@ -144,22 +154,33 @@ class Load(Struct):
 
 def count_request(request: Request, model: str) -> TokenCount:
     """Tokens of a request in any dialect."""
-    family = family_of(model)
-    return _worth(load_of(request, family), family, None, framed=True)
+    return _worth(load_of(request, model), family_at(family_of(model), request), None, framed=True)
 
 
-def load_of(request: Request, family: TokenFamily, default_images: bool = False) -> Load:
+def family_at(family: TokenFamily, request: Request) -> TokenFamily:
+    """The family, as it counts requests of this dialect."""
+    different = family.formats.get(request.dialect)
+    return replace(family, **different) if different else family
+
+
+def load_of(request: Request, model: str, default_images: bool = False) -> Load:
     """What a request holds."""
-    load = Load([], messages=bool(request.system))
-    _add_parts(load, request.system or (), family, default_images)
+    family = family_of(model)
+    load = Load([], image_rule(model), messages=bool(request.system))
+    _add_parts(load, request.system or (), default_images)
     for message, current in _with_turn(request.messages):
+        own = message.role == "assistant"
         parts = [part for part in message.parts if current or not isinstance(part, Thinking)]
-        load.signed = load.signed or any(getattr(part, "signature", None) is not None for part in parts)
+        if own and not current and family.drops_thoughts:
+            parts = [_without_thoughts(part) for part in parts]
+        load.signatures += sum(map(_signature, parts)) if current else 0
         load.messages += bool(parts)
-        load.answers += bool(parts) and message.role == "assistant"
+        load.answers += bool(parts) and own
         load.names += message.name is not None
         load.mixed = load.mixed or sum(isinstance(part, Text) for part in parts) > 1
-        _add_parts(load, parts, family, default_images)
+        _add_parts(load, parts, default_images)
+    load.forced = request.tool_choice is not None and request.tool_choice.mode in ("required", "tool")
+    load.budgeted = request.reasoning is not None and request.reasoning.budget_tokens is not None
     for tool in request.tools or ():
         load.tools += 1
         load.tool_texts.append(_tool_text(tool))
@@ -180,11 +201,26 @@ def _with_turn(messages: Sequence[Message]) -> Iterator[tuple[Message, bool]]:
     return ((message, place > last) for place, message in enumerate(messages))
 
 
+def _signature(part: Part) -> int:
+    """The characters of a part's signature."""
+    signature = getattr(part, "signature", None)
+    return 0 if signature is None else len(signature.value)
+
+
+_THOUGHTS = re.compile(r"^.*?</think>\s*", re.DOTALL)
+"""The opening mark may be missing: the host wrote it into the prompt."""
+
+
+def _without_thoughts(part: Part) -> Part:
+    """A text without the thoughts in plain words that it begins with."""
+    return replace(part, text=_THOUGHTS.sub("", part.text)) if isinstance(part, Text) else part
+
+
 def _speaks(parts: Iterable[Part]) -> bool:
     return any(not isinstance(part, ToolResult) for part in parts)
 
 
-def _add_parts(load: Load, parts: Iterable[Part], family: TokenFamily, default_images: bool) -> None:
+def _add_parts(load: Load, parts: Iterable[Part], default_images: bool) -> None:
     for part in parts:
         if isinstance(part, Text | Refusal):
             load.texts.append(part.text)
@@ -195,11 +231,11 @@ def _add_parts(load: Load, parts: Iterable[Part], family: TokenFamily, default_i
             load.texts += [part.name, _json_text(part.arguments)]
         elif isinstance(part, ToolResult):
             load.calls += 1
-            _add_parts(load, part.parts, family, default_images)
+            _add_parts(load, part.parts, default_images)
         elif isinstance(part, Json):
             load.texts.append(_json_text(part.value))
         elif isinstance(part, Media):
-            _add_media(load, part, family, default_images)
+            _add_media(load, part, default_images)
         else:
             load.guessed = True
 
@@ -220,36 +256,18 @@ _USUAL_FILE = 1500
 """Tokens of a document, a sound or a film of unknown length: about a page, or a minute."""
 
 
-def _add_media(load: Load, part: Media, family: TokenFamily, default_images: bool) -> None:
+def _add_media(load: Load, part: Media, default_images: bool) -> None:
     if isinstance(part.source, PlainText):
         load.texts.append(part.source.text)
     elif isinstance(part.source, Blocks):
-        _add_parts(load, part.source.parts, family, default_images)
+        _add_parts(load, part.source.parts, default_images)
     elif part.kind == "image":
         size = size_of(part.source.data) if isinstance(part.source, Base64) and not default_images else None
         load.guessed = True
-        load.media += image_tokens(size or _USUAL_IMAGE, part.detail, family.tiles)
+        load.media += image_tokens(size or _USUAL_IMAGE, part.detail, load.images)
     else:
         load.guessed = True
         load.media += _USUAL_FILE
-
-
-def image_tokens(size: tuple[int, int], detail: str | None, tiles: str) -> int:
-    """Tokens of an image by the maker's rule. Sources: platform.openai.com/docs/guides/images-vision,
-    platform.claude.com/docs/en/build-with-claude/vision, ai.google.dev/gemini-api/docs/tokens.
-    """
-    width, height = size
-    if tiles == "pixels":
-        scale = min(1.0, 1568 / max(width, height, 1))
-        return min(1600, round(width * scale * height * scale / 750))
-    if tiles == "gemini":
-        return 258 if max(width, height) <= 384 else 258 * -(-width // 768) * -(-height // 768)
-    if detail == "low":
-        return 85
-    scale = min(1.0, 2048 / max(width, height, 1))
-    width, height = int(width * scale), int(height * scale)
-    scale = min(1.0, 768 / max(1, min(width, height)))
-    return 85 + 170 * -(-int(width * scale) // 512) * -(-int(height * scale) // 512)
 
 
 # -- what it comes to -------------------------------------------------------------------------------------------------
@@ -262,13 +280,16 @@ def _worth(load: Load, family: TokenFamily, tokenizer: Any, *, framed: bool) -> 
     else:
         words, real = count_texts(load.texts, family.encoding)
     own = family.exact or tokenizer is not None
-    extra = load.guessed or load.media or load.tools or load.calls or load.names or load.schema or load.signed
+    extra = load.guessed or load.media or load.tools or load.calls or load.names or load.schema or load.signatures
     plain = not (extra or load.mixed)
     tokens = float(words) if own else words * family.text
     if framed:
         tokens += family.base + family.message * load.messages + family.answer * load.answers
+        tokens += family.thinking * load.budgeted
     if extra:
-        tokens += family.call * load.calls + load.media + _tool_tokens(load, family)
+        tokens += (
+            family.signature * load.signatures + family.call * load.calls + load.media + _tool_tokens(load, family)
+        )
     exact = real and own and plain
     source = "custom" if tokenizer is not None else family.encoding if real else "pieces"
     error = 0.0 if exact else family.error if real else family.rough_error
@@ -279,5 +300,5 @@ def _worth(load: Load, family: TokenFamily, tokenizer: Any, *, framed: bool) -> 
 def _tool_tokens(load: Load, family: TokenFamily) -> float:
     tools, _ = count_texts(load.tool_texts, family.encoding)
     schema, _ = count_texts([load.schema] if load.schema else [], family.encoding)
-    there = family.any_tool if load.tools else 0.0
+    there = family.any_tool + family.forced * load.forced if load.tools else 0.0
     return there + family.tool * load.tools + family.tool_text * tools + family.schema * schema

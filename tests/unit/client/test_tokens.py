@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from penstock import (
     AuthenticationError,
@@ -25,9 +26,12 @@ from penstock import (
 )
 from penstock.client import tokenizers
 from penstock.client.image_sizes import size_of
+from penstock.client.image_tokens import OTHER, RULES, ImageRule, image_rule, image_tokens
 from penstock.client.token_families import FAMILIES, family_of
-from penstock.client.tokens import image_tokens
+from penstock.client.tokens import count_request
 from penstock.testing.providers import SimulatedProviders
+from penstock.types.content import Signature, Text, ToolCall, ToolResult
+from penstock.types.request import Message, Reasoning, Request
 from tests.support import need
 from tests.support.targets import TARGETS, simulating
 
@@ -220,9 +224,20 @@ def test_a_count_is_an_int_that_travels_whole() -> None:
         ("openai/gpt-5.2", "gpt-5 and o-series"),
         ("o3", "gpt-5 and o-series"),
         ("openai.gpt-oss-120b-1:0", "gpt-oss"),
-        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude"),
         ("claude-opus-4-8", "claude-new"),
-        ("vertex_ai/gemini-2.5-pro", "gemini"),
+        ("vertex_ai/gemini-2.5-pro", "gemini on vertex"),
+        ("gemini-2.5-flash", "gemini 2.5"),
+        ("gemini/gemini-3-pro-preview", "gemini"),
+        ("claude-sonnet-4-20250514", "claude until 4.1"),
+        ("anthropic.claude-opus-4-1-20250805-v1:0", "claude until 4.1"),
+        ("us.anthropic.claude-3-7-sonnet-20250219-v1:0", "claude until 4.1"),
+        ("vertex_ai/claude-sonnet-4@20250514", "claude until 4.1"),
+        ("claude-sonnet-4-0", "claude until 4.1"),
+        ("claude-2.1", "claude until 4.1"),
+        ("claude-haiku-4-5", "claude"),
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude"),
+        ("anthropic/claude-sonnet-4.5", "claude"),
+        ("claude-opus-4-6", "claude"),
         ("gemini-2.0-flash", "gemini 2.0 and older"),
         ("mixtral-8x7b", "mistral"),
         ("foo-3", "other"),
@@ -257,19 +272,101 @@ def test_any_bytes_have_a_size_or_none(data: bytes, head: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "detail", "tiles", "tokens"),
+    ("size", "detail", "model", "tokens"),
     [
-        ((1024, 1024), None, "openai", 765),
-        ((2048, 4096), "high", "openai", 1105),
-        ((4096, 8192), "low", "openai", 85),
-        ((1092, 1092), None, "pixels", 1590),
-        ((200, 200), None, "pixels", 53),
-        ((300, 300), None, "gemini", 258),
-        ((960, 540), None, "gemini", 516),
+        # platform.openai.com/docs/guides/images-vision#calculating-costs
+        ((1024, 1024), None, "gpt-4o", 765),
+        ((2048, 4096), "high", "gpt-4.1", 1105),
+        ((4096, 8192), "low", "azure/gpt-4o", 85),
+        ((1024, 1024), "high", "gpt-4o-mini", 2833 + 4 * 5667),
+        ((1024, 1024), "high", "gpt-5", 70 + 4 * 140),
+        ((1024, 1024), "low", "openai/o3", 75),
+        ((1024, 1024), None, "gpt-4.1-mini", 1659),
+        ((1800, 2400), None, "gpt-4.1-mini", 2353),  # 1,452 patches
+        ((540, 360), None, "gpt-4.1-nano", 502),  # recorded
+        ((1024, 1024), None, "gpt-5-mini", 1229),
+        ((1280, 720), "low", "gpt-5-mini", 1104),
+        # platform.claude.com/docs/en/build-with-claude/vision
+        ((1092, 1092), None, "claude-sonnet-4-5", 1590),
+        ((200, 200), None, "claude-sonnet-4-5", 53),
+        ((4000, 3000), None, "claude-sonnet-4-5", 1600),
+        ((4000, 3000), None, "claude-opus-4-8", 4784),
+        # ai.google.dev/gemini-api/docs/image-understanding, .../media-resolution
+        ((300, 300), None, "gemini-2.5-flash", 258),
+        ((960, 540), None, "gemini/gemini-2.5-flash", 6 * 258),
+        ((960, 540), None, "gemini-3-flash-preview", 1120),
+        ((960, 540), "low", "gemini-3-flash-preview", 280),
+        ((1024, 1024), None, "nobody-knows-this", 765),
     ],
 )
-def test_the_makers_own_examples(size: tuple[int, int], detail: str | None, tiles: str, tokens: int) -> None:
-    assert image_tokens(size, detail, tiles) == tokens
+def test_the_makers_own_examples(size: tuple[int, int], detail: str | None, model: str, tokens: int) -> None:
+    assert image_tokens(size, detail, image_rule(model)) == tokens
+
+
+@given(
+    st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)),
+    st.sampled_from([None, "low", "high", "auto"]),
+    st.sampled_from([*RULES, OTHER]),
+)
+def test_any_size_costs_something(size: tuple[int, int], detail: str | None, rule: ImageRule) -> None:
+    assert image_tokens(size, detail, rule) >= 0
+    if rule.kind == "patches":
+        assert image_tokens(size, detail, rule) <= 1536 * rule.piece + 1
+
+
+# -- what stands around the texts --------------------------------------------------------------------------------------
+
+QUESTION: list[Any] = [{"role": "user", "content": "What is the weather in Paris?"}]
+TOOL: list[Any] = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
+
+
+def test_a_tool_that_must_be_called_is_explained_at_more_length() -> None:
+    for model, more in (("claude-sonnet-4-5", 122), ("claude-opus-4-1-20250805", 20), ("gpt-4o", 0)):
+        free = token_counter(model, messages=QUESTION, tools=TOOL, tool_choice="auto")
+        forced = token_counter(model, messages=QUESTION, tools=TOOL, tool_choice="required")
+        assert forced - free == more, model
+
+
+def test_a_host_may_add_something_to_one_format() -> None:
+    chat = Request(dialect="openai_chat", model="m", messages=(Message("user", (Text("Hello"),)),))
+    responses = replace(chat, dialect="openai_responses")
+    assert count_request(responses, "deepseek-v4-flash") - count_request(chat, "deepseek-v4-flash") == 80
+
+
+@pytest.mark.parametrize("model", ["deepseek-reasoner", "zai/glm-4.7", "qwen3-32b"])
+@pytest.mark.parametrize("thoughts", ["<think>It is a greeting. " * 9 + "</think>", "A greeting. " * 9 + "</think>"])
+def test_thoughts_in_plain_words_are_left_out_of_earlier_answers(model: str, thoughts: str) -> None:
+    def history(answer: str) -> list[Any]:
+        return [*QUESTION, {"role": "assistant", "content": answer}, {"role": "user", "content": "And in Rome?"}]
+
+    assert token_counter(model, messages=history(thoughts + "Sunny.")) == token_counter(
+        model, messages=history("Sunny.")
+    )
+    assert token_counter("gpt-4o", messages=history(thoughts + "Sunny.")) > token_counter(
+        "gpt-4o", messages=history("Sunny.")
+    )
+
+
+def test_signatures_count_at_gemini_and_not_on_vertex() -> None:
+    call = ToolCall("1", "weather", {}, signature=Signature("s" * 1000, "gemini"))
+    turns = (
+        Message("user", (Text("Weather?"),)),
+        Message("assistant", (call,)),
+        Message("user", (ToolResult("1", (Text("sunny"),)),)),
+    )
+    signed = Request(dialect="gemini", model="m", messages=turns)
+    plain = replace(signed, messages=(turns[0], Message("assistant", (replace(call, signature=None),)), turns[2]))
+    later = (Message("assistant", (Text("Sunny."),)), Message("user", (Text("Thanks"),)))
+    for model, more in (("gemini-3-flash-preview", 200), ("vertex_ai/gemini-3-flash-preview", 0)):
+        assert count_request(signed, model) - count_request(plain, model) == more
+        over = [replace(each, messages=(*each.messages, *later)) for each in (signed, plain)]
+        assert count_request(over[0], model) == count_request(over[1], model), "those of earlier turns are dropped"
+
+
+def test_a_budget_for_thoughts_is_explained() -> None:
+    plain = Request(dialect="anthropic_messages", model="m", messages=(Message("user", (Text("Hello"),)),))
+    thinking = replace(plain, reasoning=Reasoning(budget_tokens=1024))
+    assert count_request(thinking, "claude-sonnet-4-5") - count_request(plain, "claude-sonnet-4-5") == 28
 
 
 # -- the provider's own count -----------------------------------------------------------------------------------------
