@@ -63,6 +63,9 @@ def test_every_field_of_a_provider_is_described(kind: type[msgspec.Struct]) -> N
     words = docstrings.of(kind) + (docstrings.of(Bearer) if "as in `Bearer`" in docstrings.of(kind) else "")
     fields = [] if kind is RateLimitHeaders else kind.__struct_fields__
     assert [field for field in fields if field not in words] == []
+    listed = [line.split()[0] for line in words.splitlines() if line.split()[:1] and line.split()[0] in fields]
+    described = {name for names, _ in docstrings.entries(words) for name in names}
+    assert [name for name in listed if name not in described] == [], "a name needs a gap of two spaces after it"
 
 
 # -- docstrings as Markdown -------------------------------------------------------------------------------------------
