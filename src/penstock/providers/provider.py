@@ -69,7 +69,7 @@ class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     model_field   what the body calls the model
     beta_field    the body's list for the names of betas, where the host takes them there and not in a header (a dot
                   leads into an object); None: the format's own way
-    betas_refused globs of names that the host answers with an error: those that a client of the gateway sends are left
+    betas_refused  globs of names that the host answers with an error: those that a client of the gateway sends are left
                   out
     framing       how a stream is wrapped, where it is not the format's own way: "aws_event_stream" (each message bears
                   base64 JSON in `bytes`)
