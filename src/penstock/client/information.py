@@ -45,9 +45,16 @@ def get_llm_provider(
     custom_llm_provider    the provider, where the name does not say it
     api_base, api_key      come back as they were given; a known host in `api_base` tells the provider
 
+    A model that only the fact sheet knows (`tavily/search`) has the provider that it names, though no call reaches it.
     Raises UnknownModelError that names the nearest.
     """
-    found = _resolve(model, custom_llm_provider, api_base)
+    try:
+        found = _resolve(model, custom_llm_provider, api_base)
+    except Exception:
+        row = current_facts().find(model, custom_llm_provider)
+        if row is None or row.found != "exact" or not row.provider:
+            raise
+        return model.removeprefix(f"{row.provider}/"), row.provider, api_key, api_base
     return found.model, found.provider.name, api_key, api_base
 
 
@@ -179,6 +186,7 @@ def get_valid_models() -> list[str]:
         provider.name
         for provider in default_registry()
         if not provider.local
+        and provider.speaks
         and any(os.environ.get(name) for name in variables_of(provider))
         and not missing_variables(provider, environment=os.environ)
     }

@@ -92,6 +92,7 @@ def providers_with_keys(registry: Registry, environment: Mapping[str, str]) -> l
         provider.name
         for provider in registry
         if not provider.local
+        and provider.speaks
         and any(environment.get(name) for name in variables_of(provider))
         and not missing_variables(provider, environment=environment)
     )

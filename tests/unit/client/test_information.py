@@ -11,6 +11,7 @@ import pytest
 import penstock
 from penstock.providers.facts import default
 from penstock.providers.facts.facts import Facts
+from penstock.providers.registry import default_registry
 
 SUPPORTS = sorted(name for name in penstock.__all__ if name.startswith("supports_"))
 
@@ -30,6 +31,8 @@ def _own_facts(monkeypatch: pytest.MonkeyPatch) -> None:
         ("groq/llama-3.3-70b-versatile", ("llama-3.3-70b-versatile", "groq")),
         ("openrouter/anthropic/claude-sonnet-4.5", ("anthropic/claude-sonnet-4.5", "openrouter")),
         ("bedrock/converse/us.amazon.nova-lite-v1:0", ("us.amazon.nova-lite-v1:0", "bedrock")),
+        ("tavily/search", ("search", "tavily")),
+        ("chatdolphin", ("chatdolphin", "nlp_cloud")),
     ],
 )
 def test_whose_model_it_is(model: str, found: tuple[str, str]) -> None:
@@ -43,6 +46,18 @@ def test_what_was_given_comes_back() -> None:
         "sk-fake",
         "https://llm.example.com/v1",
     )
+
+
+def test_every_listed_model_has_its_provider() -> None:
+    """Each key of the fact sheet: its provider, and facts under what is left of its name there."""
+    facts, registry = Facts(), default_registry()
+    for row in facts.rows():
+        model, provider, _, _ = penstock.get_llm_provider(row.name)
+        known = registry.find(row.provider)
+        assert provider == (known.name if known else row.provider), row.name
+        assert not model.startswith(f"{provider}/") or row.name.startswith(f"{provider}/{provider}/"), row.name
+        found = facts.find(model, provider)
+        assert found is not None and found.found in ("exact", "spelling"), row.name
 
 
 def test_an_unknown_model_is_answered_with_the_nearest() -> None:
@@ -126,6 +141,15 @@ def test_which_key_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         "keys_in_environment": True,
         "missing_keys": [],
     }
+
+
+def test_a_host_that_no_call_reaches_names_its_key_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DEEPGRAM_API_KEY", raising=False)
+    found = penstock.validate_environment("deepgram/nova-2")
+    assert found == {"keys_in_environment": False, "missing_keys": ["DEEPGRAM_API_KEY"]}
+    monkeypatch.setenv("DEEPGRAM_API_KEY", "fake")
+    assert penstock.validate_environment("deepgram/nova-2")["keys_in_environment"]
+    assert not any(model.startswith("deepgram/") for model in penstock.get_valid_models())
 
 
 def test_a_key_that_is_given_is_not_missing(monkeypatch: pytest.MonkeyPatch) -> None:

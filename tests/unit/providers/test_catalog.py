@@ -62,8 +62,6 @@ def test_the_prefixes_that_litellm_users_write(name: str) -> None:
 MOVED = {
     "github": "the address of the facts was closed by GitHub in 2025",
     "deepseek": "the stable address; only completions need the beta one",
-    "langgraph": "it runs graphs, not models",
-    "soniox": "it transcribes in jobs that one polls",
 }
 """Where the catalog says something else than the shared facts, and why."""
 

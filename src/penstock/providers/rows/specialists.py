@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.providers.auth.kinds import Bearer, HeaderKey
+from penstock.providers.auth.kinds import AwsSignature, Bearer, HeaderKey
 from penstock.providers.provider import Provider, Route
 from penstock.types.profile import Profile
 
@@ -21,7 +21,13 @@ PERPLEXITY = Provider(
         Route(format="openai_embeddings", path="/v1/embeddings"),
     ),
     model_families=("sonar*",),
-    profile=Profile(max_tokens_field="max_tokens", tools=False, message_names=False, message_extensions=False),
+    profile=Profile(
+        max_tokens_field="max_tokens",
+        tools=False,
+        message_names=False,
+        message_extensions=False,
+        server_tools={"web_search": "search_domain_filter"},
+    ),
     reports_cost=True,
 )
 
@@ -79,32 +85,72 @@ ASSEMBLYAI = Provider(
     speaks=("openai_chat",),
 )
 
-_OWN = {
-    "soniox": ("Soniox", "https://soniox.com/docs/stt/api-reference", "it transcribes in jobs that one polls"),
-    "deepgram": ("Deepgram", "https://developers.deepgram.com/reference", "its speech API has formats of its own"),
-    "elevenlabs": ("ElevenLabs", "https://elevenlabs.io/docs/api-reference", "its speech API has formats of its own"),
-    "aws_polly": ("Amazon Polly", "https://docs.aws.amazon.com/polly/", "its speech API has formats of its own"),
-    "replicate": ("Replicate", "https://replicate.com/docs/reference/http", "it runs predictions that one polls"),
-    "fal_ai": ("fal", "https://docs.fal.ai/", "it runs jobs that one polls"),
-    "runwayml": ("Runway", "https://docs.dev.runwayml.com/", "it runs jobs that one polls"),
-    "black_forest_labs": ("Black Forest Labs", "https://docs.bfl.ai/", "it runs jobs that one polls"),
-    "stability": (
+_JOBS = "it runs jobs that one polls"
+_SPEECH = "its speech API has formats of its own"
+
+
+def _own(name: str, title: str, documentation: str, own_api: str, *keys: str, base_url: str | None = None) -> Provider:
+    """A host that people ask for and that no known format reaches: a clear answer instead of an unknown name. Its key
+    variables are for `validate_environment`.
+    """
+    return Provider(
+        name=name,
+        title=title,
+        documentation=documentation,
+        base_url=base_url,
+        base_environment=(f"{name.upper()}_API_BASE",) if base_url else (),
+        key_environment=keys,
+        auth=(Bearer(),) if keys else (AwsSignature(service="polly"),),
+        own_api=own_api,
+        speaks=(),
+    )
+
+
+OWN_APIS = (
+    _own(
+        "soniox",
+        "Soniox",
+        "https://soniox.com/docs/stt/api-reference",
+        "it transcribes in jobs that one polls",
+        "SONIOX_API_KEY",
+        base_url="https://api.soniox.com",
+    ),
+    _own("deepgram", "Deepgram", "https://developers.deepgram.com/reference", _SPEECH, "DEEPGRAM_API_KEY"),
+    _own("elevenlabs", "ElevenLabs", "https://elevenlabs.io/docs/api-reference", _SPEECH, "ELEVENLABS_API_KEY"),
+    _own("aws_polly", "Amazon Polly", "https://docs.aws.amazon.com/polly/", _SPEECH),
+    _own(
+        "replicate",
+        "Replicate",
+        "https://replicate.com/docs/reference/http",
+        "it runs predictions that one polls",
+        "REPLICATE_API_KEY",
+        "REPLICATE_API_TOKEN",
+    ),
+    _own("fal_ai", "fal", "https://docs.fal.ai/", _JOBS, "FAL_AI_API_KEY", "FAL_KEY"),
+    _own("runwayml", "Runway", "https://docs.dev.runwayml.com/", _JOBS, "RUNWAYML_API_KEY", "RUNWAYML_API_SECRET"),
+    _own("black_forest_labs", "Black Forest Labs", "https://docs.bfl.ai/", _JOBS, "BFL_API_KEY"),
+    _own(
+        "stability",
         "Stability AI",
         "https://platform.stability.ai/docs/api-reference",
         "its image API is of its own kind",
+        "STABILITY_API_KEY",
     ),
-    "recraft": ("Recraft", "https://www.recraft.ai/docs/api-reference", "its image API is of its own kind"),
-    "langgraph": (
+    _own(
+        "recraft",
+        "Recraft",
+        "https://www.recraft.ai/docs/api-reference",
+        "its image API is of its own kind",
+        "RECRAFT_API_KEY",
+    ),
+    _own(
+        "langgraph",
         "LangGraph server",
         "https://docs.langchain.com/langsmith/server-api-ref",
         "it runs graphs, not models",
+        "LANGGRAPH_API_KEY",
+        base_url="http://localhost:2024",
     ),
-}
-"""Hosts that people ask for and that no known format reaches: a clear answer instead of an unknown name."""
-
-OWN_APIS = tuple(
-    Provider(name=name, title=title, documentation=documentation, own_api=own_api, speaks=(), auth=(Bearer(),))
-    for name, (title, documentation, own_api) in _OWN.items()
 )
 
 ROWS: tuple[Provider, ...] = (PERPLEXITY, VOYAGE, JINA_AI, MIXEDBREAD, ASSEMBLYAI, *OWN_APIS)
