@@ -8,11 +8,14 @@ nobody reads from it any more, and leaves all else to the exchange.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import random
 import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
+
+from msgspec.structs import replace
 
 from penstock.client.engine import Engine, Planned
 from penstock.client.options import SYNONYMS, timeouts_of
@@ -27,6 +30,8 @@ from penstock.routing.health import HEALTHY, CooldownRules, Health, failed, left
 from penstock.routing.plan import NothingToAsk, Retries, RouterPlan
 from penstock.routing.strategies import Strategy
 from penstock.types.errors import ErrorKind, ErrorResponse, MalformedError
+
+LOGGER = logging.getLogger("penstock")
 
 
 class HealthTable:
@@ -63,7 +68,7 @@ class HealthTable:
         deployment, alone = self._groups[name]
         rules = self._rules
         if deployment.cooldown is not None:
-            rules = CooldownRules(seconds=deployment.cooldown, allowed_fails=rules.allowed_fails, enabled=rules.enabled)
+            rules = replace(rules, seconds=deployment.cooldown)
         self._change(name, lambda health: failed(health, self._clock.monotonic(), error, rules, alone))
 
     def _change(self, name: str, how: Callable[[Health], Health]) -> None:
@@ -73,18 +78,24 @@ class HealthTable:
 
 class Watcher:
     """Tells the table of a call's attempts. `judges`: whether their ends say something about the deployment (not where
-    the caller brought a key or an address of their own).
+    the caller brought a key or an address of their own). `says`: the level at which they are logged; None: not at all.
     """
 
-    def __init__(self, table: HealthTable, judges: bool = True) -> None:
+    def __init__(self, table: HealthTable, judges: bool = True, says: int | None = None) -> None:
         self._table = table
         self._judges = judges
+        self._says = says
 
     def began(self, attempt: Attempt[Any]) -> None:
         self._table.started(attempt.facts["model_id"])
+        if self._says is not None:
+            self._log(attempt, "is asked")
 
     def ended(self, attempt: Attempt[Any], seconds: float, error: ErrorResponse | None, streams: bool) -> None:
         name = attempt.facts["model_id"]
+        if self._says is not None:
+            how = "answered" if error is None else f"failed with {error.kind} ({error.status})"
+            self._log(attempt, f"{how} after {seconds:.3f} s")
         if not streams:
             self._table.left(name)
         if self._judges and error is not None:
@@ -94,6 +105,11 @@ class Watcher:
 
     def left(self, attempt: Attempt[Any]) -> None:
         self._table.left(attempt.facts["model_id"])
+
+    def _log(self, attempt: Attempt[Any], what: str) -> None:
+        """One line. What the provider said is not in it: there may be a key in that."""
+        facts = attempt.facts
+        LOGGER.log(self._says or 0, "%s of %r (%s) %s", facts["model_id"], facts["model_group"], attempt.name, what)
 
 
 class RestOfStream:
@@ -147,9 +163,10 @@ class RoutedEngine(Engine):
     groups        the deployments
     strategy      in which order deployments of a group are asked
     fallbacks     where groups fall back to
-    by_kind       retries after errors of these kinds; after others, the call's `num_retries`
+    retries       how often a group is asked again; `general` and `told` are the call's
     rules         when a deployment rests
     least_wait    seconds to wait at least before the same deployment is asked again
+    says          the level at which attempts are logged; None: not at all
     **arguments   those of `Engine`
     """
 
@@ -161,9 +178,10 @@ class RoutedEngine(Engine):
         strategy: Strategy,
         *,
         fallbacks: Fallbacks,
-        by_kind: Mapping[ErrorKind, int],
+        retries: Retries,
         rules: CooldownRules,
         least_wait: float,
+        says: int | None = None,
         **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
@@ -171,8 +189,9 @@ class RoutedEngine(Engine):
         self.health = HealthTable(groups, rules, self.clock)
         self._strategy = strategy
         self._fallbacks = fallbacks
-        self._by_kind = by_kind
+        self._retries = retries
         self._least_wait = least_wait
+        self._says = says
 
     # -- what a call asks of its engine -------------------------------------------------------------------------------
 
@@ -193,13 +212,13 @@ class RoutedEngine(Engine):
             self._candidates,
             make,
             fallbacks=lambda group, kind: own.after(self._names(group), kind),
-            retries=Retries(general=call.options.num_retries, by_kind=self._by_kind),
+            retries=self._retries_of(call),
             backoff=self.backoff,
             random=random.random,  # jitter, no secret
             most=own.most,
             least_wait=self._least_wait,
         )
-        plan.watcher = Watcher(self.health, judges=not self.addresses & call.arguments.keys())
+        plan.watcher = Watcher(self.health, not self.addresses & call.arguments.keys(), self._says)
         return plan
 
     def eligible(self, call: Planned) -> Sequence[Attempt[Any]]:
@@ -219,20 +238,33 @@ class RoutedEngine(Engine):
         try:
             return (yield from exchange(plan, self.clock, timeouts_of(options.timeout).total, watcher))
         except NothingToAsk as nothing:
-            error = ErrorResponse(
-                kind="unavailable", status=503, message=str(nothing), native="resting", retry_after=nothing.seconds
-            )
-            raise AttemptFailed(error) from None
+            raise _resting(nothing) from None
 
     def rest_of(self, success: Success[Any]) -> Any:
         stream = success.reply.stream
         return None if stream is None else RestOfStream(stream, self.health, success.attempt.facts["model_id"])
+
+    def best(self, name: str) -> Deployment:
+        """The deployment that a call to this group would go to now. Raises ProviderError for an unknown one,
+        AttemptFailed where none may be asked.
+        """
+        found = self._candidates(name)
+        if found.ready:
+            return found.ready[0]
+        back_in = None if found.next_back is None else found.back_in
+        raise _resting(NothingToAsk(name, found.next_back, back_in))
 
     # -- how it chooses -----------------------------------------------------------------------------------------------
 
     def _candidates(self, name: str) -> Candidates:
         healths, now = self.health.snapshot(), self.clock.monotonic()
         return candidates(self._find(name), healths, now, self._strategy, random.random)
+
+    def _retries_of(self, call: Planned) -> Retries:
+        usual, number = self._retries, call.options.num_retries
+        given = {SYNONYMS.get(name, name) for name, value in call.arguments.items() if value is not None}
+        told = number if "num_retries" in given else None
+        return replace(usual, general=number, told=told)
 
     def _find(self, name: str) -> tuple[Deployment, ...]:
         try:
@@ -294,6 +326,13 @@ class RoutedEngine(Engine):
             self.groups.canonical(name if isinstance(name, str) else repr(name))
         except UnknownGroup as error:
             raise MalformedError(str(error), option) from None
+
+
+def _resting(nothing: NothingToAsk) -> AttemptFailed:
+    error = ErrorResponse(
+        kind="unavailable", status=503, message=str(nothing), native="resting", retry_after=nothing.seconds
+    )
+    return AttemptFailed(error)
 
 
 def fallback_table(entries: Any, option: str) -> dict[str, Sequence[str]]:

@@ -18,19 +18,18 @@ model can be made through it, with the same arguments and answers.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from functools import cached_property
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
-from msgspec.structs import replace
-
 from penstock.client import dialect_calls, media, text_completions
+from penstock.client import router_settings as settings
 from penstock.client.clients import AsyncChat, Chat
-from penstock.client.demo import NAMES as DEMO_NAMES
 from penstock.client.embeddings import EMBEDDING, EmbeddingCall
 from penstock.client.engine import ENGINE_ARGUMENTS, Engine
+from penstock.client.failures import raising
 from penstock.client.objects import ModelResponse, ModelResponseStream
 from penstock.client.options import Options, split, timeouts_of
 from penstock.client.reranking import RERANK
@@ -60,16 +59,14 @@ from penstock.client.result_objects import (
     TextCompletionResponse,
     TranscriptionResponse,
 )
-from penstock.client.routed_engine import RoutedEngine, fallback_table
+from penstock.client.routed_engine import RoutedEngine
 from penstock.client.shapes import CHAT_SHAPE
 from penstock.client.streams import AsyncStream, Stream
-from penstock.providers.errors import ProviderError
-from penstock.routing.deployment import Deployment, MalformedDeployment, deployments_of
-from penstock.routing.fallbacks import Fallbacks
+from penstock.routing.deployment import Deployment, deployments_of
 from penstock.routing.groups import Groups, UnknownGroup
 from penstock.routing.health import HEALTHY, CooldownRules, Health
-from penstock.routing.strategies import STRATEGIES, Strategy, cost
-from penstock.types.errors import ErrorKind, MalformedError
+from penstock.routing.plan import Retries
+from penstock.routing.strategies import Strategy
 
 
 class Router(Resource):
@@ -78,11 +75,14 @@ class Router(Resource):
     model_list            the deployments, in LiteLLM's form: `{"model_name": group, "litellm_params": {"model", ...},
                           "model_info": {"id"}}`. `litellm_params` holds arguments of the call (a call's own come
                           first), and of routing: order, weight, rpm, tpm, max_parallel_requests, cooldown_time,
-                          stream_timeout. A value "os.environ/NAME" is that variable's. A `*` in both names is a pattern
+                          stream_timeout, num_retries. A value "os.environ/NAME" is that variable's. A `*` in both
+                          names is a pattern
     routing_strategy      "simple-shuffle" (by weight, else rpm, else tpm), "least-busy", "latency-based-routing",
                           "cost-based-routing"; or a function of the form of those in `penstock.routing.strategies`
-    num_retries           further attempts within a group after an error that another attempt may not meet (default 2)
-    retry_policy          the same by error: {"RateLimitErrorRetries": 5, ...}
+    num_retries           further attempts within a group after an error that another attempt may not meet (default 2).
+                          The number of the deployment that failed, and before it the call's own, count more
+    retry_policy          the same by error, before all these: {"RateLimitErrorRetries": 5, ...}
+    model_group_retry_policy    {"group": a retry policy of its own}
     retry_after           seconds to wait at least before the same deployment is asked again
     fallbacks             [{"group": ["other", ...]}]: groups (or ids of deployments) to go to when one has failed
     context_window_fallbacks, content_policy_fallbacks    the same, for these two errors
@@ -90,11 +90,14 @@ class Router(Resource):
     max_fallbacks         how many of them one call may try (default 5)
     allowed_fails         failures a minute before a deployment rests. Default: 429, 401, 402, 403, 404 and 408 rest it
                           at once, others when they are more than half of at least 5 requests
+    allowed_fails_policy  the same by error: {"RateLimitErrorAllowedFails": 100, ...}
     cooldown_time         seconds of a rest (default 5; a longer Retry-After counts)
     disable_cooldowns     nobody ever rests
     timeout, stream_timeout    seconds for a whole call with all its attempts; for a streamed one
     model_group_alias     {"another name": "group"}, or {"another name": {"model": "group"}}
     default_litellm_params     arguments of every deployment that does not say otherwise
+    default_max_parallel_requests    the `max_parallel_requests` of these
+    set_verbose           log every attempt and its end on the logger "penstock", at `debug_level` ("INFO", "DEBUG")
 
     All else is an option for every call (`penstock.client.options.Options`), or an argument of
     `penstock.client.engine.Engine`. Raises ValueError for a list or a table that is not right, TypeError for an
@@ -110,63 +113,64 @@ class Router(Resource):
         self,
         model_list: Sequence[Mapping[str, Any]],
         *,
-        routing_strategy: str | Strategy = "simple-shuffle",
-        num_retries: int = 2,
-        retry_policy: Mapping[str, int] | None = None,
-        retry_after: float = 0.0,
-        fallbacks: Sequence[Any] = (),
-        context_window_fallbacks: Sequence[Any] = (),
-        content_policy_fallbacks: Sequence[Any] = (),
-        default_fallbacks: Sequence[str] = (),
-        max_fallbacks: int = 5,
+        routing_strategy: str | Strategy | None = "simple-shuffle",
+        num_retries: int | None = 2,
+        retry_policy: Mapping[str, int | None] | Any = None,
+        model_group_retry_policy: Mapping[str, Any] | None = None,
+        retry_after: float | None = 0.0,
+        fallbacks: Sequence[Any] | None = None,
+        context_window_fallbacks: Sequence[Any] | None = None,
+        content_policy_fallbacks: Sequence[Any] | None = None,
+        default_fallbacks: Sequence[str] | None = None,
+        max_fallbacks: int | None = 5,
         allowed_fails: int | None = None,
-        cooldown_time: float = 5.0,
-        disable_cooldowns: bool = False,
+        allowed_fails_policy: Mapping[str, int | None] | Any = None,
+        cooldown_time: float | None = 5.0,
+        disable_cooldowns: bool | None = False,
+        default_max_parallel_requests: int | None = None,
         timeout: Any = None,
         stream_timeout: float | None = None,
         model_group_alias: Mapping[str, Any] | None = None,
         default_litellm_params: Mapping[str, Any] | None = None,
+        set_verbose: bool = False,
+        debug_level: str = "INFO",
         **arguments: Any,
     ) -> None:
         made = {name: arguments.pop(name) for name in ENGINE_ARGUMENTS if name in arguments}
         plain = Engine(**made)
-        usual = dict(default_litellm_params or {})
-        if stream_timeout is not None:
-            usual.setdefault("stream_timeout", _number("stream_timeout", stream_timeout))
-        groups = Groups(
-            deployments_of(_with_defaults(model_list, usual), plain.environment), _aliases(model_group_alias)
-        )
-        strategy = _strategy(routing_strategy)
-        groups = _checked(groups, plain, strategy)
-        general = _list("fallbacks", fallbacks)
-        table = Fallbacks(
-            general=_known(
-                fallback_table([each for each in general if isinstance(each, Mapping)], "fallbacks"), groups
-            ),
-            context_window=_known(fallback_table(context_window_fallbacks, "context_window_fallbacks"), groups),
-            content_policy=_known(fallback_table(content_policy_fallbacks, "content_policy_fallbacks"), groups),
-            default=_known_names(
-                [*(each for each in general if isinstance(each, str)), *_list("default_fallbacks", default_fallbacks)],
-                groups,
-            ),
-            most=_whole("max_fallbacks", max_fallbacks),
-        )
-        fails = None if allowed_fails is None else _whole("allowed_fails", allowed_fails)
-        rules = CooldownRules(
-            seconds=_number("cooldown_time", cooldown_time), allowed_fails=fails, enabled=disable_cooldowns is not True
-        )
         timeouts_of(timeout)
         arguments = {**arguments, "num_retries": num_retries, "timeout": timeout}
         defaults, unknown = split(arguments, plain.addresses, Options())
-        if unknown:
-            raise TypeError(f"Router takes no {', '.join(sorted(unknown))}")
+        settings.refuse(unknown)
+        usual = settings.defaults_of(
+            default_litellm_params,
+            stream_timeout=None if stream_timeout is None else settings.number("stream_timeout", stream_timeout),
+            max_parallel_requests=default_max_parallel_requests,
+        )
+        strategy = settings.strategy_of(routing_strategy)
+        deployments = deployments_of(settings.with_defaults(model_list, usual), plain.environment)
+        groups = settings.checked(Groups(deployments, settings.aliases_of(model_group_alias)), plain, strategy)
+        table = settings.fallbacks_of(
+            fallbacks, context_window_fallbacks, content_policy_fallbacks, default_fallbacks, max_fallbacks
+        )
+        rules = CooldownRules(
+            seconds=settings.number("cooldown_time", cooldown_time, 5.0),
+            allowed_fails=None if allowed_fails is None else settings.whole("allowed_fails", allowed_fails),
+            fails_by_kind=settings.policy_of(allowed_fails_policy, "allowed_fails_policy", "AllowedFails"),
+            enabled=disable_cooldowns is not True,
+        )
+        retries = Retries(
+            by_kind=settings.policy_of(retry_policy, "retry_policy", "Retries"),
+            by_group=settings.policies_of(model_group_retry_policy, groups),
+        )
         engine = RoutedEngine(
             groups,
             strategy,
-            fallbacks=table,
-            by_kind=_retry_policy(retry_policy),
+            fallbacks=settings.known_fallbacks(table, groups),
+            retries=retries,
             rules=rules,
-            least_wait=_number("retry_after", retry_after),
+            least_wait=settings.number("retry_after", retry_after),
+            says=getattr(logging, str(debug_level).upper(), logging.INFO) if set_verbose else None,
             defaults=defaults,
             **made,
         )
@@ -280,6 +284,37 @@ class Router(Resource):
         return list(self._routed.groups.names)
 
     @property
+    def model_list(self) -> list[dict[str, Any]]:
+        """The deployments as entries of a `model_list`. The keys are in it."""
+        return [deployment.entry for deployment in self.deployments]
+
+    def get_model_list(self, model_name: str | None = None) -> list[dict[str, Any]]:
+        """The same, of one group or alias only; none where there is no such group."""
+        if model_name is None:
+            return self.model_list
+        try:
+            return [deployment.entry for deployment in self._routed.groups.find(model_name)]
+        except UnknownGroup:
+            return []
+
+    def get_model_names(self) -> list[str]:
+        """As `model_names`."""
+        return self.model_names
+
+    def get_available_deployment(self, model: str, **ignored: Any) -> dict[str, Any]:
+        """The deployment that a call to this group would go to now, as an entry of a `model_list`, its key in it. It is
+        not asked. (LiteLLM's other arguments are accepted and change nothing.)
+
+        Raises UnknownModelError for a name that there is not, ServiceUnavailableError where all rest.
+        """
+        with raising("", model):
+            return self._routed.best(model).entry
+
+    async def async_get_available_deployment(self, model: str, **ignored: Any) -> dict[str, Any]:
+        """The same for coroutines."""
+        return self.get_available_deployment(model)
+
+    @property
     def deployments(self) -> tuple[Deployment, ...]:
         """All deployments, in the order of the list."""
         return self._routed.groups.deployments
@@ -311,127 +346,3 @@ class Router(Resource):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
-
-
-# -- what is checked when a router is made ----------------------------------------------------------------------------
-
-
-def _with_defaults(model_list: Any, usual: Mapping[str, Any]) -> Any:
-    """The list, each entry with the arguments that all have in common."""
-    if not usual or isinstance(model_list, str | Mapping) or not isinstance(model_list, Sequence):
-        return model_list
-    entries: list[Any] = []
-    for entry in model_list:
-        own = (entry.get("litellm_params") or entry.get("params")) if isinstance(entry, Mapping) else None
-        entries.append({**entry, "litellm_params": {**usual, **own}} if isinstance(own, Mapping) else entry)
-    return entries
-
-
-def _aliases(given: Mapping[str, Any] | None) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, group in (given or {}).items():
-        target = group.get("model") if isinstance(group, Mapping) else group
-        if not isinstance(target, str):
-            raise MalformedError(f"the alias {name!r} must name a group, got {group!r}", "model_group_alias")
-        found[name] = target
-    return found
-
-
-def _strategy(given: str | Strategy) -> Strategy:
-    if callable(given):
-        return given
-    if given not in STRATEGIES:
-        raise MalformedError(f"{given!r} is none of: {', '.join(STRATEGIES)}", "routing_strategy")
-    return STRATEGIES[given]
-
-
-def _checked(groups: Groups, engine: Engine, strategy: Strategy) -> Groups:
-    """The groups, once every model and alias is known to mean something; with prices where the strategy asks for them.
-
-    Raises MalformedDeployment.
-    """
-    deployments = [_resolved(deployment, engine, strategy is cost) for deployment in groups.deployments]
-    checked = Groups(deployments, groups.aliases)
-    for alias in groups.aliases:
-        _known_names([alias], checked)
-    return checked
-
-
-def _resolved(deployment: Deployment, engine: Engine, priced: bool) -> Deployment:
-    if deployment.model in DEMO_NAMES or "*" in deployment.model or "mock_response" in deployment.arguments:
-        return deployment
-    options, _ = split(deployment.arguments, engine.addresses, engine.defaults)
-    try:
-        found = engine.resolve(deployment.model, options)
-        if not priced:
-            return deployment
-        return replace(deployment, price=_price(engine, found.provider.name, found.model, options))
-    except ProviderError as error:
-        raise MalformedDeployment(f"the deployment {deployment.id!r} of {deployment.group!r}: {error}") from None
-
-
-def _price(engine: Engine, provider: str, model: str, options: Options) -> Decimal | None:
-    """US dollars a million tokens, in and out together; None where either is not known."""
-    prices = engine.facts.prices(model, provider, base_model=options.base_model)
-    rates: Mapping[str, Any] = {**(prices.rates if prices is not None else {}), **options.prices}
-    figures = [rates.get("input_cost_per_token"), rates.get("output_cost_per_token")]
-    if None in figures:
-        return None
-    return sum((Decimal(str(figure)) for figure in figures), Decimal(0)) * 1_000_000
-
-
-def _known(table: dict[str, Sequence[str]], groups: Groups) -> dict[str, Sequence[str]]:
-    return {group: _known_names(names, groups) for group, names in table.items()}
-
-
-def _known_names(names: Sequence[str], groups: Groups) -> tuple[str, ...]:
-    try:
-        for name in names:
-            groups.canonical(name)
-    except UnknownGroup as error:
-        raise MalformedDeployment(f"a fallback or an alias: {error}") from None
-    return tuple(names)
-
-
-def _list(name: str, value: Any) -> list[Any]:
-    if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
-        raise MalformedError(f"expected a list, got {value!r}", name)
-    return list(value)
-
-
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-        raise MalformedError(f"expected seconds, 0 or more, got {value!r}", name)
-    return float(value)
-
-
-def _whole(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise MalformedError(f"expected a whole number, 0 or more, got {value!r}", name)
-    return value
-
-
-_POLICY: dict[str, tuple[ErrorKind, ...]] = {
-    "BadRequestErrorRetries": ("invalid_request",),
-    "AuthenticationErrorRetries": ("authentication", "permission"),
-    "TimeoutErrorRetries": ("timeout",),
-    "RateLimitErrorRetries": ("rate_limit", "quota"),
-    "ContentPolicyViolationErrorRetries": ("content_policy",),
-    "InternalServerErrorRetries": ("server", "bad_gateway"),
-    "ServiceUnavailableErrorRetries": ("unavailable", "overloaded"),
-    "NotFoundErrorRetries": ("not_found",),
-}
-
-
-def _retry_policy(given: Any) -> dict[ErrorKind, int]:
-    """LiteLLM's RetryPolicy, as a dict or as its object."""
-    if given is None:
-        return {}
-    policy = given if isinstance(given, Mapping) else vars(given)
-    found: dict[ErrorKind, int] = {}
-    for name, count in policy.items():
-        if name not in _POLICY:
-            raise MalformedError(f"{name!r} is none of: {', '.join(_POLICY)}", "retry_policy")
-        if count is not None:
-            found |= dict.fromkeys(_POLICY[name], _whole(f"retry_policy.{name}", count))
-    return found

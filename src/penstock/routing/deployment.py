@@ -27,6 +27,7 @@ class Deployment(Struct, frozen=True, kw_only=True):
     rpm, tpm    requests and tokens a minute that it takes, where known: shares, not limits
     most_in_flight  requests at once that it takes (`max_parallel_requests`): with so many it is not asked
     cooldown    seconds that it rests after failures; None: as the router says
+    retries     how often its group is asked again when it failed (`num_retries`); None: as the router says
     stream_timeout  the `timeout` of streams; None: the same as of other calls
     price       US dollars a million tokens, in and out together, where known (for cost-based routing)
     """
@@ -40,6 +41,7 @@ class Deployment(Struct, frozen=True, kw_only=True):
     tpm: float | None = None
     most_in_flight: int | None = None
     cooldown: float | None = None
+    retries: int | None = None
     stream_timeout: float | None = None
     price: Decimal | None = None
 
@@ -47,6 +49,14 @@ class Deployment(Struct, frozen=True, kw_only=True):
     def model(self) -> str:
         """The model string that the deployment is called with."""
         return str(self.arguments["model"])
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """The entry of a `model_list` that says the same. The keys of its environment are in it as they are."""
+        routing = {name: getattr(self, field) for name, field in _OWN.items() if name != "max_retries"}
+        routing["order"] = None if self.order == 1 else self.order
+        given = {name: value for name, value in routing.items() if value is not None}
+        return {"model_name": self.group, "litellm_params": {**self.arguments, **given}, "model_info": {"id": self.id}}
 
     def __repr__(self) -> str:
         return f"Deployment({self.id}, {self.group!r} -> {self.model!r})"
@@ -63,10 +73,12 @@ _OWN = {
     "tpm": "tpm",
     "max_parallel_requests": "most_in_flight",
     "cooldown_time": "cooldown",
+    "max_retries": "retries",
+    "num_retries": "retries",
     "stream_timeout": "stream_timeout",
 }
 """What an entry says about routing -> the field. All are numbers."""
-_WHOLE = frozenset({"order", "most_in_flight"})
+_WHOLE = frozenset({"order", "most_in_flight", "retries"})
 _BOOKKEEPING = frozenset({"use_in_pass_through", "use_litellm_proxy", "configurable_clientside_auth_params"})
 """What LiteLLM's gateway keeps in an entry and no call needs."""
 _NOT_YET = frozenset({"max_budget", "budget_duration", "litellm_credential_name", "auto_router_config"})

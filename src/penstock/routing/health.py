@@ -2,11 +2,14 @@
 
 Cooldown rules, after LiteLLM's (reference: litellm.md 3): an error that will not pass by itself within a second (429,
 401, 402, 404, 408) rests a deployment at once; others rest it when more than half of at least five requests of the
-last minute failed, or more than `allowed_fails` if that was set. A deployment that is the only one of its group is
-never rested, for that would turn one failure into many. When the rest is over it is simply tried again.
+last minute failed, or more than `allowed_fails` if that was set. What the caller did wrong (400, 413, 422) says
+nothing about a deployment and rests it only where `fails_by_kind` names it. A deployment that is the only one of its
+group is never rested, for that would turn one failure into many. When the rest is over it is simply tried again.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -30,11 +33,13 @@ _SMOOTHING = 0.3
 
 class CooldownRules(Struct, frozen=True, kw_only=True):
     """seconds: how long a rest is (a Retry-After that is longer counts, up to `longest`); allowed_fails: failures a
-    minute before a rest (None: the half of five); enabled: whether at all.
+    minute before a rest (None: the half of five); fails_by_kind: the same after an error of that kind; enabled:
+    whether at all.
     """
 
     seconds: float = 5.0
     allowed_fails: int | None = None
+    fails_by_kind: Mapping[ErrorKind, int] = {}
     enabled: bool = True
     longest: float = 600.0
 
@@ -76,7 +81,7 @@ def succeeded(health: Health, now: float, seconds: float) -> Health:
 
 def failed(health: Health, now: float, error: ErrorResponse, rules: CooldownRules, alone: bool) -> Health:
     """A request failed. `alone`: there is no other deployment in the group."""
-    if error.kind in _CALLERS:
+    if error.kind in _CALLERS and error.kind not in rules.fails_by_kind:
         return health
     health = _window(health, now)
     health = replace(health, failures=health.failures + 1)
@@ -87,8 +92,9 @@ def failed(health: Health, now: float, error: ErrorResponse, rules: CooldownRule
 
 
 def _must_rest(health: Health, error: ErrorResponse, rules: CooldownRules) -> bool:
-    if rules.allowed_fails is not None:
-        return health.failures > rules.allowed_fails
+    allowed = rules.fails_by_kind.get(error.kind, rules.allowed_fails)
+    if allowed is not None:
+        return health.failures > allowed
     total = health.failures + health.successes
     return error.kind in _AT_ONCE or (total >= 5 and health.failures * 2 > total)
 

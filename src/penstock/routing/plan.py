@@ -33,14 +33,28 @@ _ELSEWHERE: frozenset[ErrorKind] = RETRYABLE | {
 
 
 class Retries(Struct, frozen=True, kw_only=True):
-    """How often a group is asked again: after any error, or after one of a kind."""
+    """How often a group is asked again. The first of these that says something holds: `by_group` (group -> kind of the
+    last error -> number) or, for groups that are not in it, `by_kind`; `told`, the call's own number; that of the
+    deployment which failed last; `general`.
+    """
 
     general: int = 2
     by_kind: Mapping[ErrorKind, int] = {}
+    by_group: Mapping[str, Mapping[ErrorKind, int]] = {}
+    told: int | None = None
 
-    def after(self, kind: ErrorKind) -> int:
-        """How often after an error of this kind."""
-        return self.by_kind.get(kind, self.general)
+    def policy(self, deployment: Deployment) -> Mapping[ErrorKind, int]:
+        """What was said of kinds of errors."""
+        return self.by_group.get(deployment.group, self.by_kind)
+
+    def after(self, kind: ErrorKind, deployment: Deployment) -> int:
+        """How often after an error of this kind, of this deployment."""
+        policy = self.policy(deployment)
+        if kind in policy:
+            return policy[kind]
+        if self.told is not None:
+            return self.told
+        return self.general if deployment.retries is None else deployment.retries
 
 
 class NothingToAsk(Exception):
@@ -129,7 +143,7 @@ class RouterPlan:
 
     def _within(self, error: ErrorResponse) -> Again | None:
         """Another deployment of the group at once; the same ones once more only for errors that pass, after a wait."""
-        told = error.kind in self._retries.by_kind
+        told = error.kind in self._retries.policy(self._asked[-1])
         if not (told or error.kind in _ELSEWHERE) or not self._may_retry(error.kind):
             return None
         ready = self._candidates(self._group).ready
@@ -169,7 +183,7 @@ class RouterPlan:
         return self._ask(found.next_back, found.back_in)
 
     def _may_retry(self, kind: ErrorKind) -> bool:
-        return len(self._asked) <= self._retries.after(kind)
+        return len(self._asked) <= self._retries.after(kind, self._asked[-1])
 
     def _ask(self, deployment: Deployment, wait: float = 0.0) -> Again:
         self._asked.append(deployment)

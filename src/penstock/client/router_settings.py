@@ -1,0 +1,213 @@
+"""Router settings: what a router is given, read and checked when it is made, so that it fails then and not in a call.
+
+Names and forms are LiteLLM's. None, and what is empty, say nothing. What LiteLLM's routers have and this one does not
+is refused by name, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from msgspec.structs import replace
+
+from penstock.client.demo import NAMES as DEMO_NAMES
+from penstock.client.engine import Engine
+from penstock.client.options import Options, split
+from penstock.client.routed_engine import fallback_table
+from penstock.providers.errors import ProviderError
+from penstock.routing.deployment import Deployment, MalformedDeployment
+from penstock.routing.fallbacks import Fallbacks
+from penstock.routing.groups import Groups, UnknownGroup
+from penstock.routing.strategies import STRATEGIES, Strategy, cost
+from penstock.types.errors import ErrorKind, MalformedError
+
+_ALONE = "a router of the SDK shares nothing with other processes and keeps no answers; the gateway does"
+_LATER = "this router does not check that before a call"
+_UNSUPPORTED = {
+    **dict.fromkeys(("redis_host", "redis_port", "redis_password", "redis_url", "redis_db", "cache_kwargs"), _ALONE),
+    **dict.fromkeys(("cache_responses", "caching_groups", "client_ttl", "provider_budget_config"), _ALONE),
+    **dict.fromkeys(("enable_pre_call_checks", "optional_pre_call_checks", "enable_tag_filtering"), _LATER),
+    "routing_strategy_args": "the strategies have no settings; give a function as routing_strategy",
+    **dict.fromkeys(("assistants_config", "router_general_settings", "alerting_config", "polling_interval"), ""),
+}
+"""Arguments of LiteLLM's Router that this one does not have, and why."""
+
+
+def refuse(unknown: Mapping[str, Any]) -> None:
+    """Raise TypeError for arguments that there are not. LiteLLM's that ask for nothing (False, None, empty) may be."""
+    wrong = [name for name, value in unknown.items() if name not in _UNSUPPORTED or value]
+    if wrong:
+        reasons = "; ".join(dict.fromkeys(filter(None, (_UNSUPPORTED.get(name) for name in wrong))))
+        raise TypeError(f"Router takes no {', '.join(sorted(wrong))}{f' ({reasons})' if reasons else ''}")
+
+
+def defaults_of(given: Any, **more: Any) -> dict[str, Any]:
+    """`default_litellm_params`, with what other arguments say for every deployment."""
+    if not isinstance(given, Mapping | None):
+        raise MalformedError(f"expected a dict, got {type(given).__name__}", "default_litellm_params")
+    return {**{name: value for name, value in more.items() if value is not None}, **(given or {})}
+
+
+def fallbacks_of(general: Any, context_window: Any, content_policy: Any, default: Any, most: Any) -> Fallbacks:
+    """The tables of fallbacks, of names that are not checked yet (`known_fallbacks`). Of the general list, what is a
+    name and not a table is for every group.
+    """
+    entries = listed("fallbacks", general)
+    return Fallbacks(
+        general=fallback_table([each for each in entries if isinstance(each, Mapping)], "fallbacks"),
+        context_window=fallback_table(context_window or (), "context_window_fallbacks"),
+        content_policy=fallback_table(content_policy or (), "content_policy_fallbacks"),
+        default=(*(each for each in entries if not isinstance(each, Mapping)), *listed("default_fallbacks", default)),
+        most=5 if most is None else whole("max_fallbacks", most),
+    )
+
+
+def known_fallbacks(table: Fallbacks, groups: Groups) -> Fallbacks:
+    """The same. Raises MalformedDeployment where one names no group."""
+    for names in (*table.general.values(), *table.context_window.values(), *table.content_policy.values()):
+        known_names(names, groups)
+    known_names(table.default, groups)
+    return table
+
+
+def with_defaults(model_list: Any, usual: Mapping[str, Any]) -> Any:
+    """The list, each entry with the arguments that all have in common."""
+    if not usual or isinstance(model_list, str | Mapping) or not isinstance(model_list, Sequence):
+        return model_list
+    entries: list[Any] = []
+    for entry in model_list:
+        own = (entry.get("litellm_params") or entry.get("params")) if isinstance(entry, Mapping) else None
+        entries.append({**entry, "litellm_params": {**usual, **own}} if isinstance(own, Mapping) else entry)
+    return entries
+
+
+def aliases_of(given: Mapping[str, Any] | None) -> dict[str, str]:
+    """`model_group_alias` as name -> group. Raises MalformedError."""
+    found: dict[str, str] = {}
+    for name, group in (given or {}).items():
+        target = group.get("model") if isinstance(group, Mapping) else group
+        if not isinstance(target, str):
+            raise MalformedError(f"the alias {name!r} must name a group, got {group!r}", "model_group_alias")
+        found[name] = target
+    return found
+
+
+def strategy_of(given: str | Strategy | None) -> Strategy:
+    """The strategy of this name (None: simple-shuffle), or the function itself. Raises MalformedError."""
+    given = "simple-shuffle" if given is None else given
+    if callable(given):
+        return given
+    if given not in STRATEGIES:
+        raise MalformedError(f"{given!r} is none of: {', '.join(STRATEGIES)}", "routing_strategy")
+    return STRATEGIES[given]
+
+
+def checked(groups: Groups, engine: Engine, strategy: Strategy) -> Groups:
+    """The groups, once every model and alias is known to mean something; with prices where the strategy asks for them.
+
+    Raises MalformedDeployment.
+    """
+    deployments = [_resolved(deployment, engine, strategy is cost) for deployment in groups.deployments]
+    checked = Groups(deployments, groups.aliases)
+    for alias in groups.aliases:
+        known_names([alias], checked)
+    return checked
+
+
+def _resolved(deployment: Deployment, engine: Engine, priced: bool) -> Deployment:
+    if deployment.model in DEMO_NAMES or "*" in deployment.model or "mock_response" in deployment.arguments:
+        return deployment
+    options, _ = split(deployment.arguments, engine.addresses, engine.defaults)
+    try:
+        found = engine.resolve(deployment.model, options)
+        if not priced:
+            return deployment
+        return replace(deployment, price=_price(engine, found.provider.name, found.model, options))
+    except ProviderError as error:
+        raise MalformedDeployment(f"the deployment {deployment.id!r} of {deployment.group!r}: {error}") from None
+
+
+def _price(engine: Engine, provider: str, model: str, options: Options) -> Decimal | None:
+    """US dollars a million tokens, in and out together; None where either is not known."""
+    prices = engine.facts.prices(model, provider, base_model=options.base_model)
+    rates: Mapping[str, Any] = {**(prices.rates if prices is not None else {}), **options.prices}
+    figures = [rates.get("input_cost_per_token"), rates.get("output_cost_per_token")]
+    if None in figures:
+        return None
+    return sum((Decimal(str(figure)) for figure in figures), Decimal(0)) * 1_000_000
+
+
+def known_names(names: Sequence[Any], groups: Groups) -> None:
+    """Raise MalformedDeployment where one names no group."""
+    try:
+        for name in names:
+            groups.canonical(name if isinstance(name, str) else repr(name))
+    except UnknownGroup as error:
+        raise MalformedDeployment(f"a fallback or an alias: {error}") from None
+
+
+def listed(name: str, value: Any) -> list[Any]:
+    """A list; None is an empty one. Raises MalformedError with the argument's name."""
+    if value is None:
+        return []
+    if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
+        raise MalformedError(f"expected a list, got {value!r}", name)
+    return list(value)
+
+
+def number(name: str, value: Any, default: float = 0.0) -> float:
+    """Seconds; None is the default. Raises MalformedError with the argument's name."""
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise MalformedError(f"expected seconds, 0 or more, got {value!r}", name)
+    return float(value)
+
+
+def whole(name: str, value: Any) -> int:
+    """A whole number. Raises MalformedError with the argument's name."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise MalformedError(f"expected a whole number, 0 or more, got {value!r}", name)
+    return value
+
+
+# -- policies by error ------------------------------------------------------------------------------------------------
+
+_ERRORS: dict[str, tuple[ErrorKind, ...]] = {
+    "BadRequestError": ("invalid_request",),
+    "AuthenticationError": ("authentication", "permission"),
+    "TimeoutError": ("timeout",),
+    "RateLimitError": ("rate_limit", "quota"),
+    "ContentPolicyViolationError": ("content_policy",),
+    "InternalServerError": ("server", "bad_gateway"),
+    "ServiceUnavailableError": ("unavailable", "overloaded"),
+    "NotFoundError": ("not_found",),
+}
+"""LiteLLM's names of errors in a policy."""
+
+
+def policy_of(given: Any, argument: str, ending: str) -> dict[ErrorKind, int]:
+    """LiteLLM's RetryPolicy (`ending` "Retries") or AllowedFailsPolicy ("AllowedFails"), as a dict or as its object.
+    Raises MalformedError.
+    """
+    if given is None:
+        return {}
+    found: dict[ErrorKind, int] = {}
+    for name, count in (given if isinstance(given, Mapping) else vars(given)).items():
+        kinds = _ERRORS.get(str(name).removesuffix(ending)) if str(name).endswith(ending) else None
+        if kinds is None:
+            raise MalformedError(f"{name!r} is none of: {', '.join(f'{each}{ending}' for each in _ERRORS)}", argument)
+        if count is not None:
+            found |= dict.fromkeys(kinds, whole(f"{argument}.{name}", count))
+    return found
+
+
+def policies_of(given: Any, groups: Groups) -> dict[str, dict[ErrorKind, int]]:
+    """`model_group_retry_policy`: group -> policy. Raises MalformedError."""
+    known_names(list(given or ()), groups)
+    return {
+        groups.canonical(group): policy_of(policy, f"model_group_retry_policy[{group!r}]", "Retries")
+        for group, policy in (given or {}).items()
+    }
