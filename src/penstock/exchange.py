@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from penstock.types.errors import ErrorKind, ErrorResponse
 from penstock.types.retry import RETRYABLE, Again, Backoff, Tried
@@ -70,6 +71,12 @@ class Sleep(Struct, frozen=True):
     seconds: float
 
 
+class ReadOn(Struct, frozen=True):
+    """Read the next piece of a stream. Outcome: bytes (none: it is over), or Broken."""
+
+    stream: Any
+
+
 class Close(Struct, frozen=True):
     """Close a stream of which nobody wants the rest: it began with an error."""
 
@@ -94,12 +101,21 @@ class Broken(Struct, frozen=True):
     sent: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Unfinished(Generic[T]):
+    """What has come of a stream says nothing yet: half an event, a comment that keeps the connection alive. `read`
+    makes of its next piece (no bytes: the stream is over) what `Attempt.read` makes of a reply.
+    """
+
+    read: Callable[[bytes], T | ErrorResponse | Unfinished[T]]
+
+
 Event: TypeAlias = Any
-"""What is sent into the exchange: Reply or Broken for Send, None for Sleep and Close, a flow's outcome for its
-command.
+"""What is sent into the exchange: Reply or Broken for Send, bytes or Broken for ReadOn, None for Sleep and Close, a
+flow's outcome for its command.
 """
 Step: TypeAlias = Any
-"""What the exchange yields: Send, Sleep, Close, or a command of a flow that prepares a request
+"""What the exchange yields: Send, ReadOn, Sleep, Close, or a command of a flow that prepares a request
 (providers/auth/commands.py, resolve.py).
 """
 Preparation: TypeAlias = Generator[Any, Any, HTTPRequest]
@@ -114,8 +130,8 @@ class Attempt(Generic[T]):
     provider    the provider's name
     model       the model as the caller names it
     prepare     (now in Unix seconds) -> a flow that may ask for credentials and ends in the request
-    read        reply -> the value, or the error that the reply holds (even in a 200). Not called for statuses of 400
-                and more
+    read        reply -> the value, or the error that the reply holds (even in a 200), or Unfinished. Called for
+                statuses of 200 to 299 only
     read_error  reply -> the error
     renew       the host refused (401, 403) -> whether what it refused was a remembered credential, now forgotten, so
                 that preparing and sending once more, with a fresh one, may do
@@ -129,7 +145,7 @@ class Attempt(Generic[T]):
     stream: bool
     timeouts: Timeouts
     prepare: Callable[[float], Preparation]
-    read: Callable[[Reply], T | ErrorResponse]
+    read: Callable[[Reply], T | ErrorResponse | Unfinished[T]]
     read_error: Callable[[Reply], ErrorResponse]
     renew: Callable[[], bool] = lambda: False
     local: Callable[[], T | ErrorResponse] | None = None
@@ -280,7 +296,9 @@ def _try(attempt: Attempt[Any], limit: _Limit) -> Generator[Step, Event, _Result
         return event
     if event.status >= 400:
         return attempt.read_error(event), True
-    value = attempt.read(event)
+    if event.status >= 300:
+        return _leads_away(event), True
+    value = yield from _read(attempt, event)
     if not isinstance(value, ErrorResponse):
         return Success(value, event, attempt, ())
     if event.stream is not None:
@@ -288,10 +306,35 @@ def _try(attempt: Attempt[Any], limit: _Limit) -> Generator[Step, Event, _Result
     return value, True
 
 
+def _read(attempt: Attempt[T], reply: Reply) -> Generator[Step, Event, T | ErrorResponse]:
+    """What the reply is: of a stream, as much is read as it takes to see that it begins, and not with an error."""
+    value = attempt.read(reply)
+    while isinstance(value, Unfinished):
+        piece = yield ReadOn(reply.stream)
+        value = _broken(piece) if isinstance(piece, Broken) else value.read(piece)
+    return value
+
+
+def _leads_away(reply: Reply) -> ErrorResponse:
+    """A redirect. It is not followed: the key is for the address that the caller knows."""
+    message = (
+        f"the address answered {reply.status}, which leads to {_shown(reply.headers.get('location', ''))}; a key is "
+        "not sent on to another address: if that one is right, give it as `api_base`"
+    )
+    return ErrorResponse(kind="not_found", status=404, message=message, native="redirect")
+
+
+def _shown(url: str) -> str:
+    """An address without what may be secret in it: user and password, and all behind the question mark."""
+    scheme, slashes, rest = url.partition("?")[0].rpartition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"[:200] or "nowhere"
+
+
 def _ask(attempt: Attempt[Any], limit: _Limit) -> Generator[Step, Event, Reply | tuple[ErrorResponse, bool]]:
     """Prepare and send: the reply, or why there is none and whether the provider may have seen the request."""
     try:
-        request = yield from attempt.prepare(limit.clock.unix())
+        request = yield from _in_time(attempt.prepare(limit.clock.unix()), limit)
     except AttemptFailed as failed:
         return failed.error, False
     left = limit.left()  # preparing may have taken its time: tokens, media
@@ -302,6 +345,25 @@ def _ask(attempt: Attempt[Any], limit: _Limit) -> Generator[Step, Event, Reply |
         return _broken(event), event.sent
     assert isinstance(event, Reply), f"Send is answered by Reply or Broken, not {type(event).__name__}"
     return event
+
+
+def _in_time(preparation: Preparation, limit: _Limit) -> Preparation:
+    """The preparation; none of its steps (tokens, media, programs) may take longer than what is left of the call."""
+    if limit.left() is None:
+        return (yield from preparation)
+    event: Event = None
+    try:
+        while True:
+            step, left = preparation.send(event), limit.left()
+            if left is not None and left <= 0:
+                raise AttemptFailed(limit.passed())
+            allowed = getattr(step, "timeout", None)
+            event = yield step if allowed is None or left is None else replace(step, timeout=min(allowed, left))
+    except StopIteration as done:
+        request: HTTPRequest = done.value
+        return request
+    finally:
+        preparation.close()
 
 
 _REFUSED = (401, 403)

@@ -15,7 +15,16 @@ import pytest
 from msgspec import Struct
 
 from penstock.gateway.config import MAX_BODY
-from penstock.testing.providers import Cut, ErrorEvent, Malformed, ProviderError, Reply, SimulatedProviders, Stall
+from penstock.testing.providers import (
+    Cut,
+    ErrorEvent,
+    Malformed,
+    ProviderError,
+    Reply,
+    SimulatedProviders,
+    Stall,
+    Truncated,
+)
 from tests.e2e.gateway import KEY, PROVIDER_KEYS, Running, environment_for, serving
 
 UPSTREAMS = ("openai/gpt-4o", "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash")
@@ -437,12 +446,12 @@ def error_in_stream(surface: Surface, text: str) -> dict[str, Any]:
 
 
 ERROR = {"message": "no", "type": "server_error", "param": None, "code": None}
-FAULTS = [Cut(after=5), Cut(after=5, reset=True), Cut(after=5, inside="event"), Malformed(after=5)]
+FAULTS = [Cut(after=5), Cut(after=5, reset=True), Cut(after=5, inside="event"), Malformed(after=5), Truncated(after=5)]
 
 
 @each_surface
 @pytest.mark.parametrize("model", UPSTREAMS)
-@pytest.mark.parametrize("fault", FAULTS, ids=["cut", "reset", "cut in an event", "malformed"])
+@pytest.mark.parametrize("fault", FAULTS, ids=["cut", "reset", "cut in an event", "malformed", "just over"])
 def test_a_stream_that_breaks_off_ends_with_the_dialects_error(
     client: httpx.Client, providers: SimulatedProviders, surface: Surface, model: str, fault: Any
 ) -> None:

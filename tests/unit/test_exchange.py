@@ -22,13 +22,16 @@ from penstock.exchange import (
     HTTPRequest,
     Ladder,
     Plan,
+    ReadOn,
     Reply,
     Send,
     Sleep,
     Success,
     Timeouts,
+    Unfinished,
     exchange,
 )
+from penstock.providers.auth.commands import RunProgram, Unreachable
 from penstock.routing.candidates import Candidates
 from penstock.routing.deployment import Deployment
 from penstock.routing.plan import NothingToAsk, Retries, RouterPlan
@@ -112,6 +115,9 @@ class Playbook:
             self.log.append(step.seconds)
             self.time.now += step.seconds
             return None
+        if isinstance(step, ReadOn):
+            self.log.append(f"read on {step.stream}")
+            return self.answers.pop(0)
         if isinstance(step, Close):
             self.log.append(f"close {step.stream}")
             return None
@@ -194,6 +200,65 @@ def test_what_was_tried_says_who_how_long_and_whether_it_was_sent() -> None:
         ("unavailable", "connect"),
         ("unavailable", "read"),
     ]
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304, 307, 308])
+def test_a_redirect_is_a_wrong_address_and_asked_once(status: int) -> None:
+    moved = Reply(status, {"location": "https://user:secret@other.example/v2?key=secret"}, b"", "a stream")
+    failed = Playbook(ladder("a", retries=3), [moved]).fail()
+    assert (failed.error.kind, failed.error.native, len(failed.tried)) == ("not_found", "redirect", 1)
+    assert "https://other.example/v2;" in failed.error.message
+    assert "secret" not in failed.error.message
+
+
+_TOO_SHORT = ErrorResponse(kind="server", status=500, message="too short")
+
+
+def piecemeal(reply: Reply) -> Any:
+    """Reads until there are ten bytes."""
+
+    def more(known: bytes) -> Any:
+        if len(known) >= 10:
+            return read(Reply(200, {}, known[:10].rstrip()))
+        return Unfinished(lambda piece: more(known + piece) if piece else _TOO_SHORT)
+
+    return more(reply.body)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "log"),
+    [
+        ([b"fine      "], ["a"]),
+        ([b"fi", b"ne", b"      "], ["a", "read on s", "read on s"]),
+        ([b"an ", b"error  ", OK], ["a", "read on s", "close s", 0.5, "a"]),
+        ([b"fi", b"", OK], ["a", "read on s", "close s", 0.5, "a"]),
+        ([b"fi", LOST, OK], ["a", "read on s", "close s", 0.5, "a"]),
+    ],
+)
+def test_a_stream_is_read_until_it_says_something(pieces: list[Any], log: list[Any]) -> None:
+    whole = [attempt("a", stream=True, read=lambda reply: piecemeal(reply) if reply.stream else read(reply))]
+    play = Playbook(Ladder(whole, backoff=Backoff(jitter=0.0)), [Reply(200, {}, pieces[0], "s"), *pieces[1:]])
+    assert play.run().value == b"fine"
+    assert play.log == log
+
+
+def test_no_step_of_a_preparation_takes_longer_than_what_is_left() -> None:
+    asked: list[float] = []
+
+    def prepare(now: float) -> Generator[Any, Any, HTTPRequest]:
+        for seconds in (60.0, 60.0, 1.0):
+            yield RunProgram(("token",), seconds)
+        return HTTPRequest("POST", "https://a.example/chat")
+
+    steps = exchange(Ladder([attempt("a", prepare=prepare)]), (time := Time()).clock, 10.0)
+    event: Any = None
+    for _ in range(3):
+        asked.append(steps.send(event).timeout)
+        time.now += 4.0
+        event = Unreachable("no matter")
+    assert asked == [10.0, 6.0, 1.0]
+    with pytest.raises(ExchangeFailed, match="the deadline of 10 s"):
+        steps.send(event)  # and nothing is sent
 
 
 def test_a_timeout_of_the_transport_is_one_of_the_call() -> None:

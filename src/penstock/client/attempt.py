@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from msgspec.structs import replace
 
 from penstock.client.betas import place_betas
 from penstock.client.failures import stopping_the_attempt
 from penstock.client.modifying import insist, profile_for
+from penstock.client.opening import ENDED, Opening, OpenStream
 from penstock.client.options import Options
 from penstock.client.prepare import authorise, complete, locate, refuse_unsupported
 from penstock.dialects import registry, wire
 from penstock.dialects.dialect import Dialect, StreamParser
-from penstock.exchange import Attempt, Preparation, Reply, Timeouts
+from penstock.exchange import Attempt, Preparation, Reply, Timeouts, Unfinished
 from penstock.providers.auth.credentials import Borrowing, CredentialCache
 from penstock.providers.endpoint import Endpoint
 from penstock.providers.resolve_model import ResolvedModel
@@ -28,7 +29,6 @@ from penstock.types.errors import DialectError, ErrorResponse
 from penstock.types.notes import NO_MEMO, Memo, Note
 from penstock.types.request import Request
 from penstock.types.response import Response
-from penstock.types.stream import Failure, StreamEvent
 from penstock.types.unfold import unfold
 
 _PARAMETERS = frozenset(Request.__struct_fields__) - {
@@ -43,15 +43,6 @@ _PARAMETERS = frozenset(Request.__struct_fields__) - {
     "spelling",
 }
 """The fields of a request that a caller knows as parameters."""
-
-
-@dataclass(slots=True)
-class OpenStream:
-    """A stream that has begun: its parser, the events of its first piece, and whether that was all."""
-
-    parser: StreamParser
-    first: list[StreamEvent]
-    dialect: str
 
 
 @dataclass(slots=True)
@@ -134,10 +125,10 @@ class ChatAttempt:
         self.notes += refused
         return body
 
-    def read(self, reply: Reply) -> Response | OpenStream | ErrorResponse:
-        """The answer, a stream that has begun, or the error inside a 200."""
+    def read(self, reply: Reply) -> Response | OpenStream | ErrorResponse | Unfinished[Response | OpenStream]:
+        """The answer, a stream that has begun (or will, with its next piece), or the error inside a 200."""
         if reply.stream is not None:
-            return self._read_stream(reply)
+            return self._opening(reply).read(reply.body)
         try:
             response = self.dialect.parse_response(wire.decode(reply.body), self.memo)
         except DialectError as error:
@@ -146,14 +137,17 @@ class ChatAttempt:
             return response
         return whole_stream(response)
 
-    def _read_stream(self, reply: Reply) -> OpenStream | ErrorResponse:
-        parser = self._stream_parser()
-        try:
-            events = parser.feed(reply.body)
-        except DialectError as error:
-            return not_an_answer(self.read_error(reply), reply, error)
-        failures = [delta.error for event in events for delta in event.deltas if isinstance(delta, Failure)]
-        return failures[0] if failures else OpenStream(parser, events, self.dialect.name)
+    def _opening(self, reply: Reply) -> Opening:
+        def of(data: bytes) -> Reply:
+            return Reply(reply.status, reply.headers, data)
+
+        return Opening(
+            parser=self._stream_parser(),
+            dialect=self.dialect.name,
+            text=self.dialect.stream_media_type == "text/event-stream",
+            whole=lambda data: cast("Response | OpenStream | ErrorResponse", self.read(of(data))),
+            refuse=lambda data, error: not_an_answer(self.read_error(of(data)), of(data), error),
+        )
 
     def _stream_parser(self) -> StreamParser:
         parser = self.dialect.stream_parser(self.memo)
@@ -185,19 +179,6 @@ def not_an_answer(said: ErrorResponse, reply: Reply, error: DialectError) -> Err
     return ErrorResponse(kind="bad_gateway", status=502, message=message, native="not_an_answer", body=text)
 
 
-class Ended:
-    """The parser of a stream that came whole: there is no more."""
-
-    def feed(self, data: bytes) -> list[StreamEvent]:
-        return []
-
-    def close(self) -> list[StreamEvent]:
-        return []
-
-
 def whole_stream(response: Response) -> OpenStream:
     """A stream of an answer that came whole. Its events are nobody's own: no wire frame is behind them."""
     return OpenStream(ENDED, list(unfold(response)), "whole")
-
-
-ENDED = Ended()

@@ -16,8 +16,8 @@ from msgspec.structs import replace
 
 from penstock.client.answer_forms import CHAT_FORM, AnswerForm
 from penstock.client.arguments import messages_of, tool_of
-from penstock.client.attempt import OpenStream
 from penstock.client.objects import Answer, ModelResponse, ModelResponseStream
+from penstock.client.opening import OpenStream
 from penstock.client.streams import Finish, PureStream, StreamState
 from penstock.dialects.dialect import Context, Dialect, PathMatch
 from penstock.dialects.openai_chat import DIALECT as CHAT

@@ -1,8 +1,9 @@
 """Streams of the SDK: bytes of any dialect in, chunks in the caller's shape out, for a loop or an async loop.
 
 `StreamState` holds everything that is not I/O: the parser, the fold that knows the whole response at the end, and the
-writer that makes chunks. A stream that ends without its end mark was cut: the iterator raises StreamInterruptedError,
-whose `partial` is the response as far as it had arrived.
+writer that makes chunks. A stream that ends with neither its end mark nor a stop reason was cut: the iterator raises
+StreamInterruptedError, whose `partial` is the response as far as it had arrived. (A host that leaves out the mark alone
+has said all that it had to say.)
 
 `Stream` and `AsyncStream` read the bytes and ask a state (`PureStream`) what they say: the one here writes OpenAI's
 chat chunks, those of event_streams.py the events of another shape.
@@ -13,8 +14,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
-from penstock.client.attempt import OpenStream
 from penstock.client.objects import Answer, ModelResponse, ModelResponseStream
+from penstock.client.opening import OpenStream
 from penstock.client.transport import StreamBroken
 from penstock.dialects.dialect import Context
 from penstock.dialects.openai_chat.stream_writer import ChunkWriter
@@ -79,7 +80,7 @@ class FoldedState(Generic[C, R]):
         was cut.
         """
         yield from self._chunks(self._events(self._opened.parser.close))
-        if not self._fold.complete:
+        if not self._fold.complete and not self._fold.stopped:
             raise self.cut("the stream ended before its end")
         yield from self._end()
         self.response = self._finish.response(self._fold.response())

@@ -12,21 +12,26 @@ moved its API is an error to see, not a place to send keys to.
 from __future__ import annotations
 
 import threading
-import time
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
+from penstock.client.body_limits import OVER, BodyLimits, StreamBroken, pieces_in_time, pieces_watched, silent
 from penstock.exchange import Broken, Reply, Send, Timeouts
 
-
-class StreamBroken(Exception):
-    """A stream could not be read to its end."""
-
-    def __init__(self, broken: Broken) -> None:
-        super().__init__(broken.message)
-        self.broken = broken
+__all__ = [
+    "AsyncByteStream",
+    "AsyncHTTPXTransport",
+    "AsyncTransport",
+    "ByteStream",
+    "HTTPXTransport",
+    "Network",
+    "StreamBroken",
+    "Transport",
+    "broken",
+]
 
 
 class Transport(Protocol):
@@ -151,13 +156,42 @@ _MEANINGS: dict[str, tuple[Any, bool]] = {
 
 
 def _describe(error: BaseException) -> str:
-    names = {
-        "ConnectTimeout": "the connection was not made in time",
-        "ReadTimeout": "no answer in time",
-        "WriteTimeout": "the request could not be written in time",
-        "PoolTimeout": "no connection came free in time",
-    }
-    return str(error) or names.get(type(error).__name__, type(error).__name__)
+    words = _WORDS.get(type(error).__name__)
+    said = str(error)
+    if words is None or said in ("", "timed out"):
+        return words or said or type(error).__name__
+    return f"{words} ({said})"
+
+
+_WORDS = {
+    "ConnectTimeout": "the connection was not made in time",
+    "ReadTimeout": "no answer in time",
+    "WriteTimeout": "the request could not be written in time",
+    "PoolTimeout": "no connection came free in time",
+    "ConnectError": "no connection could be made",
+    "ReadError": "the connection broke while the answer was read",
+    "WriteError": "the connection broke while the request was written",
+    "DecodingError": "the answer could not be uncompressed",
+}
+"""What happened, in words; what the library says of it follows in brackets."""
+
+
+def _of(send: Send, found: Broken) -> Broken:
+    """The same, with what its reader must know of the request: where it should have gone, how long it waited."""
+    if found.kind == "connect" and send.request.url:
+        return Broken(found.kind, f"{found.message}: is {_origin(send.request.url)} the right address?", found.sent)
+    if found.kind != "timeout" or found.message != _WORDS["ReadTimeout"]:
+        return found
+    allowed, left = send.timeouts.first_token, send.seconds_left
+    if left is not None and (allowed is None or left <= allowed):
+        return Broken("timeout", OVER)
+    return Broken("timeout", silent(allowed or 0.0, begun=False))
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and port of an address: the rest may hold what is secret."""
+    scheme, slashes, rest = url.partition("://")
+    return f"{scheme}{slashes}{rest.partition('/')[0].partition('?')[0].rpartition('@')[2]}"
 
 
 def _is_stream(status: int, headers: dict[str, str]) -> bool:
@@ -165,7 +199,23 @@ def _is_stream(status: int, headers: dict[str, str]) -> bool:
     error inside a 200.
     """
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    return status < 400 and kind not in ("application/json", "text/html")
+    return 200 <= status < 300 and kind not in ("application/json", "text/html") and not kind.endswith("+json")
+
+
+def _unreadable(client: Any, headers: dict[str, str]) -> Broken | None:
+    """An answer that is compressed in a way that the client cannot undo (and did not ask for)."""
+    used = {name.strip().lower() for name in headers.get("content-encoding", "").split(",")} - {"", "identity"}
+    if not used - _ALWAYS_READ:
+        return None
+    known = {name.partition(";")[0].strip() for name in client.headers.get("accept-encoding", "").split(",")}
+    if not used - known - _ALWAYS_READ:
+        return None
+    unknown = ", ".join(sorted(used - known - _ALWAYS_READ))[:100]
+    return Broken("protocol", f"the answer is compressed with {unknown}, which was not asked for and is not read here")
+
+
+_ALWAYS_READ = frozenset({"gzip", "deflate"})
+"""What httpx uncompresses whether or not it was asked for; `br` and `zstd` need a package beside it."""
 
 
 class HTTPXTransport:
@@ -198,20 +248,22 @@ class HTTPXTransport:
         return httpx.Client(**self._network.arguments())
 
     def send(self, send: Send) -> Reply | Broken:
+        limits = BodyLimits(send)
         try:
-            request = _build(self.client, send)
-            response = self.client.send(request, stream=True)
-            return self._read(response, send)
+            response = self.client.send(_build(self.client, send), stream=True)
+            return self._read(response, send, limits)
         except Exception as error:
             found = broken(error)
             if found is None:
                 raise
-            return found
+            return _of(send, found)
 
-    def _read(self, response: Any, send: Send) -> Reply | Broken:
+    def _read(self, response: Any, send: Send, limits: BodyLimits) -> Reply | Broken:
         headers = {name.lower(): value for name, value in response.headers.items()}
-        stream = _SyncStream(response, send, self)
+        stream = _SyncStream(response, limits, self)
         try:
+            if (unreadable := _unreadable(self.client, headers)) is not None:
+                raise StreamBroken(unreadable)
             if send.stream and _is_stream(response.status_code, headers):
                 first = next(iter(stream), b"")
                 return Reply(response.status_code, headers, first, stream)
@@ -265,20 +317,28 @@ class AsyncHTTPXTransport:
         return httpx.AsyncClient(**self._network.arguments())
 
     async def send(self, send: Send) -> Reply | Broken:
+        import asyncio
+
+        limits = BodyLimits(send)
         try:
-            client = await self._client()
-            response = await client.send(_build(client, send), stream=True)
-            return await self._read(response, send)
+            async with asyncio.timeout(send.seconds_left):  # also the name look-up, and a head that drips
+                client = await self._client()
+                response = await client.send(_build(client, send), stream=True)
+            return await self._read(client, response, send, limits)
+        except TimeoutError:
+            return Broken("timeout", OVER)
         except Exception as error:
             found = broken(error)
             if found is None:
                 raise
-            return found
+            return _of(send, found)
 
-    async def _read(self, response: Any, send: Send) -> Reply | Broken:
+    async def _read(self, client: Any, response: Any, send: Send, limits: BodyLimits) -> Reply | Broken:
         headers = {name.lower(): value for name, value in response.headers.items()}
-        stream = _AsyncStream(response, send, self)
+        stream = _AsyncStream(response, limits, self)
         try:
+            if (unreadable := _unreadable(client, headers)) is not None:
+                raise StreamBroken(unreadable)
             if send.stream and _is_stream(response.status_code, headers):
                 first = await anext(aiter(stream), b"")
                 return Reply(response.status_code, headers, first, stream)
@@ -335,73 +395,81 @@ def _build(client: Any, send: Send) -> Any:
     return built
 
 
-class _Deadline:
-    """The moment when the whole call is over."""
-
-    def __init__(self, send: Send) -> None:
-        self._at = None if send.seconds_left is None else time.monotonic() + send.seconds_left
-        self.between = send.timeouts.between_tokens
-
-    def arm(self, request: Any) -> None:
-        """The head is here: from now on `between_tokens` counts."""
-        request.extensions["timeout"]["read"] = self.between
-
-    def check(self) -> None:
-        if self._at is not None and time.monotonic() > self._at:
-            raise StreamBroken(Broken("timeout", "the deadline for the whole call is over"))
-
-
 class _SyncStream:
     """The body of an answer, piece by piece. It keeps its transport, and so the connection, alive."""
 
-    def __init__(self, response: Any, send: Send, transport: HTTPXTransport) -> None:
+    def __init__(self, response: Any, limits: BodyLimits, transport: HTTPXTransport) -> None:
         self._response = response
         self._transport = transport
-        self._deadline = _Deadline(send)
-        self._deadline.arm(response.request)
+        self._limits = limits
+        self._connection = None if limits.simple else _socket_of(response)
+        response.request.extensions["timeout"]["read"] = limits.read if self._connection is None else None
         self._pieces = self._read()
 
     def __iter__(self) -> Iterator[bytes]:
         return self._pieces
 
-    def _read(self) -> Iterator[bytes]:
+    def _read(self) -> Generator[bytes, None, None]:
+        pieces = self._response.iter_bytes()
         try:
-            for piece in self._response.iter_bytes():
-                yield piece
-                self._deadline.check()
+            if self._connection is None:
+                yield from self._unwatched(pieces)
+            else:
+                yield from pieces_watched(pieces, self._limits, self._connection)
         except Exception as error:
-            found = broken(error)
-            if found is None:
+            if (meant := _meaning(error, self._limits)) is error:
                 raise
-            raise StreamBroken(found) from error
+            raise meant from error
+
+    def _unwatched(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            yield piece
+            self._limits.wait(True)
 
     def close(self) -> None:
+        with suppress(ValueError):  # somebody reads at this very moment: the closed connection ends that
+            self._pieces.close()
         self._response.close()
+
+
+def _socket_of(response: Any) -> Any:
+    """The socket that an answer comes from; None where the client does not tell."""
+    stream = response.extensions.get("network_stream")
+    return None if stream is None else stream.get_extra_info("socket")
+
+
+def _meaning(error: Exception, limits: BodyLimits) -> Exception:
+    """What went wrong while a body was read; `error` itself where it is none of the network's."""
+    if isinstance(error, StreamBroken):
+        return error
+    found = broken(error)
+    if found is not None and found.message == _WORDS["ReadTimeout"]:
+        found = Broken("timeout", silent(limits.read or 0.0, begun=True))
+    return error if found is None else StreamBroken(found)
 
 
 class _AsyncStream:
     """The body of an answer, piece by piece, for a coroutine. It keeps its transport, and so the connection, alive."""
 
-    def __init__(self, response: Any, send: Send, transport: AsyncHTTPXTransport) -> None:
+    def __init__(self, response: Any, limits: BodyLimits, transport: AsyncHTTPXTransport) -> None:
         self._response = response
         self._transport = transport
-        self._deadline = _Deadline(send)
-        self._deadline.arm(response.request)
+        self._limits = limits
+        response.request.extensions["timeout"]["read"] = limits.read if limits.simple else None
         self._pieces = self._read()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._pieces
 
     async def _read(self) -> AsyncIterator[bytes]:
+        pieces = self._response.aiter_bytes()
         try:
-            async for piece in self._response.aiter_bytes():
+            async for piece in pieces if self._limits.simple else pieces_in_time(pieces, self._limits):
                 yield piece
-                self._deadline.check()
         except Exception as error:
-            found = broken(error)
-            if found is None:
+            if (meant := _meaning(error, self._limits)) is error:
                 raise
-            raise StreamBroken(found) from error
+            raise meant from error
 
     async def aclose(self) -> None:
         await self._response.aclose()

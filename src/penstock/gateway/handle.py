@@ -13,15 +13,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from penstock.client.attempt import ChatAttempt, OpenStream, whole_stream
+from penstock.client.attempt import ChatAttempt, whole_stream
 from penstock.client.demo import NAMES as DEMO_NAMES
 from penstock.client.demo import demo_answer
 from penstock.client.engine import Engine
 from penstock.client.failures import error_of
+from penstock.client.opening import OpenStream
 from penstock.client.options import timeouts_of
 from penstock.client.transport import StreamBroken
 from penstock.dialects import wire
-from penstock.dialects.dialect import Context, Dialect, PathMatch
+from penstock.dialects.dialect import Context, Dialect, PathMatch, StreamRenderer
 from penstock.exchange import AttemptFailed, ExchangeFailed, Success
 from penstock.gateway.answers import JSON, Answer, Redactor, Refused, header_text, refusal
 from penstock.gateway.config import DEMO, Gateway
@@ -32,7 +33,7 @@ from penstock.types.errors import DialectError, ErrorResponse
 from penstock.types.notes import Note
 from penstock.types.request import Request
 from penstock.types.response import Response
-from penstock.types.stream import Failure, StreamEvent
+from penstock.types.stream import End, Failure, Stop, StreamEvent
 
 _log = logging.getLogger(__name__)
 
@@ -138,38 +139,62 @@ def _stream_type(dialect: Dialect, context: Context) -> dict[str, str]:
     return {"content-type": context.stream_type or dialect.stream_media_type}
 
 
+class _Writer:
+    """Writes events in the client's dialect, and keeps an eye on how they end. What is written of a failure, and after
+    it, has no key in it.
+    """
+
+    def __init__(self, renderer: StreamRenderer, redact: Redactor) -> None:
+        self._renderer, self._redact = renderer, redact
+        self._ended = self.failed = False
+
+    def write(self, events: list[StreamEvent]) -> bytes:
+        for event in events:
+            for delta in event.deltas:
+                if isinstance(delta, Failure):
+                    self.failed = True
+                elif isinstance(delta, End | Stop):
+                    self._ended = True
+        data = b"".join([self._renderer.render(event) for event in events])
+        return self._redact(data) if self.failed else data
+
+    def fail(self, error: ErrorResponse) -> bytes:
+        return self.write([StreamEvent((Failure(error),))])
+
+    def end(self) -> bytes:
+        """The end of the stream. One that just stopped is not made to look whole."""
+        if self.failed:
+            return b""
+        return self._renderer.close() if self._ended else self.fail(_broken("the stream ended before its end"))
+
+
+def _broken(reason: str) -> ErrorResponse:
+    return ErrorResponse(kind="unavailable", status=503, message=f"the provider's stream broke off: {reason}")
+
+
 async def _stream(
     dialect: Dialect, opened: OpenStream, source: Any, context: Context, redact: Redactor
 ) -> AsyncGenerator[bytes, None]:
     """The client's stream. A failure after the first byte is said in the stream, in the client's dialect, and ends
     it.
     """
-    renderer = dialect.stream_renderer(context)
-    failed = False
-
-    def render(events: list[StreamEvent]) -> bytes:
-        nonlocal failed
-        failed = failed or any(isinstance(delta, Failure) for event in events for delta in event.deltas)
-        data = b"".join([renderer.render(event) for event in events])
-        return redact(data) if failed else data
-
+    writer = _Writer(dialect.stream_renderer(context), redact)
     try:
-        yield render(opened.first)
-        if source is not None:
+        yield writer.write(opened.first)
+        if source is not None and not writer.failed:
             async for data in source:
-                yield render(opened.parser.feed(data))
-                if failed:
+                yield writer.write(opened.parser.feed(data))
+                if writer.failed:
                     return
-        yield render(opened.parser.close())
-        if not failed:
-            yield renderer.close()
+        if not writer.failed:
+            yield writer.write(opened.parser.close())
+        yield writer.end()
     except (StreamBroken, DialectError) as error:
-        broken = ErrorResponse(kind="unavailable", status=503, message=f"the provider's stream broke off: {error}")
-        yield render([StreamEvent((Failure(broken),))])
+        yield writer.fail(_broken(str(error)))
     except Exception as error:
         _log.error("the stream of %s failed in the gateway itself: %s", context.id, type(error).__name__)
-        broken = ErrorResponse(kind="server", status=500, message=f"the gateway failed in call {context.id}")
-        yield render([StreamEvent((Failure(broken),))])
+        said = f"the gateway failed in call {context.id}"
+        yield writer.fail(ErrorResponse(kind="server", status=500, message=said))
     finally:
         if source is not None:
             await source.aclose()

@@ -189,6 +189,13 @@ class Fold:
         for delta in event.deltas:
             _ADDERS[type(delta)](self, delta)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether every choice that began was said to have ended, so that no content is missing. (Usage may be: it
+        comes behind, in some dialects.)
+        """
+        return bool(self._stops) and all(number in self._stops for number, parts in self._parts.items() if parts)
+
     def response(self) -> Response:
         """Everything so far as one Response."""
         choices = tuple(self._choice(number) for number in sorted({*self._parts, *self._stops}))

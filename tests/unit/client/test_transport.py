@@ -489,7 +489,7 @@ def test_no_limit_is_longer_than_what_is_left(ask: Ask, providers: SimulatedProv
 )
 def test_every_transport_error_of_httpx_has_a_meaning(kind: type[Exception]) -> None:
     found = broken(kind("it happened"))
-    assert found is not None and found.message == "it happened"
+    assert found is not None and "it happened" in found.message
     assert broken(kind("")) is not None, "also one without words"
 
 
