@@ -8,6 +8,7 @@ import pytest
 
 from penstock.conformance.compare import first_difference
 from penstock.dialects import registry
+from penstock.dialects.anthropic_messages.foreign_stream import frame_bytes
 from penstock.dialects.dialect import Context, PathMatch
 from penstock.types.content import Citation, Media, PlainText, Text
 from penstock.types.notes import NO_MEMO
@@ -266,3 +267,65 @@ def test_others_tell_a_documents_context_in_words(name: str) -> None:
     rendered = registry.get(name).render_request(contract.request_with("user", part, part), DEFAULT_PROFILE)
     assert "Written in 1999." in str(rendered.value)
     assert "messages[1].parts[0].context" in [note.path for note in rendered.notes]
+
+
+TIERS = [("standard", "default"), ("priority", "priority")]
+
+
+@pytest.mark.parametrize(("said", "served"), TIERS)
+def test_the_tier_that_served_an_answer(said: str, served: str) -> None:
+    """Anthropic says it among the counts; the others, Converse too, on the answer itself."""
+    usage = {"input_tokens": 1, "output_tokens": 2, "service_tier": said}
+    message = {**_EMPTY, "id": "msg_1", "content": [{"type": "text", "text": "Hi"}], "usage": usage}
+    there = CONVERSE.render_response(ANTHROPIC.parse_response(message, NO_MEMO), Context()).value
+    assert there["serviceTier"] == {"type": served}
+    back = ANTHROPIC.render_response(CONVERSE.parse_response(there, NO_MEMO), Context()).value
+    assert back["usage"]["service_tier"] == said
+    for name in ("openai_chat", "openai_responses"):
+        rendered = registry.get(name).render_response(ANTHROPIC.parse_response(message, NO_MEMO), Context())
+        assert rendered.value["service_tier"] == served
+
+
+@pytest.mark.parametrize(("said", "served"), TIERS)
+def test_the_tier_that_serves_a_stream(said: str, served: str) -> None:
+    usage = {"input_tokens": 1, "output_tokens": 2, "service_tier": said}
+    message = {**_EMPTY, "id": "msg_1", "content": [], "stop_reason": None, "usage": usage}
+    data = b"".join(frame_bytes(event) for event in ({"type": "message_start", "message": message}, *_REST))
+    there = contract.render_events(CONVERSE, contract.parse_stream(ANTHROPIC, data), ANTHROPIC.name)
+    assert [payload["serviceTier"] for name, payload in contract.frames(CONVERSE, there) if name == "metadata"] == [
+        {"type": served}
+    ]
+    chat = contract.render_events(
+        registry.get("openai_chat"), contract.parse_stream(ANTHROPIC, data), ANTHROPIC.name
+    ).decode()
+    assert f'"service_tier":"{served}"' in chat
+    back = contract.render_events(
+        ANTHROPIC, contract.parse_stream(registry.get("openai_chat"), chat.encode()), "openai_chat"
+    )
+    begun = contract.frames(ANTHROPIC, back)[0][1]["message"]
+    assert begun["usage"]["service_tier"] == said
+
+
+_REST: tuple[dict[str, Any], ...] = (
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi"}},
+    {"type": "content_block_stop", "index": 0},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}},
+    {"type": "message_stop"},
+)
+
+
+def test_both_lifetimes_of_a_written_cache_are_told() -> None:
+    usage = {
+        "inputTokens": 1,
+        "outputTokens": 2,
+        "totalTokens": 13,
+        "cacheWriteInputTokens": 10,
+        "cacheDetails": [{"ttl": "1h", "inputTokens": 10}],
+    }
+    answer = {"output": {"message": {"role": "assistant", "content": []}}, "stopReason": "end_turn", "usage": usage}
+    rendered = ANTHROPIC.render_response(CONVERSE.parse_response(answer, NO_MEMO), Context())
+    assert rendered.value["usage"]["cache_creation"] == {
+        "ephemeral_5m_input_tokens": 0,
+        "ephemeral_1h_input_tokens": 10,
+    }

@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from penstock.dialects import wire
 from penstock.dialects.anthropic_messages.blocks import CALL, SILENT, TEXT, THOUGHT, WITHHELD, Block, Blocks
 from penstock.dialects.anthropic_messages.citations import write_foreign_citation
@@ -140,7 +142,10 @@ class ForeignStream:
         }
 
     def _write_usage(self, notes: list[Note]) -> Object:
-        return write_foreign_usage(self._usage, notes)
+        usage, tier = self._usage, self._start.service_tier
+        if tier is not None and (usage is None or usage.service_tier is None):
+            usage = replace(usage or Usage(), service_tier=tier)
+        return write_foreign_usage(usage, notes)
 
     def _write_ending(self, stop: Stop) -> Object:
         """message_delta, without usage."""
@@ -167,7 +172,7 @@ class ForeignStream:
     def _summarise(self, delta: Snapshot) -> None:
         """A whole response so far. The last one says what the stream itself may have left out."""
         response = delta.response
-        self._remember(Start(response.id, response.model))
+        self._remember(Start(response.id, response.model, service_tier=response.service_tier))
         self._summary = response
         if response.usage is not None:
             self._add_usage(UsageDelta(response.usage))

@@ -18,7 +18,7 @@ from penstock.dialects.anthropic_messages.leftovers import note_leftovers
 from penstock.dialects.anthropic_messages.messages import as_object, read_blocks, write_blocks
 from penstock.dialects.anthropic_messages.names import NAME
 from penstock.dialects.anthropic_messages.stops import STOP_REASONS, STOP_WORDS
-from penstock.dialects.anthropic_messages.usage import read_usage, write_foreign_usage, write_usage
+from penstock.dialects.anthropic_messages.usage import SERVED, read_usage, write_foreign_usage, write_usage
 from penstock.dialects.dialect import Context
 from penstock.dialects.tool_ids import response_with_tool_ids
 from penstock.types.content import Part, Text, ToolCall
@@ -50,12 +50,14 @@ def read_response(value: Any, memo: Memo) -> Response:
         maybe_at(body, "stop_sequence", wire.string),
         extras=closing_extras(body),
     )
+    usage = maybe_at(body, "usage", read_usage)
     return Response(
         dialect=NAME,
         id=maybe_at(body, "id", wire.string),
         model=maybe_at(body, "model", wire.string),
         choices=(choice,),
-        usage=maybe_at(body, "usage", read_usage),
+        usage=usage,
+        service_tier=None if usage is None else SERVED.get(usage.service_tier or ""),
         native=_SHAPES["type" in body, "role" in body],
         extras=_rest(body),
     )

@@ -21,7 +21,7 @@ from penstock.dialects.anthropic_messages.names import NAME
 from penstock.dialects.anthropic_messages.response import CLOSING_KEYS, closing_extras, recall
 from penstock.dialects.anthropic_messages.signatures import ORIGIN, open_envelope
 from penstock.dialects.anthropic_messages.stops import STOP_REASONS
-from penstock.dialects.anthropic_messages.usage import read_usage, usage_with_holes
+from penstock.dialects.anthropic_messages.usage import SERVED, read_usage, usage_with_holes
 from penstock.dialects.dialect import StreamParser
 from penstock.dialects.framing import Frame, FramedParser, ServerSentEvents
 from penstock.types.content import Part, Signature, Text, ToolCall
@@ -111,6 +111,7 @@ class FrameReader:
             start = Start(
                 _take(message, "id"),
                 _take(message, "model"),
+                service_tier=None if usage is None else SERVED.get(usage.usage.service_tier or ""),
                 extras={
                     key: value
                     for key, value in message.items()

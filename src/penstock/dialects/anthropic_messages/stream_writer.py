@@ -18,7 +18,7 @@ from penstock.dialects.anthropic_messages.messages import write_block
 from penstock.dialects.anthropic_messages.names import NAME
 from penstock.dialects.anthropic_messages.response import stop_word
 from penstock.dialects.anthropic_messages.signatures import seal
-from penstock.dialects.anthropic_messages.usage import fill_usage, write_usage
+from penstock.dialects.anthropic_messages.usage import TIERS, fill_usage, write_usage
 from penstock.dialects.dialect import Context, StreamRenderer
 from penstock.dialects.framing import TRANSPORT, write_event
 from penstock.types.content import Citation, Text, Thinking, ToolCall
@@ -213,7 +213,9 @@ class LooseStream(ForeignStream):
         """Extras of our own parts are written with them."""
 
     def _message(self) -> Object:
-        return {**(self._start.extras or {}), **super()._message()}
+        found = {**(self._start.extras or {}), **super()._message()}
+        tier = TIERS.get(self._start.service_tier or "")
+        return found if tier is None else {**found, "usage": {"service_tier": tier, **found["usage"]}}
 
     def _begin_part(self, delta: PartStart) -> None:
         part, index = delta.part, delta.index

@@ -37,6 +37,9 @@ _REQUESTS = "_requests"
 TIERS = {"default": "standard", "standard": "standard", "priority": "priority", "batch": "batch"}
 """Unified tier -> `usage.service_tier`."""
 
+SERVED = {"standard": "default", "priority": "priority"}
+"""`usage.service_tier` -> the unified tier of the response."""
+
 _SAID = frozenset(
     {
         "input_tokens",
@@ -161,6 +164,9 @@ def _filled(holes: dict[str, Any], counts: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+_NO_CREATION = {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0}
+
+
 def write_foreign_usage(usage: Usage | None, notes: list[Note], path: str = "usage") -> dict[str, Any]:
     """Another dialect's usage for a client of this one, who always finds the two totals."""
     if usage is None:
@@ -168,6 +174,8 @@ def write_foreign_usage(usage: Usage | None, notes: list[Note], path: str = "usa
     note_leftovers(path, usage.extras, notes)
     plain = Usage(**{name: getattr(usage, name) for name in _NAMES})
     found = {"input_tokens": 0, "output_tokens": 0, **_write_counts(plain, plain)}
+    if "cache_creation" in found:  # clients want both lifetimes
+        found["cache_creation"] = {**_NO_CREATION, **found["cache_creation"]}
     calls = dict(usage.server_tool_calls or {})
     if any(name in calls for name in SERVER_COUNTS):
         found["server_tool_use"] = {f"{name}{_REQUESTS}": calls.pop(name, 0) for name in SERVER_COUNTS}

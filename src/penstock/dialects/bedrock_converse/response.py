@@ -179,7 +179,8 @@ def render_response(response: Response, context: Context) -> Rendered[dict[str, 
         "stopReason": stop_word(choice, notes),
         "usage": foreign_usage(response.usage, notes),
     }
-    _write_rest(adapt_tier(response.service_tier, notes), choice, found)
+    tier = response.service_tier or (None if response.usage is None else response.usage.service_tier)
+    _write_rest(adapt_tier(tier, notes), choice, found)
     return Rendered(found, tuple(notes))
 
 

@@ -168,7 +168,7 @@ def test_a_whole_answer_of_ours_can_be_streamed() -> None:
     """Without frames, each part as one event: the client adds up the same answer."""
     answer = DIALECT.parse_response(STREAMED_ANSWER, NO_MEMO)
     choice = answer.choices[0]
-    deltas: list[Delta] = [Start(answer.id, answer.model, extras=answer.extras)]
+    deltas: list[Delta] = [Start(answer.id, answer.model, None, answer.service_tier, answer.extras)]
     for index, part in enumerate(choice.parts):
         deltas += [PartStart(index, part), PartEnd(index)]
     assert answer.usage is not None
