@@ -157,6 +157,43 @@ def test_a_request_that_is_no_json_is_remarked_on(run: Run) -> None:
     assert "remark odd: the request is no JSON: only the response was checked" in done.stdout
 
 
+REFUSED = {"model": "gpt-4o", "messages": [{"role": "wizard", "content": "Hello"}]}
+
+
+def test_a_request_that_both_refuse_is_remarked_on(run: Run) -> None:
+    result = run(exchange("both", body=REFUSED, answer=ERROR, status=400))
+    assert result.returncode == 0
+    assert "remark both: the provider refused the request as invalid, and so does the dialect" in result.stdout
+
+
+@pytest.mark.parametrize("status", [200, 401, 500])
+def test_a_request_that_only_the_dialect_refuses_fails(run: Run, status: int) -> None:
+    result = run(exchange("one", body=REFUSED, answer=ANSWER if status == 200 else ERROR, status=status))
+    assert result.returncode == 1
+    assert "wizard" in result.stdout
+
+
+@pytest.mark.parametrize("answer", [ERROR, {"error": "No"}, {"detail": "No"}, [{"error": {"message": "No"}}]], ids=str)
+def test_an_error_under_a_status_of_success_is_checked_as_an_error(run: Run, answer: Any) -> None:
+    result = run(exchange("hidden", answer=answer))
+    assert result.returncode == 0
+    assert "remark hidden: the answer is an error under a status of success" in result.stdout
+
+
+def test_what_is_neither_an_answer_nor_an_error_fails(run: Run) -> None:
+    assert run(exchange("odd", answer={"request_id": "r"})).returncode == 1
+
+
+def test_a_model_that_only_the_path_names_is_not_added_to_the_body(run: Run) -> None:
+    body = {"messages": REQUEST["messages"]}
+    assert run(exchange("azure", "/openai/deployments/gpt-4o/chat/completions", body)).returncode == 0
+
+
+def test_an_event_without_data_is_none(run: Run) -> None:
+    answer = STREAM.replace("data: [DONE]", "data: \n\ndata: [DONE]")
+    assert run(exchange("empty", answer=answer)).returncode == 0
+
+
 def test_json_for_machines(run: Run) -> None:
     done = run(*GOOD, *ELSEWHERE, NO_JSON, BROKEN, arguments=("--json",))
     assert done.returncode == 1

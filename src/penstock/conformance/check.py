@@ -17,6 +17,7 @@ from penstock.dialects.dialect import Context, Dialect, PathMatch
 from penstock.dialects.embeddings.dialect import EmbeddingDialect
 from penstock.dialects.framing import Frame, FrameParser, JsonLines, ServerSentEvents
 from penstock.dialects.gemini.frames import ARRAY_TYPE, JsonArray
+from penstock.dialects.openai_errors import says_error
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.notes import NO_MEMO
 from penstock.types.profile import DEFAULT_PROFILE
@@ -69,8 +70,9 @@ def check(exchange: Exchange) -> Result:
     dialect, match = found
     try:
         if isinstance(dialect, Dialect):
-            _check_chat(exchange, dialect, match)
+            remark = _check_chat(exchange, dialect, match)
         else:
+            remark = None
             _check_embedding(exchange, dialect, match)
     except _Finding as finding:
         held = _STAGES.index(finding.stage)
@@ -82,8 +84,6 @@ def check(exchange: Exchange) -> Result:
             round_tripped=held > 1,
             failure=str(finding),
         )
-    no_json = isinstance(exchange.request_body, bytes)
-    remark = "the request is no JSON: only the response was checked" if no_json else None
     return Result(exchange.id, exchange.provider, dialect.name, None, remark, True, True, True)
 
 
@@ -132,18 +132,48 @@ def _json(value: Any) -> Any:
     return wire.decode(wire.encode(value))
 
 
-def _check_chat(exchange: Exchange, dialect: Dialect, match: PathMatch) -> None:
-    compare_response = _reading("parsed", "response", _response_check(exchange, dialect, match))
+_NO_JSON = "the request is no JSON: only the response was checked"
+_BOTH_REFUSE = "the provider refused the request as invalid, and so does the dialect: only the response was checked"
+_ERROR_IN_200 = "the answer is an error under a status of success: checked as an error"
+_INVALID = frozenset({400, 422})
+
+
+def _check_chat(exchange: Exchange, dialect: Dialect, match: PathMatch) -> str | None:
+    """Check, and what is to be remarked on. Raises _Finding."""
+    remark = _ERROR_IN_200 if _holds_error(exchange, dialect) else None
+    work = partial(_check_error, exchange, dialect) if remark else _response_check(exchange, dialect, match)
+    compare_response = _reading("parsed", "response", work)
     if isinstance(exchange.request_body, bytes):
         compare_response()
-        return
-    request = _reading("parsed", "request", partial(dialect.parse_request, exchange.request_body, match))
+        return _NO_JSON
+    try:
+        request = dialect.parse_request(exchange.request_body, match)
+    except DialectError as error:
+        if exchange.status not in _INVALID:
+            raise _Finding("parsed", f"request: {error}") from error
+        compare_response()
+        return _BOTH_REFUSE
     render = partial(dialect.render_request, request, DEFAULT_PROFILE)
     _same("request", exchange.request_body, _json(_reading("round_tripped", "request", render).value))
     compare_response()
     for other in registry.dialects():
         if other.name != dialect.name:
             _reading("translated", f"request to {other.name}", partial(_translate, request, other))
+    return remark
+
+
+def _holds_error(exchange: Exchange, dialect: Dialect) -> bool:
+    """Whether a status of success came with an error: with what the dialect's reader of answers refuses, and says what
+    went wrong.
+    """
+    body = exchange.response_body
+    if exchange.status >= 400 or isinstance(body, bytes) or not says_error(body):
+        return False
+    try:
+        dialect.parse_response(body, NO_MEMO)
+    except DialectError:
+        return True
+    return False
 
 
 def _translate(request: Request, other: Dialect) -> None:
@@ -172,7 +202,8 @@ def _check_error(exchange: Exchange, dialect: Dialect | EmbeddingDialect) -> Cal
 
     def compare() -> None:
         status, body = dialect.render_error(error)
-        _same("error status", exchange.status, status)
+        if exchange.status >= 400:
+            _same("error status", exchange.status, status)
         if isinstance(exchange.response_body, dict | list):
             _same("error", exchange.response_body, _json(body))
 
@@ -208,9 +239,11 @@ def _through(body: bytes, size: int, dialect: Dialect, kind: str) -> bytes:
 
 
 def _frames(body: bytes, kind: str) -> Iterator[Any]:
+    """What each frame holds. One that holds nothing is none (html.spec.whatwg.org, 9.2.6: no data, no event)."""
     framing = _FRAMINGS[kind]()
     for frame in framing.feed(body) + framing.close():
-        yield [frame.event, frame.transport, _payload(frame)]
+        if frame.data or frame.event is not None or frame.transport:
+            yield [frame.event, frame.transport, _payload(frame)]
 
 
 def _payload(frame: Frame) -> Any:
@@ -221,6 +254,7 @@ def _payload(frame: Frame) -> Any:
 
 
 def _check_embedding(exchange: Exchange, dialect: EmbeddingDialect, match: PathMatch) -> None:
+    """Check. Raises _Finding."""
     request = _reading("parsed", "request", partial(dialect.parse_request, exchange.request_body, match))
     if exchange.status >= 400:
         compare_response = _check_error(exchange, dialect)

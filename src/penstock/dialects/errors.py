@@ -95,7 +95,8 @@ def classify(status: int, words: Iterable[object], message: str, table: Mapping[
     if by_status == "rate_limit" and _QUOTA.search(message):
         return "quota"
     if by_status == "unknown":
-        return next((table[word] for word in words if isinstance(word, str) and word in table), by_status)
+        said = next((table[word] for word in words if isinstance(word, str) and word in table), None)
+        return said or _hidden_in_text(message) or by_status
     return by_status
 
 

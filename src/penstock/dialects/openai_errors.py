@@ -3,7 +3,9 @@ that compatible hosts use instead.
 
     standard    {"error": {...}}                OpenAI, Azure, Groq, DeepSeek, OpenRouter, vLLM ...
     flat        {"message": ..., "type": ...}   Mistral, Cerebras, Bedrock's edge, the `error` event of Responses
-    other       anything else, JSON or not: {"detail": ...} of FastAPI hosts, HTML of proxies: its text is the message
+    other       anything else, JSON or not, whose text is the message: {"detail": ...} of FastAPI hosts, a list of one
+                error (Google's edge), {"errors": [...]} (Cloudflare), {"base_resp": {...}} inside a 200 (MiniMax), the
+                HTML of proxies
 
 Source: https://platform.openai.com/docs/guides/error-codes, and the codes of a failed response
 (https://platform.openai.com/docs/api-reference/responses/object).
@@ -122,7 +124,7 @@ class OpenAIErrors:
 
     def render(self, error: ErrorResponse) -> tuple[int, dict[str, Any]]:
         """(status, body). Errors of another dialect get OpenAI's own words for their kind."""
-        if error.dialect == self._name and error.native is not None:
+        if error.dialect == self._name and error.native is not None and isinstance(error.body, dict | list):
             return error.status, write_own(error)
         return error.status, {
             "error": {
@@ -136,8 +138,8 @@ class OpenAIErrors:
 
 def write_own(error: ErrorResponse) -> dict[str, Any]:
     """The body of an error that a dialect of OpenAI's read, exactly."""
-    if error.native == "other":
-        return error.body if isinstance(error.body, dict) else {"error": {"message": error.message}}
+    if error.native == "other" and isinstance(error.body, dict | list):
+        return error.body  # type: ignore[return-value]  # the one shape that is no object is a list of one error
     values = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
     found: dict[str, Any] = {key: value for key, value in values.items() if value is not None}
     return wire.deep_merge(error.extras, {"error": found} if error.native == "standard" else found)
@@ -145,20 +147,48 @@ def write_own(error: ErrorResponse) -> dict[str, Any]:
 
 def _shape(value: Any) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
     """(the shape's name, the object that holds message, type, code and param, what is not modelled)."""
+    if isinstance(value, list) and value:
+        return "other", _shape(value[0])[1], None
     if not isinstance(value, dict):
-        return "other", {}, None
+        return "other", {"message": value}, None
     inner = value.get("error")
     if isinstance(inner, dict) and _text(inner.get("message")):
         outer = {key: other for key, other in value.items() if key != "error"}
         return "standard", inner, {**outer, "error": _unmodelled(inner)}
     if _text(value.get("message")):
         return "flat", value, _unmodelled(value)
-    if isinstance(inner, str):
-        return "other", {"message": inner, **{key: value.get(key) for key in ("type", "code", "param")}}, None
-    detail = value.get("detail")
-    if detail is not None:
-        return "other", {"message": detail if isinstance(detail, str) else wire.encode(detail).decode()}, None
-    return "other", inner if isinstance(inner, dict) else value, None
+    return "other", _told(value), None
+
+
+def _told(value: dict[str, Any]) -> dict[str, Any]:
+    """The error object of any other shape: its words, whatever they are called, as the message."""
+    base = value.get("base_resp")
+    if isinstance(base, dict):
+        return {"message": base.get("status_msg"), "code": base.get("status_code")}
+    inner = value.get("error")
+    holder = inner if isinstance(inner, dict) else value
+    for words in (value.get(key) for key in _WORDS_OF_HOSTS):
+        if isinstance(words, list) and len(words) == 1 and isinstance(words[0], dict) and "message" in words[0]:
+            return words[0]
+        if words:
+            return {**holder, "message": words if isinstance(words, str) else wire.encode(words).decode()}
+    return holder
+
+
+_WORDS_OF_HOSTS = ("error", "message", "detail", "errors", "msg", "Message", "title")
+"""Where hosts put what went wrong, the most telling first."""
+
+
+def says_error(value: Any) -> bool:
+    """Whether a decoded value that is no answer says what went wrong. (A 200 and a stream can hold either.)"""
+    if isinstance(value, list) and value:
+        return isinstance(value[0], dict) and says_error(value[0])
+    if not isinstance(value, dict):
+        return False
+    base = value.get("base_resp")
+    if isinstance(base, dict) and base.get("status_code"):
+        return True
+    return value.get("object") == "error" or any(value.get(key) for key in _WORDS_OF_HOSTS)
 
 
 def _text(value: Any) -> str | None:
@@ -185,6 +215,7 @@ def _status_in(holder: dict[str, Any], status: int) -> int:
         return status
     for key in ("status_code", "code", "status"):
         value = holder.get(key)
+        value = int(value) if isinstance(value, str) and value.isdecimal() else value
         if isinstance(value, int) and 400 <= value < 600:
             return value
     return status

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import msgspec
 from msgspec import Struct
@@ -144,6 +144,24 @@ def anything(value: Any) -> Any:
     return value
 
 
+UNREAD: Final = object()
+"""What a reader returns that leaves a value unmodelled where it was."""
+
+
+def leniently(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`read`, but a value of another shape stays unmodelled: in an answer, an odd label is no reason to refuse the
+    whole.
+    """
+
+    def read_or_leave(value: Any) -> Any:
+        try:
+            return read(value)
+        except DialectError:
+            return UNREAD
+
+    return read_or_leave
+
+
 class Field(Struct, frozen=True):
     """One wire field: its name on the wire, how to read it, and the field of the representation it means (`name`,
     default: the same word).
@@ -188,9 +206,13 @@ class Fields:
                 continue
             name, read, is_synonym = known
             try:
-                found[name] = read(value)
+                value = read(value)
             except DialectError as error:
                 raise error.at(key) from None
+            if value is UNREAD:
+                extras[key] = wire[key]
+                continue
+            found[name] = value
             if is_synonym:
                 spelling[name] = key
         if extras:

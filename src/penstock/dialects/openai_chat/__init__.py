@@ -2,8 +2,10 @@
 
 request.py     the body and its table of fields; reasoning.py its many ways to ask for thinking; quirks.py what single
                hosts refuse
-messages.py    messages and parts; media.py the elements of content lists; thinking.py the places of reasoning
-response.py    answers and usage; stream.py and stream_writer.py chunks; errors.py refusals
+messages.py    messages and parts; media.py the elements of content lists; thinking.py the places of reasoning;
+               citations.py annotations
+response.py    answers and usage; errors.py refusals
+stream.py      chunks read, with calls.py for tool calls in pieces; stream_writer.py chunks written
 foreign.py     other dialects' requests, foreign_response.py other dialects' answers, in the terms of this one
 """
 

@@ -1,7 +1,9 @@
 """Content parts of Chat Completions: `{"type": "text" | "image_url" | "input_audio" | "file" | ...}`, both ways.
 
 Source: https://platform.openai.com/docs/api-reference/chat/create (messages), with the parts that compatible hosts
-add: `video_url`, Mistral's `document_url` and `thinking` chunks.
+add: `video_url` and `audio_url`, Mistral's `document_url` and `thinking` chunks
+(https://docs.mistral.ai/api/#tag/chat), the `reasoning` chunks of Databricks
+(https://docs.databricks.com/aws/en/machine-learning/model-serving/query-reason-models).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from penstock.types.content import (
     Opaque,
     Part,
     Refusal,
+    Signature,
     Source,
     Text,
     Thinking,
@@ -31,7 +34,8 @@ from penstock.types.errors import MalformedError
 def read_content_part(value: Any) -> Part:
     """One element of a content list. A type that is not known becomes Opaque."""
     part = wire.obj(value)
-    read = _READERS.get(part.get("type", ""))
+    kind = part.get("type")
+    read = _READERS.get(kind) if isinstance(kind, str) else None
     return Opaque(part, native="content") if read is None else read(part)
 
 
@@ -107,10 +111,16 @@ def _url_reader(kind: MediaKind, key: str) -> Callable[[dict[str, Any]], Part]:
 
 
 def _read_audio(part: dict[str, Any]) -> Part:
-    inner = wire.obj(part.get("input_audio"))
-    name = wire.string(inner.get("format", ""))
-    media_type = AUDIO_TYPES.get(name, f"audio/{name}")
-    native = "input_audio" if audio_format(media_type) == name else f"input_audio:{name}"
+    inner = part.get("input_audio")
+    if isinstance(inner, str):
+        return _read_bare_audio(part, inner)
+    inner = wire.obj(inner)
+    if inner.get("format") is None:
+        media_type, native = None, _NO_FORMAT
+    else:
+        name = wire.string(inner["format"])
+        media_type = AUDIO_TYPES.get(name, f"audio/{name}")
+        native = "input_audio" if audio_format(media_type) == name else f"input_audio:{name}"
     extras = wire.rest(part, frozenset({"type", "input_audio", "cache_control"}))
     left = wire.rest(inner, frozenset({"data", "format"}))
     extras = {**(extras or {}), "input_audio": left} if left else extras
@@ -118,7 +128,26 @@ def _read_audio(part: dict[str, Any]) -> Part:
     return Media("audio", data, media_type, cache=read_cache(part.get("cache_control")), native=native, extras=extras)
 
 
+_NO_FORMAT = "input_audio:(none)"
+_BARE_AUDIO = "input_audio:(bare)"
+
+
+def _read_bare_audio(part: dict[str, Any], value: str) -> Part:
+    """Mistral's form: the bytes, or where they are, without a word on the format."""
+    source, media_type = source_of_url(value) if "://" in value[:16] or value[:5] == "data:" else (Base64(value), None)
+    extras = wire.rest(part, frozenset({"type", "input_audio", "cache_control"}))
+    cache = read_cache(part.get("cache_control"))
+    return Media("audio", source, media_type, cache=cache, native=_BARE_AUDIO, extras=extras)
+
+
+_FLAT_FILE = "file:flat"
+
+
 def _read_file(part: dict[str, Any]) -> Part:
+    if isinstance(part.get("file_id"), str) and "file" not in part:  # Mistral's form
+        extras = wire.rest(part, frozenset({"type", "file_id", "cache_control"}))
+        cache = read_cache(part.get("cache_control"))
+        return Media("file", FileId(part["file_id"]), cache=cache, native=_FLAT_FILE, extras=extras)
     inner = wire.obj(part.get("file"))
     name = inner.get("filename")
     source, media_type, taken = _file_source(inner)
@@ -170,6 +199,23 @@ def _read_thinking(part: dict[str, Any]) -> Part:
     return Opaque(part, native="content")
 
 
+def _read_reasoning(part: dict[str, Any]) -> Part:
+    """Databricks' reasoning chunk: a summary of one text, which Claude signs. Anything richer is kept whole."""
+    summary = part.get("summary")
+    entry = summary[0] if isinstance(summary, list) and len(summary) == 1 else None
+    if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
+        return Opaque(part, native="content")
+    value = entry.get("signature")
+    signature = Signature(value, "anthropic") if isinstance(value, str) else None
+    extras = wire.rest(part, frozenset({"type", "summary"}))
+    known = frozenset({"text", "signature"} if signature is not None else {"text"})
+    extras = {**(extras or {}), "summary": [{key: inner for key, inner in entry.items() if key not in known}]}
+    return Thinking(entry["text"], signature=signature, native=REASONING_CHUNK, extras=extras)
+
+
+REASONING_CHUNK = "content:reasoning"
+"""The native of a Thinking that stood in a content list as a `reasoning` element."""
+
 _TEXT_KEYS = frozenset({"type", "text", "cache_control"})
 _REFUSAL_KEYS = frozenset({"type", "refusal"})
 
@@ -178,10 +224,12 @@ _READERS: dict[str, Callable[[dict[str, Any]], Part]] = {
     "refusal": _read_refusal,
     "image_url": _url_reader("image", "image_url"),
     "video_url": _url_reader("video", "video_url"),
+    "audio_url": _url_reader("audio", "audio_url"),
     "document_url": _url_reader("file", "document_url"),
     "input_audio": _read_audio,
     "file": _read_file,
     "thinking": _read_thinking,
+    "reasoning": _read_reasoning,
 }
 
 
@@ -194,7 +242,12 @@ def write_text(part: Text) -> dict[str, Any]:
 
 
 def write_thinking(part: Thinking) -> dict[str, Any]:
-    """Mistral's thinking chunk again."""
+    """Mistral's thinking chunk again, or Databricks' reasoning chunk."""
+    if part.native == REASONING_CHUNK:
+        entry = {"text": part.text}
+        if part.signature is not None:
+            entry["signature"] = part.signature.value
+        return wire.deep_merge(part.extras, {"type": "reasoning", "summary": [entry]})
     text: Any = part.text if part.native == "thinking:string" else [{"type": "text", "text": part.text}]
     return wire.merge(part.extras, {"type": "thinking", "thinking": text})
 
@@ -228,8 +281,16 @@ def _write_video(media: Media) -> dict[str, Any]:
 
 
 def _write_audio(media: Media) -> dict[str, Any]:
+    if media.native in ("audio_url", "audio_url:string"):
+        return _write_url(media, "audio_url", "audio/wav")
+    if media.native == _BARE_AUDIO:
+        source = media.source
+        bare = source.data if isinstance(source, Base64) and media.media_type is None else url_of(media, "audio/wav")
+        return {"type": "input_audio", "input_audio": bare}
     if not isinstance(media.source, Base64):
         raise MalformedError("audio must be given as bytes")
+    if media.native == _NO_FORMAT:
+        return {"type": "input_audio", "input_audio": {"data": media.source.data}}
     _, colon, spelled = (media.native or "").partition(":")
     name = spelled if colon else audio_format(media.media_type)
     return {"type": "input_audio", "input_audio": {"data": media.source.data, "format": name}}
@@ -238,6 +299,8 @@ def _write_audio(media: Media) -> dict[str, Any]:
 def _write_file(media: Media) -> dict[str, Any]:
     if media.native in ("document_url", "document_url:string"):
         return _write_url(media, "document_url", "application/pdf")
+    if media.native == _FLAT_FILE and isinstance(media.source, FileId):
+        return {"type": "file", "file_id": media.source.id}
     inner: dict[str, Any] = {}
     if isinstance(media.source, FileId):
         inner["file_id"] = media.source.id

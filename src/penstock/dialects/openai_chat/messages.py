@@ -13,6 +13,8 @@ from typing import Any
 
 from penstock.dialects import wire
 from penstock.dialects.openai_chat import thinking
+from penstock.dialects.openai_chat.calls import call_signature
+from penstock.dialects.openai_chat.citations import read_citation, write_citation
 from penstock.dialects.openai_chat.media import (
     read_cache,
     read_content_part,
@@ -24,13 +26,11 @@ from penstock.dialects.openai_chat.media import (
 )
 from penstock.types.content import (
     Base64,
-    Citation,
     Json,
     Media,
     Opaque,
     Part,
     Refusal,
-    Signature,
     Text,
     Thinking,
     ToolCall,
@@ -43,8 +43,6 @@ _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "functio
 _PLAIN_ROLES = frozenset({"system", "developer", "user", "assistant"})
 _KNOWN = frozenset({"role", "content", "name", "cache_control"})
 _KNOWN_TOOL = _KNOWN | {"tool_call_id"}
-_KNOWN_CITATION = frozenset({"type", "url_citation"})
-_KNOWN_URL_CITATION = frozenset({"url", "title", "start_index", "end_index"})
 
 
 def read_messages(value: Any) -> tuple[Message, ...]:
@@ -82,8 +80,13 @@ def read_message(value: Any) -> Message:
         parts,
         None if name is None else wire.string(name),
         cache=read_cache(message.get("cache_control")),
+        native=None if "content" in message else NO_CONTENT,
         extras={**(extras or {}), **content_rest} if content_rest else extras,
     )
+
+
+NO_CONTENT = "no content"
+"""The native of a message, or of a tool's result, that has no `content` at all."""
 
 
 def _read_content(message: dict[str, Any]) -> tuple[tuple[Part, ...], dict[str, Any]]:
@@ -109,6 +112,7 @@ def _read_tool(message: dict[str, Any]) -> Message:
         parts,
         None if name is None else wire.string(name),
         cache=read_cache(message.get("cache_control")),
+        native=None if "content" in message else NO_CONTENT,
     )
     extras = wire.rest(message, _KNOWN_TOOL)
     extras = {**(extras or {}), **content_rest} if content_rest else extras
@@ -128,10 +132,17 @@ def _read_assistant(message: dict[str, Any]) -> Message:
 
 
 def read_answer(message: dict[str, Any], role_known: bool = False) -> tuple[tuple[Part, ...], dict[str, Any] | None]:
-    """The parts of an assistant message, and what of it is not modelled (`role` too, unless the caller models it)."""
+    """The parts of an assistant message, and what of it is not modelled (`role` too, unless the caller models it).
+
+    In an answer, a field of a shape that we do not know is left unmodelled; in a request it is the caller's error.
+    """
     consumed = set(_OWN_KEYS if role_known else _CONTENT_KEY)
     parts: list[Part] = [] if _THINKING_KEYS.isdisjoint(message) else _read_thinking(message, consumed)
-    content, content_rest = _NO_CONTENT if message.get("content") is None else _read_content(message)
+    value = message.get("content")
+    if value is None:
+        content, content_rest = _NOTHING
+    else:
+        content, content_rest = _read_content(message) if role_known or type(value) is str else _read_any(message)
     parts += _with_annotations(content, message, consumed) if "annotations" in message else content
     for key, read in [pair for pair in _ANSWER_FIELDS if pair[0] in message]:
         value = message[key]
@@ -139,6 +150,8 @@ def read_answer(message: dict[str, Any], role_known: bool = False) -> tuple[tupl
             try:
                 found = read(value)
             except DialectError as error:
+                if not role_known:
+                    continue
                 raise error.at(key) from None
             if found:
                 consumed.add(key)
@@ -147,16 +160,37 @@ def read_answer(message: dict[str, Any], role_known: bool = False) -> tuple[tupl
     return tuple(parts), {**(extras or {}), **content_rest} if content_rest else extras
 
 
-_NO_CONTENT: tuple[tuple[Part, ...], dict[str, Any]] = ((), {})
+_NOTHING: tuple[tuple[Part, ...], dict[str, Any]] = ((), {})
 _CONTENT_KEY = frozenset({"content"})
 _OWN_KEYS = frozenset({"role", "name", "cache_control", "content"})
 _THINKING_KEYS = frozenset({*thinking.TYPED, *thinking.PLAIN})
 
 
+def _read_any(message: dict[str, Any]) -> tuple[tuple[Part, ...], dict[str, Any]]:
+    """The parts of an answer's `content`, whatever it is: an element that we cannot read is kept whole, and a value
+    that is neither a text nor a list (some hosts parse the JSON that was asked for) is the answer itself.
+    """
+    content = message["content"]
+    if not isinstance(content, list):
+        return (Json(content, native=WHOLE),), {}
+    return tuple([_read_any_part(element) for element in content]), {} if content else {"content": []}
+
+
+WHOLE = "content value"
+"""The native of a Json that is the whole `content` of an answer."""
+
+
+def _read_any_part(value: Any) -> Part:
+    try:
+        return read_content_part(value)
+    except DialectError:
+        return Opaque(value, native="content")
+
+
 def _read_thinking(message: dict[str, Any], consumed: set[str]) -> list[Part]:
     for key, read in (("thinking_blocks", thinking.read_blocks), ("reasoning_details", thinking.read_details)):
         value = message.get(key)
-        if value:
+        if value and isinstance(value, list):
             consumed.add(key)
             try:
                 return list(read(value))
@@ -173,7 +207,7 @@ def _read_thinking(message: dict[str, Any], consumed: set[str]) -> list[Part]:
 def _with_annotations(parts: tuple[Part, ...], message: dict[str, Any], consumed: set[str]) -> Iterable[Part]:
     """`annotations` belong to the text of the message: to the first one, where content is a list."""
     annotations = message.get("annotations")
-    if annotations is None or not parts or not isinstance(parts[0], Text):
+    if not isinstance(annotations, list) or not parts or not isinstance(parts[0], Text):
         return parts
     try:
         citations = wire.each(read_citation, annotations)
@@ -184,41 +218,6 @@ def _with_annotations(parts: tuple[Part, ...], message: dict[str, Any], consumed
     return (Text(first.text, citations, cache=first.cache, native=first.native, extras=first.extras), *parts[1:])
 
 
-def read_citation(value: Any) -> Citation:
-    """One annotation. Only URL citations have fields that other dialects know; others keep theirs in `extras`."""
-    annotation = wire.obj(value)
-    inner = annotation.get("url_citation")
-    if annotation.get("type") != "url_citation" or not isinstance(inner, dict):
-        return Citation(native="opaque", extras=annotation)
-    extras = wire.rest(annotation, _KNOWN_CITATION)
-    known = {key for key, types in _CITATION_TYPES.items() if isinstance(inner.get(key), types)}
-    left = wire.rest(inner, frozenset(known))
-    return Citation(
-        inner["url"] if "url" in known else None,
-        inner["title"] if "title" in known else None,
-        start=inner["start_index"] if "start_index" in known else None,
-        end=inner["end_index"] if "end_index" in known else None,
-        extras={**(extras or {}), "url_citation": left} if left else extras,
-    )
-
-
-_CITATION_TYPES: dict[str, type] = {"url": str, "title": str, "start_index": int, "end_index": int}
-
-
-def write_citation(citation: Citation) -> dict[str, Any]:
-    """The annotation again."""
-    if citation.native == "opaque":
-        return citation.extras or {}
-    values = {
-        "url": citation.url,
-        "title": citation.title,
-        "start_index": citation.start,
-        "end_index": citation.end,
-    }
-    inner = {key: value for key, value in values.items() if value is not None}
-    return wire.deep_merge(citation.extras, {"type": "url_citation", "url_citation": inner})
-
-
 def _read_refusal(value: Any) -> list[Part]:
     return [Refusal(wire.string(value))]
 
@@ -226,6 +225,8 @@ def _read_refusal(value: Any) -> list[Part]:
 def _read_audio(value: Any) -> list[Part]:
     audio = wire.obj(value)
     data, audio_id, transcript = audio.get("data"), audio.get("id"), audio.get("transcript")
+    if not audio:
+        return []
     return [
         Media(
             "audio",
@@ -242,13 +243,18 @@ def _read_images(value: Any) -> list[Part]:
     """Images that a model made, as OpenRouter and Gemini-compatible hosts return them."""
     images: list[Part] = []
     for element in wire.array(value):
-        image = wire.obj(element)
-        inner = wire.obj(image.get("image_url"))
-        source, media_type = source_of_url(wire.string(inner.get("url")))
-        extras = wire.rest(image, frozenset({"image_url"})) or {}
-        extras["image_url"] = wire.rest(inner, frozenset({"url"})) or {}
-        images.append(Media("image", source, media_type, native="images", extras=extras))
+        images.append(read_image(element))
     return images
+
+
+def read_image(value: Any) -> Media:
+    """One of them."""
+    image = wire.obj(value)
+    inner = wire.obj(image.get("image_url"))
+    source, media_type = source_of_url(wire.string(inner.get("url")))
+    extras = wire.rest(image, frozenset({"image_url"})) or {}
+    extras["image_url"] = wire.rest(inner, frozenset({"url"})) or {}
+    return Media("image", source, media_type, native="images", extras=extras)
 
 
 def read_tool_calls(value: Any) -> list[Part]:
@@ -259,17 +265,22 @@ def read_tool_calls(value: Any) -> list[Part]:
 def _read_tool_call(value: Any) -> Part:
     call = wire.obj(value)
     call_id = call.get("id")
-    custom = call.get("type") == "custom"
+    kind = call.get("type")
+    custom = kind == "custom"
     key, input_key = ("custom", "input") if custom else ("function", "arguments")
-    inner = wire.obj(call.get(key))
+    inner = call.get(key)
+    if not isinstance(inner, dict):
+        if kind in (None, key):
+            wire.obj(inner)
+        return Opaque(call, native="tool_calls")  # what a host ran itself (Z.ai's search, MCP)
     arguments = inner.get(input_key)
     if not isinstance(arguments, str | dict | None):
         raise MalformedError(f"expected a string, got {wire.describe(arguments)}", f"{key}.{input_key}")
-    extras = wire.rest(call, _CALL_KEYS[key])
+    extras = wire.rest(call, _CALL_KEYS[key] if isinstance(call_id, str | None) else frozenset({key}))
     left = wire.rest(inner, _INNER_KEYS[key])
-    signature = _call_signature(call) if len(call) > 3 else None
+    signature = call_signature(call) if len(call) > 3 else None
     return ToolCall(
-        None if call_id is None else wire.string(call_id),
+        call_id if isinstance(call_id, str) else None,
         wire.string(inner.get("name")),
         "" if arguments is None else arguments,
         custom,
@@ -283,25 +294,18 @@ _CALL_KEYS = {"function": frozenset({"id", "function"}), "custom": frozenset({"i
 _INNER_KEYS = {"function": frozenset({"name", "arguments"}), "custom": frozenset({"name", "input"})}
 
 
-def _call_signature(call: dict[str, Any]) -> Signature | None:
-    """Gemini's thought signature, where its own compatible endpoint puts it, or where LiteLLM's users find it. It
-    also stays in the extras.
-    """
-    own = call.get("extra_content")
-    google = own.get("google") if isinstance(own, dict) else None
-    for holder in (google, call.get("provider_specific_fields")):
-        value = holder.get("thought_signature") if isinstance(holder, dict) else None
-        if isinstance(value, str):
-            return Signature(value, "gemini")
-    return None
-
-
 def _read_function_call(value: Any) -> list[Part]:
     """The one call of the time before tools."""
     call = wire.obj(value)
-    arguments = wire.string(call.get("arguments") or "")
+    name, arguments = call.get("name"), call.get("arguments")
+    if not isinstance(name, str) or not isinstance(arguments, str | dict | None):
+        return []
     extras = wire.rest(call, frozenset({"name", "arguments"}))
-    return [ToolCall(None, wire.string(call.get("name")), arguments, native="function_call", extras=extras)]
+    asked = "" if arguments is None else arguments
+    return [ToolCall(None, name, asked, native="function_call" if arguments is not None else NO_INPUT, extras=extras)]
+
+
+NO_INPUT = "function_call without arguments"
 
 
 _ANSWER_FIELDS = (
@@ -330,7 +334,7 @@ def write_message(message: Message) -> dict[str, Any]:
         found = {"role": "assistant", **write_answer(message.parts, message.extras)}
     else:
         found = wire.merge(message.extras, {"role": message.role})
-        if message.parts or "content" not in found:
+        if message.parts or ("content" not in found and message.native != NO_CONTENT):
             found["content"] = write_content(message.parts)
     if message.name is not None:
         found["name"] = message.name
@@ -346,7 +350,7 @@ def write_content(parts: tuple[Part, ...]) -> str | list[dict[str, Any]]:
     return [_write_content_part(part) for part in parts]
 
 
-def _write_content_part(part: Part) -> dict[str, Any]:
+def _write_content_part(part: Part) -> Any:
     if isinstance(part, Text):
         return write_text(part)
     if isinstance(part, Media):
@@ -355,8 +359,8 @@ def _write_content_part(part: Part) -> dict[str, Any]:
         return wire.merge(part.extras, {"type": "refusal", "refusal": part.text})
     if isinstance(part, Thinking):
         return write_thinking(part)
-    if isinstance(part, Opaque) and isinstance(part.value, dict):
-        return dict(part.value)
+    if isinstance(part, Opaque):
+        return part.value
     if isinstance(part, Json):
         return {"type": "text", "text": wire.encode(part.value).decode()}
     raise MalformedError(f"{type(part).__name__} has no place in message content")
@@ -367,7 +371,7 @@ def _write_tool(message: Message) -> dict[str, Any]:
     if not isinstance(result, ToolResult):
         raise MalformedError("a tool message must hold a tool result")
     found: dict[str, Any] = wire.merge(message.extras, {"role": message.native or "tool"})
-    if result.parts or "content" not in found:
+    if result.parts or ("content" not in found and result.native != NO_CONTENT):
         found["content"] = write_content(result.parts) if result.parts else ""
     if result.call_id is not None:
         found["tool_call_id"] = result.call_id
@@ -389,7 +393,9 @@ def write_answer(parts: tuple[Part, ...], extras: dict[str, Any] | None) -> dict
         else:
             write(part, fields)
     if content:
-        fields["content"] = write_content(tuple(content))
+        only = content[0] if len(content) == 1 else None
+        whole = isinstance(only, Json) and only.native == WHOLE
+        fields["content"] = only.value if whole and isinstance(only, Json) else write_content(tuple(content))
         citations = [part.citations for part in content if isinstance(part, Text) and part.citations is not None]
         if citations:
             fields["annotations"] = [write_citation(citation) for group in citations for citation in group]
@@ -402,7 +408,17 @@ def _stood_in_content(part: Part) -> bool:
 
 
 _IN_CONTENT = frozenset(
-    {"content", "refusal", "thinking", "image_url", "video_url", "document_url", "file", "input_audio"}
+    {
+        "content",
+        "refusal",
+        "thinking",
+        "image_url",
+        "video_url",
+        "audio_url",
+        "document_url",
+        "file",
+        "input_audio",
+    }
 )
 
 
@@ -448,11 +464,18 @@ def write_tool_call(part: ToolCall) -> dict[str, Any]:
 def _write_call(part: Any, fields: dict[str, Any]) -> None:
     if part.native == "function_call":
         fields["function_call"] = wire.merge(part.extras, {"name": part.name, "arguments": part.arguments})
+    elif part.native == NO_INPUT:
+        fields["function_call"] = wire.merge(part.extras, {"name": part.name})
     else:
         fields.setdefault("tool_calls", []).append(write_tool_call(part))
 
 
+def _write_opaque(part: Any, fields: dict[str, Any]) -> None:
+    fields.setdefault(part.native or "tool_calls", []).append(part.value)
+
+
 _PART_FIELDS: dict[type, Any] = {
+    Opaque: _write_opaque,
     Thinking: _write_thinking,
     Refusal: _write_refusal,
     Media: _write_media,

@@ -16,7 +16,7 @@ from penstock.dialects.openai_chat.json_tool import unwrap_answer
 from penstock.dialects.openai_chat.messages import read_answer, write_answer
 from penstock.dialects.reported_cost import reported_cost
 from penstock.dialects.tool_ids import response_with_tool_ids
-from penstock.dialects.wire import Field, Fields
+from penstock.dialects.wire import Field, Fields, leniently
 from penstock.types.content import Part, Refusal, Text, TokenLogprob, ToolCall
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.notes import Memo, Note, Rendered
@@ -134,6 +134,16 @@ def read_logprobs(value: Any) -> tuple[TokenLogprob, ...]:
     return found
 
 
+def logprobs_or_none(value: Any) -> tuple[TokenLogprob, ...] | None:
+    """Log probabilities, None where there are none or in another form than OpenAI's (Together's, the older one's)."""
+    if value is None:
+        return None
+    try:
+        return read_logprobs(value)
+    except DialectError:
+        return None
+
+
 def _read_logprob(value: Any) -> TokenLogprob:
     entry = wire.obj(value)
     data, top = entry.get("bytes"), entry.get("top_logprobs")
@@ -174,7 +184,9 @@ def _read_choice(value: Any) -> Choice:
     message = choice.get("message")
     extras = dict(wire.rest(choice, _CHOICE_KEYS) or {})
     parts: tuple[Part, ...] = ()
-    if message is not None:
+    if message is None:
+        extras |= {"message": None} if "message" in choice else {}
+    else:
         try:
             parts, message_extras = read_answer(wire.obj(message))
         except DialectError as error:
@@ -208,8 +220,10 @@ def _take_logprobs(parts: tuple[Part, ...], extras: dict[str, Any]) -> tuple[Par
     found = list(parts)
     for key, kind in (("content", Text), ("refusal", Refusal)):
         place = next((number for number, part in enumerate(found) if type(part) is kind), None)
-        if left.get(key) is not None and place is not None:
-            found[place] = _with_logprobs(found[place], read_logprobs(left.pop(key)))
+        entries = logprobs_or_none(left.get(key))
+        if entries is not None and place is not None:
+            del left[key]
+            found[place] = _with_logprobs(found[place], entries)
     extras["logprobs"] = left
     return tuple(found)
 
@@ -225,7 +239,9 @@ def _write_choice(choice: Choice) -> dict[str, Any]:
     extras = dict(choice.extras or {})
     message = extras.pop("message", None)
     found: dict[str, Any] = {}
-    if message is not None or choice.parts:
+    if message is None and not choice.parts:
+        extras |= {"message": None} if "message" in (choice.extras or {}) else {}
+    else:
         found["message"] = write_answer(choice.parts, message)
     logprobs = write_part_logprobs(choice.parts)
     if logprobs:
@@ -246,12 +262,12 @@ def write_part_logprobs(parts: tuple[Part, ...]) -> dict[str, Any]:
 
 
 FIELDS = Fields(
-    Field("id", wire.string),
-    Field("model", wire.string),
-    Field("created", wire.number),
+    Field("id", leniently(wire.string)),
+    Field("model", leniently(wire.string)),
+    Field("created", leniently(wire.number)),
     Field("choices", _read_choices),
-    Field("usage", read_usage),
-    Field("service_tier", wire.string),
+    Field("usage", leniently(read_usage)),
+    Field("service_tier", leniently(wire.string)),
 )
 
 

@@ -5,7 +5,10 @@ delta holds, in the same order; so writing a chunk of one's own dialect is filli
 call's id and name) stays in the frame too.
 
 A choice has no numbered parts on the wire, only fields; the reader numbers them as they appear: thinking, text, each
-tool call.
+tool call (calls.py).
+
+What hosts do in streams besides chunks: they send errors of any shape, also as plain text; they put usage into a
+choice (Moonshot) or into `x_groq`.
 """
 
 from __future__ import annotations
@@ -17,11 +20,15 @@ from penstock.dialects import wire
 from penstock.dialects.dialect import StreamParser
 from penstock.dialects.framing import Frame, FramedParser, ServerSentEvents
 from penstock.dialects.openai_chat import thinking
+from penstock.dialects.openai_chat.calls import Calls
+from penstock.dialects.openai_chat.citations import read_citation
 from penstock.dialects.openai_chat.errors import error_of
 from penstock.dialects.openai_chat.json_tool import ChunkUnwrapper
-from penstock.dialects.openai_chat.messages import read_citation
-from penstock.dialects.openai_chat.response import read_logprobs, read_usage, stop_reason
-from penstock.types.content import Media, Part, Refusal, Signature, Thinking, ToolCall
+from penstock.dialects.openai_chat.media import REASONING_CHUNK, read_content_part
+from penstock.dialects.openai_chat.messages import read_image
+from penstock.dialects.openai_chat.response import logprobs_or_none, read_usage, stop_reason
+from penstock.dialects.openai_errors import says_error
+from penstock.types.content import Media, Opaque, Part, Refusal, Signature, Thinking, ToolCall
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.notes import NO_MEMO, Memo
 from penstock.types.stream import (
@@ -73,7 +80,7 @@ class _Choice:
     def __init__(self, number: int) -> None:
         self.number = number
         self.parts: dict[str, int] = {}
-        self.calls: dict[Any, int] = {}
+        self.calls = Calls(number, self.next)
         self.seen = 0
         self.thinking: int | None = None
 
@@ -117,22 +124,50 @@ class ChunkReader:
     def read(self, frame: Frame) -> StreamEvent:
         """One frame. Raises MalformedError where it is not a chunk."""
         if frame.data == b"[DONE]":
-            return StreamEvent((End(),), frame.event)
-        chunk = wire.obj(wire.decode(frame.data))
+            return self._end(frame.event, None)
+        try:
+            chunk = wire.decode(frame.data)
+        except MalformedError:
+            return self._read_words(frame)
+        if type(chunk) is not dict:
+            return self._read_other(chunk, frame)
         if self._unwrapper is not None:
             self._unwrapper.unwrap(chunk)
         deltas: list[Delta] = []
         if not self._started:
             self._start(chunk, deltas)
-        error = chunk.get("error")
-        if error:
-            deltas.append(Failure(error_of(200, {}, chunk)))
         choices = chunk.get("choices")
+        if chunk.get("error") or (choices is None and says_error(chunk)):
+            deltas.append(Failure(error_of(200, {}, chunk)))
         if choices:
             self._read_choices(wire.array(choices), deltas)
         self._read_usage(chunk, deltas)
         extras = None if chunk.keys() <= _KNOWN else {key: value for key, value in chunk.items() if key not in _KNOWN}
         return StreamEvent(tuple(deltas), frame.event, extras, chunk)
+
+    def _end(self, name: str | None, frame: str | None) -> StreamEvent:
+        """The end, and before it the calls that were never known well enough to begin."""
+        held = [delta for state in self._choices.values() for delta in state.calls.release()]
+        return StreamEvent((*held, End()), name, None, frame)
+
+    def _read_words(self, frame: Frame) -> StreamEvent:
+        """A frame that is no JSON: an end mark in another spelling, or the words of an error. Raises MalformedError for
+        one that began as a chunk.
+        """
+        words = frame.data.decode("utf-8", "replace")
+        if words.strip().upper() == "[DONE]":
+            return self._end(frame.event, words)
+        if not words.strip() or words.lstrip()[0] in '{["' or "\ufffd" in words:
+            wire.decode(frame.data)
+        return StreamEvent((Failure(error_of(200, {}, None, frame.data)),), frame.event, None, words)
+
+    def _read_other(self, value: Any, frame: Frame) -> StreamEvent:
+        """JSON that is no object: the end mark as a string, or a list of one error (Google's edge)."""
+        if value == "[DONE]":
+            return self._end(frame.event, frame.data.decode())
+        if not says_error(value):
+            wire.obj(value)
+        return StreamEvent((Failure(error_of(200, {}, value)),), frame.event, None, value)
 
     def _start(self, chunk: dict[str, Any], deltas: list[Delta]) -> None:
         self._started = True
@@ -148,10 +183,9 @@ class ChunkReader:
 
     def _read_usage(self, chunk: dict[str, Any], deltas: list[Delta]) -> None:
         usage = chunk.get("usage")
-        if usage is None:
-            groq = chunk.get("x_groq")
-            usage = groq.get("usage") if isinstance(groq, dict) else None
-        if usage is not None:
+        if usage is None and "x_groq" in chunk:
+            usage = _read_groq(chunk["x_groq"], deltas)
+        if isinstance(usage, dict):
             deltas.append(UsageDelta(read_usage(usage)))
 
     def _read_choices(self, choices: list[Any], deltas: list[Delta]) -> None:
@@ -169,6 +203,8 @@ class ChunkReader:
         if state is None:
             state = self._choices[number] = _Choice(number)
         delta = choice.get("delta")
+        if "usage" in choice and isinstance(choice["usage"], dict):
+            deltas.append(UsageDelta(read_usage(choice["usage"])))
         if delta:
             logprobs = choice.get("logprobs")
             for key, value in wire.obj(delta).items():
@@ -180,41 +216,64 @@ class ChunkReader:
                         raise error.at(key).at("delta") from None
         reason = choice.get("finish_reason")
         if isinstance(reason, str):
-            called: tuple[Part, ...] = (ToolCall(None, "", ""),) if state.calls else ()
+            deltas += state.calls.release()
+            called: tuple[Part, ...] = (ToolCall(None, "", ""),) if state.calls.any else ()
             deltas.append(Stop(stop_reason(reason, called), reason, choice=number))
 
 
 def _read_content(state: _Choice, delta: dict[str, Any], value: Any, deltas: list[Delta], logprobs: Any) -> None:
     if not isinstance(value, str):
-        _read_content_list(state, value, deltas)
+        for chunk in value if isinstance(value, list) else (value,):
+            _read_chunk_of_content(state, chunk, deltas)
         return
+    entries = None if not logprobs else _logprobs(logprobs, "content")
     index = state.parts.get("content")
     if index is None:
-        if not value and not logprobs:
+        if not value and not entries:
             return
         index = state.parts["content"] = state.next()
     delta["content"] = HOLE
-    deltas.append(TextDelta(index, value, state.number, _logprobs(logprobs, "content")))
+    deltas.append(TextDelta(index, value, state.number, entries))
 
 
 def _logprobs(value: Any, key: str) -> Any:
-    entries = value.get(key) if isinstance(value, dict) else None
-    return None if entries is None else read_logprobs(entries)
+    return logprobs_or_none(value.get(key)) if isinstance(value, dict) else None
 
 
-def _read_content_list(state: _Choice, value: Any, deltas: list[Delta]) -> None:
-    """Mistral's typed chunks: a thinking chunk holds a list of texts, a text chunk one."""
-    for element in wire.array(value):
-        chunk = wire.obj(element)
-        if isinstance(chunk.get("text"), str):
-            index = state.part("content", None, deltas)
-            deltas.append(TextDelta(index, chunk["text"], state.number))
-            chunk["text"] = HOLE
-        for piece in chunk["thinking"] if isinstance(chunk.get("thinking"), list) else ():
-            if isinstance(piece, dict) and isinstance(piece.get("text"), str):
-                index = state.part("thinking", lambda: Thinking(native="thinking"), deltas)
-                deltas.append(ThinkingDelta(index, piece["text"], state.number))
-                piece["text"] = HOLE
+def _read_chunk_of_content(state: _Choice, chunk: Any, deltas: list[Delta]) -> None:
+    """A typed chunk: a text; Mistral's `thinking` with a list of texts; Databricks' `reasoning` with a list of
+    summaries. What is none of these is a part by itself, and what follows it another text.
+    """
+    kind = chunk.get("type") if isinstance(chunk, dict) else None
+    if kind == "thinking" and isinstance(chunk.get("thinking"), list):
+        _read_thoughts(state, chunk["thinking"], "thinking", deltas)
+    elif kind == "reasoning" and isinstance(chunk.get("summary"), list):
+        _read_thoughts(state, chunk["summary"], REASONING_CHUNK, deltas)
+    elif isinstance(chunk, dict) and isinstance(chunk.get("text"), str):
+        index = state.part("content", None, deltas)
+        deltas.append(TextDelta(index, chunk["text"], state.number))
+        chunk["text"] = HOLE
+    elif chunk is not None:
+        deltas.append(PartStart(state.next(), _other_content(chunk), state.number))
+        state.parts.pop("content", None)
+
+
+def _other_content(chunk: Any) -> Part:
+    try:
+        return read_content_part(chunk)
+    except DialectError:
+        return Opaque(chunk, native="content")
+
+
+def _read_thoughts(state: _Choice, pieces: list[Any], native: str, deltas: list[Delta]) -> None:
+    for piece in pieces:
+        if not isinstance(piece, dict) or not isinstance(piece.get("text"), str):
+            continue
+        index = state.part(native, lambda: Thinking(native=native), deltas)
+        deltas.append(ThinkingDelta(index, piece["text"], state.number))
+        piece["text"] = HOLE
+        if isinstance(piece.get("signature"), str) and piece["signature"]:
+            deltas.append(SignatureDelta(index, Signature(piece["signature"], "anthropic"), state.number))
 
 
 def _thinking_reader(field: str) -> Callable[..., None]:
@@ -232,13 +291,18 @@ def _thinking_reader(field: str) -> Callable[..., None]:
     return read
 
 
-def _typed_thinking_reader(field: str, read_all: Callable[[Any], tuple[Thinking, ...]]) -> Callable[..., None]:
+def _typed_thinking_reader(field: str, read_all: Callable[[Any], tuple[Any, ...]]) -> Callable[..., None]:
     """Typed thinking arrives in pieces of the same shape as whole blocks: text pieces join until a signature or
     another kind closes the block. A signature alone, behind plain thinking, is that thinking's.
     """
 
     def read(state: _Choice, delta: dict[str, Any], value: Any, deltas: list[Delta], logprobs: Any) -> None:
+        if not isinstance(value, list):
+            return
         for piece in read_all(value):
+            if isinstance(piece, Opaque):
+                deltas.append(PartStart(state.next(), piece, state.number))
+                continue
             plain = None if piece.redacted or piece.text or piece.summary is not None else state.plain_thinking()
             if plain is not None and state.thinking is None and piece.signature is not None:
                 deltas.append(SignatureDelta(plain, piece.signature, state.number))
@@ -259,14 +323,17 @@ def _typed_thinking_reader(field: str, read_all: Callable[[Any], tuple[Thinking,
 
 
 def _read_refusal(state: _Choice, delta: dict[str, Any], value: Any, deltas: list[Delta], logprobs: Any) -> None:
+    if not isinstance(value, str):
+        return
     index = state.part("refusal", lambda: Refusal(""), deltas)
     delta["refusal"] = HOLE
-    deltas.append(RefusalDelta(index, wire.string(value), state.number, _logprobs(logprobs, "refusal")))
+    deltas.append(RefusalDelta(index, value, state.number, _logprobs(logprobs, "refusal")))
 
 
 def _read_audio(state: _Choice, delta: dict[str, Any], value: Any, deltas: list[Delta], logprobs: Any) -> None:
-    audio = wire.obj(value)
-    name = audio.get("id")
+    if not isinstance(value, dict):
+        return
+    audio, name = value, value.get("id")
     index = state.part(
         "audio", lambda: Media("audio", None, id=name if isinstance(name, str) else None, native="audio"), deltas
     )
@@ -276,70 +343,43 @@ def _read_audio(state: _Choice, delta: dict[str, Any], value: Any, deltas: list[
 
 
 def _read_annotations(state: _Choice, delta: dict[str, Any], value: Any, deltas: list[Delta], logprobs: Any) -> None:
-    for annotation in wire.array(value):
+    for annotation in [element for element in value if isinstance(element, dict)] if isinstance(value, list) else ():
         index = state.part("content", None, deltas)
         deltas.append(CitationDelta(index, read_citation(annotation), state.number))
 
 
-def _read_tool_calls(state: _Choice, delta: dict[str, Any], value: Any, deltas: list[Delta], logprobs: Any) -> None:
-    for position, element in enumerate(wire.array(value)):
+def _read_images(state: _Choice, delta: dict[str, Any], value: Any, deltas: list[Delta], logprobs: Any) -> None:
+    """Images come whole, one part each."""
+    for element in value if isinstance(value, list) else ():
         try:
-            _read_tool_call(state, wire.obj(element), position, deltas)
-        except DialectError as error:
-            raise error.at(position) from None
+            image = read_image(element)
+        except DialectError:
+            continue
+        deltas.append(PartStart(state.next(), image, state.number))
 
 
-def _read_tool_call(state: _Choice, call: dict[str, Any], position: int, deltas: list[Delta]) -> None:
-    """One piece of a call. A new index, or a new id under an old index (some hosts number every call 0), begins a
-    call.
-    """
-    custom = isinstance(call.get("custom"), dict)
-    inner = call.get("custom" if custom else "function")
-    inner = inner if isinstance(inner, dict) else {}
-    call_id = call.get("id") if isinstance(call.get("id"), str) else None
-    slot = call.get("index")
-    key = slot if type(slot) is int else position
-    index = state.calls.get(key)
-    name = inner.get("name")
-    if (
-        index is None
-        or (call_id and name and state.calls.get(call_id, index) != index)
-        or (call_id and name and call_id not in state.calls)
-    ):
-        index = state.calls[key] = state.next()
-        if call_id:
-            state.calls[call_id] = index
-        part = ToolCall(
-            call_id,
-            name if isinstance(name, str) else "",
-            "",
-            custom,
-            _signature(call),
-            extras=_call_extras(call, custom),
-        )
-        deltas.append(PartStart(index, part, state.number))
-    input_key = "input" if custom else "arguments"
-    arguments = inner.get(input_key)
-    if isinstance(arguments, dict):
-        arguments = wire.encode(arguments).decode()
-        deltas.append(ArgumentsDelta(index, arguments, state.number))
-    elif isinstance(arguments, str):
-        inner[input_key] = HOLE
+def _read_tool_calls(state: _Choice, delta: dict[str, Any], value: Any, deltas: list[Delta], logprobs: Any) -> None:
+    state.calls.read(value if isinstance(value, list) else [value], deltas)
+
+
+def _read_function_call(state: _Choice, delta: dict[str, Any], value: Any, deltas: list[Delta], logprobs: Any) -> None:
+    """The one call of the time before tools: the name first, then the arguments in pieces."""
+    if not isinstance(value, dict):
+        return
+    name, arguments = value.get("name"), value.get("arguments")
+    index = state.part("function_call", lambda: ToolCall(None, _text(name) or "", "", native="function_call"), deltas)
+    if isinstance(arguments, str):
+        value["arguments"] = HOLE
         deltas.append(ArgumentsDelta(index, arguments, state.number))
 
 
-def _call_extras(call: dict[str, Any], custom: bool) -> dict[str, Any] | None:
-    known = ("id", "function", "custom", "index")
-    return {key: value for key, value in call.items() if key not in known} or None
-
-
-def _signature(call: dict[str, Any]) -> Signature | None:
-    own = call.get("extra_content")
-    google = own.get("google") if isinstance(own, dict) else None
-    for holder in (google, call.get("provider_specific_fields")):
-        if isinstance(holder, dict) and isinstance(holder.get("thought_signature"), str):
-            return Signature(holder["thought_signature"], "gemini")
-    return None
+def _read_groq(value: Any, deltas: list[Delta]) -> Any:
+    """The usage that Groq reports beside the chunk; an error there has ended the stream early."""
+    if not isinstance(value, dict):
+        return None
+    if isinstance(value.get("error"), str) and value["error"]:
+        deltas.append(Failure(error_of(200, {}, {"error": value["error"]})))
+    return value.get("usage")
 
 
 _DELTA_READERS: dict[str, Callable[..., None]] = {
@@ -351,7 +391,9 @@ _DELTA_READERS: dict[str, Callable[..., None]] = {
     "refusal": _read_refusal,
     "audio": _read_audio,
     "annotations": _read_annotations,
+    "images": _read_images,
     "tool_calls": _read_tool_calls,
+    "function_call": _read_function_call,
 }
 
 

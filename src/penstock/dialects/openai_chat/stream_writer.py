@@ -15,9 +15,10 @@ from msgspec.structs import replace
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context
 from penstock.dialects.framing import TRANSPORT, write_event
+from penstock.dialects.openai_chat.citations import write_citation
 from penstock.dialects.openai_chat.errors import render_error
 from penstock.dialects.openai_chat.foreign_response import adapt_citation
-from penstock.dialects.openai_chat.messages import write_answer, write_citation
+from penstock.dialects.openai_chat.messages import write_answer
 from penstock.dialects.openai_chat.response import STOP_WORDS, write_logprob, write_usage
 from penstock.dialects.openai_chat.stream import fill_frame
 from penstock.dialects.openai_chat.thinking import visible_text, write_block
@@ -92,7 +93,7 @@ class ChunkWriter:
         """The chunks of one event as objects, for callers in the same process. The end mark is none."""
         if not self._own:
             return [{**self.head, **body} if "error" not in body else body for body in self.bodies(event)]
-        return [] if event.frame is None else [fill_frame(event)]
+        return [fill_frame(event)] if type(event.frame) is dict else []
 
     def bodies(self, event: StreamEvent) -> list[Body]:
         """What the chunks of a foreign event say; `head` is known once there is one."""
@@ -110,9 +111,11 @@ class ChunkWriter:
         transport = (event.extras or {}).get(TRANSPORT)
         if event.deltas and type(event.deltas[-1]) is End:
             self._ended = True
-            return write_event(b"[DONE]", event.name, transport)
+            return write_event(b"[DONE]" if event.frame is None else event.frame.encode(), event.name, transport)
         if event.deltas and type(event.deltas[-1]) is Failure:
             self._ended = True
+            if type(event.frame) is str:
+                return write_event(event.frame.encode(), event.name, transport)
         if event.frame is None:
             said = [body for delta in event.deltas if type(delta) is Failure for body in self._failure(delta)]
             return b"".join(map(self._frame, said)) or write_event(b"", event.name, transport)

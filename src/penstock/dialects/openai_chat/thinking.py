@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.dialects import wire
-from penstock.types.content import Signature, Thinking
+from penstock.types.content import Extras, Opaque, Signature, Thinking
 
 PLAIN = ("reasoning_content", "reasoning")
 TYPED = ("thinking_blocks", "reasoning_details")
@@ -30,34 +30,39 @@ _ORIGIN_OF_FORMAT = {
 _FORMAT_OF_ORIGIN = {origin: name for name, origin in _ORIGIN_OF_FORMAT.items()}
 
 
-def read_blocks(value: Any) -> tuple[Thinking, ...]:
-    """`thinking_blocks` as parts."""
-    found: tuple[Thinking, ...] = wire.each(_read_block, value)
+_NO_TEXT = "(no text)"
+"""The key in `extras` that says that an element had a signature and no text at all."""
+
+
+def read_blocks(value: Any) -> tuple[Thinking | Opaque, ...]:
+    """`thinking_blocks` as parts. An element of a kind that we do not know is kept whole."""
+    found: tuple[Thinking | Opaque, ...] = wire.each(_read_block, value)
     return found
 
 
-def _read_block(value: Any) -> Thinking:
+def _read_block(value: Any) -> Thinking | Opaque:
     block = wire.obj(value)
-    origin = block.get("format") or "anthropic"
+    redacted, origin = block.get("type") == "redacted_thinking", block.get("format") or "anthropic"
+    key = "data" if redacted else "thinking"
+    said, signature = block.get(key), block.get(key if redacted else "signature")
+    shapes = isinstance(said, str if redacted else str | None) and isinstance(signature, str | None)
+    if block.get("type") not in _BLOCKS or not shapes or not isinstance(origin, str):
+        return Opaque(block, native="thinking_blocks")
     name = block["id"] if isinstance(block.get("id"), str) else None
-    own = {"format"} if name is None else {"format", "id"}
-    if block.get("type") == "redacted_thinking":
-        signature = Signature(wire.string(block.get("data")), wire.string(origin))
-        extras = wire.rest(block, frozenset({"type", "data", *own}))
-        return Thinking(signature=signature, redacted=True, id=name, native="thinking_blocks", extras=extras)
-    signature_value = block.get("signature")
+    known = {"type", "data", "format"} if redacted else {key, "signature"}
+    known |= {"format"} if signature is not None else set()
+    extras = wire.rest(block, frozenset(known if name is None else {*known, "id"}))
     return Thinking(
-        wire.string(block.get("thinking") or ""),
-        signature=None if signature_value is None else Signature(wire.string(signature_value), wire.string(origin)),
+        "" if redacted else said or "",
+        signature=None if signature is None else Signature(signature, origin),
+        redacted=redacted,
         id=name,
         native="thinking_blocks",
-        extras=wire.rest(
-            block,
-            frozenset(
-                {"thinking", "signature", *own} if signature_value is not None else {"thinking", *own} - {"format"}
-            ),
-        ),
+        extras=extras if key in block else {**(extras or {}), _NO_TEXT: True},
     )
+
+
+_BLOCKS = ("thinking", "redacted_thinking")
 
 
 def write_block(part: Thinking) -> dict[str, Any]:
@@ -73,39 +78,54 @@ def write_block(part: Thinking) -> dict[str, Any]:
         block["format"] = signature.origin
     if part.id is not None:
         block["id"] = part.id
-    return {**block, **(part.extras or {})} if part.native == "thinking_blocks" else block
+    return _with_extras(block, part.extras, "thinking") if part.native == "thinking_blocks" else block
 
 
-def read_details(value: Any) -> tuple[Thinking, ...]:
-    """`reasoning_details` as parts."""
-    found: tuple[Thinking, ...] = wire.each(_read_detail, value)
+def _with_extras(found: dict[str, Any], extras: Extras, key: str) -> dict[str, Any]:
+    """`found` with its unmodelled fields, and without `key` if it had none and has none now."""
+    if not extras:
+        return found
+    if _NO_TEXT in extras and not found.get(key):
+        found.pop(key, None)
+    return {**found, **{name: value for name, value in extras.items() if name != _NO_TEXT}}
+
+
+def read_details(value: Any) -> tuple[Thinking | Opaque, ...]:
+    """`reasoning_details` as parts. An element of a kind that we do not know is kept whole."""
+    found: tuple[Thinking | Opaque, ...] = wire.each(_read_detail, value)
     return found
 
 
-def _read_detail(value: Any) -> Thinking:
+_DETAIL_TEXTS = {"reasoning.encrypted": "data", "reasoning.summary": "summary", "reasoning.text": "text"}
+
+
+def _read_detail(value: Any) -> Thinking | Opaque:
     detail = wire.obj(value)
-    name = detail.get("format")
+    name, kind = detail.get("format"), detail.get("type")
+    key = _DETAIL_TEXTS.get(kind) if isinstance(kind, str) else None
+    said, signature = None if key is None else detail.get(key), detail.get("signature")
+    if key is None or not isinstance(said, str | None) or not isinstance(signature, str | None):
+        return Opaque(detail, native="reasoning_details")
+    extras = wire.rest(detail, frozenset({key} if kind == "reasoning.encrypted" else {key, "signature"}))
+    if said is None and kind != "reasoning.text":
+        return Opaque(detail, native="reasoning_details")
+    if said is None and "text" not in detail:
+        extras = {**(extras or {}), _NO_TEXT: True}
+    value = said if kind == "reasoning.encrypted" else signature
     origin = _ORIGIN_OF_FORMAT.get(name, name) if isinstance(name, str) else "unknown"
-    kind = detail.get("type")
-    if kind == "reasoning.encrypted":
-        taken, text, summary, signature = "data", "", None, wire.string(detail.get("data"))
-    elif kind == "reasoning.summary":
-        taken, text, summary, signature = "summary", "", (wire.string(detail.get("summary")),), None
-    else:
-        taken, text, summary = "text", wire.string(detail.get("text") or ""), None
-        signature = None if detail.get("signature") is None else wire.string(detail["signature"])
     return Thinking(
-        text,
-        summary,
-        None if signature is None else Signature(signature, origin),
+        said or "" if kind == "reasoning.text" else "",
+        (said or "",) if kind == "reasoning.summary" else None,
+        None if value is None else Signature(value, origin),
         kind == "reasoning.encrypted",
         native="reasoning_details",
-        extras=wire.rest(detail, frozenset({taken, "signature"})),
+        extras=extras,
     )
 
 
 def write_detail(part: Thinking) -> dict[str, Any]:
     """One element of `reasoning_details`."""
+    own = part.native == "reasoning_details"
     if part.redacted:
         detail: dict[str, Any] = {"type": "reasoning.encrypted", "data": part.signature.value if part.signature else ""}
     elif part.summary is not None:
@@ -114,9 +134,9 @@ def write_detail(part: Thinking) -> dict[str, Any]:
         detail = {"type": "reasoning.text", "text": part.text}
     if part.signature is not None and not part.redacted:
         detail["signature"] = part.signature.value
-    if part.signature is not None:
+    if part.signature is not None and not own:
         detail["format"] = _FORMAT_OF_ORIGIN.get(part.signature.origin, part.signature.origin)
-    return {**detail, **(part.extras or {})} if part.native == "reasoning_details" else detail
+    return _with_extras(detail, part.extras, "text") if own else detail
 
 
 def visible_text(part: Thinking) -> str:

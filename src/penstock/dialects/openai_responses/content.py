@@ -46,6 +46,14 @@ def read_content(value: list[Any], usual: str) -> tuple[Part, ...]:
     return tuple(parts)
 
 
+def read_answer_part(value: Any, usual: str) -> Part:
+    """One content part of an answer: one that we cannot read under its type is kept whole."""
+    try:
+        return read_part(value, usual)
+    except DialectError:
+        return Opaque(value, native="content")
+
+
 def read_part(value: Any, usual: str) -> Part:
     """One content part."""
     part = wire.obj(value)
@@ -70,9 +78,10 @@ def _read_text(part: dict[str, Any], usual: str) -> Part:
     annotations, logprobs = part.get("annotations"), part.get("logprobs")
     if annotations is not None:
         annotations = at("annotations", wire.each, read_citation, annotations) if annotations != [] else ()
-    if logprobs is not None:
-        logprobs = at("logprobs", read_logprobs, logprobs) if logprobs != [] else ()
     extras, signature = wire.rest(part, _TEXT_KEYS), None
+    if logprobs is not None:
+        logprobs = logprobs_or_none(logprobs) if logprobs != [] else ()
+        extras = {**(extras or {}), "logprobs": part["logprobs"]} if logprobs is None else extras
     if extras and _THOUGHT in extras:
         signature, extras = read_thought(part, extras)
     return Text(text, annotations, logprobs, signature, read_cache(part), None, native, extras)
@@ -153,6 +162,14 @@ def write_citation(citation: Citation) -> dict[str, Any]:
         if value is not None:
             found[key] = value
     return wire.merge(citation.extras, found)
+
+
+def logprobs_or_none(value: Any) -> tuple[TokenLogprob, ...] | None:
+    """Log probabilities; None where they are in another form than OpenAI's."""
+    try:
+        return read_logprobs(value)
+    except DialectError:
+        return None
 
 
 def read_logprobs(value: Any) -> tuple[TokenLogprob, ...]:
@@ -240,8 +257,8 @@ def _write_json(part: Json, usual: str) -> dict[str, Any]:
     return {"type": usual, "text": wire.encode(part.value).decode()}
 
 
-def _write_opaque(part: Opaque, usual: str) -> dict[str, Any]:
-    return dict(part.value)
+def _write_opaque(part: Opaque, usual: str) -> Any:
+    return dict(part.value) if isinstance(part.value, dict) else part.value
 
 
 def _write_media(part: Media, usual: str) -> dict[str, Any]:

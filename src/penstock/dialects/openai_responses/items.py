@@ -58,6 +58,15 @@ from penstock.types.errors import DialectError
 from penstock.types.request import Role
 
 
+def read_answer_item(value: Any) -> tuple[Part, ...]:
+    """The parts of an item of an answer: one that we cannot read under its type is kept whole."""
+    try:
+        return read_item(value)[0]
+    except DialectError:
+        kind = value.get("type") if isinstance(value, dict) else None
+        return (Opaque(value, native=kind if isinstance(kind, str) and kind != "content" else None),)
+
+
 def read_item(value: Any, siblings: Siblings = ()) -> tuple[tuple[Part, ...], Role]:
     """(the parts of an item that is not a message, the role of whoever says it)."""
     item = wire.obj(value)
@@ -82,6 +91,8 @@ _OPAQUE_ROLES: dict[str, Role] = {
 
 def _read_function_call(item: Item, siblings: Siblings) -> tuple[Part, ...]:
     arguments = item.get("arguments")
+    if arguments is None and not siblings:  # an answer's: some hosts announce a call before it has any
+        return _read_bare_call(item, False)
     if not isinstance(arguments, str | dict):
         arguments = required_string(item, "arguments")
     signature, extras = read_thought(item, rest_of_item(item, _FUNCTION_KEYS))
@@ -102,7 +113,20 @@ def _read_function_call(item: Item, siblings: Siblings) -> tuple[Part, ...]:
 _FUNCTION_KEYS = frozenset({"type", "id", "call_id", "name", "arguments", "status"})
 
 
+def _read_bare_call(item: Item, custom: bool) -> tuple[Part, ...]:
+    known = _CUSTOM_KEYS if custom else _FUNCTION_KEYS
+    call_id, item_id = optional_string(item, "call_id"), optional_string(item, "id")
+    name, extras = required_string(item, "name"), rest_of_item(item, known)
+    return (ToolCall(call_id, name, "", custom, id=item_id, native=NO_INPUT, extras=extras),)
+
+
+NO_INPUT = "no input"
+"""The native of a call whose item has no arguments (or, of a custom tool, no input)."""
+
+
 def _read_custom_call(item: Item, siblings: Siblings) -> tuple[Part, ...]:
+    if item.get("input") is None and not siblings:
+        return _read_bare_call(item, True)
     signature, extras = read_thought(item, rest_of_item(item, _CUSTOM_KEYS))
     return (
         ToolCall(
@@ -131,6 +155,8 @@ def _write_call(part: ToolCall) -> Item:
         as_text = isinstance(part.arguments, dict) and native != "object"
         arguments = wire.encode(part.arguments).decode() if as_text else part.arguments
         found = {"type": "function_call", "name": part.name, "arguments": arguments}
+    if native == NO_INPUT and not part.arguments:
+        del found["input" if part.custom else "arguments"]
     if part.call_id is not None:
         found["call_id"] = part.call_id
     if part.id is not None:
@@ -225,7 +251,7 @@ _WRITERS: dict[type, Callable[[Any], Item]] = {
     ServerToolCall: write_server_call,
     ServerToolResult: write_server_result,
     Media: write_image,
-    Opaque: lambda part: dict(part.value),
+    Opaque: lambda part: dict(part.value) if isinstance(part.value, dict) else part.value,
 }
 
 

@@ -22,10 +22,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.dialects import wire
-from penstock.dialects.openai_responses.content import read_content, write_content
+from penstock.dialects.openai_responses.content import read_answer_part, read_content, write_content
 from penstock.dialects.openai_responses.fields import ENVELOPE, ITEM, Item, add_extras, optional_string, rest_of_item
 from penstock.dialects.openai_responses.hosted import Siblings
-from penstock.dialects.openai_responses.items import is_content, read_item, write_item
+from penstock.dialects.openai_responses.items import is_content, read_answer_item, read_item, write_item
 from penstock.dialects.openai_responses.reasoning import MORE, add_reasoning_entry
 from penstock.types.content import Extras, Opaque, Part, Text, Thinking
 from penstock.types.errors import DialectError, MalformedError
@@ -173,20 +173,17 @@ def read_output(value: Any) -> tuple[Part, ...]:
 
 def read_output_item(value: Any) -> tuple[Part, ...]:
     """The parts of one item of an answer."""
-    item = wire.obj(value)
+    item = value if isinstance(value, dict) else {}
     if item.get("type") == "message" and isinstance(item.get("role", "assistant"), str):
         return _read_output_message(item)
-    return read_item(item)[0]
+    return read_answer_item(value)
 
 
 def _read_output_message(item: Item) -> tuple[Part, ...]:
     content = item.get("content")
     if not isinstance(content, list):
         return (Opaque(item, native="message"),)
-    try:
-        parts = read_content(content, "output_text")
-    except DialectError as error:
-        raise error.at("content") from None
+    parts = tuple([read_answer_part(element, "output_text") for element in content])
     item_id, extras = read_envelope(item)
     if not parts:
         return (Text("", id=item_id, native=EMPTY, extras=extras),)

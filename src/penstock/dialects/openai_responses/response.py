@@ -22,7 +22,7 @@ from penstock.dialects.openai_responses.foreign_response import adapt_answer, st
 from penstock.dialects.openai_responses.messages import read_output, write_output
 from penstock.dialects.openai_responses.request import NAME, write_settings
 from penstock.dialects.reported_cost import reported_cost
-from penstock.dialects.wire import Field, Fields
+from penstock.dialects.wire import Field, Fields, leniently
 from penstock.types.content import Part, Refusal, ToolCall
 from penstock.types.errors import MalformedError
 from penstock.types.notes import Memo, Note, Rendered
@@ -138,12 +138,12 @@ def _count_names(table: wire.Counts) -> list[str]:
 _COUNT_NAMES = tuple(_count_names(COUNTS))
 
 FIELDS = Fields(
-    Field("id", wire.string),
-    Field("model", wire.string),
-    Field("created_at", wire.number, "created"),
+    Field("id", leniently(wire.string)),
+    Field("model", leniently(wire.string)),
+    Field("created_at", leniently(wire.number), "created"),
     Field("output", read_output),
-    Field("usage", _read_usage),
-    Field("service_tier", wire.string),
+    Field("usage", leniently(_read_usage)),
+    Field("service_tier", leniently(wire.string)),
 )
 
 
@@ -223,7 +223,6 @@ def render_response(response: Response, context: Context) -> Rendered[Body]:
         body = write_response(response)
         if context.model is not None:
             body["model"] = context.model
-        body.setdefault("id", context.id)
         return Rendered(body)
     notes = wire.note_extras("", response.extras)
     seed = response.id or context.id

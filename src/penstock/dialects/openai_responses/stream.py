@@ -22,9 +22,10 @@ from msgspec.structs import replace
 from penstock.dialects import wire
 from penstock.dialects.dialect import StreamParser
 from penstock.dialects.framing import Frame, FramedParser, ServerSentEvents
-from penstock.dialects.openai_responses.content import read_citation, read_logprobs, read_part
+from penstock.dialects.openai_errors import says_error
+from penstock.dialects.openai_responses.content import logprobs_or_none, read_answer_part, read_citation
 from penstock.dialects.openai_responses.errors import error_of
-from penstock.dialects.openai_responses.items import read_item
+from penstock.dialects.openai_responses.items import read_answer_item
 from penstock.dialects.openai_responses.messages import begin_message, read_envelope, read_output_item
 from penstock.dialects.openai_responses.reasoning import MORE
 from penstock.dialects.openai_responses.response import read_snapshot, rename_calls
@@ -95,16 +96,19 @@ class EventReader:
         """One frame. Raises MalformedError where it is not an event."""
         if frame.data == b"[DONE]":
             return StreamEvent(() if self._ended else (End(),), frame.event, None, DONE)
-        body = wire.decode(frame.data)
+        try:
+            body = wire.decode(frame.data)
+        except MalformedError:
+            return _read_words(frame)
         if type(body) is not dict:
-            wire.obj(body)
+            return _read_other(body, frame)
         kind = body.get("type")
         read = _READERS.get(kind) if isinstance(kind, str) else None
         if read is not None:
             return StreamEvent(read(self, body), frame.event, None, body)
-        if kind == "error" or isinstance(body.get("error"), dict):
+        if kind == "error" or isinstance(body.get("error"), dict) or (type(kind) is not str and says_error(body)):
             return self._read_error(body, frame.event)
-        extras = None if kind in _SILENT else {str(kind): body}
+        extras = None if type(kind) is str and kind in _SILENT else {str(kind): body}
         return StreamEvent((), frame.event, extras, body)
 
     def _read_error(self, body: Body, name: str | None) -> StreamEvent:
@@ -133,8 +137,9 @@ class EventReader:
             text = wire.string(text)
         body["delta"] = HOLE
         if logprobs is not None:
-            logprobs = read_logprobs(logprobs)
-            body["logprobs"] = HOLE
+            logprobs = logprobs_or_none(logprobs)
+            if logprobs is not None:
+                body["logprobs"] = HOLE
         slot.streamed = True
         return (TextDelta(slot.index, text, 0, logprobs),)
 
@@ -191,7 +196,7 @@ class EventReader:
 
     def _content(self, value: Body, key: tuple[Any, Any], status: str) -> Part:
         """A content part, with what its message item said. How the item ends is not said yet: as its content does."""
-        part = read_part(value, "output_text")
+        part = read_answer_part(value, "output_text")
         item = self._messages.get(key[0])
         if item is None:
             return part
@@ -257,10 +262,7 @@ class EventReader:
         return tuple(deltas)
 
     def _parts(self, item: Body) -> tuple[Part, ...]:
-        try:
-            parts = rename_calls(read_item(item)[0], self._memo)
-        except DialectError as error:
-            raise error.at("item") from None
+        parts = rename_calls(read_answer_item(item), self._memo)
         self._called = self._called or any(type(part) is ToolCall for part in parts)
         return parts
 
@@ -306,6 +308,21 @@ class EventReader:
         if not self._called or not response.choices or response.choices[0].stop_reason != "stop":
             return response
         return replace(response, choices=(replace(response.choices[0], stop_reason="tool_calls"),))
+
+
+def _read_words(frame: Frame) -> StreamEvent:
+    """A frame that is no JSON: the words of an error. Raises MalformedError for one that began as an event."""
+    words = frame.data.decode("utf-8", "replace")
+    if not words.strip() or words.lstrip()[0] in '{["' or "\ufffd" in words:
+        wire.decode(frame.data)
+    return StreamEvent((Failure(error_of(200, {}, None, frame.data)),), frame.event, None, words)
+
+
+def _read_other(value: Any, frame: Frame) -> StreamEvent:
+    """JSON that is no object: a list of one error (Google's edge). Raises MalformedError for anything else."""
+    if not says_error(value):
+        wire.obj(value)
+    return StreamEvent((Failure(error_of(200, {}, value)),), frame.event, None, value)
 
 
 def _piece(slot: _Slot, body: Body) -> str:

@@ -19,7 +19,7 @@ from penstock.dialects.openai_responses.fields import Item
 from penstock.dialects.openai_responses.messages import write_output
 from penstock.dialects.openai_responses.narrator import Narrator
 from penstock.dialects.openai_responses.response import write_response
-from penstock.dialects.openai_responses.stream import DONE, ERROR, NAME
+from penstock.dialects.openai_responses.stream import ERROR, NAME
 from penstock.types.content import Part
 from penstock.types.errors import MalformedError
 from penstock.types.notes import Note
@@ -65,8 +65,9 @@ class EventWriter:
     def _relay(self, event: StreamEvent) -> bytes:
         frame = event.frame
         transport = event.extras.get(TRANSPORT) if event.extras else None
-        if frame == DONE:
-            return write_event(DONE.encode(), event.name, transport)
+        if type(frame) is not dict:
+            written = frame.encode() if type(frame) is str else wire.encode(frame)
+            return write_event(written, event.name, transport)
         body = fill_frame(event)
         number = body.get("sequence_number")
         self._relayed = True
@@ -77,7 +78,8 @@ class EventWriter:
 def fill_frame(event: StreamEvent) -> Body:
     """The frame of an event of this dialect again, with its values as they are now."""
     body: Body = dict(event.frame)
-    fill = _FILLERS.get(body.get("type", ""))
+    kind = body.get("type")
+    fill = _FILLERS.get(kind) if type(kind) is str else None
     if ERROR in body:
         _fill_error(body, event)
     elif fill is not None:

@@ -131,15 +131,19 @@ def _name_of(choice: dict[str, Any], kind: str) -> tuple[str | None, str]:
     return ("name", name) if isinstance(name, str) and name != generic else (None, generic)
 
 
+OPAQUE = "opaque"
+"""The native of a choice that we cannot read, which is kept whole."""
+
+
 def _read_allowed(choice: dict[str, Any]) -> ToolChoice:
     """The names of the allowed tools; what else their entries say stays in the extras, entry by entry."""
     names: list[str] = []
     entries: list[dict[str, Any]] = []
-    for number, value in enumerate(choice["tools"]):
+    for value in choice["tools"]:
         entry = value if isinstance(value, dict) else {}
         kind = entry.get("type")
         if not isinstance(kind, str):
-            raise MalformedError("expected an object with a type", f"tools[{number}]")
+            return ToolChoice("auto", native=OPAQUE, extras=choice)
         key, name = _name_of(entry, kind)
         names.append(name)
         entries.append({field: inner for field, inner in entry.items() if field != key})
@@ -157,6 +161,8 @@ _PLAIN_ENTRY = {"type": "function"}
 
 def write_tool_choice(choice: ToolChoice) -> Any:
     """`tool_choice` again."""
+    if choice.native == OPAQUE:
+        return choice.extras
     if choice.mode == "allowed":
         return _write_allowed(choice)
     if choice.mode != "tool":

@@ -1,7 +1,9 @@
 """Chat Completions passes the contract of dialects, on recordings where they are there and on samples of its own."""
 
+import json
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from penstock.dialects.dialect import Context
 from penstock.dialects.openai_chat import DIALECT
+from penstock.types.errors import DialectError
 from penstock.types.notes import NO_MEMO
 from penstock.types.profile import Profile
 from tests.contract import dialects as contract
@@ -133,11 +136,18 @@ def test_any_json_is_read_or_refused(value: Any) -> None:
     contract.assert_response_robust(DIALECT, value)
 
 
-def test_any_change_of_a_good_value_is_read_or_refused() -> None:
+def test_any_change_of_a_good_value_is_refused_or_comes_back_exactly() -> None:
+    """Unknown and odd values are refused, or they come back: there is nothing between."""
     for value in contract.mutations(REQUEST, ODD):
         contract.assert_request_robust(DIALECT, value)
+        with suppress(DialectError):
+            request = DIALECT.parse_request(value, contract.NO_MATCH)
+            assert DIALECT.render_request(request, Profile()).value == value
     for value in contract.mutations(ANSWER, ODD):
         contract.assert_response_robust(DIALECT, value)
+        with suppress(DialectError):
+            response = DIALECT.parse_response(value, NO_MEMO)
+            assert DIALECT.render_response(response, Context()).value == value
 
 
 @given(
@@ -155,22 +165,31 @@ def test_a_damaged_stream_is_read_or_refused(seed: int, at: int, junk: bytes) ->
     contract.assert_stream_robust(DIALECT, STREAM[:at] + junk + STREAM[at + seed % 7 :])
 
 
-def test_any_change_of_a_good_chunk_is_read_or_refused() -> None:
-    import json
+DELTAS: tuple[dict[str, Any], ...] = (
+    {
+        "role": "assistant",
+        "content": "a",
+        "tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}],
+    },
+    {"content": [{"type": "text", "text": "a"}, {"type": "thinking", "thinking": [{"type": "text", "text": "b"}]}]},
+    {"content": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "a", "signature": "s"}]}]},
+    {"reasoning_details": [{"type": "reasoning.text", "text": "a", "signature": "s", "format": "x", "index": 0}]},
+    {"thinking_blocks": [{"type": "thinking", "thinking": "a", "signature": "s"}], "reasoning": "a"},
+    {"audio": {"id": "a", "data": "AAAA", "transcript": "b"}, "refusal": "no"},
+    {"function_call": {"name": "f", "arguments": "{"}, "images": [{"image_url": {"url": "u"}}]},
+    {"annotations": [{"type": "url_citation", "url_citation": {"url": "u", "start_index": 0}}]},
+)
 
-    good = chunk(
-        {
-            "role": "assistant",
-            "content": "a",
-            "tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}],
-        },
-        "stop",
-        usage={"prompt_tokens": 1},
-    )
-    for value in contract.mutations(good, ODD):
-        contract.assert_stream_robust(DIALECT, b"data: " + json.dumps(value).encode() + b"\n\n")
+
+@pytest.mark.parametrize("delta", DELTAS, ids=lambda delta: "+".join(delta))
+def test_any_change_of_a_good_chunk_is_refused_or_comes_back_exactly(delta: dict[str, Any]) -> None:
+    for value in contract.mutations(chunk(delta, "stop", usage={"prompt_tokens": 1}), ODD):
+        data = b"data: " + json.dumps(value).encode() + b"\n\ndata: [DONE]\n\n"
+        contract.assert_stream_robust(DIALECT, data)
+        with suppress(DialectError):
+            contract.assert_stream_exact(DIALECT, data)
 
 
-@given(st.integers(100, 599), st.binary(max_size=60) | JSON.map(lambda value: __import__("json").dumps(value).encode()))
+@given(st.integers(100, 599), st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_body_is_an_error(status: int, body: bytes) -> None:
     contract.assert_error_robust(DIALECT, status, body)

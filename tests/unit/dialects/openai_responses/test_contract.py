@@ -190,9 +190,7 @@ def test_what_is_read_of_a_changed_answer_comes_back_exactly(wire: dict[str, Any
             response = DIALECT.parse_response(value, NO_MEMO)
         except DialectError:
             continue
-        rendered = DIALECT.render_response(response, Context()).value
-        made_up = {} if "id" in value else {"id": Context().id}
-        assert rendered == {**made_up, **value}
+        assert DIALECT.render_response(response, Context()).value == value
 
 
 @pytest.mark.parametrize("number", range(len(EVENTS)), ids=lambda number: f"{number}:{EVENTS[number]['type']}")
