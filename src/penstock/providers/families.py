@@ -185,7 +185,7 @@ FAMILIES: tuple[ModelRule, ...] = (
         models=("*gemini-*", "*gemma*"),
         unless=_GEMINI_3,
         formats=("gemini",),
-        profile={"mixed_tools": "refused"},
+        profile={"mixed_tools": "refused", "json_with_tools": False},
     ),
     ModelRule(models=("*gemini-1*", "*gemini-2.0*", "*gemma*"), formats=("gemini",), profile={"reasoning": "none"}),
     ModelRule(models=("*gemini-1*", "*gemma-[1-3]*"), formats=("gemini",), profile={"schema_subset": True}),

@@ -45,6 +45,8 @@ class Profile(Struct, frozen=True, kw_only=True):
         strict_tools          whether `strict` is accepted on tools and schemas
         tool_choice_required  the word for "any tool" ("required" or "any")
         structured_output     the best level available: json_schema, json_object, tool (forced tool), prompt, none
+        json_with_tools       whether a JSON answer may be asked for beside tools (Gemini from 3 on); False: beside
+                              functions a forced one takes it, beside provider-run tools the prompt asks for it
         schema_unsupported    JSON Schema keywords that the host refuses
         schema_subset         whether schemas must be cut down to the dialect's older subset (Gemini: OpenAPI 3.0,
                               without references) instead of going out as JSON Schema
@@ -93,6 +95,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     strict_tools: bool = True
     tool_choice_required: str = "required"
     structured_output: Literal["json_schema", "json_object", "tool", "prompt", "none"] = "json_schema"
+    json_with_tools: bool = True
     schema_unsupported: frozenset[str] = frozenset()
     schema_subset: bool = False
     mixed_tools: Literal["flagged", "allowed", "refused"] = "flagged"

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.dialects import wire
-from penstock.dialects.gemini.foreign_config import write_config, write_prompt
+from penstock.dialects.gemini.foreign_config import with_answer_level, write_config, write_prompt
 from penstock.dialects.gemini.foreign_parts import PartWriter
 from penstock.dialects.gemini.foreign_tools import write_tools
 from penstock.dialects.gemini.names import tool_names
@@ -46,7 +46,7 @@ _UNSAYABLE: dict[str, str] = {
 
 def write_foreign(request: Request, profile: Profile) -> Rendered[dict[str, Any]]:
     """The request body, what it could not say, and what the reader of the answer must know."""
-    request = with_tool_ids(request)
+    request, profile = with_tool_ids(request), with_answer_level(request, profile)
     notes: list[Note] = []
     names = tool_names(request)
     writer = PartWriter(request, profile, names, notes)

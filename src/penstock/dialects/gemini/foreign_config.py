@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from penstock.dialects import wire
 from penstock.dialects.gemini.config import CONFIG, JSON, PLAIN_TEXT, write_voice
 from penstock.dialects.gemini.foreign_tools import write_schema
@@ -20,6 +22,11 @@ SEED_BITS = 0x7FFFFFFF
 EFFORTS = ("minimal", "low", "medium", "high")
 """The levels of Gemini 3, where the profile names no others
 (https://ai.google.dev/gemini-api/docs/thinking#levels-budgets)."""
+
+OPENAI_VOICES = frozenset(
+    ("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse")
+)
+"""Voices that Gemini refuses: it has others (https://platform.openai.com/docs/guides/text-to-speech#voice-options)."""
 
 _COMPOSED = ("max_tokens", "stop", "modalities", "seed", "reasoning")
 _PLAIN = tuple((name, usual) for name, usual in CONFIG.wire_names.items() if name not in _COMPOSED)
@@ -94,6 +101,9 @@ def _stop(stop: str | tuple[str, ...], notes: list[Note]) -> list[str]:
 
 def _voice(audio: dict[str, Any], notes: list[Note]) -> str | None:
     voice = audio.get("voice")
+    if voice in OPENAI_VOICES:
+        notes.append(Note("audio.voice", "dropped", "a voice of OpenAI's: Gemini speaks with its own"))
+        audio, voice = {**audio, "voice": None}, None
     for key in audio:
         if not (key == "voice" and isinstance(voice, str)) and audio[key] is not None:
             notes.append(Note(f"audio.{key}", "dropped", "Gemini lets the voice be chosen, and nothing else"))
@@ -148,6 +158,18 @@ def _shown(reasoning: Reasoning, notes: list[Note]) -> bool | None:
 
 
 # The form of the answer.
+
+
+def with_answer_level(request: Request, profile: Profile) -> Profile:
+    """The profile for this request: its JSON mode may exclude tools, and then something else must do its work."""
+    wanted = request.response_format
+    if profile.json_with_tools or wanted is None or wanted.kind == "text" or not request.tools or not profile.tools:
+        return profile
+    if profile.structured_output not in ("json_schema", "json_object"):
+        return profile
+    functions = any(tool.kind != "server" for tool in request.tools)
+    by_tool = functions and wanted.kind == "json_schema"
+    return replace(profile, structured_output="tool" if by_tool else "prompt")
 
 
 def _format(wanted: ResponseFormat, profile: Profile, notes: list[Note]) -> dict[str, Any]:

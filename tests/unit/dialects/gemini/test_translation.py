@@ -9,6 +9,7 @@ from penstock.dialects.dialect import Context, PathMatch
 from penstock.dialects.gemini import DIALECT
 from penstock.dialects.gemini.errors import read_error, render_error
 from penstock.dialects.registry import NAMES, get
+from penstock.providers.profiles import family_profile
 from penstock.types.content import (
     Base64,
     Cache,
@@ -740,3 +741,59 @@ def test_kinds_survive_the_way(kind: Any) -> None:
     status, body = render_error(ErrorResponse(kind=kind, status=STATUS[kind], message="m", retry_after=2.5))
     read = read_error(status, {}, json.dumps(body).encode())
     assert (read.kind, read.message, read.retry_after) == (kind, "m", 2.5)
+
+
+# -- JSON beside tools -------------------------------------------------------------------------------------------------
+
+BEFORE_3 = family_profile("gemini-2.5-flash", "gemini")
+FROM_3 = family_profile("gemini-3-flash-preview", "gemini")
+SEARCH = Tool("web_search", "server")
+ANSWER_SCHEMA = ResponseFormat("json_schema", SCHEMA, name="answer")
+
+
+def test_a_model_before_gemini_3_answers_in_json_by_a_tool_beside_functions() -> None:
+    """Google refuses both together: "Function calling with a response mime type: 'application/json' is unsupported"."""
+    request = foreign_request(tools=TOOLS, response_format=ANSWER_SCHEMA)
+    rendered = DIALECT.render_request(request, BEFORE_3)
+    assert "generationConfig" not in rendered.value
+    declared = [function["name"] for function in rendered.value["tools"][0]["functionDeclarations"]]
+    assert declared[-1] == rendered.memo.json_tool == "json_tool_call"
+    assert rendered.value["toolConfig"] == {"functionCallingConfig": {"mode": "ANY"}}
+    assert body_of(request, FROM_3)["generationConfig"]["responseJsonSchema"] == SCHEMA
+    assert body_of(foreign_request(response_format=ANSWER_SCHEMA), BEFORE_3)["generationConfig"] == {
+        "responseMimeType": "application/json",
+        "responseJsonSchema": SCHEMA,
+    }
+
+
+@pytest.mark.parametrize(
+    ("tools", "wanted"),
+    [
+        ((SEARCH,), ANSWER_SCHEMA),
+        ((SEARCH,), ResponseFormat("json_object")),
+        (TOOLS, ResponseFormat("json_object")),
+    ],
+)
+def test_else_the_instruction_asks_for_json(tools: tuple[Tool, ...], wanted: ResponseFormat) -> None:
+    request = foreign_request(tools=tools, response_format=wanted)
+    body = body_of(request, BEFORE_3)
+    assert "generationConfig" not in body
+    assert body["tools"] == body_of(request, FROM_3)["tools"]
+    assert body["systemInstruction"]["parts"][-1]["text"].startswith("Answer with JSON only")
+    assert notes_of(request, BEFORE_3) == ["weakened response_format"]
+    assert body_of(request, FROM_3)["generationConfig"]["responseMimeType"] == "application/json"
+
+
+def test_text_beside_tools_is_nothing_special() -> None:
+    request = foreign_request(tools=TOOLS, response_format=ResponseFormat("text"))
+    assert body_of(request, BEFORE_3)["generationConfig"] == {"responseMimeType": "text/plain"}
+
+
+@pytest.mark.parametrize(("voice", "wire"), [("Kore", "Kore"), ("alloy", None), ("marin", None)])
+def test_a_voice_is_one_of_googles(voice: str, wire: str | None) -> None:
+    request = foreign_request(audio={"voice": voice}, modalities=("audio",))
+    config = body_of(request)["generationConfig"]
+    assert config["responseModalities"] == ["AUDIO"]
+    said = {"speechConfig": {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": wire}}}} if wire else {}
+    assert {key: value for key, value in config.items() if key == "speechConfig"} == said
+    assert notes_of(request) == ([] if wire else ["dropped audio.voice"])

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from penstock.dialects import registry
 from penstock.dialects.dialect import Context
 from penstock.dialects.openai_chat import DIALECT
 from penstock.types.errors import DialectError
 from penstock.types.notes import NO_MEMO
-from penstock.types.profile import Profile
+from penstock.types.profile import DEFAULT_PROFILE, Profile
 from tests.contract import dialects as contract
 from tests.unit.dialects.openai_chat.samples import ANSWER, ANSWER_SPELLINGS, REQUEST, SPELLINGS, STREAM, chunk
 
@@ -193,3 +195,17 @@ def test_any_change_of_a_good_chunk_is_refused_or_comes_back_exactly(delta: dict
 @given(st.integers(100, 599), st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_body_is_an_error(status: int, body: bytes) -> None:
     contract.assert_error_robust(DIALECT, status, body)
+
+
+def test_a_choice_of_some_tools_costs_no_note_and_shows_its_change() -> None:
+    inner = {"mode": "required", "tools": [{"type": "function", "function": {"name": "f"}}]}
+    body: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}]}
+    body["tool_choice"] = {"type": "allowed_tools", "allowed_tools": inner}
+    body["tools"] = [{"type": "function", "function": {"name": name, "parameters": {}}} for name in "fg"]
+    request = DIALECT.parse_request(body, contract.NO_MATCH)
+    rendered = registry.get("gemini").render_request(request, DEFAULT_PROFILE)
+    assert [note.path for note in rendered.notes if note.path.startswith("tool_choice")] == []
+    assert request.tool_choice is not None
+    other = replace(request, tool_choice=replace(request.tool_choice, names=("g",)))
+    listed = DIALECT.render_request(other, DEFAULT_PROFILE).value["tool_choice"]["allowed_tools"]["tools"]
+    assert [tool["function"]["name"] for tool in listed] == ["g"]
