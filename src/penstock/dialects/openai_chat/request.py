@@ -10,6 +10,8 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
 from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch
 from penstock.dialects.openai_chat.foreign import adapt
@@ -50,7 +52,9 @@ def read_tool(value: Any) -> Tool:
     kind = tool.get("type", "function")
     key = kind if kind in ("function", "custom") else None
     cache = read_cache(tool.get("cache_control"))
-    if key is not None and tool.keys() <= {"type", "cache_control"}:
+    if key is not None and not isinstance(tool.get(key), dict):
+        if tool.get("type") == "function" and "function" not in tool and isinstance(tool.get("name"), str):
+            return _read_flat_function(tool, cache)
         raise MalformedError(f"a {key} tool needs {key!r}: an object with its name")
     if key is None or not isinstance(tool.get(key), dict):
         kind = wire.string(kind)
@@ -60,6 +64,13 @@ def read_tool(value: Any) -> Tool:
             name, "server", cache=cache, native=kind, extras=wire.rest(tool, frozenset({"type", "cache_control"}))
         )
     return _read_function(tool[key], key, cache, wire.rest(tool, _TOOL_KEYS[key]))
+
+
+def _read_flat_function(tool: dict[str, Any], cache: Any) -> Tool:
+    """A function as Responses has it, which some hosts take here too."""
+    found = _read_function(tool, "function", cache, None)
+    left = wire.rest(found.extras["function"] if found.extras else {}, frozenset({"type", "cache_control"}))
+    return replace(found, native=_FLAT, extras=left)
 
 
 _TOOL_KEYS = {key: frozenset({key, "cache_control"}) for key in ("function", "custom")}
@@ -87,7 +98,7 @@ def _read_function(inner: dict[str, Any], key: str, cache: Any, extras: dict[str
 
 _NO_FORMAT = (None, None, None)
 _FLAT = "flat"
-"""`Tool.native` of a custom tool whose grammar came in the form that only Responses takes."""
+"""`Tool.native` of a function, or of a custom tool's grammar, that came in the form that only Responses takes."""
 
 
 def _read_format(value: Any) -> tuple[Any, dict[str, Any] | None, str | None]:
@@ -136,6 +147,8 @@ def write_tool(tool: Tool, foreign: bool) -> dict[str, Any]:
             inner["format"] = _write_format(tool)
         found = {"type": key, key: inner} if foreign else {key: inner}
         extras = None if foreign else tool.extras
+        if key == "function" and tool.native == _FLAT and not foreign:
+            found = {"type": key, **inner}
     if tool.cache is not None:
         found["cache_control"] = write_cache(tool.cache)
     return wire.deep_merge(extras, found)
@@ -150,9 +163,9 @@ def _read_tool_choice(value: Any) -> ToolChoice:
     kind = choice.get("type")
     inner = choice.get(kind) if isinstance(kind, str) else None
     if kind in ("function", "custom") and isinstance(inner, dict):
-        return ToolChoice(
-            "tool", wire.string(inner.get("name")), native=kind, extras=wire.rest(choice, frozenset({"type", kind}))
-        )
+        extras, left = wire.rest(choice, frozenset({"type", kind})), wire.rest(inner, frozenset({"name"}))
+        extras = {**(extras or {}), kind: left} if left else extras
+        return ToolChoice("tool", wire.string(inner.get("name")), native=kind, extras=extras)
     if kind == "allowed_tools" and isinstance(inner, dict):
         names, mode = _read_allowed(inner)
         rest = wire.rest(choice, frozenset({"type", "allowed_tools"}))
@@ -190,7 +203,7 @@ def write_tool_choice(choice: ToolChoice, foreign: bool) -> Any:
         if native == "function_call":
             return wire.merge(extras, {"name": choice.name})
         key = native or "function"
-        return wire.merge(extras, {"type": key, key: {"name": choice.name}})
+        return wire.deep_merge(extras, {"type": key, key: {"name": choice.name}})
     if choice.mode == "allowed":
         return {"type": "allowed_tools", **_write_allowed(choice, extras or {})}
     return native or choice.mode
@@ -239,6 +252,11 @@ def write_response_format(wanted: ResponseFormat, foreign: bool) -> dict[str, An
     return wire.deep_merge(None if foreign else wanted.extras, found)
 
 
+def _read_logprobs(value: Any) -> Any:
+    """Whether log probabilities are wanted; hosts that keep to the older API (Together, Fireworks) take a number."""
+    return value if type(value) is int else wire.boolean(value)
+
+
 def _read_stop(value: Any) -> Any:
     return value if isinstance(value, str) else wire.strings(value)
 
@@ -260,7 +278,7 @@ FIELDS = Fields(
     Field("presence_penalty", wire.number),
     Field("frequency_penalty", wire.number),
     Field("logit_bias", wire.obj),
-    Field("logprobs", wire.boolean),
+    Field("logprobs", _read_logprobs),
     Field("top_logprobs", wire.integer),
     Field("n", wire.integer),
     Field("response_format", _read_response_format),
@@ -291,6 +309,7 @@ def read_request(value: Any, match: PathMatch) -> Request:
     if "messages" not in found:
         raise MalformedError("a list of messages is missing", "messages")
     extras: dict[str, Any] = found.pop("extras", {})
+    _read_spellings(match, found, extras)
     if "stream_usage" in found:
         _read_stream_options(found, extras)
     if found.get("tools") == ():
@@ -300,6 +319,28 @@ def read_request(value: Any, match: PathMatch) -> Request:
         found["tools"] = (*found.get("tools", ()), search)
     found.setdefault("model", match.model)
     return Request(dialect=NAME, extras=extras or None, **found)
+
+
+def _read_spellings(match: PathMatch, found: dict[str, Any], extras: dict[str, Any]) -> None:
+    """What has another form than OpenAI's today: a model in the path, `functions`, a number of log probabilities."""
+    if "model" not in found and match.model is not None:
+        found["model"] = match.model
+        found["spelling"] = {**found.get("spelling", {}), "model": "path"}
+    if found.get("tools") == () and found.get("spelling", {}).get("tools") == "functions":
+        extras["functions"] = list(found.pop("tools"))
+    if type(found.get("logprobs")) is int:
+        _read_number_of_logprobs(found, extras)
+
+
+def _read_number_of_logprobs(found: dict[str, Any], extras: dict[str, Any]) -> None:
+    number = found["logprobs"]
+    found["logprobs"] = True
+    if "top_logprobs" in found:
+        extras["logprobs"] = number
+        del found["logprobs"]
+    else:
+        found["top_logprobs"] = number
+        found["spelling"] = {**found.get("spelling", {}), "top_logprobs": "logprobs"}
 
 
 def _read_stream_options(found: dict[str, Any], extras: dict[str, Any]) -> None:
@@ -352,6 +393,8 @@ def _write_own(request: Request) -> dict[str, Any]:
     found = _write_common(request, False, spelling)
     if request.reasoning is not None:
         found |= write_own_reasoning(request.reasoning, spelling.get("reasoning", "reasoning_effort"))
+    if spelling.get("model") == "path":
+        found.pop("path", None)  # the address says it
     return wire.deep_merge(extras, found) if extras and "stream_options" in extras else wire.merge(extras, found)
 
 
