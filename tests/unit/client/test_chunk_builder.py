@@ -127,3 +127,34 @@ def test_no_chunks_and_what_is_no_chunk() -> None:
     assert stream_chunk_builder([]) is None
     with pytest.raises(BadRequestError, match=r"chunks\[1\]"):
         stream_chunk_builder([chunk({"content": "a"}), "b"])
+
+
+def piece_of(delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
+    """A chunk as a dict."""
+    choice = {"index": 0, "delta": delta, "finish_reason": reason}
+    return {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+
+
+def test_thoughts_in_pieces_as_litellm_cuts_them() -> None:
+    """Each piece of its streams has a signature, which is empty but in the last one."""
+    pieces = [("let ", ""), ("me see", ""), ("", "c2ln")]
+    chunks = [
+        piece_of(
+            {
+                "reasoning_content": text,
+                "thinking_blocks": [{"type": "thinking", "thinking": text, "signature": signature}],
+            }
+        )
+        for text, signature in pieces
+    ]
+    answer: Any = stream_chunk_builder([*chunks, piece_of({"content": "Yes."}, "stop")])
+    message = answer.choices[0].message
+    assert message.thinking_blocks == [{"type": "thinking", "thinking": "let me see", "signature": "c2ln"}]
+    assert (message.reasoning_content, message.content) == ("let me see", "Yes.")
+
+
+def test_the_one_call_of_the_time_before_tools() -> None:
+    first, second = {"function_call": {"name": "f", "arguments": ""}}, {"function_call": {"arguments": "{}"}}
+    answer: Any = stream_chunk_builder([piece_of(first), piece_of(second), piece_of({}, "function_call")])
+    (call,) = answer.choices[0].message.tool_calls
+    assert call.function == {"name": "f", "arguments": "{}"}, "it comes as a tool call"

@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from penstock.dialects import wire
 from penstock.dialects.dialect import StreamParser
 from penstock.dialects.framing import Frame, FramedParser, ServerSentEvents
@@ -293,7 +295,8 @@ def _thinking_reader(field: str) -> Callable[..., None]:
 
 def _typed_thinking_reader(field: str, read_all: Callable[[Any], tuple[Any, ...]]) -> Callable[..., None]:
     """Typed thinking arrives in pieces of the same shape as whole blocks: text pieces join until a signature or
-    another kind closes the block. A signature alone, behind plain thinking, is that thinking's.
+    another kind closes the block. A signature alone, behind plain thinking, is that thinking's. An empty one is none:
+    LiteLLM's gateway puts it into every piece.
     """
 
     def read(state: _Choice, delta: dict[str, Any], value: Any, deltas: list[Delta], logprobs: Any) -> None:
@@ -303,6 +306,8 @@ def _typed_thinking_reader(field: str, read_all: Callable[[Any], tuple[Any, ...]
             if isinstance(piece, Opaque):
                 deltas.append(PartStart(state.next(), piece, state.number))
                 continue
+            if piece.signature is not None and not piece.signature.value:
+                piece = replace(piece, signature=None)
             plain = None if piece.redacted or piece.text or piece.summary is not None else state.plain_thinking()
             if plain is not None and state.thinking is None and piece.signature is not None:
                 deltas.append(SignatureDelta(plain, piece.signature, state.number))
