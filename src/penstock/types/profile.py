@@ -20,7 +20,8 @@ class Profile(Struct, frozen=True, kw_only=True):
                               default)
         default_max_tokens    used where the dialect demands a limit and the caller gave none
         max_output_tokens     the model's own limit, where known
-        unsupported           Request field names that this host or model refuses: dropped with a note
+        unsupported           Request field names, or generic names of provider-run tools (Gemini's format), that this
+                              host or model refuses: dropped with a note
         unsupported_while_reasoning  the same, but only for a request that asks the model to reason (an effort but
                                      "none", a budget, ...)
         renames               Request field name or wire name -> the host's wire name (`{"seed": "random_seed"}`)
@@ -31,8 +32,8 @@ class Profile(Struct, frozen=True, kw_only=True):
         content_lists         whether message content may be a list of parts (False: texts are joined to one string)
         message_names         whether `name` is accepted on messages that are not tool results
         nulls                 whether explicit nulls are accepted
-        message_extensions    whether messages may carry fields beyond the dialect inventor's own (thinking text,
-                              cache markers, signatures)
+        message_extensions    whether messages may carry fields beyond the dialect inventor's own (thinking text, unless
+                              it is replayed, cache markers, signatures)
         cache_breakpoints     whether the model takes cache markers of the dialect inventor's own kind (OpenAI's
                               `prompt_cache_breakpoint`: gpt-5.6 and later), where others refuse the field
         image_urls            whether the host fetches image URLs itself
@@ -53,6 +54,11 @@ class Profile(Struct, frozen=True, kw_only=True):
         mixed_tools           whether functions and provider-run tools may stand in one Gemini request: flagged (with
                               `includeServerSideToolInvocations`: the Gemini API from Gemini 3 on), allowed (without),
                               refused (older models: the provider-run tools are dropped)
+        search_excludes       whether the host's web search takes domains to exclude, where its dialect's inventor's
+                              does not (Vertex AI in Gemini's format; xAI and OpenRouter in Responses)
+        server_tools          the tools that the host runs in Chat Completions: generic name -> its type for it
+                              (OpenRouter: `{"web_search": "openrouter:web_search"}`; see openai_chat/server_tools.py).
+                              Without an entry, web search is `web_search_options`, and there is nothing else
         tool_result_media     whether Gemini tool results may hold media (from Gemini 3 on); False: it follows beside
                               the result
         media_detail          whether Gemini takes the resolution of a single medium (from Gemini 3 on)
@@ -60,7 +66,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     Reasoning
         reasoning             how thinking is asked for, where a dialect has several ways. Of OpenAI Chat: effort
                               (`reasoning_effort`), object (`reasoning: {}`), thinking_type (`thinking: {"type":
-                              "enabled"}`), budget (the same with `budget_tokens`), enable_thinking, template
+                              "enabled"}`, with an effort beside it where the efforts are known), budget (the same with `budget_tokens`), enable_thinking, template
                               (`chat_template_kwargs`); of Anthropic: budget, adaptive; of Gemini: budget, level;
                               of Converse, in `additionalModelRequestFields`: budget, adaptive (Claude), effort
                               (`reasoning_effort`, or what `renames` calls it), level (Nova), and the switches; none:
@@ -99,6 +105,8 @@ class Profile(Struct, frozen=True, kw_only=True):
     schema_unsupported: frozenset[str] = frozenset()
     schema_subset: bool = False
     mixed_tools: Literal["flagged", "allowed", "refused"] = "flagged"
+    search_excludes: bool = False
+    server_tools: dict[str, str] = {}
     tool_result_media: bool = False
     media_detail: bool = False
     labels: bool = False

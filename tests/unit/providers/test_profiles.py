@@ -8,6 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from penstock.conformance.check import recognise
+from penstock.conformance.recording import read_folder
+from penstock.dialects.dialect import Dialect
+from penstock.providers.facts import Facts
+from penstock.providers.facts.profile import profile_changes
 from penstock.providers.profiles import overlay, profile_for
 from penstock.providers.provider import ModelRule, Provider
 from penstock.providers.registry import Registry
@@ -28,6 +33,7 @@ CASES: list[tuple[str, str, str, dict[str, Any]]] = [
     ("openrouter", "openai/o4-mini", "openai_chat", {"system_role": "developer", "reasoning": "object"}),
     ("upstage", "solar-pro3", "openai_chat", {"system_role": None}),
     ("groq", "openai/gpt-oss-120b", "openai_chat", {"system_role": None, "structured_output": "json_schema"}),
+    ("deepseek", "deepseek-reasoner", "openai_chat", {"tools": True, "reasoning": "thinking_type"}),
     ("groq", "llama-3.3-70b", "openai_chat", {"structured_output": "tool", "nulls": False}),
     # Claude, wherever it is
     ("anthropic", "claude-3-5-sonnet-20241022", "anthropic_messages", {"reasoning": "none"}),
@@ -242,3 +248,26 @@ def test_what_the_facts_say_of_gpt(shared: Callable[..., Path]) -> None:
                 assert profile.reasoning == "effort", name
             elif name.startswith("gpt-4"):
                 assert profile is DEFAULT_PROFILE, name
+
+
+NAMES = {"vertex": "vertex_ai", "bedrock-mantle": "bedrock_mantle"}
+"""Providers of the recordings -> rows, where the names differ."""
+
+
+def test_nothing_that_a_host_has_taken_is_kept_from_it(shared: Callable[..., Path]) -> None:
+    """What a recorded request carried, and its host answered, a row and the facts must not drop for that model."""
+    dropped = []
+    for exchange in read_folder(shared("provider-exchanges")):
+        found = recognise(exchange)
+        if found is None or exchange.status >= 400 or not isinstance(exchange.request_body, dict):
+            continue
+        dialect, match = found
+        if not isinstance(dialect, Dialect):
+            continue
+        request = dialect.parse_request(exchange.request_body, match)
+        row, model = REGISTRY.get(NAMES.get(exchange.provider, exchange.provider)), request.model or "m"
+        facts = Facts().find(model, row.name)
+        changes = profile_changes(facts, dialect.name) if facts else {}
+        rendered = dialect.render_request(request, profile_for(row, model, dialect.name, facts=changes))
+        dropped += [(exchange.provider, model, note) for note in rendered.notes if note.kind == "dropped"]
+    assert dropped == []

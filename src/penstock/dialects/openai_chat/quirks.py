@@ -96,9 +96,10 @@ def _nulls(body: Body, request: Request, profile: Profile, notes: list[Note]) ->
 
 
 def _message_extensions(body: Body, request: Request, profile: Profile, notes: list[Note]) -> None:
+    foreign = tuple(name for name in _EXTENSIONS if not (profile.replay_thinking and name == profile.thinking_field))
     for number, message in enumerate(body["messages"]):
         path = f"messages[{number}]"
-        _drop(message, _EXTENSIONS, path, notes)
+        _drop(message, foreign, path, notes)
         content = message.get("content")
         for index, part in enumerate(content if isinstance(content, list) else ()):
             _drop(part, ("cache_control",), f"{path}.content[{index}]", notes)

@@ -106,7 +106,11 @@ def write_reasoning(wanted: Reasoning, profile: Profile) -> dict[str, Any]:
         case "object":
             return {"reasoning": _write_object(wanted)}
         case "thinking_type":
-            return {"thinking": {"type": "enabled" if on else "disabled"}}
+            switch = {"thinking": {"type": "enabled" if on else "disabled"}}
+            measured = wanted.effort is not None or wanted.budget_tokens is not None
+            if not (on and measured and profile.reasoning_efforts):
+                return switch
+            return {**switch, "reasoning_effort": effort_table.effort(wanted, profile.reasoning_efforts)}
         case "budget" | "adaptive":
             return {
                 "thinking": {"type": "enabled", "budget_tokens": effort_table.budget(wanted)}

@@ -37,6 +37,12 @@ GROQ = Provider(
             models=("openai/gpt-oss*", "moonshotai/kimi-k2*", "meta-llama/llama-4*"),
             profile={"structured_output": "json_schema"},
         ),
+        # console.groq.com/docs/browser-search, /docs/code-execution
+        ModelRule(
+            models=("openai/gpt-oss*",),
+            formats=("openai_chat",),
+            profile={"server_tools": {"web_search": "browser_search", "code_execution": "code_interpreter"}},
+        ),
     ),
 )
 
@@ -96,6 +102,7 @@ CEREBRAS = Provider(
     speaks=("openai_chat", "openai_text_completion", "openai_models"),
     profile=Profile(
         thinking_field="reasoning",
+        replay_thinking=True,
         message_extensions=False,
         unsupported=frozenset({"frequency_penalty", "presence_penalty", "logit_bias", "service_tier", "n"}),
     ),

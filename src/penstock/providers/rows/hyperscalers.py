@@ -302,7 +302,8 @@ VERTEX_AI = Provider(
         "vertex_embed",
         "vertex_count_tokens",
     ),
-    profile=Profile(image_urls=False, labels=True),
+    # The `google-genai` package names the tools and settings that only one of Google's hosts has
+    profile=Profile(image_urls=False, labels=True, search_excludes=True, unsupported=frozenset({"mcp", "file_search"})),
     model_rules=(
         ModelRule(models=("gemini-[3-9]*",), formats=("gemini",), profile={"mixed_tools": "allowed"}),
         ModelRule(models=("google/gemini-*",), formats=("openai_chat",), profile={"signature_origin": "gemini"}),

@@ -227,7 +227,11 @@ XAI = Provider(
     model_families=("grok-*",),
     reports_cost=True,  # docs.x.ai/developers/cost-tracking: "the actual amount billed"
     profile=Profile(
-        message_names=False, strict_tools=False, reasoning="effort", reasoning_efforts=("low", "medium", "high")
+        message_names=False,
+        strict_tools=False,
+        reasoning="effort",
+        reasoning_efforts=("low", "medium", "high"),
+        search_excludes=True,
     ),
     model_rules=(
         # docs.x.ai/docs/guides/reasoning: reasoning models refuse these

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.providers.provider import Provider, Route
+from penstock.providers.provider import ModelRule, Provider, Route
 from penstock.types.profile import Profile
 
 _MAX_TOKENS = Profile(max_tokens_field="max_tokens")
@@ -28,8 +28,11 @@ DEEPSEEK = Provider(
         structured_output="json_object",
         image_urls=False,
         reasoning="thinking_type",  # api-docs.deepseek.com/guides/thinking_mode
+        reasoning_efforts=("minimal", "low", "medium", "high", "xhigh", "max"),  # it maps them to its own three
         replay_thinking=True,
     ),
+    # Tools work while it thinks since V3.2 (api-docs.deepseek.com/guides/thinking_mode#tool-calls): the facts are old.
+    model_rules=(ModelRule(models=("deepseek-reasoner",), profile={"tools": True}),),
 )
 
 MOONSHOT = Provider(

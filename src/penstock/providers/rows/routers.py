@@ -28,7 +28,15 @@ OPENROUTER = Provider(
         "openai_embeddings",
         "openai_models",
     ),
-    profile=Profile(reasoning="object", thinking_field="reasoning"),
+    profile=Profile(
+        reasoning="object",
+        thinking_field="reasoning",
+        search_excludes=True,
+        server_tools={  # openrouter.ai/docs/guides/features/server-tools
+            "web_search": "openrouter:web_search",
+            "web_fetch": "openrouter:web_fetch",
+        },
+    ),
     model_rules=(  # openrouter.ai/docs/use-cases/reasoning-tokens#preserving-reasoning
         ModelRule(
             models=("anthropic/*",),

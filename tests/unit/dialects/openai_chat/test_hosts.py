@@ -225,3 +225,33 @@ def test_json_as_content_is_text_to_others() -> None:
     response = DIALECT.parse_response(answer({"role": "assistant", "content": {"a": 1}}), NO_MEMO)
     said = registry.get("anthropic_messages").render_response(response, Context()).value
     assert json.loads(said["content"][0]["text"]) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sent"),
+    [
+        ("low", {"thinking": {"type": "enabled"}, "reasoning_effort": "low"}),
+        ("max", {"thinking": {"type": "enabled"}, "reasoning_effort": "max"}),
+        ("none", {"thinking": {"type": "disabled"}}),
+    ],
+)
+def test_a_switch_may_have_an_effort_beside_it(wanted: str, sent: dict[str, Any]) -> None:
+    """DeepSeek's form: https://api-docs.deepseek.com/guides/thinking_mode"""
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "reasoning_effort": wanted}
+    request = DIALECT.parse_request(body, PathMatch())
+    efforts = ("low", "medium", "high", "max")
+    profile = Profile(reasoning="thinking_type", reasoning_efforts=efforts)
+    written = DIALECT.render_request(request, profile).value
+    assert {name: written[name] for name in ("thinking", "reasoning_effort") if name in written} == sent
+    written = DIALECT.render_request(request, Profile(reasoning="thinking_type")).value
+    assert "reasoning_effort" not in written, "where no efforts are known, there is the switch alone"
+
+
+def test_thoughts_that_are_replayed_reach_a_host_that_takes_nothing_else_of_its_own() -> None:
+    answer = {"role": "assistant", "content": "a", "reasoning": "r", "reasoning_content": "r"}
+    body = {"model": "m", "messages": [{"role": "user", "content": "q"}, answer, {"role": "user", "content": "q"}]}
+    request = DIALECT.parse_request(body, PathMatch())
+    profile = Profile(message_extensions=False, thinking_field="reasoning", replay_thinking=True)
+    rendered = DIALECT.render_request(request, profile)
+    assert rendered.value["messages"][1] == {"role": "assistant", "content": "a", "reasoning": "r"}
+    assert [note.path for note in rendered.notes] == ["messages[1].reasoning_content"]
