@@ -47,9 +47,8 @@ def chat_terms(attempt: ChatAttempt, response: Response) -> Terms:
 
 def _search_size(request: Request) -> str | None:
     for tool in request.tools or ():
-        size = (tool.extras or {}).get("search_context_size") if tool.name == "web_search" else None
-        if isinstance(size, str):
-            return size
+        if tool.settings is not None and tool.settings.search_context_size is not None:
+            return tool.settings.search_context_size
     return None
 
 

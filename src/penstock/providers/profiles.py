@@ -27,6 +27,7 @@ HOST_FACTS = frozenset(
         "image_urls",
         "signature_origin",
         "labels",
+        "search_excludes",
         "tools",
         "default_max_tokens",
         "max_output_tokens",

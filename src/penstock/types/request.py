@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 from msgspec import Struct
 
 from penstock.types.content import Cache, Extras, Part
+from penstock.types.tool_settings import ToolSettings
 
 Role: TypeAlias = Literal["system", "developer", "user", "assistant", "tool"]
 
@@ -55,7 +56,8 @@ class Tool(Struct, frozen=True):
     kind "function": `parameters` is a JSON Schema. "custom": free-form text input, `format` what it must be:
     `{"type": "text"}`, or `{"type": "grammar", "syntax": "lark" or "regex", "definition": ...}`. "server":
     run or defined by the provider; `name` is one of SERVER_TOOLS where known, `native` the provider's versioned type,
-    the settings lie in `extras`.
+    `settings` how it may be used, and `extras` what only one provider can say of that (some of it secret, so that the
+    repr of a server tool names the extras and does not show them).
     """
 
     name: str
@@ -67,6 +69,16 @@ class Tool(Struct, frozen=True):
     cache: Cache | None = None
     native: str | None = None
     extras: Extras = None
+    settings: ToolSettings | None = None
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        values = {name: getattr(self, name) for name in self.__struct_fields__}
+        if self.extras and self.kind == "server":
+            values["extras"] = sorted(self.extras)
+        return list(values.items())
+
+    def __repr__(self) -> str:
+        return f"Tool({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
 
 
 class ToolChoice(Struct, frozen=True):

@@ -11,10 +11,11 @@ from typing import Any
 
 from penstock.dialects.anthropic_messages.access import write_cache
 from penstock.dialects.anthropic_messages.foreign import Draft
+from penstock.dialects.anthropic_messages.foreign_tools import write_server_tool
 from penstock.dialects.anthropic_messages.formats import JSON_TOOL, Output, plan_output
 from penstock.dialects.anthropic_messages.leftovers import note_leftovers
 from penstock.dialects.anthropic_messages.thinking import ANSWER_SHARE, Plan, plan_reasoning
-from penstock.dialects.anthropic_messages.tools import DEFAULT_TYPES, Names, base_name, is_versioned, write_tool_choice
+from penstock.dialects.anthropic_messages.tools import Names, own_name, write_tool_choice
 from penstock.dialects.anthropic_messages.turns import begins_without_thought, write_turns
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import ToolCall
@@ -70,6 +71,8 @@ def write_foreign(request: Request, profile: Profile) -> Rendered[Body]:
         body["system"] = turns.system
     if tools:
         body["tools"] = tools
+    if draft.servers:
+        body["mcp_servers"] = draft.servers
     _write_limits(request, plan, body, draft)
     _write_output(output, plan, body)
     _write_sampling(request, plan, body, draft)
@@ -100,23 +103,20 @@ def _write_tools(request: Request, draft: Draft) -> list[Body]:
         draft.note("tool_choice", "changed", "the tools that are not allowed were left out")
     found: list[Body] = []
     for number, tool in enumerate(request.tools):
-        if allowed is None or tool.name in allowed:
+        if allowed is None or tool.name in allowed or _label_of(tool) in allowed:
             found += _write_tool(tool, f"tools[{number}]", draft)
     return found
 
 
+def _label_of(tool: Tool) -> str | None:
+    """What a choice calls an MCP server."""
+    return None if tool.settings is None else tool.settings.server_label
+
+
 def _write_tool(tool: Tool, path: str, draft: Draft) -> list[Body]:
-    """One tool. One that bears the name of a version of Anthropic's is Anthropic's, whoever carried it, and has its
-    settings (callers of Chat Completions send `{"type": "web_search_20250305", ...}` to Claude).
-    """
-    if is_versioned(tool.name):
-        return [draft.mark({"name": base_name(tool.name), **(tool.extras or {}), "type": tool.name}, tool.cache, path)]
-    note_leftovers(path, tool.extras, draft.notes)
     if tool.kind == "server":
-        known = DEFAULT_TYPES.get(tool.name)
-        if known is None:
-            return draft.drop(path, f"Anthropic runs no tool {tool.name!r}, or it needs settings that were not said")
-        return [draft.mark({"type": known[0], "name": known[1]}, tool.cache, path)]
+        return write_server_tool(tool, path, draft)
+    note_leftovers(path, tool.extras, draft.notes)
     found: Body = {"name": draft.names.wire(tool.name)}
     if tool.description:
         found["description"] = tool.description
@@ -171,7 +171,7 @@ def _write_choice(request: Request, tools: list[Body], output: Output, body: Bod
         if choice is not None and choice.mode != "none":
             draft.note("tool_choice", "dropped", "there are no tools to choose from")
         return None
-    body["tool_choice"] = _wire_choice(choice, parallel, draft)
+    body["tool_choice"] = _wire_choice(choice, parallel, tools, draft)
     return None
 
 
@@ -181,8 +181,15 @@ def _must_call(choice: ToolChoice | None) -> bool:
     return choice.mode in ("tool", "required") or choice.allowed_mode == "required"
 
 
-def _wire_choice(choice: ToolChoice | None, parallel: bool | None, draft: Draft) -> Body:
+def _wire_choice(choice: ToolChoice | None, parallel: bool | None, tools: list[Body], draft: Draft) -> Body:
     name = None if choice is None or choice.name is None else draft.names.wire(choice.name)
+    if choice is not None and name is not None:
+        declared = {tool.get("name") for tool in tools}
+        name = name if name in declared else own_name(choice.name or "")
+        if name not in declared:
+            draft.note("tool_choice", "dropped", f"there is no tool {choice.name!r} here that could be chosen")
+            choice = ToolChoice("auto")
+            name = None
     plain = None if choice is None else ToolChoice(choice.mode, name, allowed_mode=choice.allowed_mode)
     silent = parallel is not False or (choice is not None and choice.mode == "none")
     return write_tool_choice(plain, None if silent else parallel)

@@ -26,15 +26,22 @@ from penstock.dialects.anthropic_messages.messages import (
     write_message,
 )
 from penstock.dialects.anthropic_messages.names import NAME
+from penstock.dialects.anthropic_messages.server_tools import join_servers, write_servers
 from penstock.dialects.anthropic_messages.thinking import read_reasoning, write_thinking
-from penstock.dialects.anthropic_messages.tools import read_tool, read_tool_choice, write_tool, write_tool_choice
+from penstock.dialects.anthropic_messages.tools import (
+    is_listed,
+    read_tool,
+    read_tool_choice,
+    write_tool,
+    write_tool_choice,
+)
 from penstock.dialects.dialect import PathMatch
 from penstock.dialects.wire import Field, Fields
 from penstock.types.content import Part, Text, Thinking
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.notes import Note, Rendered
 from penstock.types.profile import Profile
-from penstock.types.request import Request
+from penstock.types.request import Request, Tool
 
 TIERS = {"standard_only": "default"}
 """`service_tier` on the wire -> the unified word. "auto" is the same in both."""
@@ -53,6 +60,7 @@ FIELDS = Fields(
     Field("messages", _read_messages),
     Field("system", wire.anything),
     Field("tools", _read_tools),
+    Field("mcp_servers", wire.anything),
     Field("tool_choice", read_tool_choice),
     Field("max_tokens", wire.integer),
     Field("temperature", wire.number),
@@ -99,6 +107,20 @@ def _read_system(found: Found, extras: Found, spelling: dict[str, str]) -> None:
         spelling["system"] = STRING
     else:
         found["system"] = read_blocks(value)
+
+
+def _read_servers(found: Found, extras: Found, spelling: dict[str, str]) -> None:
+    """Each server goes to its toolset, or becomes a tool of its own. A list that is not as expected stays as it is."""
+    servers = found.pop("mcp_servers")
+    joined = join_servers(found.get("tools", ()), servers)
+    if joined is None or not servers:
+        extras["mcp_servers"] = servers
+        return
+    if found.get("tools") == ():
+        extras["tools"] = []
+    found["tools"], places = joined
+    if places != sorted(places):
+        spelling["mcp_servers"] = wire.encode(places).decode()
 
 
 def _split_tool_choice(found: Found, extras: Found, spelling: dict[str, str]) -> None:
@@ -163,6 +185,7 @@ def _read_betas(found: Found, extras: Found, spelling: dict[str, str]) -> None:
 
 _COMPOUND: dict[str, Callable[[Found, Found, dict[str, str]], None]] = {
     "system": _read_system,
+    "mcp_servers": _read_servers,
     "tool_choice": _split_tool_choice,
     "user": _read_metadata,
     "output_config": _read_output_config,
@@ -259,11 +282,21 @@ def _write_own(request: Request) -> dict[str, Any]:
     if request.system is not None:
         found["system"] = _write_system(request.system, spelling)
     if request.tools is not None:
-        found["tools"] = [write_tool(tool) for tool in request.tools]
+        _write_tools(request.tools, spelling, found)
     if request.tool_choice is not None or request.parallel_tool_calls is not None:
         found["tool_choice"] = write_tool_choice(request.tool_choice, request.parallel_tool_calls)
     _write_own_rest(request, spelling, found)
     return found
+
+
+def _write_tools(tools: tuple[Tool, ...], spelling: dict[str, str], found: dict[str, Any]) -> None:
+    listed = [write_tool(tool) for tool in tools if is_listed(tool)]
+    if listed or not tools:
+        found["tools"] = listed
+    places = spelling.get("mcp_servers")
+    servers = write_servers(tools, None if places is None else wire.decode(places))
+    if servers:
+        found["mcp_servers"] = servers
 
 
 def _write_own_rest(request: Request, spelling: dict[str, str], found: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Tools and tool choice, both ways.
 
     custom (or no type)       a function of the caller (https://platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use)
-    <name>_<yyyymmdd>         a tool that Anthropic runs or defines: versioned, its settings in extras
+    <name>_<yyyymmdd>         a tool that Anthropic runs or defines: versioned; server_tools.py reads its settings
     mcp_toolset, *_toolset_*  tools of a server or a family; they bear no `name`
 
 `disable_parallel_tool_use` stands inside of `tool_choice` on the wire and is `Request.parallel_tool_calls` in the
@@ -23,6 +23,7 @@ from penstock.dialects.anthropic_messages.access import (
     with_private,
     write_cache,
 )
+from penstock.dialects.anthropic_messages.server_tools import SERVER, TABLES, read_toolset, write_toolset
 from penstock.types.errors import MalformedError
 from penstock.types.request import Tool, ToolChoice
 
@@ -42,9 +43,16 @@ DEFAULT_TYPES: dict[str, tuple[str, str]] = {
     "text_editor": ("text_editor_20250728", "str_replace_based_edit_tool"),
     "memory": ("memory_20250818", "memory"),
     "tool_search": ("tool_search_tool_bm25_20251119", "tool_search_tool_bm25"),
+    "mcp": ("mcp_toolset", "mcp_toolset"),
 }
 """(type, name) that a generic server tool of another dialect becomes: the most widely served version of those that
 need no settings. Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/tool-reference"""
+
+
+def own_name(generic: str) -> str:
+    """What Anthropic's tool with this generic name is called in a choice."""
+    return DEFAULT_TYPES[generic][1] if generic in DEFAULT_TYPES else generic
+
 
 _VERSION = re.compile(r"_\d{8}$")
 _BASES = {base for base, _ in DEFAULT_TYPES.items()} | {*GENERIC_NAMES, "computer", "advisor"}
@@ -88,37 +96,62 @@ _TOOL_KEYS = frozenset({"type", "name", "description", "input_schema", "strict",
 def _read_server_tool(tool: dict[str, Any], kind: str) -> Tool:
     """Its `name` on the wire is a setting like the others: the same for all users of a version."""
     base = base_name(kind)
+    extras, settings = wire.rest(tool, _SERVER_TOOL_KEYS), None
+    if base == _TOOLSET:
+        settings, extras = read_toolset(extras or {})
+    elif base in TABLES and extras is not None:
+        settings, extras = TABLES[base].read(extras)
     return Tool(
         GENERIC_NAMES.get(base, base),
         "server",
         cache=cache_at(tool),
         native=kind,
-        extras=keep_private(wire.rest(tool, _SERVER_TOOL_KEYS), "name"),
+        extras=keep_private(extras or None, "name"),
+        settings=settings,
     )
 
 
 _SERVER_TOOL_KEYS = frozenset({"type", "cache_control"})
+_TOOLSET = "mcp_toolset"
+
+
+def _write_server_tool(tool: Tool) -> dict[str, Any]:
+    kind, name = (tool.native, None) if tool.native else DEFAULT_TYPES.get(tool.name, (tool.name, tool.name))
+    extras = with_private(tool.extras, "name") if tool.extras else None
+    base = GENERIC_NAMES.get(base_name(kind or ""), base_name(kind or ""))
+    if base == "mcp":
+        found = write_toolset(tool.settings, extras)
+    elif base in TABLES:
+        found = TABLES[base].write(tool.settings, extras)
+    else:
+        found = dict(extras or {})
+    found = {**found, "type": kind} if name is None or base == "mcp" else {"name": name, **found, "type": kind}
+    if tool.cache is not None:
+        found["cache_control"] = write_cache(tool.cache)
+    return found
+
+
+def is_listed(tool: Tool) -> bool:
+    """Whether the tool stands in `tools`: a server without a toolset stands in `mcp_servers` alone."""
+    return tool.native != SERVER
 
 
 def write_tool(tool: Tool) -> dict[str, Any]:
     """A tool of this dialect again."""
     if tool.kind == "server":
-        found: dict[str, Any] = {"type": tool.native}
-        if tool.native is None:
-            found["type"], found["name"] = DEFAULT_TYPES.get(tool.name, (tool.name, tool.name))
-    else:
-        found = {"name": tool.name}
-        if tool.native is not None:
-            found["type"] = tool.native
-        if tool.description is not None:
-            found["description"] = tool.description
-        if tool.parameters is not None:
-            found["input_schema"] = tool.parameters
-        if tool.strict is not None:
-            found["strict"] = tool.strict
+        return _write_server_tool(tool)
+    found: dict[str, Any] = {"name": tool.name}
+    if tool.native is not None:
+        found["type"] = tool.native
+    if tool.description is not None:
+        found["description"] = tool.description
+    if tool.parameters is not None:
+        found["input_schema"] = tool.parameters
+    if tool.strict is not None:
+        found["strict"] = tool.strict
     if tool.cache is not None:
         found["cache_control"] = write_cache(tool.cache)
-    return {**with_private(tool.extras, "name"), **found} if tool.extras else found
+    return {**tool.extras, **found} if tool.extras else found
 
 
 _MODES: dict[str, Any] = {"auto": "auto", "any": "required", "tool": "tool", "none": "none"}

@@ -30,6 +30,7 @@ from penstock.dialects.json_schema import object_schema
 from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.dialects.tool_memo import FREE_FORM, ToolNames
+from penstock.dialects.tool_settings import sayable, unversioned
 from penstock.types.content import Text, ToolCall, ToolResult
 from penstock.types.notes import Memo, Note
 from penstock.types.profile import Profile
@@ -155,13 +156,10 @@ def _allowed(request: Request) -> set[str] | None:
 def _tool(
     tool: Tool, path: str, profile: Profile, names: ToolNames, adapter: PartAdapter, notes: list[Note]
 ) -> list[Tool]:
-    if tool.kind == "server" and tool.name not in SYSTEM_TOOLS.values():
-        notes.append(Note(path, "dropped", f"Bedrock runs no tool {tool.name!r}"))
-        return []
+    if tool.kind == "server":
+        return _system_tool(tool, path, adapter, notes)
     note_leftovers(path, tool.extras, notes)
     cache = adapter.cache(tool.cache, path)
-    if tool.kind == "server":
-        return [Tool(tool.name, "server", cache=cache)]
     name = names.write(tool.name)
     if name != tool.name:
         notes.append(Note(f"{path}.name", "changed", f"{tool.name!r} became {name!r}; answers name it as before"))
@@ -174,6 +172,18 @@ def _tool(
         notes.append(Note(f"{path}.format", "dropped", "inputs follow no grammar here"))
     schema = FREE_FORM if tool.kind == "custom" else object_schema(tool.parameters)
     return [Tool(name, description=tool.description or None, parameters=schema, strict=strict, cache=cache)]
+
+
+def _system_tool(tool: Tool, path: str, adapter: PartAdapter, notes: list[Note]) -> list[Tool]:
+    """One that Bedrock runs itself. These have no settings, so nothing may narrow the caller's."""
+    name = unversioned(tool.name)
+    if name not in SYSTEM_TOOLS.values():
+        notes.append(Note(path, "dropped", f"Bedrock runs no tool {tool.name!r}"))
+        return []
+    note_leftovers(path, tool.extras, notes)
+    if sayable(tool, path, (), notes, "Bedrock") is None:
+        return []
+    return [Tool(name, "server", cache=adapter.cache(tool.cache, path))]
 
 
 def _tools_of(messages: tuple[Message, ...], notes: list[Note]) -> tuple[Tool, ...] | None:

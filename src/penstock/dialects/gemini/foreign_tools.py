@@ -1,7 +1,8 @@
 """Tools of other dialects, and the choice among them, as Gemini's.
 
-All functions stand in one object, each server tool in one of its own. A free-form tool becomes a function with the one
-string `input`. Gemini's way to promise what `strict` promises is the mode VALIDATED (or ANY, which implies it).
+All functions stand in one object, each server tool in one of its own, MCP servers in a list. A free-form tool becomes
+a function with the one string `input`. Gemini's way to promise what `strict` promises is the mode VALIDATED (or ANY,
+which implies it).
 
 Source: https://ai.google.dev/gemini-api/docs/function-calling#function_calling_modes
 """
@@ -10,21 +11,32 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from penstock.dialects.gemini.schema import to_subset
+from penstock.dialects.gemini.tool_settings import TABLES, write_tool_settings
 from penstock.dialects.json_schema import without_keywords
 from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.tool_memo import FREE_FORM, ToolNames
+from penstock.dialects.tool_settings import mcp_server, sayable, unversioned, without_schemes
 from penstock.types.notes import NO_MEMO, Memo, Note
 from penstock.types.profile import Profile
 from penstock.types.request import Request, Tool, ToolChoice
+from penstock.types.tool_settings import ToolSettings
 
 SERVER_TOOLS: dict[str, str] = {
     "web_search": "googleSearch",
     "code_execution": "codeExecution",
     "web_fetch": "urlContext",
     "maps": "googleMaps",
+    "file_search": "fileSearch",
+    "mcp": "mcpServers",
 }
-"""The generic tools that need no settings. The others (file search, MCP, computer use) need their own dialect's."""
+"""Generic name -> key. Computer use is not among them: the calls that its models make are Google's own."""
+
+_GOOGLE = "Gemini"
+_STORE = "fileSearchStores/"
+"""What the names of Google's stores begin with: others cannot be read."""
 
 JSON_TOOL = "json_tool_call"
 """The forced tool that stands in for structured output where a model has no JSON mode."""
@@ -41,7 +53,7 @@ def write_tools(request: Request, profile: Profile, names: ToolNames, notes: lis
     functions += [json_tool] if json_tool else []
     served = _served(tools, functions, profile, notes)
     objects: list[dict[str, Any]] = [{"functionDeclarations": functions}] if functions else []
-    objects += [{key: {}} for key in served]
+    objects += [{key: value} for key, value in served.items()]
     if objects:
         found["tools"] = objects
     config = _tool_config(request, profile, names, notes, functions, json_tool)
@@ -105,24 +117,56 @@ def _json_tool(request: Request, profile: Profile, names: ToolNames) -> dict[str
     return found
 
 
-def _served(tools: tuple[Tool, ...], functions: list[Any], profile: Profile, notes: list[Note]) -> list[str]:
-    """The keys of the server tools that go out."""
-    found: list[str] = []
+def _served(tools: tuple[Tool, ...], functions: list[Any], profile: Profile, notes: list[Note]) -> dict[str, Any]:
+    """The server tools that go out, by key."""
+    found: dict[str, Any] = {}
     for number, tool in enumerate(tools):
         path = f"tools[{number}]"
         if tool.kind != "server":
             continue
-        key = SERVER_TOOLS.get(tool.name)
+        if tool.cache is not None:
+            notes.append(Note(f"{path}.cache", "dropped", "Gemini caches prefixes by itself"))
+        name = unversioned(tool.name)
+        key = SERVER_TOOLS.get(name)
         if key is None:
             notes.append(Note(path, "dropped", f"Gemini has no tool {tool.name!r}, or it needs Gemini's own settings"))
+        elif name in profile.unsupported:
+            notes.append(Note(path, "dropped", "this host does not run it"))
         elif functions and profile.mixed_tools == "refused":
             notes.append(Note(path, "dropped", "this model takes either functions or its own tools"))
         else:
-            note_leftovers(path, tool.extras, notes)
-            found += [key] if key not in found else []
-        if tool.cache is not None:
-            notes.append(Note(f"{path}.cache", "dropped", "Gemini caches prefixes by itself"))
+            _serve(replace(tool, name=name), key, path, profile, notes, found)
     return found
+
+
+def _serve(tool: Tool, key: str, path: str, profile: Profile, notes: list[Note], found: dict[str, Any]) -> None:
+    """Put one tool into `found`, unless it cannot be kept to its settings."""
+    note_leftovers(path, tool.extras, notes)
+    settings = _settings(tool, path, profile, notes)
+    if settings is None:
+        return
+    said = write_tool_settings(tool.name, settings, None)
+    if tool.name == "mcp":
+        found.setdefault(key, []).append(said)
+    elif found.setdefault(key, said) != said:
+        notes.append(Note(path, "dropped", "Gemini takes one tool of a kind, with one set of settings"))
+
+
+def _settings(tool: Tool, path: str, profile: Profile, notes: list[Note]) -> ToolSettings | None:
+    """What Gemini can be told of the tool's settings; None where it must be left out."""
+    if tool.name == "mcp":
+        return mcp_server(tool, path, TABLES["mcp"].names, notes, _GOOGLE)
+    if tool.name == "file_search":
+        stores = () if tool.settings is None else tool.settings.stores or ()
+        if not stores or not all(store.startswith(_STORE) for store in stores):
+            notes.append(Note(path, "dropped", "Gemini reads only file search stores of its own"))
+            return None
+    table = TABLES.get(tool.name)
+    known = frozenset() if table is None else table.names
+    if not profile.search_excludes:
+        known -= {"blocked_domains"}
+    settings = sayable(tool, path, known, notes, _GOOGLE)
+    return settings and without_schemes(settings)
 
 
 def _tool_config(

@@ -9,7 +9,7 @@ object); objects that hold no tool at all, and keys that are null, are remembere
 
     functionDeclarations     Tool of kind "function", one for each declaration
     mcpServers               Tool "mcp", one for each server
-    any other key            Tool of kind "server"; its settings are the extras
+    any other key            Tool of kind "server"; tool_settings.py reads its settings
 
 Source: https://ai.google.dev/api/caching#Tool, https://ai.google.dev/api/caching#ToolConfig
 """
@@ -18,10 +18,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
 from penstock.dialects import wire
 from penstock.dialects.gemini.numbers import CALLING_MODES, word_of
 from penstock.dialects.gemini.schema import CAPITALS, NULLABLE, ODD, from_subset, restore
 from penstock.dialects.gemini.spelling import Names, find, left, maybe_text, names_of, object_of, snake, text_of, words
+from penstock.dialects.gemini.tool_settings import read_tool_settings, write_tool_settings
 from penstock.types.errors import DialectError
 from penstock.types.request import Tool, ToolChoice
 
@@ -96,13 +99,13 @@ def _shaped(tool: Tool, shape: str) -> Tool:
     if not shape:
         return tool
     native = f"{tool.native} {shape}" if tool.native else shape
-    return Tool(tool.name, tool.kind, tool.description, tool.parameters, native=native, extras=tool.extras)
+    return replace(tool, native=native)
 
 
 def _read_key(key: str, inner: Any) -> list[Tool]:
     name = _LISTS.get(key)
     if name is None:
-        return [Tool(_GENERIC.get(key, key), "server", native=key, extras=wire.obj(inner) or None)]
+        return [_server_tool(_GENERIC.get(key, key), key, wire.obj(inner))]
     if isinstance(inner, dict):
         return [_read_element(name, key, inner, _ONE)]
     try:
@@ -112,9 +115,14 @@ def _read_key(key: str, inner: Any) -> list[Tool]:
         raise
 
 
+def _server_tool(name: str, native: str, inner: dict[str, Any]) -> Tool:
+    settings, extras = read_tool_settings(name, inner)
+    return Tool(name, "server", native=native, extras=extras, settings=settings)
+
+
 def _read_element(name: str, key: str, element: dict[str, Any], shape: str) -> Tool:
     if name == "mcpServers":
-        return Tool("mcp", "server", native=f"{key} {shape}".rstrip(), extras=element or None)
+        return _server_tool("mcp", f"{key} {shape}".rstrip(), element)
     return read_function(element, key, shape)
 
 
@@ -176,7 +184,9 @@ def _wire_key(tool: Tool, names: Names) -> str:
 
 
 def _write_element(tool: Tool, names: Names) -> dict[str, Any]:
-    return dict(tool.extras or {}) if tool.kind == "server" else write_function(tool, names)
+    if tool.kind == "server":
+        return write_tool_settings(tool.name, tool.settings, tool.extras)
+    return write_function(tool, names)
 
 
 def _put_back(objects: list[dict[str, Any]], unread: list[Any]) -> None:

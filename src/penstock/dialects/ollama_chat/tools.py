@@ -10,6 +10,7 @@ from typing import Any
 from penstock.dialects import constants, wire
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.request import Reasoning, ResponseFormat, Tool
+from penstock.types.tool_settings import ToolSettings
 
 Object = dict[str, Any]
 
@@ -19,12 +20,13 @@ _FUNCTION_KEYS = frozenset({"name", "description", "parameters"})
 
 
 def read_tool(value: Any) -> Tool:
-    """One element of `tools`. What is no function is kept whole."""
+    """One element of `tools`. What is no function is kept whole, and whatever it says may narrow it."""
     tool = wire.obj(value)
     function = tool.get("function")
     kind = tool.get("type", "function")
     if kind != "function" or not isinstance(function, dict):
-        return Tool(wire.string(kind), "server", native="opaque", extras=tool)
+        settings = ToolSettings(narrowed_by=tuple(key for key in tool if key != "type")) if len(tool) > 1 else None
+        return Tool(wire.string(kind), "server", native="opaque", extras=tool, settings=settings)
     try:
         name = wire.string(function.get("name"))
         description, parameters = function.get("description"), function.get("parameters")

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from penstock.dialects import wire
 from penstock.dialects.documents import words_about
+from penstock.dialects.openai_chat.server_tools import ROOT, adapt_server_tool
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import (
     Base64,
@@ -48,7 +49,7 @@ def adapt(request: Request, profile: Profile, notes: list[Note]) -> Request:
     for number, message in enumerate(request.messages):
         messages += _adapt_message(message, f"messages[{number}]", profile, notes)
     notes += wire.note_extras("", request.extras)
-    tools = _adapt_tools(request.tools, notes)
+    tools = _adapt_tools(request.tools, profile, notes)
     cache = request.cache if profile.message_extensions else None
     if request.cache is not None and cache is None:
         notes.append(Note("cache", "dropped", "this host takes no cache markers"))
@@ -57,22 +58,22 @@ def adapt(request: Request, profile: Profile, notes: list[Note]) -> Request:
     return replace(request, system=None, messages=tuple(messages), tools=tools, cache=cache)
 
 
-def _adapt_tools(tools: tuple[Tool, ...] | None, notes: list[Note]) -> tuple[Tool, ...] | None:
+def _adapt_tools(tools: tuple[Tool, ...] | None, profile: Profile, notes: list[Note]) -> tuple[Tool, ...] | None:
     if tools is None:
         return None
-    found = []
+    found: list[Tool] = []
     for number, tool in enumerate(tools):
         path = f"tools[{number}]"
-        if tool.kind != "server":
-            notes += wire.note_extras(path, tool.extras)
-            found.append(replace(tool, native=None, extras=None, parameters=_object_schema(tool)))
-        elif tool.name == "web_search":
-            notes += wire.note_extras(path, tool.extras)
-            found.append(Tool("web_search", "server", native="web_search_options"))
-        else:
-            notes.append(Note(path, "dropped", f"Chat Completions has no provider-run tool {tool.name!r}"))
-    found.sort(key=lambda tool: tool.native == "web_search_options")
-    return tuple(found)
+        if tool.kind == "server":
+            adapted = adapt_server_tool(tool, path, profile, notes)
+            if adapted is not None and adapted.native in ROOT and any(each.native == adapted.native for each in found):
+                notes.append(Note(path, "dropped", "this host takes one web search"))
+            elif adapted is not None:
+                found.append(adapted)
+            continue
+        notes += wire.note_extras(path, tool.extras)
+        found.append(replace(tool, native=None, extras=None, parameters=_object_schema(tool)))
+    return tuple(sorted(found, key=lambda tool: tool.native in ROOT))
 
 
 def _object_schema(tool: Tool) -> dict[str, Any] | None:

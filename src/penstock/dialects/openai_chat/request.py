@@ -27,17 +27,18 @@ from penstock.dialects.openai_chat.reasoning import (
     write_own_reasoning,
     write_reasoning,
 )
+from penstock.dialects.openai_chat.server_tools import (
+    ROOT,
+    read_root_tools,
+    read_server_tool,
+    write_root_tool,
+    write_server_tool,
+)
 from penstock.dialects.wire import Field, Fields
 from penstock.types.errors import MalformedError
 from penstock.types.notes import NO_MEMO, Memo, Note, Rendered
 from penstock.types.profile import Profile
-from penstock.types.request import (
-    SERVER_TOOLS,
-    Request,
-    ResponseFormat,
-    Tool,
-    ToolChoice,
-)
+from penstock.types.request import Request, ResponseFormat, Tool, ToolChoice
 
 NAME = "openai_chat"
 
@@ -57,12 +58,7 @@ def read_tool(value: Any) -> Tool:
             return _read_flat_function(tool, cache)
         raise MalformedError(f"a {key} tool needs {key!r}: an object with its name")
     if key is None or not isinstance(tool.get(key), dict):
-        kind = wire.string(kind)
-        generic = kind.rpartition(":")[2]
-        name = generic if generic in SERVER_TOOLS else kind
-        return Tool(
-            name, "server", cache=cache, native=kind, extras=wire.rest(tool, frozenset({"type", "cache_control"}))
-        )
+        return read_server_tool(tool, cache)
     return _read_function(tool[key], key, cache, wire.rest(tool, _TOOL_KEYS[key]))
 
 
@@ -133,11 +129,10 @@ def _read_functions(value: Any) -> Any:
 
 def write_tool(tool: Tool, foreign: bool) -> dict[str, Any]:
     """One element of `tools`."""
-    if tool.kind == "server":
-        found: dict[str, Any] = {"type": tool.native or tool.name}
-        extras = None if foreign else tool.extras
+    key = tool.kind
+    if key == "server":
+        found, extras = write_server_tool(tool), None
     else:
-        key = tool.kind
         inner: dict[str, Any] = {"name": tool.name}
         for name in ("description", "parameters", "strict") if key == "function" else ("description",):
             value = getattr(tool, name)
@@ -299,7 +294,6 @@ FIELDS = Fields(
     Field("store", wire.boolean),
     Field("stream", wire.boolean),
     Field("stream_options", wire.obj, "stream_usage"),
-    Field("web_search_options", wire.obj, "web_search"),
 )
 
 
@@ -314,9 +308,9 @@ def read_request(value: Any, match: PathMatch) -> Request:
         _read_stream_options(found, extras)
     if found.get("tools") == ():
         extras["tools"] = []
-    if "web_search" in found:
-        search = Tool("web_search", "server", native="web_search_options", extras=found.pop("web_search"))
-        found["tools"] = (*found.get("tools", ()), search)
+    searches = [] if extras.keys().isdisjoint(ROOT) else read_root_tools(extras)
+    if searches:
+        found["tools"] = (*found.get("tools", ()), *searches)
     found.setdefault("model", match.model)
     return Request(dialect=NAME, extras=extras or None, **found)
 
@@ -380,7 +374,6 @@ _PLAIN_FIELDS = tuple(
         "stop",
         "modalities",
         "stream_usage",
-        "web_search",
     )
 )
 
@@ -414,7 +407,7 @@ def _write_common(request: Request, foreign: bool, spelling: dict[str, str]) -> 
     for name, value in [pair for pair in zip(_PLAIN_FIELDS, _plain_values(request)) if pair[1] is not None]:  # noqa: B905
         found[spelling.get(name, name)] = value
     if request.tools:
-        _write_tools(request.tools, foreign, spelling, found)
+        _write_tools(request, foreign, spelling, found)
     if request.tool_choice is not None:
         found[spelling.get("tool_choice", "tool_choice")] = write_tool_choice(request.tool_choice, foreign)
     if request.response_format is not None:
@@ -430,10 +423,13 @@ def _write_common(request: Request, foreign: bool, spelling: dict[str, str]) -> 
     return found
 
 
-def _write_tools(tools: tuple[Tool, ...], foreign: bool, spelling: dict[str, str], found: dict[str, Any]) -> None:
-    listed = [tool for tool in tools if tool.native != "web_search_options"]
-    if len(listed) < len(tools):
-        found["web_search_options"] = tools[-1].extras or {}
+def _write_tools(request: Request, foreign: bool, spelling: dict[str, str], found: dict[str, Any]) -> None:
+    listed = []
+    for tool in request.tools or ():
+        if tool.kind == "server" and tool.native in ROOT:
+            write_root_tool(tool, None if foreign else request.extras, found)
+        else:
+            listed.append(tool)
     if not listed:
         return
     written = [write_tool(tool, foreign) for tool in listed]

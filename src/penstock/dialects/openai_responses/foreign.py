@@ -24,10 +24,10 @@ from penstock.dialects.documents import words_about
 from penstock.dialects.openai_responses.fields import COMPLETED
 from penstock.dialects.openai_responses.foreign_parts import adapt_citations, adapt_document
 from penstock.dialects.openai_responses.foreign_settings import adapt_settings
+from penstock.dialects.openai_responses.foreign_tools import adapt_server_tool
 from penstock.dialects.openai_responses.hosted import IMAGE
 from penstock.dialects.openai_responses.items import is_content
 from penstock.dialects.openai_responses.reasoning import FORMATS
-from penstock.dialects.openai_responses.tools import HOSTED
 from penstock.dialects.plain import words_of
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import (
@@ -64,6 +64,8 @@ def adapt(request: Request, profile: Profile, notes: list[Note]) -> tuple[Reques
     tools = turn.tools()
     settings = adapt_settings(request, profile, notes)
     choice = turn.tool_choice(tools)
+    if turn.max_tool_calls is not None:
+        settings["extras"] = {**(settings["extras"] or {}), "max_tool_calls": turn.max_tool_calls}
     adapted = replace(request, system=system, messages=messages, tools=tools, tool_choice=choice, **settings)
     names = {wire_name: name for name, wire_name in turn.names.items() if wire_name != name}
     return adapted, Memo(tool_names=names or None)
@@ -78,6 +80,7 @@ class _Adapter:
         self.notes = notes
         self.names: dict[str, str] = {}
         self.custom_calls: set[str | None] = set()
+        self.max_tool_calls: int | None = None
         for tool in request.tools or ():
             if tool.kind != "server":
                 self.name(tool.name)
@@ -345,13 +348,20 @@ class _Adapter:
         return Tool(name, "function", tool.description, parameters, strict)
 
     def _server_tool(self, tool: Tool, path: str) -> Tool | None:
-        known = _SERVER_TOOLS.get(tool.name)
-        if known is None:
-            self.note(path, "dropped", f"Responses has no tool {tool.name!r} that works without its own settings")
-            return None
         self.notes += wire.note_extras(path, tool.extras)
-        native, extras = known
-        return Tool(tool.name, "server", native=native, extras=extras)
+        if tool.cache is not None:
+            self.note(f"{path}.cache", "dropped", "Responses caches by itself")
+        if tool.settings is not None and tool.settings.max_uses is not None and self._is_only_server_tool():
+            self.max_tool_calls = tool.settings.max_uses
+            tool = replace(tool, settings=replace(tool.settings, max_uses=None))
+        adapted = adapt_server_tool(tool, path, self.profile, self.notes)
+        if adapted is None:
+            self.max_tool_calls = None
+        return adapted
+
+    def _is_only_server_tool(self) -> bool:
+        """Whether a limit for all of OpenAI's tools together is one for this tool."""
+        return sum(tool.kind == "server" for tool in self.request.tools or ()) == 1
 
     def tool_choice(self, tools: tuple[Tool, ...] | None) -> ToolChoice | None:
         choice = self.request.tool_choice
@@ -408,19 +418,6 @@ def _choice_type(tool: Tool) -> str | None:
         return tool.native
     return "custom" if tool.kind == "custom" else None
 
-
-_SERVER_TOOLS: dict[str, tuple[str, dict[str, Any] | None]] = {
-    "web_search": ("web_search", None),
-    "code_execution": ("code_interpreter", {"container": {"type": "auto"}}),
-    "image_generation": ("image_generation", None),
-    "computer": ("computer", None),
-    "bash": ("shell", {"environment": {"type": "local"}}),
-    "tool_search": ("tool_search", None),
-}
-"""Generic name -> (our type, the settings that it demands). File search and MCP demand settings that only the caller
-knows.
-"""
-assert all(HOSTED[native] == name for name, (native, _) in _SERVER_TOOLS.items())
 
 _EXTENSIONS = {
     "text/plain": "txt",

@@ -1,7 +1,7 @@
 """Tools and the choice among them, both ways.
 
 A function stands flat in the list (`{"type": "function", "name", "parameters", ...}`), a custom tool too. Every other
-type is a tool that OpenAI or a host defines: HOSTED gives its generic name, its settings are extras.
+type is a tool that OpenAI or a host defines: HOSTED gives its generic name, openai_tool_settings.py reads its settings.
 
 Source: https://platform.openai.com/docs/api-reference/responses/create (tools, tool_choice).
 """
@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from penstock.dialects import wire
 from penstock.dialects.openai_responses.fields import optional_string, required_string
+from penstock.dialects.openai_tool_settings import generic_of, read_tool_settings, write_tool_settings
 from penstock.types.errors import MalformedError
 from penstock.types.request import Tool, ToolChoice
 
@@ -55,7 +56,20 @@ def _read_tool(value: Any) -> Tool:
             format=None if grammar is None else wire.obj(grammar),
             extras=wire.rest(tool, _CUSTOM_KEYS),
         )
-    return Tool(HOSTED.get(kind, kind), "server", native=kind, extras=wire.rest(tool, _HOSTED_KEYS))
+    return _read_hosted(tool, kind)
+
+
+def _read_hosted(tool: dict[str, Any], kind: str) -> Tool:
+    name = HOSTED.get(kind) or generic_of(kind)
+    if kind == "shell" and _runs_in_container(tool.get("environment")):
+        name = "code_execution"
+    settings, extras = read_tool_settings({key: value for key, value in tool.items() if key != "type"}, kind, name)
+    return Tool(name, "server", native=kind, extras=extras, settings=settings)
+
+
+def _runs_in_container(environment: Any) -> bool:
+    """Whether a shell is OpenAI's own, not the caller's (https://developers.openai.com/api/docs/guides/tools-shell)."""
+    return isinstance(environment, dict) and str(environment.get("type")).startswith("container")
 
 
 def _read_function(tool: dict[str, Any]) -> Tool:
@@ -72,15 +86,15 @@ def _read_function(tool: dict[str, Any]) -> Tool:
 
 _FUNCTION_KEYS = frozenset({"type", "name", "description", "parameters", "strict"})
 _CUSTOM_KEYS = frozenset({"type", "name", "description", "format"})
-_HOSTED_KEYS = frozenset({"type"})
 
 
 def write_tool(tool: Tool) -> dict[str, Any]:
     """One element of `tools`."""
     if tool.kind == "server":
-        found: dict[str, Any] = {"type": tool.native or tool.name}
-    elif tool.kind == "custom":
-        found = {"type": "custom", "name": tool.name}
+        kind = tool.native or tool.name
+        return {**write_tool_settings(tool.settings, tool.extras, kind, tool.name), "type": kind}
+    if tool.kind == "custom":
+        found: dict[str, Any] = {"type": "custom", "name": tool.name}
         if tool.format is not None:
             found["format"] = tool.format
     else:

@@ -31,6 +31,7 @@ from penstock.types.notes import NO_MEMO, Memo
 from penstock.types.profile import DEFAULT_PROFILE, Profile
 from penstock.types.request import Message, Reasoning, ResponseFormat, Tool, ToolChoice
 from penstock.types.response import Choice
+from penstock.types.tool_settings import ToolSettings
 from penstock.types.usage import Usage
 from tests.contract import dialects as contract
 from tests.unit.dialects.anthropic_messages.samples import SCHEMA, STREAM, STREAMED_ANSWER
@@ -269,14 +270,27 @@ FIELDS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {
             "tools": (
                 Tool(
-                    "web_search", "server", native="web_search_20250305", extras={"(name)": "web_search", "max_uses": 2}
+                    "web_search",
+                    "server",
+                    native="web_search_20250305",
+                    extras={"(name)": "web_search"},
+                    settings=ToolSettings(max_uses=2),
                 ),
             )
         },
     ),
     (
         {"tools": [{"type": "mcp_toolset", "mcp_server_name": "wiki"}]},
-        {"tools": (Tool("mcp", "server", native="mcp_toolset", extras={"mcp_server_name": "wiki"}),)},
+        {
+            "tools": (
+                Tool(
+                    "mcp",
+                    "server",
+                    native="mcp_toolset",
+                    settings=ToolSettings(server_label="wiki", require_approval="never"),
+                ),
+            )
+        },
     ),
     (
         {"tools": [{"type": "tool_search_tool_bm25_20251119", "name": "tool_search_tool_bm25"}]},

@@ -32,6 +32,7 @@ from penstock.types.profile import DEFAULT_PROFILE
 from penstock.types.request import Reasoning, Request, ResponseFormat, Tool, ToolChoice
 from penstock.types.response import Choice
 from penstock.types.stream import End, Stop, StreamEvent
+from penstock.types.tool_settings import ToolSettings
 from penstock.types.usage import Usage
 from tests.contract.dialects import parse_stream
 from tests.unit.dialects.gemini.samples import ANSWER, CHUNKS, PARTIAL_CALL, SIGNATURE, STREAM, frame
@@ -220,7 +221,12 @@ FIELDS: tuple[tuple[dict[str, Any], dict[str, Any]], ...] = (
         {
             "tools": (
                 Tool("web_fetch", "server", native="urlContext"),
-                Tool("mcp", "server", native="mcpServers", extras={"name": "a"}),
+                Tool(
+                    "mcp",
+                    "server",
+                    native="mcpServers",
+                    settings=ToolSettings(server_label="a", require_approval="never"),
+                ),
                 Tool("brandNew", "server", native="brandNew"),
             )
         },

@@ -36,6 +36,7 @@ from penstock.types.profile import DEFAULT_PROFILE
 from penstock.types.request import Message, Reasoning, Request, ResponseFormat, Tool, ToolChoice
 from penstock.types.response import Response
 from penstock.types.stream import PartEnd, PartStart
+from penstock.types.tool_settings import ToolSettings
 from tests.contract import dialects as contract
 from tests.unit.dialects.openai_responses.samples import EVENTS, STREAMED_OUTPUT, stream
 
@@ -414,7 +415,12 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "tools": (
                 Tool("f", parameters={}, strict=False, extras={"defer_loading": True}),
                 Tool("c", "custom", format={"type": "text"}),
-                Tool("web_search", "server", native="web_search_preview", extras={"search_context_size": "low"}),
+                Tool(
+                    "web_search",
+                    "server",
+                    native="web_search_preview",
+                    settings=ToolSettings(search_context_size="low"),
+                ),
                 Tool("code_execution", "server", native="code_interpreter", extras={"container": "cntr_1"}),
                 Tool("new_tool", "server", native="new_tool"),
             )
