@@ -4,6 +4,7 @@ there.
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from penstock.dialects.aws_event_stream import write_event, write_exception
 
 REQUEST = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}], "x_unknown": [1, None]}
 ANSWER = {
@@ -130,6 +133,33 @@ def test_streams_that_are_arrays_hold_in_any_form(run: Run) -> None:
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     wrong = [*GEMINI_ARRAY, {"candidates": [{"content": {"parts": "none"}}]}]
     assert run(exchange("wrong", ARRAY_PATH, GEMINI, json.dumps(wrong), provider="gemini")).returncode == 1
+
+
+INVOKED = "/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/invoke-with-response-stream"
+INVOKE = {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 9, "messages": MESSAGES["messages"]}
+EVENTS: list[dict[str, Any]] = [
+    {"type": "message_start", "message": {**MESSAGE, "content": [], "stop_reason": None}},
+    {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+    {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Grüße"}},
+    {"type": "content_block_stop", "index": 0},
+    {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1}},
+    {"type": "message_stop", "amazon-bedrock-invocationMetrics": {"inputTokenCount": 1}},
+]
+
+
+def wrapped(*events: dict[str, Any]) -> dict[str, str]:
+    """The events as Bedrock's `invoke-with-response-stream` wraps them."""
+    payloads = [{"bytes": base64.b64encode(json.dumps(event).encode()).decode(), "p": "abc"} for event in events]
+    data = b"".join(write_event(json.dumps(payload).encode(), "chunk") for payload in payloads)
+    return {"base64": base64.b64encode(data + write_exception(b'{"message":"slow"}', "throttlingException")).decode()}
+
+
+def test_streams_that_bedrock_wraps_hold_too(run: Run) -> None:
+    done = run(exchange("invoked", INVOKED, INVOKE, wrapped(*EVENTS), provider="bedrock"))
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert "bedrock   anthropic_messages          1" in done.stdout
+    wrong = {**EVENTS[2], "index": "none"}
+    assert run(exchange("wrong", INVOKED, INVOKE, wrapped(*EVENTS[:2], wrong), provider="bedrock")).returncode == 1
 
 
 def test_what_does_not_hold_is_status_1_and_its_path_is_named(run: Run) -> None:

@@ -6,13 +6,11 @@ Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Invo
 
 from __future__ import annotations
 
-from base64 import b64decode
-
-from penstock.dialects import registry, wire
-from penstock.dialects.aws_event_stream import AwsEventStream, header_of, write_exception
+from penstock.dialects import registry
+from penstock.dialects.aws_event_stream import AwsEventStream, header_of, unwrapped, write_exception
 from penstock.dialects.dialect import StreamParser
 from penstock.dialects.framing import Frame
-from penstock.types.errors import DialectError, MalformedError
+from penstock.types.errors import DialectError
 from penstock.types.notes import NO_MEMO
 from penstock.types.stream import StreamEvent
 
@@ -52,9 +50,4 @@ class UnwrappedEvents:
         if header_of(frame, ":message-type") in ("exception", "error"):
             host = registry.get("bedrock_converse").stream_parser(NO_MEMO)
             return host.feed(write_exception(frame.data, frame.event or "internalServerException"))
-        wrapped = wire.obj(wire.decode(frame.data)).get("bytes")
-        try:
-            event = b64decode(wire.string(wrapped), validate=True)
-        except ValueError as error:
-            raise MalformedError(f"expected base64: {error}", "bytes") from error
-        return self._inner.feed(b"data: " + event.replace(b"\n", b" ") + b"\n\n")
+        return self._inner.feed(unwrapped(frame))

@@ -12,7 +12,8 @@ from msgspec import Struct
 from penstock.conformance.compare import first_difference
 from penstock.conformance.recording import Exchange
 from penstock.dialects import embeddings, registry, wire
-from penstock.dialects.aws_event_stream import AwsEventStream
+from penstock.dialects.aws_event_stream import MEDIA_TYPE as AWS_TYPE
+from penstock.dialects.aws_event_stream import AwsEventStream, header_of, unwrapped, write_event
 from penstock.dialects.dialect import Context, Dialect, PathMatch
 from penstock.dialects.embeddings.dialect import EmbeddingDialect
 from penstock.dialects.framing import Frame, FrameParser, JsonLines, ServerSentEvents
@@ -26,7 +27,7 @@ from penstock.types.request import Request
 _FRAMINGS: dict[str, Callable[[], FrameParser]] = {
     "text/event-stream": ServerSentEvents,
     "application/x-ndjson": JsonLines,
-    "application/vnd.amazon.eventstream": AwsEventStream,
+    AWS_TYPE: AwsEventStream,
     ARRAY_TYPE: JsonArray,
 }
 _SPLITS = (1 << 30, 1000, 7)
@@ -187,6 +188,8 @@ def _response_check(exchange: Exchange, dialect: Dialect, match: PathMatch) -> C
     body = exchange.response_body
     if exchange.status >= 400:
         return lambda: _check_error(exchange, dialect)
+    if isinstance(body, bytes) and _is_wrapped(body, dialect):
+        return lambda: _check_wrapped(body, dialect)
     if isinstance(body, bytes) or (match.stream and isinstance(body, list)):
         return lambda: _check_stream(exchange.response_bytes, dialect)
     return lambda: _check_whole(body, dialect)
@@ -219,6 +222,38 @@ def _check_stream(body: bytes, dialect: Dialect) -> Callable[[], None]:
     def compare() -> None:
         for size, stream in zip(_SPLITS, rendered, strict=True):
             _same(f"stream (cut every {size} bytes)", recorded, list(_frames(stream, kind)))
+
+    return compare
+
+
+def _is_wrapped(body: bytes, dialect: Dialect) -> bool:
+    """Whether a stream came in messages of an AWS event stream that is not the dialect's own: Bedrock's
+    `invoke-with-response-stream` wraps the events of the model's own API so. (A message begins with its length, and
+    none is so long that the first byte is not zero; no text begins with that.)
+    """
+    return body[:1] == b"\0" and dialect.stream_media_type != AWS_TYPE
+
+
+def _check_wrapped(body: bytes, dialect: Dialect) -> Callable[[], None]:
+    """The messages, byte by byte; then what they hold, as a stream of the dialect; an exception as Bedrock has it."""
+    framing = AwsEventStream()
+    messages = framing.feed(body) + framing.close()
+    again = b"".join(write_event(each.data, each.event or "", each.transport) for each in messages)
+    events: list[bytes] = []
+    failures: list[bytes] = []
+    for each in messages:
+        if header_of(each, ":message-type") == "event":
+            events.append(unwrapped(each))
+        else:
+            failures.append(write_event(each.data, each.event or "", each.transport))
+    compare_events = _check_stream(b"".join(events), dialect)
+    compare_failures = _check_stream(b"".join(failures), registry.get("bedrock_converse"))
+
+    def compare() -> None:
+        if not body.startswith(again):
+            raise _Finding("round_tripped", "stream: the messages around the events were changed")
+        compare_events()
+        compare_failures()
 
     return compare
 

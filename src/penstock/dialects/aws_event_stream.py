@@ -22,6 +22,7 @@ Source: https://smithy.io/2.0/aws/amazon-eventstream.html. The limits are those 
 from __future__ import annotations
 
 import struct
+from base64 import b64decode
 from collections.abc import Iterable
 from enum import IntEnum
 from typing import Any, TypeAlias
@@ -29,6 +30,7 @@ from zlib import crc32
 
 from msgspec import Struct
 
+from penstock.dialects import wire
 from penstock.dialects.framing import Frame
 from penstock.types.errors import MalformedError
 
@@ -186,6 +188,20 @@ def header_of(frame: Frame, name: str) -> HeaderValue | None:
         plain = {":message-type": kind, f":{kind}-type": frame.event, ":content-type": "application/json"}
         return plain.get(name)
     return next((header.value for header in transport["headers"] if header.name == name), None)
+
+
+def unwrapped(frame: Frame) -> bytes:
+    """The event that a message wraps, as a server-sent event: Bedrock's `invoke-with-response-stream` sends each event
+    of the model's own API as base64, `{"bytes": "..."}`. Raises MalformedError where it is not so.
+
+    Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModelWithResponseStream.html
+    """
+    wrapped = wire.obj(wire.decode(frame.data)).get("bytes")
+    try:
+        event = b64decode(wire.string(wrapped), validate=True)
+    except ValueError as error:
+        raise MalformedError(f"expected base64: {error}", "bytes") from error
+    return b"data: " + event.replace(b"\n", b" ") + b"\n\n"
 
 
 def read_headers(block: bytes) -> tuple[Header, ...]:

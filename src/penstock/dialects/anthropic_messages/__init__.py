@@ -17,7 +17,7 @@ from penstock.dialects.anthropic_messages.names import NAME
 from penstock.dialects.dialect import Dialect, PathMatch, boundary
 
 _MESSAGES = re.compile(r"(?:^|/)v1/messages/?$")
-_INVOKE = re.compile(r"(?:^|/)model/(?P<model>[^/]*anthropic[^/]*)/invoke$")
+_INVOKE = re.compile(r"(?:^|/)model/(?P<model>[^/]*anthropic[^/]*)/invoke(?P<stream>-with-response-stream)?$")
 _PREDICT = re.compile(r"(?:^|/)publishers/anthropic/models/(?P<model>[^/:]+):(?P<verb>rawPredict|streamRawPredict)$")
 _COUNT_TOKENS = "count-tokens"
 """The name under which Vertex counts tokens: the same form of path, but no chat."""
@@ -25,13 +25,13 @@ _COUNT_TOKENS = "count-tokens"
 
 def match_path(path: str) -> PathMatch | None:
     """`.../v1/messages`, and the paths of Bedrock and Vertex that carry this body. (Bedrock's streamed `invoke` wraps
-    the frames in another framing.)
+    the frames in another framing, which whoever reads them must take off first.)
     """
     if _MESSAGES.search(path):
         return PathMatch()
     invoke = _INVOKE.search(path)
     if invoke is not None:
-        return PathMatch(unquote(invoke["model"]), False)
+        return PathMatch(unquote(invoke["model"]), invoke["stream"] is not None)
     predict = _PREDICT.search(path)
     if predict is None or predict["model"] == _COUNT_TOKENS:
         return None

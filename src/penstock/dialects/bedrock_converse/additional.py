@@ -51,7 +51,7 @@ _THREE_EFFORTS = ("low", "medium", "high")
 
 
 def read_additional(value: Any, found: dict[str, Any]) -> Any:
-    """Put `reasoning`, `top_k` and `betas` into `found`; return what is left (the whole value where it is no object)."""
+    """Put `reasoning`, `top_k` and `betas` into `found`; return what is left (all of it where it is no object)."""
     if not isinstance(value, dict):
         return value
     left = dict(value)
@@ -278,17 +278,21 @@ def adapt_reasoning(request: Request, profile: Profile, notes: list[Note]) -> Va
             notes.append(Note("reasoning", "dropped", "this model does not reason on request"))
         return {}
     found = _ADAPTERS.get(profile.reasoning, _adapt_budget)(wanted, on, request, profile, notes)
-    if on and wanted.include is False:
-        _hide(found, notes)
+    include = True if wanted.include is None and wanted.summary is not None else wanted.include
+    if on and include is not None:
+        _show(include, found, notes)
     return found
 
 
-def _hide(found: Values, notes: list[Note]) -> None:
-    """Ask for reasoning that is not shown, which only Claude's `thinking` can."""
-    if "thinking" in found:
-        found["thinking"]["display"] = _DISPLAY_WORDS[False]
-    else:
+def _show(include: bool, found: Values, notes: list[Note]) -> None:
+    """Ask for reasoning that is shown, or is not: Claude's `thinking` can; of a budget it is always shown unless it is
+    asked not to be.
+    """
+    thinking = found.get("thinking")
+    if thinking is None and not include:
         notes.append(Note("reasoning.include", "dropped", "this model always shows its reasoning"))
+    elif thinking is not None and (not include or thinking["type"] == "adaptive"):
+        thinking["display"] = _DISPLAY_WORDS[include]
 
 
 def _adapt_budget(

@@ -539,6 +539,17 @@ REASONING: list[tuple[Profile, Reasoning, dict[str, Any] | None]] = [
         Reasoning("minimal"),
         {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}},
     ),
+    (
+        Profile(reasoning="adaptive"),
+        Reasoning("max", adaptive=True, include=True),
+        {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": "max"}},
+    ),
+    (
+        Profile(reasoning="adaptive"),
+        Reasoning("high", summary="auto"),
+        {"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": "high"}},
+    ),
+    (Profile(), Reasoning("low", include=True), {"thinking": {"type": "enabled", "budget_tokens": 1024}}),
     (Profile(reasoning="effort"), Reasoning("xhigh"), {"reasoning_effort": "high"}),
     (
         Profile(reasoning="effort", renames={"reasoning_effort": "reasoning_config"}),
