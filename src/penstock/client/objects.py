@@ -12,8 +12,10 @@ reads the same way.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Self
+
+import msgspec
 
 from penstock.dialects import wire
 from penstock.types.notes import Note
@@ -71,24 +73,44 @@ class Object(dict[str, Any]):
         vars(other).update(vars(self))
         return other
 
-    def model_dump(self, *, exclude_none: bool = False, **ignored: Any) -> dict[str, Any]:
-        """Plain dicts and lists, sharing nothing with this object. (Other arguments of pydantic's method are accepted
-        and change nothing.)
+    def model_dump(
+        self, *, include: Any = None, exclude: Any = None, exclude_none: bool = False, **ignored: Any
+    ) -> dict[str, Any]:
+        """Plain dicts and lists, sharing nothing with this object.
+
+        `include` and `exclude` are names of fields, or dicts that say the same of what is inside them:
+        `exclude={"id": True, "usage": {"cost"}}`. (Other arguments of pydantic's method are accepted and change
+        nothing.)
         """
         plain: dict[str, Any] = _plain(self, exclude_none)
-        return plain
+        return plain if include is None and exclude is None else _picked(plain, include, exclude)
 
-    def model_dump_json(self, *, exclude_none: bool = False, **ignored: Any) -> str:
-        """The JSON text."""
-        return wire.encode(_plain(self, exclude_none)).decode()
+    def model_dump_json(self, *, indent: int | None = None, **arguments: Any) -> str:
+        """The JSON text of `model_dump` with these arguments."""
+        text = wire.encode(self.model_dump(**arguments))
+        return (text if indent is None else msgspec.json.format(text, indent=indent)).decode()
 
-    def json(self, **ignored: Any) -> dict[str, Any]:
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; of the fields in `update`, with those values."""
+        made = copy.deepcopy(self) if deep else copy.copy(self)
+        made.update(update or {})
+        return made
+
+    def json(self, **arguments: Any) -> dict[str, Any]:
         """As `model_dump`: LiteLLM's `json()` returns a dict."""
-        return self.model_dump()
+        return self.model_dump(**arguments)
 
-    def dict(self, **ignored: Any) -> dict[str, Any]:
+    def to_dict(self, **arguments: Any) -> dict[str, Any]:
+        """As `model_dump`, under the name that the `openai` package's objects have for it."""
+        return self.model_dump(**arguments)
+
+    def to_json(self, *, indent: int | None = 2, **arguments: Any) -> str:
+        """As `model_dump_json`, under the name that the `openai` package's objects have for it."""
+        return self.model_dump_json(indent=indent, **arguments)
+
+    def dict(self, **arguments: Any) -> dict[str, Any]:
         """As `model_dump`."""
-        return self.model_dump()
+        return self.model_dump(**arguments)
 
 
 def _adopt(value: Any, kind: type[Object]) -> Any:
@@ -98,13 +120,38 @@ def _adopt(value: Any, kind: type[Object]) -> Any:
 
 
 def _plain(value: Any, exclude_none: bool) -> Any:
-    if isinstance(value, Mapping):
-        return {
-            key: _plain(inner, exclude_none) for key, inner in value.items() if not (exclude_none and inner is None)
-        }
+    if isinstance(value, dict):
+        if exclude_none:
+            return {key: _plain(inner, True) for key, inner in value.items() if inner is not None}
+        return {key: _plain(inner, False) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(inner, exclude_none) for inner in value]
     return value
+
+
+def _picked(value: Any, include: Any, exclude: Any) -> Any:
+    """What is asked for of a plain value. Of a list, the same of every element."""
+    if isinstance(value, list):
+        return [_picked(element, include, exclude) for element in value]
+    if not isinstance(value, dict):
+        return value
+    found = {}
+    for name, inner in value.items():
+        wanted, unwanted = _within(include, name, True), _within(exclude, name, False)
+        if wanted is not False and unwanted is not True:
+            more = isinstance(wanted, Collection) or isinstance(unwanted, Collection)
+            within = None if wanted is True else wanted, None if unwanted is False else unwanted
+            found[name] = _picked(inner, *within) if more else inner
+    return found
+
+
+def _within(choice: Any, name: str, default: bool) -> Any:
+    """What a choice says of a field: True (all of it), False (not at all), or a choice of what is inside."""
+    if choice is None:
+        return default
+    said = choice.get(name, False) if isinstance(choice, Mapping) else name in choice
+    inner = said.get("__all__", said) if isinstance(said, Mapping) else said
+    return True if inner is ... else inner
 
 
 class FunctionCall(Object):

@@ -91,6 +91,45 @@ def test_a_dump_is_plain_and_shares_nothing(answer: ModelResponse) -> None:
     assert json.loads(json.dumps(answer)) == WIRE
 
 
+@pytest.mark.parametrize(
+    ("chosen", "left"),
+    [
+        ({"include": {"id", "usage"}}, {"id": "x", "usage": {"prompt_tokens": 1, "cost": None}}),
+        ({"include": {"usage": {"cost"}}}, {"usage": {"cost": None}}),
+        ({"include": {"usage": True}, "exclude_none": True}, {"usage": {"prompt_tokens": 1}}),
+        ({"exclude": {"choices", "usage"}}, {"id": "x"}),
+        ({"exclude": {"choices": True, "usage": {"cost"}}}, {"id": "x", "usage": {"prompt_tokens": 1}}),
+        (
+            {"include": {"choices"}, "exclude": {"choices": {"__all__": {"index": ..., "message": {"content"}}}}},
+            {"choices": [{"message": {"role": "assistant"}}]},
+        ),
+    ],
+)
+def test_a_dump_of_what_is_asked_for(chosen: dict[str, Any], left: dict[str, Any]) -> None:
+    message = {"role": "assistant", "content": "Hi."}
+    usage = {"prompt_tokens": 1, "cost": None}
+    made = ModelResponse({"id": "x", "choices": [{"index": 0, "message": message}], "usage": usage})
+    for dump in (made.model_dump, made.dict, made.json, made.to_dict):
+        assert dump(**chosen) == left
+    assert json.loads(made.model_dump_json(**chosen)) == json.loads(made.to_json(**chosen)) == left
+
+
+def test_json_text_may_be_indented(answer: ModelResponse) -> None:
+    assert answer.model_dump_json() == answer.to_json(indent=None)
+    assert "\n" not in answer.model_dump_json()
+    assert answer.to_json() == answer.model_dump_json(indent=2)
+    assert answer.to_json().startswith('{\n  "')
+    assert json.loads(answer.to_json()) == answer.model_dump()
+
+
+def test_a_copy_with_changes(answer: ModelResponse) -> None:
+    made = answer.model_copy(update={"id": "other"}, deep=True)
+    assert (made.id, made.choices) == ("other", answer.choices)
+    assert made.choices[0] is not answer.choices[0]
+    assert answer.model_copy().choices[0] is answer.choices[0]
+    assert made._hidden_params == answer._hidden_params
+
+
 def test_a_dump_without_nulls(answer: ModelResponse) -> None:
     assert "content" not in answer.model_dump(exclude_none=True)["choices"][0]["message"]
     assert "content" not in answer.model_dump_json(exclude_none=True)
