@@ -15,12 +15,13 @@ from penstock.dialects.documents import note_source_span
 from penstock.dialects.gemini.foreign_parts import code_result
 from penstock.dialects.gemini.grounding import write_grounding
 from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
-from penstock.dialects.gemini.logprobs import without_extras, write_logprobs
+from penstock.dialects.gemini.logprobs import write_logprobs
 from penstock.dialects.gemini.media import guess_type
 from penstock.dialects.gemini.parts import TOOL_TYPE_OF
 from penstock.dialects.gemini.signatures import write_signature
 from penstock.dialects.gemini.usage import COUNTS, DETAILS, SERVICE_TIERS, write_foreign_usage
 from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.token_logprobs import without_extras
 from penstock.dialects.tool_memo import as_object
 from penstock.types.content import (
     Base64,

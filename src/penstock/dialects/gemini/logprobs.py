@@ -74,11 +74,3 @@ def _write(entry: TokenLogprob) -> dict[str, Any]:
     if entry.logprob is not None:
         found["logProbability"] = entry.logprob
     return wire.merge(entry.extras, found)
-
-
-def without_extras(logprobs: tuple[TokenLogprob, ...]) -> tuple[TokenLogprob, ...]:
-    """The same tokens as another dialect's reader may see them: what only their own dialect knows is left out."""
-    return tuple(
-        TokenLogprob(entry.token, entry.logprob, top=None if entry.top is None else without_extras(entry.top))
-        for entry in logprobs
-    )

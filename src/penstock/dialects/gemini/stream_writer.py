@@ -23,10 +23,11 @@ from penstock.dialects.gemini.foreign_response import ANSWER_WRITERS, finish, fu
 from penstock.dialects.gemini.frames import ARRAY_TYPE, ArrayRenderer
 from penstock.dialects.gemini.grounding import write_grounding
 from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
-from penstock.dialects.gemini.logprobs import without_extras, write_logprobs
+from penstock.dialects.gemini.logprobs import write_logprobs
 from penstock.dialects.gemini.signatures import write_signature
 from penstock.dialects.gemini.usage import SERVICE_TIERS, write_foreign_usage
 from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.token_logprobs import without_extras
 from penstock.types.content import (
     Base64,
     Citation,

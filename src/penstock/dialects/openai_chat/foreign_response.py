@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from penstock.dialects import wire
 from penstock.dialects.openai_chat.thinking import visible_text, write_block
+from penstock.dialects.token_logprobs import completed
 from penstock.types.content import (
     Citation,
     Json,
@@ -49,7 +50,7 @@ def adapt_choice(choice: Choice, notes: list[Note]) -> tuple[tuple[Part, ...], d
         elif isinstance(part, ServerToolCall | ServerToolResult | Opaque):
             fields.setdefault("provider_specific_fields", {}).setdefault("server_parts", []).append(_as_json(part))
         elif isinstance(part, Refusal):
-            parts.append(Refusal(part.text, part.logprobs))
+            parts.append(Refusal(part.text, None if part.logprobs is None else completed(part.logprobs)))
         elif isinstance(part, Json):
             parts.append(Text(wire.encode(part.value).decode()))
         elif isinstance(part, Media) and part.kind in ("image", "audio") and part.source is not None:
@@ -67,7 +68,7 @@ def _adapt_text(part: Text, offset: int, fields: dict[str, Any]) -> Text:
     citations = None
     if part.citations:
         citations = tuple(adapt_citation(citation, offset, len(part.text)) for citation in part.citations)
-    return Text(part.text, citations, part.logprobs)
+    return Text(part.text, citations, None if part.logprobs is None else completed(part.logprobs))
 
 
 _BEYOND = ("cited_text", "file_id", "document_index", "unit", "source_start", "source_end")

@@ -22,6 +22,7 @@ from penstock.dialects.openai_chat.messages import write_answer
 from penstock.dialects.openai_chat.response import STOP_WORDS, write_logprob, write_usage
 from penstock.dialects.openai_chat.stream import fill_frame
 from penstock.dialects.openai_chat.thinking import visible_text, write_block
+from penstock.dialects.token_logprobs import completed
 from penstock.dialects.tool_ids import call_id
 from penstock.types.content import Media, Refusal, Text, Thinking, ToolCall
 from penstock.types.errors import MalformedError
@@ -152,7 +153,7 @@ class ChunkWriter:
     def _text(self, delta: TextDelta) -> list[Body]:
         logprobs = None
         if delta.logprobs is not None:
-            logprobs = {"content": [write_logprob(entry) for entry in delta.logprobs], "refusal": None}
+            logprobs = {"content": [write_logprob(entry) for entry in completed(delta.logprobs)], "refusal": None}
         return self._chunk({"content": delta.text}, delta.choice, logprobs)
 
     def _thinking(self, delta: ThinkingDelta | SummaryDelta) -> list[Body]:
