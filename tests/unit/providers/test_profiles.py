@@ -33,6 +33,10 @@ CASES: list[tuple[str, str, str, dict[str, Any]]] = [
     ("openrouter", "openai/o4-mini", "openai_chat", {"system_role": "developer", "reasoning": "object"}),
     ("upstage", "solar-pro3", "openai_chat", {"system_role": None}),
     ("groq", "openai/gpt-oss-120b", "openai_chat", {"system_role": None, "structured_output": "json_schema"}),
+    ("moonshot", "kimi-k3", "openai_chat", {"reasoning": "effort", "reasoning_efforts": ("low", "high", "max")}),
+    ("moonshot", "kimi-k2.7-code", "openai_chat", {"reasoning": "none"}),
+    ("moonshot", "kimi-k2.6", "openai_chat", {"reasoning": "thinking_type"}),
+    ("moonshot", "moonshot-v1-8k", "openai_chat", {"unsupported": frozenset()}),
     ("deepseek", "deepseek-reasoner", "openai_chat", {"tools": True, "reasoning": "thinking_type"}),
     ("groq", "llama-3.3-70b", "openai_chat", {"structured_output": "tool", "nulls": False}),
     # Claude, wherever it is

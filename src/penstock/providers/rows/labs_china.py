@@ -50,7 +50,25 @@ MOONSHOT = Provider(
         "openai_models",
     ),
     model_families=("kimi-k[0-9]", "kimi-k[0-9].[0-9]*", "kimi-latest", "moonshot-v1-*"),
-    profile=Profile(max_tokens_field="max_tokens", image_urls=False, reasoning="thinking_type", replay_thinking=True),
+    profile=Profile(
+        max_tokens_field="max_completion_tokens",
+        image_urls=False,
+        strict_tools=False,
+        reasoning="thinking_type",
+        replay_thinking=True,
+    ),
+    # platform.moonshot.ai/docs: from K2.5 on, sampling is fixed, and any other value refused; K3 always thinks, with an
+    # effort; K2.7 Code always thinks.
+    model_rules=(
+        ModelRule(
+            models=("kimi-k2.[5-9]*", "kimi-k[3-9]*"),
+            profile={"unsupported": ["temperature", "top_p", "n", "presence_penalty", "frequency_penalty"]},
+        ),
+        ModelRule(
+            models=("kimi-k[3-9]*",), profile={"reasoning": "effort", "reasoning_efforts": ["low", "high", "max"]}
+        ),
+        ModelRule(models=("kimi-k2.7-code*",), profile={"reasoning": "none"}),
+    ),
 )
 
 # docs.litellm.ai/docs/providers/qwencloud: one platform, three names
@@ -146,11 +164,18 @@ MINIMAX = Provider(
     key_environment=("MINIMAX_API_KEY",),
     speaks=(
         "openai_chat",
+        "openai_responses",
         Route(format="anthropic_messages", base_url="https://api.minimax.io/anthropic"),
         "openai_models",
     ),
     model_families=("minimax-*",),
-    profile=Profile(structured_output="tool", image_urls=False, replay_thinking=True),
+    profile=Profile(
+        max_tokens_field="max_completion_tokens",
+        structured_output="tool",
+        strict_tools=False,
+        image_urls=False,
+        replay_thinking=True,
+    ),
 )
 
 STEPFUN = Provider(
