@@ -290,11 +290,15 @@ def _write_own(request: Request) -> dict[str, Any]:
 
 
 def _write_tools(tools: tuple[Tool, ...], spelling: dict[str, str], found: dict[str, Any]) -> None:
+    served = [tool for tool in tools if tool.kind == "server"]
+    if not served:
+        found["tools"] = [write_tool(tool) for tool in tools]
+        return
     listed = [write_tool(tool) for tool in tools if is_listed(tool)]
-    if listed or not tools:
+    if listed:
         found["tools"] = listed
     places = spelling.get("mcp_servers")
-    servers = write_servers(tools, None if places is None else wire.decode(places))
+    servers = write_servers(served, None if places is None else wire.decode(places))
     if servers:
         found["mcp_servers"] = servers
 

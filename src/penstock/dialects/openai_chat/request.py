@@ -29,6 +29,7 @@ from penstock.dialects.openai_chat.reasoning import (
 )
 from penstock.dialects.openai_chat.server_tools import (
     ROOT,
+    is_untyped,
     read_root_tools,
     read_server_tool,
     write_root_tool,
@@ -54,6 +55,8 @@ def read_tool(value: Any) -> Tool:
     key = kind if kind in ("function", "custom") else None
     cache = read_cache(tool.get("cache_control"))
     if key is not None and not isinstance(tool.get(key), dict):
+        if is_untyped(tool):
+            return read_server_tool(tool, cache)
         if tool.get("type") == "function" and "function" not in tool and isinstance(tool.get("name"), str):
             return _read_flat_function(tool, cache)
         raise MalformedError(f"a {key} tool needs {key!r}: an object with its name")
@@ -374,7 +377,7 @@ _PLAIN_FIELDS = tuple(
         "stop",
         "modalities",
         "stream_usage",
-    )
+    ),
 )
 
 

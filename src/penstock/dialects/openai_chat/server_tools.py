@@ -63,6 +63,9 @@ _ALIASES = {
     "web_search_preview_2025_03_11": "web_search",
     "web_search_2025_08_26": "web_search",
     "code_interpreter": "code_execution",
+}
+"""Type -> generic name, where they differ."""
+_GOOGLE_KEYS = {
     "googleSearch": "web_search",
     "google_search": "web_search",
     "enterpriseWebSearch": "web_search",
@@ -73,7 +76,7 @@ _ALIASES = {
     "googleMaps": "maps",
     "google_maps": "maps",
 }
-"""Type, or key of a tool without one -> generic name, where they differ."""
+"""Key of a tool without a type -> generic name."""
 
 _GOOGLE = Table(
     names("blocked_domains", "googleSearch.excludeDomains"),
@@ -85,15 +88,21 @@ _GOOGLE = Table(
 # Tools in `tools`.
 
 
+def is_untyped(tool: Object) -> bool:
+    """Whether it is a tool of Google's in Google's own words, beside nothing but a cache marker."""
+    keys = tool.keys() - {"cache_control"}
+    return len(keys) == 1 and not keys.isdisjoint(_GOOGLE_KEYS)
+
+
 def read_server_tool(tool: Object, cache: Cache | None) -> Tool:
     """One element of `tools` that is neither a function nor a custom tool. Raises MalformedError for a type that is no
     string.
     """
     rest = wire.rest(tool, _KEYS) or {}
     if "type" not in tool:
-        name = next(iter(rest)) if len(rest) == 1 else "function"
         settings, left = _GOOGLE.read(rest)
-        return Tool(_ALIASES.get(name, name), "server", cache=cache, native=UNTYPED, extras=left, settings=settings)
+        name = next(name for key, name in _GOOGLE_KEYS.items() if key in rest)
+        return Tool(name, "server", cache=cache, native=UNTYPED, extras=left, settings=settings)
     kind = wire.string(tool["type"])
     name = _ALIASES.get(kind) or generic_of(kind)
     settings, extras = read_tool_settings(rest, kind, unversioned(name))
