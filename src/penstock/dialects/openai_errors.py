@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from penstock.dialects import wire
 from penstock.dialects.dialect import Headers
 from penstock.dialects.errors import classify, request_id, retry_after, status_of
@@ -121,6 +123,13 @@ class OpenAIErrors:
             body=value,
             extras=extras,
         )
+
+    def of_words(self, data: bytes) -> ErrorResponse:
+        """The error that a stream says in words, where JSON was expected: a proxy's, nearly always."""
+        said = self.of(200, {}, None, data)
+        kind: ErrorKind = "bad_gateway" if said.kind == "unknown" else said.kind
+        message = f"the stream holds what is not JSON: {said.message}"
+        return replace(said, kind=kind, status=status_of(200, kind), message=message)
 
     def render(self, error: ErrorResponse) -> tuple[int, dict[str, Any]]:
         """(status, body). Errors of another dialect get OpenAI's own words for their kind."""

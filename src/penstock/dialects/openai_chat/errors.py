@@ -8,4 +8,5 @@ _ERRORS = OpenAIErrors("openai_chat")
 
 read_error = _ERRORS.read
 error_of = _ERRORS.of
+error_of_words = _ERRORS.of_words
 render_error = _ERRORS.render

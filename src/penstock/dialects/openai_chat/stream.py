@@ -24,7 +24,7 @@ from penstock.dialects.framing import Frame, FramedParser, ServerSentEvents
 from penstock.dialects.openai_chat import thinking
 from penstock.dialects.openai_chat.calls import Calls
 from penstock.dialects.openai_chat.citations import read_citation
-from penstock.dialects.openai_chat.errors import error_of
+from penstock.dialects.openai_chat.errors import error_of, error_of_words
 from penstock.dialects.openai_chat.json_tool import ChunkUnwrapper
 from penstock.dialects.openai_chat.media import REASONING_CHUNK, read_content_part
 from penstock.dialects.openai_chat.messages import read_image
@@ -161,7 +161,7 @@ class ChunkReader:
             return self._end(frame.event, words)
         if not words.strip() or words.lstrip()[0] in '{["' or "\ufffd" in words:
             wire.decode(frame.data)
-        return StreamEvent((Failure(error_of(200, {}, None, frame.data)),), frame.event, None, words)
+        return StreamEvent((Failure(error_of_words(frame.data)),), frame.event, None, words)
 
     def _read_other(self, value: Any, frame: Frame) -> StreamEvent:
         """JSON that is no object: the end mark as a string, or a list of one error (Google's edge)."""

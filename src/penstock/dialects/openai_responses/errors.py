@@ -6,12 +6,13 @@ from __future__ import annotations
 from penstock.dialects.openai_errors import CODES, OpenAIErrors, write_own
 from penstock.types.errors import ErrorKind
 
-__all__ = ["CODES", "FAILURE_CODES", "error_of", "read_error", "render_error", "write_own_error"]
+__all__ = ["CODES", "FAILURE_CODES", "error_of", "error_of_words", "read_error", "render_error", "write_own_error"]
 
 _ERRORS = OpenAIErrors("openai_responses")
 
 read_error = _ERRORS.read
 error_of = _ERRORS.of
+error_of_words = _ERRORS.of_words
 render_error = _ERRORS.render
 write_own_error = write_own
 

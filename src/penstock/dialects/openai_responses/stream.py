@@ -24,7 +24,7 @@ from penstock.dialects.dialect import StreamParser
 from penstock.dialects.framing import Frame, FramedParser, ServerSentEvents
 from penstock.dialects.openai_errors import says_error
 from penstock.dialects.openai_responses.content import logprobs_or_none, read_answer_part, read_citation
-from penstock.dialects.openai_responses.errors import error_of
+from penstock.dialects.openai_responses.errors import error_of, error_of_words
 from penstock.dialects.openai_responses.items import read_answer_item
 from penstock.dialects.openai_responses.messages import begin_message, read_envelope, read_output_item
 from penstock.dialects.openai_responses.reasoning import MORE
@@ -315,7 +315,7 @@ def _read_words(frame: Frame) -> StreamEvent:
     words = frame.data.decode("utf-8", "replace")
     if not words.strip() or words.lstrip()[0] in '{["' or "\ufffd" in words:
         wire.decode(frame.data)
-    return StreamEvent((Failure(error_of(200, {}, None, frame.data)),), frame.event, None, words)
+    return StreamEvent((Failure(error_of_words(frame.data)),), frame.event, None, words)
 
 
 def _read_other(value: Any, frame: Frame) -> StreamEvent:

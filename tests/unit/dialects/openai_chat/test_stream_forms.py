@@ -237,8 +237,8 @@ ERRORS: list[tuple[str, str, str]] = [
         "insufficient balance",
         "billing",
     ),
-    ("data: Internal Server Error", "Internal Server Error", "unknown"),
-    ("event: error\ndata: upstream is gone", "upstream is gone", "unknown"),
+    ("data: Internal Server Error", "the stream holds what is not JSON: Internal Server Error", "bad_gateway"),
+    ("event: error\ndata: upstream is gone", "the stream holds what is not JSON: upstream is gone", "bad_gateway"),
     ('{"error": {"message": "no"}}', "no", "unknown"),
     ('data: {"id": "c", "choices": [], "x_groq": {"error": "no"}}', "no", "unknown"),
 ]

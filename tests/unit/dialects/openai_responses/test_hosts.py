@@ -114,8 +114,8 @@ ERRORS: list[tuple[str, str, str]] = [
     ('data: {"detail": "no"}', "no", "unknown"),
     ('data: {"object": "error", "message": "no", "code": 400}', "no", "invalid_request"),
     ('data: [{"error": {"message": "no", "code": 429}}]', "no", "rate_limit"),
-    ("event: error\ndata: upstream is gone", "upstream is gone", "unknown"),
-    ("data: Internal Server Error", "Internal Server Error", "unknown"),
+    ("event: error\ndata: upstream is gone", "the stream holds what is not JSON: upstream is gone", "bad_gateway"),
+    ("data: Internal Server Error", "the stream holds what is not JSON: Internal Server Error", "bad_gateway"),
 ]
 
 
