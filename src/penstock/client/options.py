@@ -83,6 +83,13 @@ class Options(Struct, frozen=True, kw_only=True):
     address: Mapping[str, Any] = {}
     prices: Mapping[str, Any] = {}
 
+    def __repr__(self) -> str:
+        """No values: keys, headers and prompts are among them, and tracebacks show representations."""
+        given = [name for name in self.__struct_fields__ if getattr(self, name) != getattr(_DEFAULTS, name)]
+        return f"Options({', '.join(given)})"
+
+
+_DEFAULTS = Options()
 
 SYNONYMS = {
     "max_retries": "num_retries",

@@ -47,6 +47,9 @@ class _Search(Struct, frozen=True, kw_only=True):
     now: float
     profiles: Profiles = {}
 
+    def __repr__(self) -> str:
+        return f"_Search({self.profile_name!r}, region={self.region!r})"
+
     @property
     def sts(self) -> Service:
         endpoint = self.parameters.get("aws_sts_endpoint") or self.environment.get("AWS_ENDPOINT_URL_STS")

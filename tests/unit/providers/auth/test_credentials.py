@@ -2,6 +2,8 @@
 
 import pytest
 
+from penstock.providers.auth.aws_chain import _Search
+from penstock.providers.auth.choose import Material
 from penstock.providers.auth.commands import CallResult, Fetch, Fetched, FileContent, ProgramOutput, RunProgram
 from penstock.providers.auth.credentials import (
     EXPIRY_MARGIN,
@@ -56,6 +58,12 @@ def test_secrets_do_not_show() -> None:
     tokens = (repr(credentials), str(credentials), repr(Token("hush", headers={"a": "hush"})), digest("hush"))
     for shown in (*tokens, *map(repr, outcomes), *map(repr, others)):
         assert "hush" not in shown
+
+
+def test_the_chain_shows_no_secrets() -> None:
+    search = _Search(parameters={"aws_secret_access_key": "hush"}, environment={"A": "hush"}, region=None, now=0.0)
+    material = Material(parameters={"api_key": "hush"}, environment={"A": "hush"}, settings={}, key_environment=())
+    assert "hush" not in repr(search) + repr(material)
 
 
 def test_a_digest_tells_identities_apart() -> None:
