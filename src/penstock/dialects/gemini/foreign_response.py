@@ -137,6 +137,8 @@ class AnswerWriter:
                 note_source_span(citation, f"{path}.citations[{number}]", self._notes)
         if isinstance(part, Text | Refusal):
             self.logprobs += part.logprobs or ()
+        if type(part) is ToolCall:
+            self._notes += note_arguments(part, part.arguments, path)
         note_leftovers(path, part.extras, self._notes)
         self.parts += found
 
@@ -181,17 +183,29 @@ def _media(part: Media) -> list[WirePart] | None:
 
 
 def _tool_call(part: ToolCall) -> list[WirePart]:
-    return [_sign({"functionCall": function_call(part.name, part.arguments, part.call_id)}, part)]
+    return [_sign({"functionCall": function_call(part, part.arguments)}, part)]
 
 
-def function_call(name: str, arguments: dict[str, Any] | str, call_id: str | None) -> dict[str, Any]:
-    """A functionCall. Text that is no JSON object (a free-form tool's input, or a cut call) becomes the one string
-    `input`.
+def function_call(part: ToolCall, arguments: dict[str, Any] | str) -> dict[str, Any]:
+    """A functionCall with these arguments. A free-form tool's input, and text that is no JSON object (of a call that
+    was cut), is the one string `input`.
     """
-    found: dict[str, Any] = {"name": name, "args": as_object(arguments)[0]}
-    if call_id is not None:
-        found["id"] = call_id
+    args = {"input": arguments} if _is_free_form(part, arguments) else as_object(arguments)[0]
+    found: dict[str, Any] = {"name": part.name, "args": args}
+    if part.call_id is not None:
+        found["id"] = part.call_id
     return found
+
+
+def _is_free_form(part: ToolCall, arguments: dict[str, Any] | str) -> bool:
+    return part.custom and isinstance(arguments, str)
+
+
+def note_arguments(part: ToolCall, arguments: dict[str, Any] | str, path: str) -> list[Note]:
+    """A note for arguments that Gemini, which carries nothing but objects, cannot say."""
+    if _is_free_form(part, arguments) or as_object(arguments)[1]:
+        return []
+    return [Note(f"{path}.arguments", "changed", "arguments that are no JSON object became the one string `input`")]
 
 
 def _server_call(part: ServerToolCall) -> list[WirePart] | None:

@@ -19,7 +19,13 @@ from penstock.dialects.dialect import Context, StreamRenderer
 from penstock.dialects.documents import note_source_span
 from penstock.dialects.framing import TRANSPORT, write_event
 from penstock.dialects.gemini.errors import render_error
-from penstock.dialects.gemini.foreign_response import ANSWER_WRITERS, finish, function_call, note_usage
+from penstock.dialects.gemini.foreign_response import (
+    ANSWER_WRITERS,
+    finish,
+    function_call,
+    note_arguments,
+    note_usage,
+)
 from penstock.dialects.gemini.frames import ARRAY_TYPE, ArrayRenderer
 from penstock.dialects.gemini.grounding import write_grounding
 from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
@@ -301,7 +307,8 @@ class FrameWriter:
         if isinstance(begun, ServerToolCall):
             position = _Position(choice, index)
             return self._whole(replace(begun, arguments=arguments, signature=signature), position)
-        found: dict[str, Any] = {"functionCall": function_call(begun.name, arguments, begun.call_id)}
+        self._add_notes(note_arguments(begun, arguments, f"choices[{choice}].parts[{index}]"))
+        found: dict[str, Any] = {"functionCall": function_call(begun, arguments)}
         if signature is not None:
             found["thoughtSignature"] = write_signature(signature, False, begun.id)
         return self._frame([found], choice)

@@ -47,6 +47,7 @@ from penstock.types.stream import (
     ThinkingDelta,
     UsageDelta,
 )
+from penstock.types.unfold import unfold
 from penstock.types.usage import Usage
 from tests.contract import dialects as contract
 from tests.contract.dialects import SCHEMA, TOOLS, foreign_request
@@ -797,3 +798,26 @@ def test_a_voice_is_one_of_googles(voice: str, wire: str | None) -> None:
     said = {"speechConfig": {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": wire}}}} if wire else {}
     assert {key: value for key, value in config.items() if key == "speechConfig"} == said
     assert notes_of(request) == ([] if wire else ["dropped audio.voice"])
+
+
+CALLS: tuple[tuple[ToolCall, dict[str, Any], list[str]], ...] = (
+    (ToolCall("1", "f", '{"a": 1}'), {"a": 1}, []),
+    (ToolCall("1", "f", ""), {}, []),
+    (ToolCall("1", "f", '{"a": 1'), {"input": '{"a": 1'}, ["changed choices[0].parts[0].arguments"]),
+    (ToolCall("1", "f", '{"a": 1}', custom=True), {"input": '{"a": 1}'}, []),
+    (ToolCall("1", "f", "words", custom=True), {"input": "words"}, []),
+)
+
+
+@pytest.mark.parametrize(("call", "args", "notes"), CALLS, ids=str)
+def test_arguments_of_an_answer_are_an_object(call: ToolCall, args: dict[str, Any], notes: list[str]) -> None:
+    response = Response(dialect=contract.NOBODY, id="r", choices=(Choice((call,), "tool_calls"),))
+    rendered = DIALECT.render_response(response, Context())
+    (part,) = rendered.value["candidates"][0]["content"]["parts"]
+    assert part["functionCall"]["args"] == args
+    assert [f"{note.kind} {note.path}" for note in rendered.notes] == notes
+    renderer = DIALECT.stream_renderer(Context(source=contract.NOBODY))
+    data = b"".join([renderer.render(event) for event in unfold(response)]) + renderer.close()
+    calls = [part for _, frame in contract.frames(DIALECT, data) for part in frame["candidates"][0]["content"]["parts"]]
+    assert [part["functionCall"]["args"] for part in calls if "functionCall" in part] == [args]
+    assert [f"{note.kind} {note.path}" for note in renderer.notes] == notes
