@@ -5,7 +5,10 @@
     status, ended, error_str, error_information    "success" or "failure"; of a stream how it ended: complete, closed
                                              (by its reader), failed
     model, custom_llm_provider, api_base, model_id, model_parameters
+    model_group                              of a call through a router: the group that answered
     response_cost                            in US dollars; None where it is unknown, never 0 for that
+    cost_breakdown                           input_cost, output_cost, tool_usage_cost (all fees), total_cost; None where
+                                             the cost is unknown
     prompt_tokens, completion_tokens, total_tokens, usage
     startTime, endTime, completionStartTime, response_time    Unix seconds; first token; seconds in all
     metadata, request_tags, end_user         as the caller gave them
@@ -117,6 +120,14 @@ def model_parameters(body: Mapping[str, Any]) -> dict[str, Any]:
 def said_in(body: Mapping[str, Any]) -> Any:
     """What the caller said."""
     return next((body[name] for name in SAID if body.get(name) is not None), None)
+
+
+def breakdown_of(bill: Any) -> dict[str, float | None] | None:
+    """A `penstock.providers.cost.Cost` as LiteLLM's CostBreakdown; None where the cost is unknown."""
+    if bill is None or not bill.known:
+        return None
+    sides = {"input_cost": "input", "output_cost": "output", "tool_usage_cost": "fee"}
+    return {**{name: float(bill.on(side)) for name, side in sides.items()}, "total_cost": bill.usd}
 
 
 def usage_fields(answer: Any) -> dict[str, Any]:

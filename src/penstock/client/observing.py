@@ -15,6 +15,7 @@ from uuid import uuid4
 from penstock.client.callbacks import acall_hook, call_hook, callbacks_of, complain
 from penstock.client.engine import Engine
 from penstock.client.logging_payload import (
+    breakdown_of,
     error_fields,
     figures_of,
     model_parameters,
@@ -57,7 +58,8 @@ class ObservedCall:
 
     def begin(self, shown: dict[str, Any]) -> dict[str, Any]:
         """The arguments to call with, after the guards. Raises MalformedError for arguments of a wrong type."""
-        hidden = {name: value for name, value in self.arguments.items() if name not in self.shown()}
+        known = self.shown()
+        hidden = {name: value for name, value in self.arguments.items() if name not in known}
         self.arguments = {**shown, **hidden, "litellm_call_id": self.call_id}
         self.options, self.body = split(self.arguments, self.engine.addresses, self.engine.defaults)
         return {name: value for name, value in self.arguments.items() if name != "callbacks"}
@@ -125,8 +127,10 @@ class ObservedCall:
             "custom_llm_provider": provider,
             "api_base": str(hidden.get("api_base") or "").partition("?")[0] or None,
             "model_id": hidden.get("model_id"),
+            "model_group": hidden.get("model_group"),
             "model_parameters": kwargs["optional_params"],
             "response_cost": hidden.get("response_cost", getattr(error, "response_cost", None)),
+            "cost_breakdown": breakdown_of(hidden.get("cost")),
             **usage_fields(answer),
             "startTime": self.started.timestamp(),
             "endTime": now.timestamp(),
@@ -142,7 +146,7 @@ class ObservedCall:
                 "attempts": hidden.get("attempts"),
                 "repairs": hidden.get("repairs"),
             },
-            **error_fields(error, self._secrets(provider)),
+            **error_fields(error, () if error is None else self._secrets(provider)),
         }
 
     def _secrets(self, provider: str) -> set[str]:

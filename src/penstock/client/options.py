@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from penstock.exchange import Timeouts
 from penstock.providers.prices import is_price_field
@@ -25,11 +26,13 @@ class Options(Struct, frozen=True, kw_only=True):
 
     custom_llm_provider    the provider, where the model's name does not say it
     base_model             the well-known model behind a deployment's name
-    timeout                seconds for the whole call, or a `Timeouts` (connect, first token, between tokens, total)
+    timeout                seconds for the whole call, or a `Timeouts` (connect, first token, between tokens, total);
+                           `stream_timeout` is the same for streams only
     num_retries            how often an attempt is repeated after an error that may pass (default 2; `max_retries` is
                            the same)
     fallbacks              models (or dicts of arguments) to try when the first has failed for good
-    context_window_fallbacks, content_policy_fallbacks    the same, for these two errors
+    context_window_fallbacks, content_policy_fallbacks    the same, for these two errors;
+                           `context_window_fallback_dict` has them by model: {"openai/small": "openai/large"}
     disable_fallbacks      use none of these, wherever they were set
     drop_params            leave out parameters that the model does not take, instead of raising UnsupportedParamsError
     additional_drop_params parameters to leave out always: names, or paths such as `tools[*].function.strict`
@@ -38,7 +41,9 @@ class Options(Struct, frozen=True, kw_only=True):
     strict                 refuse where anything would be lost in translation
     extra_headers, extra_query, extra_body    to add to the request
     metadata, tags         for callbacks and logs; `metadata` goes to the provider only beside `store=True`, as its own
-                           field of that name (in the calls of other shapes than Chat Completions: always)
+                           field of that name (in the calls of other shapes than Chat Completions: always);
+                           `litellm_metadata` is for callbacks only, `litellm_trace_id` and `litellm_session_id` are
+                           its `trace_id` and `session_id`
     mock_response          answer with this instead of asking anybody: a text, an exception, a ModelResponse
     mock_tool_calls, mock_timeout, mock_delay    more for mocks
     input_cost_per_token, output_cost_per_token, ...    the caller's own prices (any price field of `get_model_info`)
@@ -50,6 +55,8 @@ class Options(Struct, frozen=True, kw_only=True):
     turn_off_message_logging    do not show callbacks what was said
     client                 an httpx (async) client to use
     litellm_call_id        the id of the call, in `_hidden_params` (default: random)
+
+    `caching`, `cache` and `verbose` are LiteLLM's: they are accepted and change nothing, for the SDK keeps no answers.
     """
 
     custom_llm_provider: str | None = None
@@ -121,6 +128,8 @@ def split(arguments: Mapping[str, Any], addresses: frozenset[str], defaults: Opt
     prices: dict[str, Any] = dict(defaults.prices)
     body: dict[str, Any] = {}
     info: dict[str, Any] = {}
+    if not _LITELLMS.isdisjoint(arguments):
+        arguments = _in_our_words(arguments, defaults)
     for name, value in arguments.items():
         known = SYNONYMS.get(name, name)
         if value is None:
@@ -140,8 +149,47 @@ def split(arguments: Mapping[str, Any], addresses: frozenset[str], defaults: Opt
         control = {**({"base_model": info["base_model"]} if info.get("base_model") else {}), **control}
     if not control and not address and not prices:
         return defaults, body
-    given = {name: getattr(defaults, name) for name in _CONTROL}
-    return Options(**{**given, **control}, address=address, prices=prices), body
+    return replace(defaults, **control, address=address, prices=prices), body
+
+
+# -- words of LiteLLM's that are said otherwise here ------------------------------------------------------------------
+
+_METADATA = {"litellm_trace_id": "trace_id", "litellm_session_id": "session_id"}
+_NO_EFFECT = ("caching", "cache", "verbose")
+_INSTEAD = {
+    "shared_session": "give an httpx client as `client`",
+    "logger_fn": "give a penstock.Callback in `callbacks`",
+    "model_list": "make a penstock.Router of it",
+    "ssl_verify": "give `network=penstock.Network(verify=...)` to a penstock.Client",
+    "ssl_certificate": "give `network=penstock.Network(cert=...)` to a penstock.Client",
+    "merge_reasoning_content_in_choices": "read `message.reasoning_content`",
+}
+"""What a call of LiteLLM's takes and one of ours does not -> what to do instead. None of them is for a model."""
+_LITELLMS = frozenset(
+    {"stream_timeout", "context_window_fallback_dict", "litellm_metadata", *_METADATA, *_NO_EFFECT, *_INSTEAD}
+)
+
+
+def _in_our_words(arguments: Mapping[str, Any], defaults: Options) -> dict[str, Any]:
+    """The same arguments without LiteLLM's own words. Raises MalformedError."""
+    said = {name: value for name, value in arguments.items() if name in _LITELLMS and value is not None}
+    found = {name: value for name, value in arguments.items() if name not in _LITELLMS}
+    for name, advice in _INSTEAD.items():
+        if said.get(name):
+            raise MalformedError(f"this call does not take it: {advice}", name)
+    if "stream_timeout" in said and found.get("stream") and found.get("timeout") is None:
+        found["timeout"] = said["stream_timeout"]
+    if "context_window_fallback_dict" in said:
+        larger = _mapping(said["context_window_fallback_dict"], "context_window_fallback_dict").get(
+            str(found.get("model"))
+        )
+        if larger is not None and not found.get("context_window_fallbacks"):
+            found["context_window_fallbacks"] = [larger]
+    more = {ours: said[name] for name, ours in _METADATA.items() if name in said}
+    more |= _mapping(said.get("litellm_metadata", {}), "litellm_metadata")
+    if more:
+        found["metadata"] = {**_mapping(found.get("metadata") or defaults.metadata or {}, "metadata"), **more}
+    return found
 
 
 def _anything(value: Any, name: str) -> Any:

@@ -33,6 +33,8 @@ from penstock.types.errors import ErrorKind, ErrorResponse, MalformedError
 
 LOGGER = logging.getLogger("penstock")
 
+_TIMEOUTS = frozenset({"timeout", "stream_timeout"})
+
 
 class HealthTable:
     """What is known of each deployment. For all threads; each step is one look-up under a lock."""
@@ -279,7 +281,7 @@ class RoutedEngine(Engine):
         """What a deployment changes of a call: its own arguments, where the call does not say otherwise."""
         given = {SYNONYMS.get(name, name) for name, value in call.arguments.items() if value is not None}
         change = {name: value for name, value in deployment.arguments.items() if SYNONYMS.get(name, name) not in given}
-        if deployment.stream_timeout is not None and call.arguments.get("stream") and "timeout" not in given:
+        if deployment.stream_timeout is not None and call.arguments.get("stream") and given.isdisjoint(_TIMEOUTS):
             change["timeout"] = deployment.stream_timeout
         addresses = {name: value for name, value in call.arguments.items() if name in self.addresses}
         return {**change, **addresses, "model": deployment.model}

@@ -149,3 +149,73 @@ def test_a_timeout_is_some_seconds(wrong: Any) -> None:
     with pytest.raises(MalformedError) as caught:
         timeouts_of(wrong)
     assert caught.value.path == "timeout"
+
+
+def test_options_show_no_values() -> None:
+    options, _ = sort(api_key="sk-hush", extra_headers={"authorization": "hush"}, mock_response="hush", num_retries=1)
+    assert repr(options) == "Options(num_retries, extra_headers, mock_response, address)"
+
+
+def test_model_info_is_a_price_list_and_a_base_model() -> None:
+    info = {"id": "one", "base_model": "gpt-4o", "mode": "chat", "input_cost_per_token": 1.0, "tiered_pricing": [1]}
+    options, body = sort(model="m", model_info=info, input_cost_per_token=2.0)
+    assert body == {"model": "m"}
+    assert options.base_model == "gpt-4o"
+    assert options.prices == {"mode": "chat", "input_cost_per_token": 2.0, "tiered_pricing": [1]}
+    options, _ = sort(model_info={"id": "one", "mode": "chat", "base_model": "gpt-4o"}, base_model="gpt-4.1")
+    assert (options.prices, options.base_model) == ({}, "gpt-4.1")
+    with pytest.raises(MalformedError, match="model_info"):
+        sort(model_info="gpt-4o")
+
+
+# -- LiteLLM's own words ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "value"),
+    [
+        ({"stream_timeout": 3, "stream": True}, "timeout", 3),
+        ({"stream_timeout": 3, "stream": True, "timeout": 5}, "timeout", 5),
+        ({"stream_timeout": 3}, "timeout", None),
+        ({"context_window_fallback_dict": {"small": "large"}}, "context_window_fallbacks", ("large",)),
+        ({"context_window_fallback_dict": {"other": "large"}}, "context_window_fallbacks", ()),
+        (
+            {"context_window_fallback_dict": {"small": "large"}, "context_window_fallbacks": ["huge"]},
+            "context_window_fallbacks",
+            ("huge",),
+        ),
+        ({"litellm_metadata": {"a": 1}}, "metadata", {"team": "x", "a": 1}),
+        ({"litellm_metadata": {"a": 1}, "metadata": {"a": 0, "b": 2}}, "metadata", {"a": 1, "b": 2}),
+        (
+            {"litellm_trace_id": "t", "litellm_session_id": "s"},
+            "metadata",
+            {"team": "x", "trace_id": "t", "session_id": "s"},
+        ),
+    ],
+)
+def test_words_of_litellm(given: dict[str, Any], field: str, value: Any) -> None:
+    options, body = split({"model": "small", **given}, frozenset(), Options(metadata={"team": "x"}))
+    assert getattr(options, field) == value
+    assert body.keys() == {"model", "stream"} & {"model", *given}
+
+
+@pytest.mark.parametrize("name", ["caching", "cache", "verbose"])
+def test_what_asks_for_nothing_here(name: str) -> None:
+    assert split({name: True}, frozenset(), Options()) == (Options(), {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("shared_session", object(), "give an httpx client as `client`"),
+        ("logger_fn", print, "penstock.Callback"),
+        ("model_list", [{}], "penstock.Router"),
+        ("ssl_verify", "/ca.pem", "penstock.Network"),
+        ("merge_reasoning_content_in_choices", True, "reasoning_content"),
+    ],
+)
+def test_what_is_done_otherwise_here(name: str, value: Any, words: str) -> None:
+    with pytest.raises(MalformedError, match=words) as caught:
+        split({name: value}, frozenset(), Options())
+    assert caught.value.path == name
+    assert split({name: None}, frozenset(), Options()) == (Options(), {})
