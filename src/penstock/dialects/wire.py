@@ -306,12 +306,12 @@ def write_counts(values: Mapping[str, Any], table: Counts) -> dict[str, Any]:
     """The wire object of every count in `values` that the table knows and that is not None."""
     found: dict[str, Any] = {}
     for key, known in table.items():
-        if isinstance(known, Mapping):
-            inner = write_counts(values, known)
-            if inner:
-                found[key] = inner
-        elif values.get(known) is not None:
-            found[key] = values[known]
+        if isinstance(known, str):
+            value = values.get(known)
+            if value is not None:
+                found[key] = value
+        elif inner := write_counts(values, known):
+            found[key] = inner
     return found
 
 
