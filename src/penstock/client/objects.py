@@ -114,6 +114,8 @@ class Object(dict[str, Any]):
 
 
 def _adopt(value: Any, kind: type[Object]) -> Any:
+    if type(value) is dict:  # nearly always
+        return kind(value)
     if isinstance(value, list | tuple):
         return [_adopt(element, kind) for element in value]
     return kind(value) if isinstance(value, Mapping) and type(value) is not kind else value

@@ -7,6 +7,7 @@ back, the best first.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import log
 from typing import TypeAlias
 
 from penstock.routing.deployment import Deployment
@@ -38,13 +39,7 @@ def _weights(deployments: Sequence[Deployment]) -> list[float]:
 
 def _race(number: float, weight: float) -> float:
     """The arrival time of a runner with this speed; one without speed arrives after all others, in any order."""
-    return -_log(1.0 - number) / weight if weight > 0 else 1e300 * (1.0 + number)
-
-
-def _log(value: float) -> float:
-    from math import log
-
-    return log(max(value, 1e-300))
+    return -log(max(1.0 - number, 1e-300)) / weight if weight > 0 else 1e300 * (1.0 + number)
 
 
 def least_busy(deployments: Sequence[Deployment], healths: Healths, random: Random) -> list[Deployment]:
