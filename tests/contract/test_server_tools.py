@@ -3,6 +3,7 @@ for all of them: what narrows a tool arrives or the tool is left out, all that i
 """
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -11,12 +12,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from penstock.dialects import registry, wire
-from penstock.dialects.dialect import PathMatch
+from penstock.dialects.dialect import Context, PathMatch
 from penstock.types.content import Text
 from penstock.types.errors import LossError
 from penstock.types.notes import Note
 from penstock.types.profile import DEFAULT_PROFILE, Profile
 from penstock.types.request import Message, Request, Tool, ToolChoice
+from penstock.types.response import Choice, Response
 from penstock.types.tool_settings import NARROWING, ToolSettings, UserLocation
 from tests.contract.server_tool_pairs import CLAUDE_MCP, PAIRS, RESPONSES_MCP, RESPONSES_SEARCH
 from tests.unit.dialects.test_tool_settings import (
@@ -266,7 +268,7 @@ def _assert_kept_to_domains(asked: ToolSettings, got: ToolSettings) -> None:
 def _says(field: str, asked: Any, got: ToolSettings) -> bool:
     said = getattr(got, field)
     if field == "user_location":
-        return asked == UserLocation() or said == asked
+        return bool(asked == UserLocation() or said == asked)
     if field == "authorization":
         return bool(said == asked or (got.headers or {}).get("Authorization") == f"Bearer {asked}")
     return bool(said == asked)
@@ -346,3 +348,25 @@ def test_anything_comes_back_exactly(case: tuple[str, dict[str, Any]]) -> None:
         target.render_request(request, PROFILES[1])
     assert request == before
     assert all(isinstance(note, Note) for note in registry.get(dialect).render_request(request, DEFAULT_PROFILE).notes)
+
+
+@pytest.mark.parametrize(("dialect", "fields"), SECRETIVE)
+def test_no_secret_in_an_answer(dialect: str, fields: dict[str, Any]) -> None:
+    """An answer of Responses repeats the tools, as OpenAI does without what opens a server."""
+    request = read(dialect, fields)
+    response = Response(dialect="nobody", id="r", choices=(Choice((Text("Hi"),), "stop"),))
+    for target in registry.dialects():
+        answer = target.render_response(response, Context(request=request))
+        assert SECRET not in json.dumps(answer.value), target.name
+    told = registry.get("openai_responses").render_response(
+        response, Context(request=read("openai_responses", RESPONSES_MCP))
+    )
+    assert told.value["tools"] == [
+        {
+            "type": "mcp",
+            "server_label": "wiki",
+            "server_url": "https://mcp.example.com/<redacted>",
+            "allowed_tools": ["ask"],
+            "require_approval": "never",
+        }
+    ]

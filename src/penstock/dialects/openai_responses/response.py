@@ -21,6 +21,7 @@ from penstock.dialects.openai_responses.foreign_parts import adapt_tier
 from penstock.dialects.openai_responses.foreign_response import adapt_answer, status_of
 from penstock.dialects.openai_responses.messages import read_output, write_output
 from penstock.dialects.openai_responses.request import NAME, write_settings
+from penstock.dialects.openai_responses.tools import echo_tool
 from penstock.dialects.reported_cost import reported_cost
 from penstock.dialects.wire import Field, Fields, leniently
 from penstock.types.content import Part, Refusal, ToolCall
@@ -318,6 +319,8 @@ def _echo(request: Request | None) -> Body:
         request = adapt(request, DEFAULT_PROFILE, [])[0]
     settings = write_settings(request)
     found = {key: settings[key] for key in _DEFAULTS if settings.get(key) is not None}
+    if request.tools:
+        found["tools"] = [echo_tool(tool) for tool in found["tools"]]
     text, reasoning = settings.get("text"), settings.get("reasoning")
     found["text"] = {"format": {"type": "text"}, **(text if isinstance(text, dict) else {})}
     found["reasoning"] = {"effort": None, "summary": None, **(reasoning or {})}

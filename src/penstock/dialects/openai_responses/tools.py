@@ -8,6 +8,7 @@ Source: https://platform.openai.com/docs/api-reference/responses/create (tools, 
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from penstock.dialects import wire
@@ -106,6 +107,26 @@ def write_tool(tool: Tool) -> dict[str, Any]:
     if tool.description is not None:
         found["description"] = tool.description
     return wire.merge(tool.extras, found)
+
+
+def echo_tool(tool: dict[str, Any]) -> dict[str, Any]:
+    """A written tool as an answer repeats it: OpenAI does not show what opens an MCP server, nor the secrets of a
+    container.
+    """
+    found = {key: value for key, value in tool.items() if key != "authorization"}
+    headers, url = found.get("headers"), found.get("server_url")
+    if headers:
+        found["headers"] = dict.fromkeys(headers, _REDACTED) if isinstance(headers, dict) else _REDACTED
+    if isinstance(url, str):
+        found["server_url"] = _ADDRESS.sub(rf"\1\2/{_REDACTED}", url)
+    for place in ("container", "environment"):
+        if isinstance(found.get(place), dict) and "network_policy" in found[place]:
+            found[place] = {key: value for key, value in found[place].items() if key != "network_policy"}
+    return found
+
+
+_REDACTED = "<redacted>"
+_ADDRESS = re.compile(r"^([a-z]+://)(?:[^/?#]*@)?([^/?#]*)[/?#]..*$", re.IGNORECASE | re.DOTALL)
 
 
 def read_tool_choice(value: Any) -> ToolChoice:

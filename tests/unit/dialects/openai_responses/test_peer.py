@@ -137,7 +137,12 @@ def test_the_answer_echoes_the_request() -> None:
     request = DIALECT.parse_request(REQUEST, contract.NO_MATCH)
     wire = DIALECT.render_response(answer(Text("Hi")), replace(CONTEXT, request=request)).value
     echoed = ("instructions", "tools", "tool_choice", "temperature", "text", "reasoning", "metadata", "user", "store")
-    assert {key: wire[key] for key in echoed} == {key: REQUEST[key] for key in echoed}
+    expected = {key: REQUEST[key] for key in echoed}
+    expected["tools"] = [
+        {**tool, "server_url": "https://example.com/<redacted>"} if tool["type"] == "mcp" else tool
+        for tool in REQUEST["tools"]
+    ]
+    assert {key: wire[key] for key in echoed} == expected
     assert (wire["max_output_tokens"], wire["truncation"], wire["conversation"]) == (1000, "auto", {"id": "conv_1"})
 
 
