@@ -20,7 +20,7 @@ from typing import Any
 
 from penstock.dialects import wire
 from penstock.dialects.gemini.media import kind_of, read_base64, write_base64
-from penstock.dialects.gemini.signatures import UNSIGNED, URL_SAFE, Sealed, read_signature, write_signature
+from penstock.dialects.gemini.signatures import ORIGIN, UNSIGNED, URL_SAFE, Sealed, read_signature, write_signature
 from penstock.dialects.gemini.spelling import (
     Names,
     find,
@@ -182,6 +182,11 @@ def _detail(part: dict[str, Any]) -> tuple[str, str | None]:
 def _read_function_call(part: dict[str, Any], key: str) -> Part:
     call = object_of(part, key)
     name, arguments, call_id = call.get("name"), call.get("args"), call.get("id")
+    if len(part) == 1 and type(name) is str and type(arguments) is dict and key == "functionCall":
+        if len(call) == 2:
+            return ToolCall(None, name, arguments)
+        if len(call) == 3 and type(call_id) is str:
+            return ToolCall(call_id, name, arguments)
     if name is None:  # a later piece of a call whose arguments were streamed
         return Opaque(part, native=key)
     sealed, used = _signature(part, key)
@@ -201,6 +206,10 @@ def _read_function_call(part: dict[str, Any], key: str) -> Part:
 
 def _read_function_response(part: dict[str, Any], key: str) -> Part:
     holder = object_of(part, key)
+    if len(part) == 1 and key == "functionResponse" and holder.keys() in _PLAIN_RESPONSES:
+        plain = _read_plain_response(holder)
+        if plain is not None:
+            return plain
     parts: tuple[Part, ...] = ()
     used = present(holder, ("id", "name", "response"))
     if "response" in used:
@@ -216,6 +225,20 @@ def _read_function_response(part: dict[str, Any], key: str) -> Part:
         native=words((key,), "" if "response" in used else "-response"),
         extras=_extras(part, (key,), key, holder, used),
     )
+
+
+_PLAIN_RESPONSES = ({"name", "response"}, {"id", "name", "response"})
+
+
+def _read_plain_response(holder: dict[str, Any]) -> Part | None:
+    """The plainest form, which is nearly every response; None where a value is not of the usual type."""
+    call_id, name, response = holder.get("id"), holder["name"], holder["response"]
+    if type(name) is not str or type(response) is not dict or (call_id is None) != (len(holder) == 2):
+        return None
+    if call_id is not None and type(call_id) is not str:
+        return None
+    answer = _read_answer(response)
+    return ToolResult(call_id, (answer,), name, True if answer.native == "error" else None)
 
 
 def _read_answer(response: dict[str, Any]) -> Part:
@@ -342,9 +365,11 @@ def write_part(part: Part) -> dict[str, Any]:
 
 def _sign(part: Any, names: Names, found: dict[str, Any]) -> dict[str, Any]:
     """`found` with the part's signature, if it has one."""
-    if part.signature is not None:
-        redacted = getattr(part, "redacted", False)
-        value = write_signature(part.signature, redacted, part.id, URL_SAFE in names)
+    signature = part.signature
+    if signature is not None:
+        value = signature.value
+        if signature.origin != ORIGIN:
+            value = write_signature(signature, getattr(part, "redacted", False), part.id, URL_SAFE in names)
         found[names["thoughtSignature"]] = value
     return found
 
@@ -385,6 +410,11 @@ def _write_media(part: Media) -> dict[str, Any]:
 
 def _write_function_call(part: ToolCall) -> dict[str, Any]:
     call: dict[str, Any] = {"name": part.name}
+    if part.native is None and part.signature is None:  # nearly every call
+        call["args"] = part.arguments
+        if part.call_id is not None:
+            call["id"] = part.call_id
+        return {"functionCall": call}
     names = names_of(part.native)
     if part.arguments or "-args" not in names:
         call["args"] = part.arguments

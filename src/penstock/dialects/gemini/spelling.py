@@ -100,6 +100,8 @@ class Names(frozenset[str]):
     __slots__ = ()
 
     def __getitem__(self, name: str) -> str:
+        if not self:  # the plainest form, which is nearly every object
+            return name
         other = SNAKE[name]
         return other if other in self else name
 

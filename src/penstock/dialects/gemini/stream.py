@@ -162,7 +162,9 @@ class FrameReader:
         if content is not None:
             logprobs = read_logprobs(candidate[LOGPROBS]) if beside and LOGPROBS in beside else None
             self._read_content(choice, wire.obj(content), deltas, logprobs)
-        reason = read_finish(candidate)[0]
+        reason = candidate.get("finishReason")
+        if reason is not None:
+            reason = read_finish(candidate)[0]
         if reason is not None or beside:
             self._read_end(choice, reason, beside, deltas)
 

@@ -9,7 +9,7 @@ Every frame has a candidate with content, since clients drop a turn of a chat ot
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from msgspec.structs import replace
@@ -51,6 +51,7 @@ from penstock.types.errors import MalformedError
 from penstock.types.notes import Note
 from penstock.types.response import Choice
 from penstock.types.stream import (
+    HOLE,
     ArgumentsDelta,
     CitationDelta,
     End,
@@ -139,7 +140,7 @@ class FrameWriter:
             [delta.text for delta in event.deltas if type(delta) is TextDelta or type(delta) is ThinkingDelta]
         )
         try:
-            payload = wire.encode(wire.fill(event.frame, pieces))
+            payload = wire.encode(_filled(event.frame, pieces))
         except StopIteration:
             raise MalformedError("a piece of this frame was taken out of its event", dialect=NAME) from None
         if event.name is None and transport is None:
@@ -391,6 +392,33 @@ class FrameWriter:
     def _add_notes(self, notes: list[Note]) -> None:
         """Each of them once."""
         self.notes += [note for note in notes if note not in self.notes]
+
+
+def _filled(frame: dict[str, Any], pieces: Iterator[str]) -> dict[str, Any]:
+    """A copy of a frame with the next of `pieces` in each hole: the texts of parts, where the reader leaves them."""
+    candidates = frame.get("candidates")
+    if not candidates:
+        return frame
+    filled = [
+        {**candidate, "content": _filled_content(candidate["content"], pieces)}
+        if candidate.get("content")
+        else candidate
+        for candidate in candidates
+    ]
+    return {**frame, "candidates": filled}
+
+
+def _filled_content(content: dict[str, Any], pieces: Iterator[str]) -> dict[str, Any]:
+    parts = content.get("parts")
+    if not parts:
+        return content
+    if type(parts) is dict:
+        return {**content, "parts": _filled_part(parts, pieces)}
+    return {**content, "parts": [_filled_part(part, pieces) for part in parts]}
+
+
+def _filled_part(part: dict[str, Any], pieces: Iterator[str]) -> dict[str, Any]:
+    return {**part, "text": next(pieces)} if part.get("text") is HOLE else part
 
 
 class _Position:
