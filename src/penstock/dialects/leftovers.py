@@ -15,4 +15,4 @@ from penstock.types.notes import Note
 def note_leftovers(path: str, extras: Extras, notes: list[Note]) -> None:
     """Add a note for every unmodelled field of `extras` that says something. O(size of `extras`)."""
     if extras:
-        notes.extend(wire.note_extras(path, extras))
+        notes += wire.note_extras(path, extras)

@@ -8,6 +8,19 @@ from penstock.types.content import Text
 from penstock.types.request import Message
 
 
+def plain(message: Message) -> Message | None:
+    """The message as any dialect can take it over, if it is one text and nothing else: itself, unless its own dialect
+    has left a spelling on it.
+    """
+    words = words_of(message)
+    if words is None:
+        return None
+    part = message.parts[0]
+    if message.native is None and part.native is None and part.id is None:
+        return message
+    return Message(message.role, (Text(words),))
+
+
 def words_of(message: Message) -> str | None:
     """The text of a message that says no more than a text in any dialect; None of every other one."""
     parts = message.parts

@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from penstock.dialects import wire
 from penstock.types.content import Part, Text, ToolCall
 from penstock.types.errors import MalformedError
-from penstock.types.notes import Memo
-from penstock.types.request import Request
+from penstock.types.notes import NO_MEMO, Memo
+from penstock.types.request import Request, Tool
 from penstock.types.response import StopReason
 
 FREE_FORM: dict[str, Any] = {
@@ -40,6 +40,15 @@ def tool_names_of(request: Request) -> set[str]:
     return names
 
 
+def memo_of(request: Request, names: ToolNames, json_tool: Tool | None) -> Memo:
+    """What the reader of the answer to `request` must know. `json_tool`: the tool that stands for a JSON answer."""
+    changed = names.changed()
+    custom = [tool.name for tool in request.tools or () if tool.kind == "custom"]
+    if changed is None and json_tool is None and not custom:
+        return NO_MEMO
+    return Memo(changed, None if json_tool is None else json_tool.name, frozenset(custom))
+
+
 class ToolNames:
     """The names of one request's tools in the provider's alphabet. A name that fits is never taken by another.
 
@@ -49,13 +58,13 @@ class ToolNames:
 
     def __init__(self, names: Iterable[str], bad: re.Pattern[str], longest: int, prefix: str | None = None) -> None:
         self._bad, self._longest, self._prefix = bad, longest, prefix
-        self._written = {name: name for name in names if self._fits(name)}
-        self._taken = set(self._written)
-        for name in sorted(set(names) - self._taken):
+        self._written: dict[str, str] = {}
+        self._taken = set(names)
+        for name in sorted([name for name in self._taken if not self._fits(name)]):
             self._written[name] = self.free(self._cleaned(name))
 
     def write(self, name: str) -> str:
-        """The name for the wire. A name that was not announced stays as it is."""
+        """The name for the wire. A name that fits, or was not announced, stays as it is."""
         return self._written.get(name, name)
 
     def free(self, wanted: str) -> str:
@@ -69,15 +78,18 @@ class ToolNames:
 
     def changed(self) -> dict[str, str] | None:
         """Name on the wire -> the caller's, for those that differ; None where none does."""
-        return {written: name for name, written in self._written.items() if written != name} or None
+        return {written: name for name, written in self._written.items()} or None
 
     def _fits(self, name: str) -> bool:
-        return 0 < len(name) <= self._longest and self._cleaned(name) == name
+        return 0 < len(name) <= self._longest and self._bad.search(name) is None and self._begins_well(name)
+
+    def _begins_well(self, name: str) -> bool:
+        return self._prefix is None or name[0] == "_" or name[0].isalpha()
 
     def _cleaned(self, name: str) -> str:
         cleaned = self._bad.sub("_", name) or "tool"
-        if self._prefix is not None and not (cleaned[0].isalpha() or cleaned[0] == "_"):
-            cleaned = self._prefix + cleaned
+        if not self._begins_well(cleaned):
+            cleaned = f"{self._prefix}{cleaned}"
         return cleaned[: self._longest]
 
 

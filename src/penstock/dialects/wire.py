@@ -262,7 +262,10 @@ def note_extras(path: str, extras: Extras, ignored: Iterable[str] = ()) -> list[
     """
     if not extras:
         return []
-    return [Note(place, "dropped", "only its own dialect can say this") for place in _meaningful(path, extras, ignored)]
+    left = {key: value for key, value in extras.items() if value is not None and key not in _CONSTANTS}
+    if not left:
+        return []  # nearly always
+    return [Note(place, "dropped", "only its own dialect can say this") for place in _meaningful(path, left, ignored)]
 
 
 _SILENT: tuple[Any, ...] = (None, {}, [], "")

@@ -17,29 +17,34 @@ from penstock.dialects.anthropic_messages.leftovers import note_leftovers
 from penstock.dialects.anthropic_messages.thinking import ANSWER_SHARE, Plan, plan_reasoning
 from penstock.dialects.anthropic_messages.tools import Names, own_name, write_tool_choice
 from penstock.dialects.anthropic_messages.turns import begins_without_thought, write_turns
+from penstock.dialects.said import Said, note_unspeakable
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import ToolCall
-from penstock.types.notes import Memo, Note, Rendered
+from penstock.types.notes import Memo, Rendered
 from penstock.types.profile import Profile
 from penstock.types.request import Request, Tool, ToolChoice
 
 Body = dict[str, Any]
 
-UNSPEAKABLE: dict[str, tuple[Any, ...]] = {
-    "seed": (),
-    "presence_penalty": (0,),
-    "frequency_penalty": (0,),
-    "logit_bias": ({},),
-    "logprobs": (False,),
-    "top_logprobs": (0,),
-    "n": (1,),
-    "verbosity": (),
-    "modalities": (("text",),),
-    "audio": (),
-    "prompt_cache_key": (),
-    "prompt_cache_retention": ("in_memory", "in-memory"),
-    "store": (False,),
-}
+NO_FIELD = "the API has no such field"
+
+UNSPEAKABLE: Said[tuple[Any, ...]] = Said(
+    {
+        "seed": (),
+        "presence_penalty": (0,),
+        "frequency_penalty": (0,),
+        "logit_bias": ({},),
+        "logprobs": (False,),
+        "top_logprobs": (0,),
+        "n": (1,),
+        "verbosity": (),
+        "modalities": (("text",),),
+        "audio": (),
+        "prompt_cache_key": (),
+        "prompt_cache_retention": ("in_memory", "in-memory"),
+        "store": (False,),
+    }
+)
 """Fields of Request that the API cannot say, with the values that ask for nothing (and so are no loss)."""
 
 SERVICE_TIERS = {"auto": "auto", "default": "standard_only", "standard": "standard_only", "priority": "auto"}
@@ -77,7 +82,7 @@ def write_foreign(request: Request, profile: Profile) -> Rendered[Body]:
     _write_output(output, plan, body)
     _write_sampling(request, plan, body, draft)
     _write_account(request, body, draft)
-    note_unspeakable(request, draft.notes)
+    note_unspeakable(UNSPEAKABLE, request, NO_FIELD, draft.notes)
     draft.limit_markers(0 if request.cache is None else 1)
     memo = Memo(draft.names.changed(), json_tool, frozenset(draft.custom_tools))
     return Rendered(body, tuple(draft.notes), memo)
@@ -287,11 +292,3 @@ def _write_account(request: Request, body: Body, draft: Draft) -> None:
     body["service_tier"] = tier
     if request.service_tier == "priority":
         draft.note("service_tier", "changed", "priority capacity is used where the account has it")
-
-
-def note_unspeakable(request: Request, notes: list[Note]) -> None:
-    """A note for each field that asks for something and has no place in the API."""
-    for name, harmless in UNSPEAKABLE.items():
-        value = getattr(request, name)
-        if value is not None and value not in harmless:
-            notes.append(Note(name, "dropped", "the API has no such field"))

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from penstock.dialects import wire
 from penstock.dialects.anthropic_messages.access import maybe_at, read_cache, write_cache
-from penstock.dialects.anthropic_messages.foreign_request import note_unspeakable, write_foreign
+from penstock.dialects.anthropic_messages.foreign_request import NO_FIELD, UNSPEAKABLE, write_foreign
 from penstock.dialects.anthropic_messages.formats import read_format, write_format
 from penstock.dialects.anthropic_messages.messages import (
     SIGNABLE,
@@ -36,6 +36,7 @@ from penstock.dialects.anthropic_messages.tools import (
     write_tool_choice,
 )
 from penstock.dialects.dialect import PathMatch
+from penstock.dialects.said import Said, note_unspeakable
 from penstock.dialects.wire import Field, Fields
 from penstock.types.content import Part, Text, Thinking
 from penstock.types.errors import DialectError, MalformedError
@@ -225,7 +226,7 @@ def render_request(request: Request, profile: Profile) -> Rendered[dict[str, Any
         return Rendered(_fit_host(rendered.value, profile), (*notes, *rendered.notes), rendered.memo)
     if profile.signature_origin is not None:
         request = _without_strange_signatures(request, profile.signature_origin, notes)
-    note_unspeakable(request, notes)
+    note_unspeakable(UNSPEAKABLE, request, NO_FIELD, notes)
     body = wire.deep_merge(request.extras, _write_own(request))
     return Rendered(_fit_host(body, profile), tuple(notes))
 
@@ -267,17 +268,13 @@ def _without_signature(part: Part, origin: str, path: str, notes: list[Note]) ->
     return part
 
 
-_PLAIN_FIELDS = ("model", "max_tokens", "temperature", "top_p", "top_k", "stream")
+_PLAIN = Said(dict.fromkeys(("model", "max_tokens", "temperature", "top_p", "top_k", "stream")))
 
 
 def _write_own(request: Request) -> dict[str, Any]:
     """The modelled fields of a request of this dialect."""
     spelling = request.spelling or {}
-    found: dict[str, Any] = {}
-    for name in _PLAIN_FIELDS:
-        value = getattr(request, name)
-        if value is not None and name not in spelling:
-            found[name] = value
+    found: dict[str, Any] = {name: value for name, _, value in _PLAIN.of(request) if name not in spelling}
     found["messages"] = [write_message(message) for message in request.messages]
     if request.system is not None:
         found["system"] = _write_system(request.system, spelling)

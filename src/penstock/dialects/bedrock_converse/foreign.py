@@ -28,32 +28,35 @@ from penstock.dialects.bedrock_converse.schemas import Output, plan_output
 from penstock.dialects.bedrock_converse.turns import adapt_turns
 from penstock.dialects.json_schema import object_schema
 from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.said import Said
 from penstock.dialects.tool_ids import with_tool_ids
-from penstock.dialects.tool_memo import FREE_FORM, ToolNames
+from penstock.dialects.tool_memo import FREE_FORM, ToolNames, memo_of
 from penstock.dialects.tool_settings import sayable, unversioned
 from penstock.types.content import Text, ToolCall, ToolResult
 from penstock.types.notes import Memo, Note
 from penstock.types.profile import Profile
 from penstock.types.request import Message, Request, Tool, ToolChoice
 
-UNSPEAKABLE: dict[str, tuple[Any, ...]] = {
-    "parallel_tool_calls": (True,),
-    "seed": (),
-    "presence_penalty": (0,),
-    "frequency_penalty": (0,),
-    "logit_bias": ({},),
-    "logprobs": (False,),
-    "top_logprobs": (0,),
-    "n": (1,),
-    "verbosity": (),
-    "modalities": (("text",), ()),
-    "audio": (),
-    "user": (),
-    "safety_identifier": (),
-    "prompt_cache_key": (),
-    "prompt_cache_retention": ("in_memory", "in-memory"),
-    "store": (False,),
-}
+UNSPEAKABLE: Said[tuple[Any, ...]] = Said(
+    {
+        "parallel_tool_calls": (True,),
+        "seed": (),
+        "presence_penalty": (0,),
+        "frequency_penalty": (0,),
+        "logit_bias": ({},),
+        "logprobs": (False,),
+        "top_logprobs": (0,),
+        "n": (1,),
+        "verbosity": (),
+        "modalities": (("text",), ()),
+        "audio": (),
+        "user": (),
+        "safety_identifier": (),
+        "prompt_cache_key": (),
+        "prompt_cache_retention": ("in_memory", "in-memory"),
+        "store": (False,),
+    }
+)
 """Fields of Request that Converse has no place for, with the values that ask for nothing (and so are no loss)."""
 
 SERVICE_TIERS: dict[str, str | None] = {
@@ -113,12 +116,7 @@ def adapt(request: Request, profile: Profile, notes: list[Note]) -> Adapted:
     )
     if adapter.cache_points > MOST:
         adapted = limit_cache_points(adapted, notes)
-    return Adapted(adapted, additional, _memo(request, names, output))
-
-
-def _memo(request: Request, names: ToolNames, output: Output) -> Memo:
-    custom = frozenset(tool.name for tool in request.tools or () if tool.kind == "custom")
-    return Memo(names.changed(), None if output.tool is None else output.tool.name, custom)
+    return Adapted(adapted, additional, memo_of(request, names, output.tool))
 
 
 # Tools
@@ -257,10 +255,7 @@ def _additional(request: Request, profile: Profile, notes: list[Note]) -> Values
             notes.append(Note("top_k", "dropped", "not together with thinking"))
         else:
             put_at(found, profile.renames.get("top_k", "top_k"), request.top_k)
-    for name, silent in UNSPEAKABLE.items():
-        value = getattr(request, name)
-        if value is None:
-            continue
+    for name, silent, value in UNSPEAKABLE.of(request):
         if name in profile.renames:
             put_at(found, profile.renames[name], list(value) if isinstance(value, tuple) else value)
         elif value not in silent:

@@ -25,40 +25,45 @@ from penstock.dialects.cohere_chat.names import NAME
 from penstock.dialects.cohere_chat.turns import adapt_turns
 from penstock.dialects.json_schema import object_schema, without_keywords
 from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.said import Said, note_unspeakable
 from penstock.dialects.tool_ids import with_tool_ids
-from penstock.dialects.tool_memo import FREE_FORM, ToolNames, tool_names_of
+from penstock.dialects.tool_memo import FREE_FORM, ToolNames, memo_of, tool_names_of
 from penstock.types.content import Text
 from penstock.types.notes import Memo, Note
 from penstock.types.profile import Profile
 from penstock.types.request import Message, Reasoning, Request, ResponseFormat, Tool, ToolChoice
 
-UNSPEAKABLE: dict[str, tuple[Any, ...]] = {
-    "parallel_tool_calls": (True,),
-    "logit_bias": ({},),
-    "top_logprobs": (0,),
-    "n": (1,),
-    "verbosity": (),
-    "modalities": (("text",), ()),
-    "audio": (),
-    "service_tier": ("auto", "default", "standard"),
-    "user": (),
-    "safety_identifier": (),
-    "prompt_cache_key": (),
-    "prompt_cache_retention": ("in_memory", "in-memory"),
-    "cache": (),
-    "betas": ((),),
-    "metadata": ({},),
-    "store": (False,),
-}
+UNSPEAKABLE: Said[tuple[Any, ...]] = Said(
+    {
+        "parallel_tool_calls": (True,),
+        "logit_bias": ({},),
+        "top_logprobs": (0,),
+        "n": (1,),
+        "verbosity": (),
+        "modalities": (("text",), ()),
+        "audio": (),
+        "service_tier": ("auto", "default", "standard"),
+        "user": (),
+        "safety_identifier": (),
+        "prompt_cache_key": (),
+        "prompt_cache_retention": ("in_memory", "in-memory"),
+        "cache": (),
+        "betas": ((),),
+        "metadata": ({},),
+        "store": (False,),
+    }
+)
 """Fields of Request that Cohere has no place for, with the values that ask for nothing (and so are no loss)."""
 
-RANGES: dict[str, tuple[float, float]] = {
-    "temperature": (0, 1),
-    "top_p": (0.01, 0.99),
-    "top_k": (0, 500),
-    "presence_penalty": (0, 1),
-    "frequency_penalty": (0, 1),
-}
+RANGES: Said[tuple[float, float]] = Said(
+    {
+        "temperature": (0, 1),
+        "top_p": (0.01, 0.99),
+        "top_k": (0, 500),
+        "presence_penalty": (0, 1),
+        "frequency_penalty": (0, 1),
+    }
+)
 """Least and greatest value of each number."""
 
 MOST_STOPS = 5
@@ -95,10 +100,7 @@ def adapt(request: Request, profile: Profile, notes: list[Note]) -> tuple[Reques
         messages = _instructed(messages, output.prompt)
     if output.tool is not None:
         tools, choice = (*tools, output.tool), ToolChoice("required")
-    for name, harmless in UNSPEAKABLE.items():
-        value = getattr(request, name)
-        if value is not None and value not in harmless:
-            notes.append(Note(name, "dropped", "Cohere has no such field"))
+    note_unspeakable(UNSPEAKABLE, request, "Cohere has no such field", notes)
     adapted = Request(
         dialect=NAME,
         model=request.model,
@@ -111,8 +113,7 @@ def adapt(request: Request, profile: Profile, notes: list[Note]) -> tuple[Reques
         stream=request.stream,
         **_limits(request, profile, notes),
     )
-    custom = frozenset(tool.name for tool in request.tools or () if tool.kind == "custom")
-    return adapted, Memo(names.changed(), None if output.tool is None else output.tool.name, custom)
+    return adapted, memo_of(request, names, output.tool)
 
 
 def _instructed(messages: tuple[Message, ...], prompt: str) -> tuple[Message, ...]:
@@ -194,6 +195,8 @@ def _without(schema: dict[str, Any], refused: frozenset[str], path: str, notes: 
 
 def _with_one_strictness(tools: tuple[Tool, ...], profile: Profile, notes: list[Note]) -> tuple[Tool, ...]:
     """`strict_tools` is for all or none, and takes only tools with a required parameter."""
+    if all(tool.strict is None for tool in tools):
+        return tools
     if not any(tool.strict for tool in tools):
         return tuple(replace(tool, strict=None) for tool in tools)
     able = all(tool.strict and (tool.parameters or {}).get("required") for tool in tools)
@@ -298,7 +301,7 @@ def _adapt_reasoning(wanted: Reasoning | None, profile: Profile, notes: list[Not
 
 def _limits(request: Request, profile: Profile, notes: list[Note]) -> dict[str, Any]:
     """Length, sampling and stop sequences, by field name."""
-    found = {name: _within(name, getattr(request, name), notes) for name in RANGES}
+    found: dict[str, Any] = {name: _within(name, value, range, notes) for name, range, value in RANGES.of(request)}
     most, tokens = profile.max_output_tokens, request.max_tokens
     if most is not None and tokens is not None and tokens > most:
         notes.append(Note("max_tokens", "changed", f"this model writes at most {most}"))
@@ -307,27 +310,27 @@ def _limits(request: Request, profile: Profile, notes: list[Note]) -> dict[str, 
         notes.append(Note("seed", "dropped", "a seed is not negative here"))
     elif request.seed is not None:
         found["seed"] = request.seed
-    if found["temperature"] is not None and profile.exclusive_sampling and found["top_p"] is not None:
+    if profile.exclusive_sampling and found.keys() >= {"temperature", "top_p"}:
         notes.append(Note("top_p", "dropped", "this model takes either temperature or top_p"))
-        found["top_p"] = None
-    return {**found, "max_tokens": tokens, "stop": _stop(request.stop, notes)}
+        del found["top_p"]
+    if request.stop:
+        found["stop"] = _stop(request.stop, notes)
+    found["max_tokens"] = tokens
+    return found
 
 
-def _within(name: str, value: float | None, notes: list[Note]) -> Any:
-    if value is None:
-        return None
-    least, most = RANGES[name]
-    kept = max(least, min(most, value))
+def _within(name: str, value: Any, range: tuple[float, float], notes: list[Note]) -> Any:
+    least, most = range
+    kept = value if least <= value <= most else max(least, min(most, value))
     if name == "top_k":
         kept = int(kept)
     if kept != value:
         notes.append(Note(name, "changed", f"{value} became {kept}: Cohere goes from {least} to {most}"))
-        return kept
-    return value if name != "top_k" else kept
+    return kept
 
 
-def _stop(stop: str | tuple[str, ...] | None, notes: list[Note]) -> tuple[str, ...] | None:
-    sequences = (stop,) if isinstance(stop, str) else stop or ()
+def _stop(stop: str | tuple[str, ...], notes: list[Note]) -> tuple[str, ...] | None:
+    sequences = (stop,) if isinstance(stop, str) else stop
     kept = tuple(sequence for sequence in sequences if sequence)[:MOST_STOPS]
     if len(kept) < len(sequences):
         notes.append(Note("stop", "dropped", f"at most {MOST_STOPS} stop sequences, none of them empty"))

@@ -90,10 +90,10 @@ class PartAdapter:
             self.note(f"{path}.is_error", "dropped", "Cohere has no flag for a failed tool")
         adapted = self.parts(part.parts, RESULT, f"{path}.parts")
         images: list[Part] = [inner for inner in adapted if type(inner) is Media and inner.kind == "image"]
-        kept = [inner for inner in adapted if inner not in images]
         if images:
+            adapted = [inner for inner in adapted if inner not in images]
             self.note(path, "changed", "a tool result holds no images here: they follow in a user message")
-        return ToolResult(part.call_id, as_content(kept) or (Text(""),)), images
+        return ToolResult(part.call_id, as_content(adapted) or (Text(""),)), images
 
     def _text(self, part: Text, role: str, path: str) -> list[Part]:
         if part.logprobs:
@@ -191,7 +191,7 @@ def as_content(parts: Sequence[Part]) -> tuple[Part, ...]:
     """The parts as the content of a message: a string if they are one text, else a list. (Documents of the request do
     not stand there.)
     """
-    if sum(part.native != DOCUMENTS for part in parts) <= 1:
+    if len(parts) < 2 or sum(part.native != DOCUMENTS for part in parts) < 2:
         return tuple(parts)
     return tuple(replace(part, native=LISTED) if type(part) is Text else part for part in parts)
 
@@ -199,6 +199,8 @@ def as_content(parts: Sequence[Part]) -> tuple[Part, ...]:
 def as_assistant(parts: Sequence[Part]) -> tuple[Part, ...]:
     """The parts of an assistant's message in order: content, plan, calls; texts and citations where they belong."""
     calls = [part for part in parts if type(part) is ToolCall]
+    if len(calls) == len(parts):
+        return tuple(parts)
     texts = [part for part in parts if type(part) is Text and part.text]
     if calls:
         content = [part for part in parts if type(part) not in (ToolCall, Text)]

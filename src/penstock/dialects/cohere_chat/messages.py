@@ -279,7 +279,8 @@ def write_answer(parts: Sequence[Part], extras: Object | None) -> Object:
 
 def _write_assistant(message: Message) -> Object:
     fields = _write_fields(message.parts, message.extras, write_content)
-    found = wire.merge(message.extras, {"role": "assistant", **fields})
+    fields["role"] = "assistant"
+    found = wire.merge(message.extras, fields)
     found.pop(ORDER, None)
     return found
 
@@ -288,12 +289,15 @@ def _write_fields(parts: Sequence[Part], extras: Object | None, write: Callable[
     """The fields that hold the parts of an assistant's message."""
     content: list[Part] = []
     fields: Object = {}
+    calls = [write_call(part) for part in parts if type(part) is ToolCall]
+    if calls:
+        fields["tool_calls"] = calls
+        if len(calls) == len(parts) and extras is None:
+            return fields
     for part in parts:
-        if type(part) is ToolCall:
-            fields.setdefault("tool_calls", []).append(write_call(part))
-        elif part.native == PLAN and type(part) is Text:
+        if part.native == PLAN and type(part) is Text:
             fields["tool_plan"] = fields.get("tool_plan", "") + part.text
-        else:
+        elif type(part) is not ToolCall:
             content.append(part)
     if content:
         fields["content"] = write(content)

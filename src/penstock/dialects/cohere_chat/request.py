@@ -6,7 +6,6 @@ Source: https://docs.cohere.com/reference/chat, https://docs.cohere.com/referenc
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import Any
 
 from penstock.dialects import wire
@@ -27,6 +26,7 @@ from penstock.dialects.cohere_chat.tools import (
     write_tool_choice,
 )
 from penstock.dialects.dialect import PathMatch
+from penstock.dialects.said import Said
 from penstock.dialects.wire import Field, Fields
 from penstock.types.errors import MalformedError
 from penstock.types.notes import NO_MEMO, Note, Rendered
@@ -69,22 +69,9 @@ FIELDS = Fields(
     Field("stream", wire.boolean),
 )
 
-_PLAIN = (
-    "model",
-    "max_tokens",
-    "temperature",
-    "top_p",
-    "top_k",
-    "seed",
-    "presence_penalty",
-    "frequency_penalty",
-    "logprobs",
-    "stream",
-)
+_COMPOSED = ("messages", "tools", "strict_tools", "documents", "tool_choice", "response_format", "reasoning", "stop")
+_PLAIN = Said(FIELDS.wire_names, _COMPOSED)
 """Fields that are written as they are."""
-
-_PLAIN_WIRE = tuple(FIELDS.wire_names[name] for name in _PLAIN)
-_plain_values = attrgetter(*_PLAIN)
 
 
 def read_request(value: Any, match: PathMatch) -> Request:
@@ -137,9 +124,8 @@ def _write(request: Request) -> Object:
     if request.system:
         messages = (Message("system", request.system), *messages)
     found: Object = {"messages": [write_message(message) for message in messages]}
-    for key, value in zip(_PLAIN_WIRE, _plain_values(request), strict=True):
-        if value is not None:
-            found[key] = value
+    for _, key, value in _PLAIN.of(request):
+        found[key] = value
     if documents:
         found["documents"] = documents
     if request.tools:

@@ -72,10 +72,8 @@ def with_strict(tools: tuple[Tool, ...], strict: bool) -> tuple[Tool, ...]:
 
 def strict_of(tools: Sequence[Tool]) -> bool | None:
     """`strict_tools` for these tools: what all of them say; False where they differ, None where none says anything."""
-    said = {tool.strict for tool in tools}
-    if said == {None}:
-        return None
-    return said == {True}
+    said = [tool.strict for tool in tools]
+    return None if said.count(None) == len(said) else said.count(True) == len(said)
 
 
 def read_tool_choice(value: Any) -> ToolChoice:

@@ -13,9 +13,9 @@ from __future__ import annotations
 from penstock.dialects.cohere_chat.foreign_parts import PartAdapter, as_assistant, as_content
 from penstock.dialects.cohere_chat.names import DOCUMENTS
 from penstock.dialects.leftovers import note_leftovers
-from penstock.dialects.plain import words_of
+from penstock.dialects.plain import plain
 from penstock.types.content import Media, Part, PlainText, Text, ToolCall, ToolResult
-from penstock.types.request import Message, Request, Role
+from penstock.types.request import Message, Request
 
 PLACEHOLDER = "."
 NO_RESULT = "This call was not answered."
@@ -34,11 +34,11 @@ class _Turns:
 
     def add(self, message: Message, number: int) -> None:
         """One more message."""
-        words = words_of(message)
-        if words and self._add_words(message.role, words):
+        if self._add_plain(message):
             return
         path = f"messages[{number}]"
-        self._note(message, path)
+        if message.extras or message.name is not None or message.cache is not None:
+            self._note(message, path)
         if message.role in ("system", "developer"):
             self._instruct(message, path)
         elif message.role == "assistant":
@@ -47,16 +47,18 @@ class _Turns:
         else:
             self._add_user(message, number, path)
 
-    def _add_words(self, role: Role, words: str) -> bool:
+    def _add_plain(self, message: Message) -> bool:
         """A turn that is plain words, where nothing before it waits for it or goes on with it."""
-        if self.pending or role not in ("user", "assistant"):
+        kept = None if self.pending else plain(message)
+        if kept is None or not kept.parts[0].text:  # type: ignore[union-attr]  # a plain message is one text
             return False
-        parts = (Text(words),)
-        if role == "assistant":
-            if self.found and self.found[-1].role == "assistant":
-                return False
-            self._said = list(parts)
-        self.found.append(Message(role, parts))
+        role = message.role
+        if role == "user" or (role == "assistant" and not (self.found and self.found[-1].role == "assistant")):
+            self.found.append(kept)
+        elif role in ("system", "developer") and not self.found:
+            self.system += kept.parts
+        else:
+            return False
         return True
 
     def _note(self, message: Message, path: str) -> None:
@@ -89,7 +91,7 @@ class _Turns:
                 results = True
             else:
                 kept += self.adapter.part(part, message.role, place)
-        if number != self.last_user and any(part.native == DOCUMENTS and type(part) is Media for part in kept):
+        if kept and number != self.last_user and any(part.native == DOCUMENTS and type(part) is Media for part in kept):
             self.adapter.note(path, "changed", "its documents became documents of the whole request")
         if kept or not results:
             kept = self.pending + _with_words(kept)
@@ -100,7 +102,7 @@ class _Turns:
         """A result, right after its call. One that comes later, after other messages, moves there."""
         place = len(self.found)
         for number in range(place - 1, -1, -1):
-            if any(type(part) is ToolCall and part.call_id == result.call_id for part in self.found[number].parts):
+            if result.call_id in [part.call_id for part in self.found[number].parts if type(part) is ToolCall]:
                 place = number + 1
                 break
         while place < len(self.found) and self.found[place].role == "tool":

@@ -22,6 +22,7 @@ from penstock.dialects.gemini.numbers import RESPONSE_MODALITIES, word_of
 from penstock.dialects.gemini.schema import ODD, from_subset
 from penstock.dialects.gemini.spelling import SNAKE, find, left, names_of, text_of, words
 from penstock.dialects.gemini.tools import restore_schema
+from penstock.dialects.said import Said
 from penstock.dialects.wire import Field, Fields
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.request import Reasoning, Request, ResponseFormat
@@ -104,9 +105,7 @@ CONFIG = Fields(
     Field("responseModalities", _modalities, "modalities", ("response_modalities",)),
     Field("thinkingConfig", _read_reasoning, "reasoning", ("thinking_config",)),
 )
-_PLAIN = tuple(
-    (name, usual) for name, usual in CONFIG.wire_names.items() if name not in ("stop", "modalities", "reasoning")
-)
+_PLAIN = Said(CONFIG.wire_names, but=("stop", "modalities", "reasoning"))
 
 
 TEXTS = "config_texts"
@@ -229,10 +228,8 @@ _COMPOSED: tuple[tuple[frozenset[str], Callable[[dict[str, Any], dict[str, Any]]
 def write_config(request: Request, spelling: dict[str, str]) -> dict[str, Any]:
     """generationConfig of a request of this dialect, without its extras."""
     found: dict[str, Any] = {}
-    for name, usual in _PLAIN:
-        value = getattr(request, name)
-        if value is not None:
-            found[spelling.get(name, usual)] = value
+    for name, usual, value in _PLAIN.of(request):
+        found[spelling.get(name, usual)] = value
     if request.stop is not None:
         stop = [request.stop] if isinstance(request.stop, str) else list(request.stop)
         found[spelling.get("stop", "stopSequences")] = stop

@@ -24,6 +24,7 @@ from penstock.dialects.gemini.signatures import SKIP_VALIDATION
 from penstock.dialects.gemini.usage import SERVICE_TIERS
 from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.plain import words_of
+from penstock.dialects.said import Said
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import Part
 from penstock.types.notes import Note, Rendered
@@ -32,16 +33,20 @@ from penstock.types.request import Message, Request
 
 Content = dict[str, Any]
 
-_UNSAYABLE: dict[str, str] = {
-    "logit_bias": "Gemini cannot weigh single tokens",
-    "verbosity": "Gemini has no such dial",
-    "user": "Gemini knows no end users",
-    "safety_identifier": "Gemini knows no end users",
-    "prompt_cache_key": "Gemini's implicit cache has no keys",
-    "prompt_cache_retention": "Gemini's implicit cache has no lifetimes",
-    "cache": "Gemini caches prefixes by itself, or by a cachedContent that was made before",
-    "betas": "only Claude has betas",
-}
+_NO_MARKERS = "Gemini caches prefixes by itself, or by a cachedContent that was made before"
+
+_UNSAYABLE: Said[str] = Said(
+    {
+        "logit_bias": "Gemini cannot weigh single tokens",
+        "verbosity": "Gemini has no such dial",
+        "user": "Gemini knows no end users",
+        "safety_identifier": "Gemini knows no end users",
+        "prompt_cache_key": "Gemini's implicit cache has no keys",
+        "prompt_cache_retention": "Gemini's implicit cache has no lifetimes",
+        "cache": _NO_MARKERS,
+        "betas": "only Claude has betas",
+    }
+)
 
 
 def write_foreign(request: Request, profile: Profile) -> Rendered[dict[str, Any]]:
@@ -98,7 +103,7 @@ def _note_message(message: Message, path: str, notes: list[Note]) -> None:
     if message.name is not None:
         notes.append(Note(f"{path}.name", "dropped", "Gemini's turns have no names"))
     if message.cache is not None:
-        notes.append(Note(f"{path}.cache", "dropped", _UNSAYABLE["cache"]))
+        notes.append(Note(f"{path}.cache", "dropped", _NO_MARKERS))
 
 
 def _write_parts(parts: tuple[Part, ...], path: str, writer: PartWriter) -> list[dict[str, Any]]:
@@ -133,9 +138,7 @@ def _add_placeholder(parts: list[dict[str, Any]]) -> None:
 def _write_fields(request: Request, profile: Profile, notes: list[Note], found: dict[str, Any]) -> None:
     """The fields of the body that are neither turns, tools nor generationConfig."""
     note_leftovers("", request.extras, notes)
-    for name, reason in _UNSAYABLE.items():
-        if getattr(request, name) is not None:
-            notes.append(Note(name, "dropped", reason))
+    notes += [Note(name, "dropped", reason) for name, reason, _ in _UNSAYABLE.of(request)]
     if request.service_tier not in (None, "auto"):
         tier = SERVICE_TIERS.get(request.service_tier or "")
         _put(found, "service_tier", "serviceTier", tier, profile, notes)

@@ -11,6 +11,7 @@ from penstock.dialects.gemini.config import CONFIG, JSON, PLAIN_TEXT, write_voic
 from penstock.dialects.gemini.foreign_tools import write_schema
 from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.reasoning import budget, effort
+from penstock.dialects.said import Said
 from penstock.types.notes import Note
 from penstock.types.profile import Profile
 from penstock.types.request import Reasoning, Request, ResponseFormat
@@ -29,16 +30,14 @@ OPENAI_VOICES = frozenset(
 """Voices that Gemini refuses: it has others (https://platform.openai.com/docs/guides/text-to-speech#voice-options)."""
 
 _COMPOSED = ("max_tokens", "stop", "modalities", "seed", "reasoning")
-_PLAIN = tuple((name, usual) for name, usual in CONFIG.wire_names.items() if name not in _COMPOSED)
+_PLAIN = Said(CONFIG.wire_names, _COMPOSED)
 
 
 def write_config(request: Request, profile: Profile, notes: list[Note]) -> dict[str, Any]:
     """generationConfig, without what this host or model does not take."""
     values: dict[str, tuple[str, Any]] = {}
-    for name, usual in _PLAIN:
-        value = getattr(request, name)
-        if value is not None:
-            values[name] = (usual, value)
+    for name, usual, value in _PLAIN.of(request):
+        values[name] = (usual, value)
     if request.max_tokens is not None:
         values["max_tokens"] = ("maxOutputTokens", _limit(request.max_tokens, profile, notes))
     if request.seed is not None:

@@ -21,6 +21,7 @@ from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.ollama_chat.foreign_parts import PartAdapter
 from penstock.dialects.ollama_chat.names import NAME
 from penstock.dialects.plain import words_of
+from penstock.dialects.said import Said, note_unspeakable
 from penstock.dialects.tool_ids import tool_names, with_tool_ids
 from penstock.dialects.tool_memo import FREE_FORM
 from penstock.types.content import Part, Text, ToolCall, ToolResult
@@ -28,23 +29,25 @@ from penstock.types.notes import Memo, Note
 from penstock.types.profile import Profile
 from penstock.types.request import Message, Reasoning, Request, ResponseFormat, Role, Tool, ToolChoice
 
-UNSPEAKABLE: dict[str, tuple[Any, ...]] = {
-    "parallel_tool_calls": (True,),
-    "logit_bias": ({},),
-    "n": (1,),
-    "verbosity": (),
-    "modalities": (("text",), ()),
-    "audio": (),
-    "service_tier": ("auto", "default", "standard"),
-    "user": (),
-    "safety_identifier": (),
-    "prompt_cache_key": (),
-    "prompt_cache_retention": ("in_memory", "in-memory"),
-    "cache": (),
-    "betas": ((),),
-    "metadata": ({},),
-    "store": (False,),
-}
+UNSPEAKABLE: Said[tuple[Any, ...]] = Said(
+    {
+        "parallel_tool_calls": (True,),
+        "logit_bias": ({},),
+        "n": (1,),
+        "verbosity": (),
+        "modalities": (("text",), ()),
+        "audio": (),
+        "service_tier": ("auto", "default", "standard"),
+        "user": (),
+        "safety_identifier": (),
+        "prompt_cache_key": (),
+        "prompt_cache_retention": ("in_memory", "in-memory"),
+        "cache": (),
+        "betas": ((),),
+        "metadata": ({},),
+        "store": (False,),
+    }
+)
 """Fields of Request that Ollama has no place for, with the values that ask for nothing (and so are no loss)."""
 
 LEVELS = ("low", "medium", "high")
@@ -64,10 +67,7 @@ def adapt(request: Request, profile: Profile, notes: list[Note]) -> tuple[Reques
     wanted, prompt = _adapt_format(request.response_format, profile, notes)
     if prompt is not None:
         messages = (Message("system", (Text(prompt),)), *messages)
-    for name, harmless in UNSPEAKABLE.items():
-        value = getattr(request, name)
-        if value is not None and value not in harmless:
-            notes.append(Note(name, "dropped", "Ollama has no such field"))
+    note_unspeakable(UNSPEAKABLE, request, "Ollama has no such field", notes)
     adapted = Request(
         dialect=NAME,
         model=request.model,

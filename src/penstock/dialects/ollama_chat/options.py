@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.dialects import wire
+from penstock.dialects.said import Said
 from penstock.dialects.wire import Field, Fields
 
 Object = dict[str, Any]
@@ -44,11 +45,9 @@ def read_options(options: Object) -> tuple[Object, Object | None]:
     return found, left if left or not found else None
 
 
+_SAID = Said(FIELDS.wire_names)
+
+
 def write_options(request: Any) -> Object:
     """The options that the request's fields say."""
-    found: Object = {}
-    for name, key in FIELDS.wire_names.items():
-        value = getattr(request, name)
-        if value is not None:
-            found[key] = list(value) if type(value) is tuple else value
-    return found
+    return {key: list(value) if type(value) is tuple else value for _, key, value in _SAID.of(request)}

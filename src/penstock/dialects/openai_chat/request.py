@@ -7,7 +7,6 @@ its many spellings).
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import Any, Literal
 
 from msgspec.structs import replace
@@ -35,6 +34,7 @@ from penstock.dialects.openai_chat.server_tools import (
     write_root_tool,
     write_server_tool,
 )
+from penstock.dialects.said import Said
 from penstock.dialects.wire import Field, Fields
 from penstock.types.errors import MalformedError
 from penstock.types.notes import NO_MEMO, Memo, Note, Rendered
@@ -363,11 +363,9 @@ def render_request(request: Request, profile: Profile) -> Rendered[dict[str, Any
     return Rendered(found, tuple(notes), NO_MEMO if json_tool is None else Memo(json_tool=json_tool))
 
 
-_PLAIN_FIELDS = tuple(
-    name
-    for name in FIELDS.wire_names
-    if name
-    not in (
+_PLAIN = Said(
+    FIELDS.wire_names,
+    but=(
         "messages",
         "tools",
         "tool_choice",
@@ -379,9 +377,6 @@ _PLAIN_FIELDS = tuple(
         "stream_usage",
     ),
 )
-
-
-_plain_values = attrgetter(*_PLAIN_FIELDS)
 
 
 def _write_own(request: Request) -> dict[str, Any]:
@@ -407,7 +402,7 @@ def _write_foreign(request: Request, profile: Profile, notes: list[Note]) -> dic
 
 def _write_common(request: Request, foreign: bool, spelling: dict[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {"messages": [write_message(message) for message in request.messages]}
-    for name, value in [pair for pair in zip(_PLAIN_FIELDS, _plain_values(request)) if pair[1] is not None]:  # noqa: B905
+    for name, _, value in _PLAIN.of(request):
         found[spelling.get(name, name)] = value
     if request.tools:
         _write_tools(request, foreign, spelling, found)

@@ -10,6 +10,7 @@ from typing import Any
 from penstock.dialects import reasoning as effort_table
 from penstock.dialects import wire
 from penstock.dialects.openai_responses.foreign_parts import adapt_tier
+from penstock.dialects.said import Said
 from penstock.types.notes import Note
 from penstock.types.profile import Profile
 from penstock.types.request import Reasoning, Request, ResponseFormat
@@ -17,17 +18,19 @@ from penstock.types.request import Reasoning, Request, ResponseFormat
 MIN_OUTPUT_TOKENS = 16
 """The API refuses a smaller `max_output_tokens` (https://platform.openai.com/docs/api-reference/responses/create)."""
 
-_UNSAYABLE: dict[str, str] = {
-    "top_k": "Responses has no such sampling field",
-    "stop": "Responses has no stop sequences",
-    "seed": "Responses has no seed",
-    "presence_penalty": "Responses has no penalties",
-    "frequency_penalty": "Responses has no penalties",
-    "logit_bias": "Responses has no logit bias",
-    "audio": "Responses answers without audio",
-    "cache": "Responses caches by itself",
-    "betas": "only Claude has betas",
-}
+_UNSAYABLE: Said[str] = Said(
+    {
+        "top_k": "Responses has no such sampling field",
+        "stop": "Responses has no stop sequences",
+        "seed": "Responses has no seed",
+        "presence_penalty": "Responses has no penalties",
+        "frequency_penalty": "Responses has no penalties",
+        "logit_bias": "Responses has no logit bias",
+        "audio": "Responses answers without audio",
+        "cache": "Responses caches by itself",
+        "betas": "only Claude has betas",
+    }
+)
 
 
 def adapt_settings(request: Request, profile: Profile, notes: list[Note]) -> dict[str, Any]:
@@ -45,10 +48,9 @@ def adapt_settings(request: Request, profile: Profile, notes: list[Note]) -> dic
 
 def _drop_unsayable(request: Request, notes: list[Note]) -> dict[str, None]:
     dropped: dict[str, None] = {}
-    for name, reason in _UNSAYABLE.items():
-        if getattr(request, name) is not None:
-            notes.append(Note(name, "dropped", reason))
-            dropped[name] = None
+    for name, reason, _ in _UNSAYABLE.of(request):
+        notes.append(Note(name, "dropped", reason))
+        dropped[name] = None
     if request.n is not None and request.n != 1:
         notes.append(Note("n", "dropped", "Responses gives one answer"))
     if request.modalities is not None and request.modalities != ("text",):

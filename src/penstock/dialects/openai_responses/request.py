@@ -19,6 +19,7 @@ from penstock.dialects.openai_responses.foreign import adapt
 from penstock.dialects.openai_responses.messages import read_input, write_input
 from penstock.dialects.openai_responses.quirks import apply_quirks
 from penstock.dialects.openai_responses.tools import read_tool_choice, read_tools, write_tool, write_tool_choice
+from penstock.dialects.said import Said
 from penstock.dialects.wire import Field, Fields
 from penstock.types.content import Part, Text
 from penstock.types.notes import NO_MEMO, Note, Rendered
@@ -109,11 +110,7 @@ FIELDS = Fields(
     Field("frequency_penalty", wire.number),
 )
 
-_PLAIN_FIELDS = tuple(
-    (name, key)
-    for name, key in FIELDS.wire_names.items()
-    if name not in ("messages", "system", "tools", "tool_choice", "reasoning", "stop")
-)
+_PLAIN = Said(FIELDS.wire_names, but=("messages", "system", "tools", "tool_choice", "reasoning", "stop"))
 
 
 def read_request(value: Any, match: PathMatch) -> Request:
@@ -186,10 +183,8 @@ def write_settings(request: Request) -> Body:
     body = dict(request.extras) if request.extras else {}
     if INCLUDE in body:
         body["include"] = body.pop(INCLUDE)
-    for name, key in _PLAIN_FIELDS:
-        value = getattr(request, name)
-        if value is not None:
-            body[key] = value
+    for _, key, value in _PLAIN.of(request):
+        body[key] = value
     if request.system is not None:
         body["instructions"] = "\n\n".join(part.text for part in request.system if isinstance(part, Text))
     if request.tools is not None:
