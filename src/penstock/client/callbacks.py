@@ -150,6 +150,11 @@ def _own(callback: Any, name: str) -> Callable[..., Any] | None:
     return hook if callable(hook) and not idle else None
 
 
+def has_hook(callback: Any, name: str) -> bool:
+    """Whether there is anything to run, plain or async."""
+    return any(_own(callback, f"{kind}{name}") is not None for kind in _KINDS)
+
+
 def call_hook(callback: Any, name: str, *arguments: Any) -> Any:
     """Run a hook from a blocking call. None where the callback has none; raises what it raises."""
     plain = _own(callback, name)

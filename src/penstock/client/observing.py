@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from penstock.client.callbacks import acall_hook, call_hook, callbacks_of, complain
+from penstock.client.callbacks import acall_hook, call_hook, callbacks_of, complain, has_hook
 from penstock.client.engine import Engine
 from penstock.client.logging_payload import (
     breakdown_of,
@@ -165,9 +165,14 @@ class ObservedCall:
             if isinstance(value, str) and len(value) >= _SHORTEST_SECRET and value not in bases
         }
 
+    def told(self, hook: str) -> tuple[Any, ...]:
+        """The callbacks that have this hook: for the others, nothing is put together."""
+        return tuple(callback for callback in self.callbacks if has_hook(callback, hook))
+
     def takes_first(self) -> None:
         """The first chunk has come."""
-        self.first_token = self.first_token or datetime.now(UTC)
+        if self.first_token is None:
+            self.first_token = datetime.now(UTC)
 
     def once(self) -> bool:
         """Whether the end is still to be reported; from now on it is not."""
@@ -221,7 +226,7 @@ def refusal_of(callback: Any, error: Exception) -> Exception:
 
 
 def _tell(call: ObservedCall, hook: str, arguments: Callable[[Any], tuple[Any, ...]]) -> None:
-    for callback in call.callbacks:
+    for callback in call.told(hook):
         try:
             call_hook(callback, hook, *arguments(callback))
         except Exception as error:
@@ -236,10 +241,12 @@ def _report(call: ObservedCall, hook: str, answer: Any, error: BaseException | N
 def _watched(
     call: ObservedCall, chunks: Generator[Any, None, None], stream: Stream[Any, Any]
 ) -> Generator[Any, None, None]:
+    listens = call.told("log_stream_event")
     try:
         for chunk in chunks:
             call.takes_first()
-            _tell(call, "log_stream_event", lambda callback, chunk=chunk: call.at_chunk(callback, chunk))  # type: ignore[misc]
+            if listens:
+                _tell(call, "log_stream_event", lambda callback, chunk=chunk: call.at_chunk(callback, chunk))  # type: ignore[misc]
             yield chunk
     except GeneratorExit:
         _closed(call, stream)
@@ -300,7 +307,7 @@ async def _aguard(callback: Any, shown: dict[str, Any], call_type: str) -> Any:
 
 
 async def _atell(call: ObservedCall, hook: str, arguments: Callable[[Any], tuple[Any, ...]]) -> None:
-    for callback in call.callbacks:
+    for callback in call.told(hook):
         try:
             await acall_hook(callback, hook, *arguments(callback))
         except Exception as error:
@@ -315,10 +322,12 @@ async def _areport(call: ObservedCall, hook: str, answer: Any, error: BaseExcept
 async def _awatched(
     call: ObservedCall, chunks: AsyncGenerator[Any, None], stream: AsyncStream[Any, Any]
 ) -> AsyncGenerator[Any, None]:
+    listens = call.told("log_stream_event")
     try:
         async for chunk in chunks:
             call.takes_first()
-            await _atell(call, "log_stream_event", lambda callback, chunk=chunk: call.at_chunk(callback, chunk))  # type: ignore[misc]
+            if listens:
+                await _atell(call, "log_stream_event", lambda callback, chunk=chunk: call.at_chunk(callback, chunk))  # type: ignore[misc]
             yield chunk
     except GeneratorExit:
         await chunks.aclose()

@@ -497,3 +497,49 @@ def test_every_call_goes_by_its_own_name(name: str, positional: list[Any]) -> No
         asyncio.run(getattr(penstock, f"a{name}")(*positional, **more))
     told = [event[1]["call_type"] for event in recorder.events if event[0] == "failure"]
     assert told == [name, f"a{name}"]
+
+
+def test_nothing_is_put_together_for_hooks_that_nobody_has(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each chunk of a stream would be paid for."""
+    from penstock.client.observing import ObservedCall
+
+    class OnlyTheEnd(Callback):
+        ended = 0
+
+        def log_success_event(self, *event: Any) -> None:
+            self.ended += 1
+
+    def never(*arguments: Any) -> Any:
+        raise AssertionError("nobody asked for this")
+
+    monkeypatch.setattr(ObservedCall, "before", never)
+    monkeypatch.setattr(ObservedCall, "at_chunk", never)
+    callback = OnlyTheEnd()
+    list(penstock.completion("demo", ASK, stream=True, callbacks=[callback]))
+    penstock.completion("demo", ASK, callbacks=[callback])
+    assert (callback.ended, caplog.records) == (2, [])
+
+
+def test_the_payload_names_the_group_and_the_parts_of_the_cost() -> None:
+    recorder = Recorder()
+    listed = [
+        {
+            "model_name": "house",
+            "litellm_params": {"model": "openai/gpt-4o", "mock_response": "Hi."},
+            "model_info": {"id": "one"},
+        }
+    ]
+    penstock.Router(listed).completion("house", ASK, callbacks=[recorder])
+    payload = recorder.payload
+    assert (payload["model_group"], payload["model_id"]) == ("house", "one")
+    assert payload["cost_breakdown"] is None, "unknown, not 0"
+    priced = {"input_cost_per_token": 0.5, "output_cost_per_token": 0.25}
+    with simulating() as simulated:
+        blocking(messages=ASK, callbacks=[recorder], **priced, **OPENAI.arguments(simulated))
+    parts = recorder.payload["cost_breakdown"]
+    assert parts["input_cost"] == recorder.payload["prompt_tokens"] * 0.5
+    assert parts["output_cost"] == recorder.payload["completion_tokens"] * 0.25
+    assert parts["tool_usage_cost"] == 0.0
+    assert parts["total_cost"] == recorder.payload["response_cost"] == parts["input_cost"] + parts["output_cost"]
