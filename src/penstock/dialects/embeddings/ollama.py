@@ -1,6 +1,6 @@
-"""Ollama's embeddings, POST /api/embed.
+"""Ollama's embeddings, POST /api/embed; and its older form, POST /api/embeddings: one `prompt`, one `embedding`.
 
-Source: https://docs.ollama.com/api/embed.
+Source: https://docs.ollama.com/api/embed, https://github.com/ollama/ollama/blob/main/docs/api.md#generate-embedding
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from penstock.types.usage import Usage
 
 NAME = "ollama_embed"
 
-_PATH = re.compile(r"(?:^|/)api/embed/?$")
+_PATH = re.compile(r"(?:^|/)api/embed(?:dings)?/?$")
+_OLDER = "prompt"
+"""`EmbeddingRequest.spelling["inputs"]`, and `EmbeddingResponse.native`, of the older form."""
 
 
 def match_path(path: str) -> PathMatch | None:
-    """`/api/embed`."""
+    """`/api/embed`, `/api/embeddings`."""
     return PathMatch() if _PATH.search(path) else None
 
 
@@ -35,7 +37,7 @@ def _read_input(value: Any) -> tuple[str, ...]:
 
 FIELDS = Fields(
     Field("model", wire.string),
-    Field("input", _read_input, "inputs"),
+    Field("input", _read_input, "inputs", (_OLDER,)),
     Field("truncate", wire.boolean),
     Field("dimensions", wire.integer),
 )
@@ -48,7 +50,8 @@ def read_request(value: Any, match: PathMatch) -> EmbeddingRequest:
     if "inputs" not in found:
         raise MalformedError("something to embed is missing", "input")
     found.setdefault("model", match.model)
-    return EmbeddingRequest(dialect=NAME, single=isinstance(body["input"], str), **found)
+    given = body[(found.get("spelling") or {}).get("inputs", "input")]
+    return EmbeddingRequest(dialect=NAME, single=isinstance(given, str), **found)
 
 
 def render_request(request: EmbeddingRequest, profile: Profile) -> Rendered[dict[str, Any]]:
@@ -56,7 +59,8 @@ def render_request(request: EmbeddingRequest, profile: Profile) -> Rendered[dict
     foreign = request.dialect != NAME
     notes: list[Note] = wire.note_extras("", request.extras) if foreign else []
     texts = texts_of(request.inputs, notes)
-    found: dict[str, Any] = {"input": texts[0] if request.single and len(texts) == 1 else texts}
+    key = "input" if foreign else (request.spelling or {}).get("inputs", "input")
+    found: dict[str, Any] = {key: texts[0] if request.single and len(texts) == 1 else texts}
     if request.model is not None:
         found["model"] = request.model
     if request.dimensions is not None:
@@ -73,6 +77,9 @@ def render_request(request: EmbeddingRequest, profile: Profile) -> Rendered[dict
 def read_response(value: Any) -> EmbeddingResponse:
     """A response body."""
     body = wire.obj(value)
+    if isinstance(body.get("embedding"), list) and "embeddings" not in body:
+        extras = wire.rest(body, frozenset({"embedding"}))
+        return EmbeddingResponse(dialect=NAME, vectors=(Vector(0, body["embedding"]),), native=_OLDER, extras=extras)
     vectors = tuple(Vector(index, wire.array(each)) for index, each in enumerate(wire.array(body.get("embeddings"))))
     tokens, model = body.get("prompt_eval_count"), body.get("model")
     known = {"embeddings"}
@@ -89,6 +96,8 @@ def read_response(value: Any) -> EmbeddingResponse:
 
 def render_response(response: EmbeddingResponse) -> Rendered[dict[str, Any]]:
     """A response body."""
+    if response.dialect == NAME and response.native == _OLDER and response.vectors:
+        return Rendered(wire.merge(response.extras, {"embedding": response.vectors[0].values}))
     found: dict[str, Any] = {"embeddings": [vector.values for vector in response.vectors]}
     if response.model is not None:
         found["model"] = response.model

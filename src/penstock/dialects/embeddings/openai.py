@@ -26,6 +26,8 @@ NAME = "openai_embeddings"
 
 _PATH = re.compile(r"(?:^|/)(?:deployments/(?P<model>[^/]+)/)?embeddings/?$")
 _PURPOSES = Purposes({"query": "query", "document": "document"})
+_NO_INDEX = "(no index)"
+"""In the extras of a vector: it came without a number."""
 _COUNTS: wire.Counts = {"prompt_tokens": "input_tokens", "total_tokens": "total_tokens"}
 
 
@@ -33,6 +35,11 @@ def match_path(path: str) -> PathMatch | None:
     """`.../embeddings`."""
     found = _PATH.search(path)
     return None if found is None else PathMatch(found["model"])
+
+
+def recognises(body: dict[str, Any]) -> bool:
+    """Something to embed, under OpenAI's name (Ollama's older API has the same path, and says `prompt`)."""
+    return "prompt" not in body or "input" in body
 
 
 def _read_input(value: Any) -> EmbeddingInput:
@@ -173,11 +180,10 @@ def _read_vector(value: Any) -> Vector:
     if not isinstance(numbers, list | str):
         raise MalformedError("expected a list of numbers or base64 text", "embedding")
     index = item.get("index")
-    return Vector(
-        index if type(index) is int else 0,
-        numbers,
-        extras=wire.rest(item, frozenset({"embedding", *({"index"} if type(index) is int else ())})),
-    )
+    extras = wire.rest(item, frozenset({"embedding", *({"index"} if type(index) is int else ())}))
+    if "index" not in item:
+        extras = {**(extras or {}), _NO_INDEX: True}
+    return Vector(index if type(index) is int else 0, numbers, extras=extras)
 
 
 def _read_usage(value: Any) -> Usage:
@@ -203,10 +209,11 @@ def render_response(response: EmbeddingResponse) -> Rendered[dict[str, Any]]:
 def _write_vector(vector: Vector, foreign: bool) -> dict[str, Any]:
     if foreign:
         return {"object": "embedding", "index": vector.index, "embedding": vector.values}
+    extras = dict(vector.extras or {})
     found: dict[str, Any] = {"embedding": vector.values}
-    if not (vector.extras and "index" in vector.extras):
+    if not extras.pop(_NO_INDEX, False) and "index" not in extras:
         found["index"] = vector.index
-    return wire.merge(vector.extras, found)
+    return wire.merge(extras, found)
 
 
 def _write_usage(usage: Usage, foreign: bool) -> dict[str, Any]:
@@ -222,6 +229,7 @@ _parse_error, _render_error = errors_of("openai_chat")
 DIALECT = EmbeddingDialect(
     name=NAME,
     match_path=match_path,
+    recognises=recognises,
     parse_request=boundary(NAME)(read_request),
     render_request=boundary(NAME)(render_request),
     parse_response=boundary(NAME)(read_response),
