@@ -65,7 +65,8 @@ def completion(model: str, messages: Sequence[Any], **arguments: Any) -> ModelRe
                    any compatible server
     messages       in OpenAI's shape, or answers of earlier calls as they are
     **arguments    every parameter of OpenAI's Chat Completions, and the options of `penstock.client.options.Options`;
-                   what neither knows goes into a body of Chat Completions; for another format, see `extra_body`
+                   `cache_control_injection_points` marks messages to be cached (penstock/client/cache_points.py);
+                   what nobody knows goes into a body of Chat Completions; for another format, see `extra_body`
 
     Returns a ModelResponse; with `stream=True` an iterator of ModelResponseStream. Raises the exceptions of
     `penstock.exceptions`.

@@ -68,6 +68,10 @@ def with_stream_usage(request: Request) -> Request:
 
 
 def _read_chat(body: dict[str, Any]) -> Request:
+    if "cache_control_injection_points" in body:
+        from penstock.client.cache_points import with_cache_points  # few calls need it
+
+        body = with_cache_points(body)
     if "messages" in body:
         body["messages"] = messages_of(body["messages"])
     if body.get("tools"):
