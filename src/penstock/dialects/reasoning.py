@@ -6,6 +6,9 @@ Some providers take a word, some a number of tokens. The numbers are those that 
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
+from penstock.types.notes import Note
 from penstock.types.request import Reasoning
 
 BUDGETS: dict[str, int] = {
@@ -44,6 +47,16 @@ def effort(reasoning: Reasoning, known: tuple[str, ...] = ()) -> str | None:
             return None
         word = next((name for name, limit in BUDGETS.items() if limit >= tokens), "max")
     return nearest(word, known)
+
+
+def with_known_effort(reasoning: Reasoning, notes: list[Note]) -> Reasoning:
+    """`reasoning` without an effort that has no place in the table (a host's own word, as Groq's "default"): nobody
+    knows its strength. Noted.
+    """
+    if reasoning.effort is None or reasoning.effort in BUDGETS:
+        return reasoning
+    notes.append(Note("reasoning.effort", "dropped", f"{reasoning.effort!r} is a word of another host"))
+    return replace(reasoning, effort=None)
 
 
 def nearest(word: str, known: tuple[str, ...]) -> str:

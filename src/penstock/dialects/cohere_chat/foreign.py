@@ -276,6 +276,7 @@ def _adapt_reasoning(wanted: Reasoning | None, profile: Profile, notes: list[Not
     if wanted is None:
         return None
     note_leftovers("reasoning", wanted.extras, notes)
+    wanted = effort_table.with_known_effort(wanted, notes)
     if wanted.summary is not None:
         notes.append(Note("reasoning.summary", "dropped", "Cohere shows its thoughts, and no summary of them"))
     if wanted.include is False:

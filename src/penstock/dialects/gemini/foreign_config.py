@@ -10,7 +10,7 @@ from penstock.dialects import wire
 from penstock.dialects.gemini.config import CONFIG, JSON, PLAIN_TEXT, write_voice
 from penstock.dialects.gemini.foreign_tools import write_schema
 from penstock.dialects.leftovers import note_leftovers
-from penstock.dialects.reasoning import budget, effort
+from penstock.dialects.reasoning import budget, effort, with_known_effort
 from penstock.dialects.said import Said
 from penstock.types.notes import Note
 from penstock.types.profile import Profile
@@ -114,6 +114,7 @@ def _voice(audio: dict[str, Any], notes: list[Note]) -> str | None:
 
 def _thinking(reasoning: Reasoning, profile: Profile, notes: list[Note]) -> dict[str, Any]:
     note_leftovers("reasoning", reasoning.extras, notes)
+    reasoning = with_known_effort(reasoning, notes)
     if profile.reasoning == "none":
         notes.append(Note("reasoning", "dropped", "this model does not think"))
         return {}
