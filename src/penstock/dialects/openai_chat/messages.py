@@ -26,6 +26,7 @@ from penstock.dialects.openai_chat.media import (
 )
 from penstock.types.content import (
     Base64,
+    Extras,
     Json,
     Media,
     Opaque,
@@ -120,6 +121,12 @@ def _read_tool(message: dict[str, Any]) -> Message:
 
 
 def _read_assistant(message: dict[str, Any]) -> Message:
+    calls = message.get("tool_calls")
+    if calls and len(message) == 3 and message.get("content", "") is None:  # calls and nothing else: a frequent shape
+        try:
+            return Message("assistant", wire.each(_read_tool_call, calls), extras=_NULL_CONTENT)
+        except DialectError as error:
+            raise error.at("tool_calls") from None
     parts, extras = read_answer(message, role_known=True)
     name = message.get("name")
     return Message(
@@ -129,6 +136,9 @@ def _read_assistant(message: dict[str, Any]) -> Message:
         cache=read_cache(message.get("cache_control")),
         extras=extras,
     )
+
+
+_NULL_CONTENT: dict[str, Any] = {"content": None}
 
 
 def read_answer(message: dict[str, Any], role_known: bool = False) -> tuple[tuple[Part, ...], dict[str, Any] | None]:
@@ -276,7 +286,10 @@ def _read_tool_call(value: Any) -> Part:
     arguments = inner.get(input_key)
     if not isinstance(arguments, str | dict | None):
         raise MalformedError(f"expected a string, got {wire.describe(arguments)}", f"{key}.{input_key}")
-    extras = wire.rest(call, _CALL_KEYS[key] if isinstance(call_id, str | None) else frozenset({key}))
+    if len(call) == 3 and kind == "function" and type(call_id) is str:
+        extras: Extras = _FUNCTION
+    else:
+        extras = wire.rest(call, _CALL_KEYS[key] if isinstance(call_id, str | None) else frozenset({key}))
     left = wire.rest(inner, _INNER_KEYS[key])
     signature = call_signature(call) if len(call) > 3 else None
     return ToolCall(
@@ -289,6 +302,9 @@ def _read_tool_call(value: Any) -> Part:
         extras={**(extras or {}), key: left} if left else extras,
     )
 
+
+_FUNCTION = {"type": "function"}
+"""What nearly every call leaves beside its function and id: one object for all of them, since extras never change."""
 
 _CALL_KEYS = {"function": frozenset({"id", "function"}), "custom": frozenset({"id", "custom"})}
 _INNER_KEYS = {"function": frozenset({"name", "arguments"}), "custom": frozenset({"name", "input"})}
