@@ -97,7 +97,7 @@ def assert_response_exact(dialect: Dialect, wire: Any, where: str = "") -> None:
     assert rendered.notes == (), where
 
 
-def assert_error_exact(dialect: Dialect, status: int, wire: dict[str, Any], where: str = "") -> None:
+def assert_error_exact(dialect: Dialect, status: int, wire: Any, where: str = "") -> None:
     """An error comes back with its status and body."""
     error = dialect.parse_error(status, {}, json.dumps(wire).encode())
     assert dialect.render_error(error) == (status, wire), where

@@ -99,7 +99,7 @@ _FIRST: Final = {"char": 0, "page": 1, "block": 0, "result": 0}
 
 
 def _write_place(citation: Citation, kind: str, cited: str) -> dict[str, Any]:
-    """A location with all the fields that the official client wants: an end that nobody said is just behind the start."""
+    """A location with all the fields that the official client wants. An end that nobody said is behind the start."""
     start = _FIRST[_UNITS[kind]] if citation.source_start is None else citation.source_start
     values = {
         "url": citation.url or citation.file_id or citation.title or "",

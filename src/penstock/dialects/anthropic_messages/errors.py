@@ -2,7 +2,8 @@
 (https://platform.claude.com/docs/en/api/errors), alone or inside a stream.
 
 `ErrorResponse.native` names the shape that a body had: "standard", or "other" for what a host in front of the model
-answers (Bedrock's `{"message"}`, Google's `{"error": {"status"}}`, a proxy's page), which goes back as it came.
+answers (Bedrock's `{"message"}`, Google's `{"error": {"status"}}`, also alone in a list, a proxy's page), which goes
+back as it came.
 """
 
 from __future__ import annotations
@@ -84,9 +85,15 @@ def error_of(status: int, headers: Headers, value: Any, body: bytes = b"") -> Er
     """An error from its decoded body. A `status` below 400 (inside a stream or a 200) is replaced by what the error
     says.
     """
-    outer = value if isinstance(value, dict) else {}
+    alone = value[0] if isinstance(value, list) and len(value) == 1 else value
+    outer = alone if isinstance(alone, dict) else {}
     inner = outer.get("error")
-    standard = isinstance(inner, dict) and isinstance(inner.get("message"), str) and isinstance(inner.get("type"), str)
+    standard = (
+        outer is value
+        and isinstance(inner, dict)
+        and _text(inner.get("message")) is not None
+        and isinstance(inner.get("type"), str)
+    )
     holder = inner if isinstance(inner, dict) else outer
     message = _message(holder, inner) or body[:2000].decode("utf-8", "replace").strip() or f"HTTP status {status}"
     word = _word(holder, headers)
@@ -126,9 +133,9 @@ def _extras(outer: dict[str, Any], inner: dict[str, Any]) -> dict[str, Any]:
     return {**left, "error": {key: value for key, value in inner.items() if key not in _INNER_KEYS}}
 
 
-def render_error(error: ErrorResponse) -> tuple[int, dict[str, Any]]:
+def render_error(error: ErrorResponse) -> tuple[int, Any]:
     """(status, body). Errors of another dialect get Anthropic's own word for their kind."""
-    if error.dialect == NAME and error.native == "other" and isinstance(error.body, dict):
+    if error.dialect == NAME and error.native == "other" and isinstance(error.body, dict | list):
         return error.status, error.body
     return error.status, write_error(error)
 

@@ -154,7 +154,8 @@ class OwnStream:
 
     def _failure(self, frame: Object, deltas: Any) -> Object:
         self._ended = True
-        return render_error(_one(deltas, Failure).error)[1]
+        body: Object = render_error(_one(deltas, Failure).error)[1]
+        return body
 
 
 def _one(deltas: Any, kind: type) -> Any:

@@ -95,7 +95,10 @@ def _adapt_message(message: Message, path: str, profile: Profile, notes: list[No
         if isinstance(part, ToolResult):
             result, media = _adapt_result(part, part_path, profile, notes)
             found.append(Message("tool", (result,)))
-            kept += media
+            if media and message.role == "assistant":  # which carries none
+                found.append(Message("user", tuple(media)))
+            else:
+                kept += media
         else:
             kept += _adapt_part(part, message.role, part_path, profile, notes)
     role: Role = "user" if message.role == "tool" else message.role

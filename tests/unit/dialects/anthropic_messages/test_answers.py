@@ -250,14 +250,24 @@ def test_an_error_means_and_comes_back(status: int, word: str, message: str, kin
         {"error": {"code": 400, "message": "x", "status": "INVALID_ARGUMENT"}},
         {"error": "just words"},
         {"error": {"type": None, "message": 7}},
+        {"type": "error", "error": {"type": "api_error", "message": ""}, "request_id": ""},
         {},
+        [],
+        [{"error": {"code": 429, "message": "x", "status": "RESOURCE_EXHAUSTED"}}],
     ],
 )
-def test_a_body_of_any_shape_comes_back(body: dict[str, Any]) -> None:
+def test_a_body_of_any_shape_comes_back(body: Any) -> None:
     contract.assert_error_exact(DIALECT, 400, body)
     error = DIALECT.parse_error(400, {"request-id": "req_header"}, json.dumps(body).encode())
     assert DIALECT.render_error(error)[1] == body
     assert error.request_id == "req_header"
+
+
+def test_an_error_alone_in_a_list_is_read() -> None:
+    """As Google's hosts answer a request for a stream."""
+    body = b'[{"error": {"code": 429, "message": "Slow down", "status": "RESOURCE_EXHAUSTED"}}]'
+    error = DIALECT.parse_error(429, {}, body)
+    assert (error.kind, error.message, error.type) == ("rate_limit", "Slow down", "RESOURCE_EXHAUSTED")
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,8 @@ def test_what_the_headers_add() -> None:
         {"message": 5, "more": [1]},
         {},
         {"message": "m", "Message": "n"},
+        {"message": ""},
+        {"Output": {"__type": "com.amazon.coral.service#UnknownOperationException"}, "Version": "1.0"},
     ],
 )
 def test_bodies_come_back(body: dict[str, Any]) -> None:

@@ -15,9 +15,11 @@ from msgspec.structs import replace
 from penstock.dialects import registry
 from penstock.dialects.dialect import Context
 from penstock.dialects.openai_chat import DIALECT
+from penstock.types.content import Base64, Media, Text, ToolCall, ToolResult
 from penstock.types.errors import DialectError
 from penstock.types.notes import NO_MEMO
 from penstock.types.profile import DEFAULT_PROFILE, Profile
+from penstock.types.request import Message
 from tests.contract import dialects as contract
 from tests.unit.dialects.openai_chat.samples import ANSWER, ANSWER_SPELLINGS, REQUEST, SPELLINGS, STREAM, chunk
 
@@ -209,3 +211,13 @@ def test_a_choice_of_some_tools_costs_no_note_and_shows_its_change() -> None:
     other = replace(request, tool_choice=replace(request.tool_choice, names=("g",)))
     listed = DIALECT.render_request(other, DEFAULT_PROFILE).value["tool_choice"]["allowed_tools"]["tools"]
     assert [tool["function"]["name"] for tool in listed] == ["g"]
+
+
+def test_media_of_a_result_in_the_assistants_turn_follow_as_the_users() -> None:
+    """The assistant's message carries none, wherever another dialect has the result."""
+    result = ToolResult("call_1", (Text("see"), Media("file", Base64("JVBERi0="), "application/pdf", "a.pdf")))
+    call = ToolCall("call_1", "look_up", {})
+    messages = (Message("user", (Text("Hi"),)), Message("assistant", (call, result, Text("So."))))
+    sent = DIALECT.render_request(contract.foreign_request(messages=messages, tools=contract.TOOLS), DEFAULT_PROFILE)
+    assert sorted(message["role"] for message in sent.value["messages"]) == ["assistant", "tool", "user", "user"]
+    assert "file" in str(next(each for each in reversed(sent.value["messages"]) if each["role"] == "user"))
