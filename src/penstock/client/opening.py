@@ -1,9 +1,9 @@
 """Opening: as much of a stream as it takes to see that it begins, and not with an error.
 
-A stream's bytes come in any pieces, some hosts send comments while the model thinks, and some begin before they know
-whether they can answer. So long as no event has brought a piece of the answer, nothing has been given to the caller,
-and the attempt may still fail like any other: with the error that the host reports first, or because the stream was
-none.
+A stream's bytes come in any pieces, and some hosts send comments while the model thinks. So long as no event has said
+anything, nothing has been given to the caller, and the attempt may still fail like any other: with the error that the
+host reports first, or because the stream was none. (An announcement that came in one piece with the error behind it is
+not held against it; one that came alone is given to the caller, who may wait for it.)
 """
 
 from __future__ import annotations
@@ -68,12 +68,11 @@ class Opening:
 
     def _begun(self, parser: StreamParser) -> OpenStream | ErrorResponse | None:
         """The stream, once an event has said something; the error, if that is what it said."""
-        for delta in (delta for event in self._events for delta in event.deltas):
-            if isinstance(delta, Failure):
-                return delta.error
-            if not isinstance(delta, Start | UsageDelta):
-                return OpenStream(parser, self._events, self.dialect)
-        return None
+        said = [delta for event in self._events for delta in event.deltas]
+        first = next((delta for delta in said if not isinstance(delta, Start | UsageDelta)), None)
+        if isinstance(first, Failure):
+            return first.error
+        return OpenStream(parser, self._events, self.dialect) if said else None
 
     def _over(self) -> Response | OpenStream | ErrorResponse:
         data = b"".join(self._pieces)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from penstock import Client, exceptions
-from penstock.testing.providers import Cut, ErrorEvent, ProviderError, Reply, SimulatedProviders, Truncated
+from penstock.testing.providers import Cut, ErrorEvent, ProviderError, Reply, SimulatedProviders, Stall, Truncated
 from tests.support.callers import DIALECTS, MODELS, SAY, async_client_of, client_of
 from tests.support.raw_server import saying, saying_in_turn
 
@@ -43,12 +43,11 @@ def test_an_error_before_a_word_was_said_is_tried_again_however_it_is_cut(
     assert len(providers.requests) == 2
 
 
-@pytest.mark.parametrize("dialect", ["openai_chat", "anthropic_messages"])
-def test_the_announcement_of_an_answer_is_no_word_of_it(providers: SimulatedProviders, dialect: str) -> None:
-    """Anthropic says `message_start`, and then that it is overloaded; OpenAI's role comes alone."""
-    providers.script(Reply.text("x").with_faults(ErrorEvent(OVERLOADED, after=1)), Reply.text("the answer"))
+@every_dialect
+def test_what_has_come_is_given_at_once(providers: SimulatedProviders, dialect: str) -> None:
+    providers.script(Reply.text("one two three").with_faults(Stall(after=1)))
     with client_of(providers, dialect) as client:
-        assert listen(client, dialect, num_retries=1) == "the answer"
+        next(client.chat.completions.create(model=MODELS[dialect], messages=SAY, stream=True))
 
 
 def test_comments_before_the_error_change_nothing(providers: SimulatedProviders) -> None:
@@ -132,6 +131,13 @@ def test_a_redirect_is_told_and_not_followed(status: int, stream: bool) -> None:
         assert thief.asked == []
     assert f"{thief.url}/v1;" in caught.value.message and "secret" not in caught.value.message
     assert len(server.asked) == 1, "to ask again would not help"
+
+
+def test_the_announcement_of_an_answer_is_no_word_of_it() -> None:
+    role = b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
+    error = b'data: {"error":{"message":"Overloaded","type":"server_error"}}\n\n'
+    with saying_in_turn([said(role + error, "text/event-stream")], [said(WHOLE, "text/event-stream")]) as server:
+        assert ask(server.url, stream=True, num_retries=1) == "hello"
 
 
 def test_a_stop_reason_is_an_end() -> None:
