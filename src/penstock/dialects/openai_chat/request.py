@@ -62,7 +62,8 @@ def read_tool(value: Any) -> Tool:
         raise MalformedError(f"a {key} tool needs {key!r}: an object with its name")
     if key is None or not isinstance(tool.get(key), dict):
         return read_server_tool(tool, cache)
-    return _read_function(tool[key], key, cache, wire.rest(tool, _TOOL_KEYS[key]))
+    usual = len(tool) == 2 and key == "function" and "type" in tool
+    return _read_function(tool[key], key, cache, _FUNCTION if usual else wire.rest(tool, _TOOL_KEYS[key]))
 
 
 def _read_flat_function(tool: dict[str, Any], cache: Any) -> Tool:
@@ -71,6 +72,9 @@ def _read_flat_function(tool: dict[str, Any], cache: Any) -> Tool:
     left = wire.rest(found.extras["function"] if found.extras else {}, frozenset({"type", "cache_control"}))
     return replace(found, native=_FLAT, extras=left)
 
+
+_FUNCTION = {"type": "function"}
+"""What nearly every tool leaves beside its function: one object for all of them, since extras never change."""
 
 _TOOL_KEYS = {key: frozenset({key, "cache_control"}) for key in ("function", "custom")}
 
