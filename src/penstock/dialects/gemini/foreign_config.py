@@ -100,7 +100,7 @@ def _stop(stop: str | tuple[str, ...], notes: list[Note]) -> list[str]:
 
 def _voice(audio: dict[str, Any], notes: list[Note]) -> str | None:
     voice = audio.get("voice")
-    if voice in OPENAI_VOICES:
+    if isinstance(voice, dict) or voice in OPENAI_VOICES:  # an object names a voice that was made at OpenAI
         notes.append(Note("audio.voice", "dropped", "a voice of OpenAI's: Gemini speaks with its own"))
         audio, voice = {**audio, "voice": None}, None
     for key in audio:

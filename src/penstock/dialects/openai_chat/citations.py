@@ -1,13 +1,22 @@
 """Annotations of an answer, both ways: `{"type": "url_citation", "url_citation": {...}}`.
 
-Some hosts leave out the wrapping (`"native"` FLAT); an annotation that is no URL citation is kept whole ("opaque").
+Some hosts leave out the wrapping (FLAT_CITATION); an annotation that is no URL citation is kept whole ("opaque").
 
-Source: https://platform.openai.com/docs/api-reference/chat/object (choices.message.annotations).
+Hosts that search (Perplexity, xAI) name the sources of the whole answer beside it, as `citations` (addresses) and
+`search_results`, and the text may refer to them by number: `[1]`. Those are citations too, which are never written as
+annotations again.
+
+Sources: https://platform.openai.com/docs/api-reference/chat/object (choices.message.annotations),
+https://docs.perplexity.ai/api-reference/chat-completions-post.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
+
+from msgspec.structs import replace
 
 from penstock.dialects import wire
 from penstock.types.content import Citation
@@ -64,3 +73,45 @@ def write_citation(citation: Citation) -> dict[str, Any]:
     if citation.native == FLAT_CITATION:
         return wire.merge(citation.extras, {"type": "url_citation", **inner})
     return wire.deep_merge(citation.extras, {"type": "url_citation", "url_citation": inner})
+
+
+SOURCES = frozenset({"citations", "search_results"})
+SAID_IN_CITATIONS = "(sources)"
+"""The key in `Response.extras` for the lists of sources, which other dialects have as the citations of the text."""
+SOURCE = "source"
+"""The native of a citation that was read of such a list."""
+
+
+def read_sources(holder: Mapping[str, Any]) -> tuple[Citation, ...]:
+    """The sources in the order of their numbers; none where the lists have another form."""
+    addresses, results = holder.get("citations"), holder.get("search_results")
+    described = [each for each in results if isinstance(each, dict)] if isinstance(results, list) else []
+    by_address = {each["url"]: each for each in described if isinstance(each.get("url"), str)}
+    listed = addresses if isinstance(addresses, list) and addresses else list(by_address)
+    found = [_source(url, by_address.get(url, {})) for url in listed if isinstance(url, str)]
+    return tuple(found) if len(found) == len(listed) else ()
+
+
+def _source(url: str, described: dict[str, Any]) -> Citation:
+    title, words = described.get("title"), described.get("snippet")
+    return Citation(
+        url,
+        title if isinstance(title, str) and title else None,
+        words if isinstance(words, str) and words else None,
+        native=SOURCE,
+    )
+
+
+def cite_sources(text: str, sources: tuple[Citation, ...]) -> tuple[Citation, ...]:
+    """The citations of `text`: one for each number in brackets that refers to a source; where there is none, all
+    sources are cited by the whole.
+    """
+    found = [
+        replace(sources[int(mark[1]) - 1], start=mark.start(), end=mark.end())
+        for mark in _MARK.finditer(text)
+        if 0 < int(mark[1]) <= len(sources)
+    ]
+    return tuple(found) or sources
+
+
+_MARK = re.compile(r"\[(\d{1,3})\]")

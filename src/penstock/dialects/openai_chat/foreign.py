@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from penstock.dialects import wire
 from penstock.dialects.documents import words_about
 from penstock.dialects.openai_chat.server_tools import ROOT, adapt_server_tool
+from penstock.dialects.openai_tiers import adapt_tier
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import (
     Base64,
@@ -55,7 +56,8 @@ def adapt(request: Request, profile: Profile, notes: list[Note]) -> Request:
         notes.append(Note("cache", "dropped", "this host takes no cache markers"))
     if request.betas:
         notes.append(Note("betas", "dropped", "Chat Completions has no betas"))
-    return replace(request, system=None, messages=tuple(messages), tools=tools, cache=cache)
+    tier = adapt_tier(request.service_tier, notes)
+    return replace(request, system=None, messages=tuple(messages), tools=tools, cache=cache, service_tier=tier)
 
 
 def _adapt_tools(tools: tuple[Tool, ...] | None, profile: Profile, notes: list[Note]) -> tuple[Tool, ...] | None:
@@ -102,7 +104,9 @@ def _adapt_message(message: Message, path: str, profile: Profile, notes: list[No
         else:
             kept += _adapt_part(part, message.role, part_path, profile, notes)
     role: Role = "user" if message.role == "tool" else message.role
-    if kept or not found:
+    if not kept and not found and not message.parts and role != "assistant":
+        kept.append(Text(""))
+    if kept or (not found and not message.parts):
         found.append(Message(role, tuple(kept), message.name))
     return found
 

@@ -48,7 +48,7 @@ def adapt_choice(choice: Choice, notes: list[Note]) -> tuple[tuple[Part, ...], d
         elif isinstance(part, ToolCall):
             parts.append(_adapt_call(part))
         elif isinstance(part, ServerToolCall | ServerToolResult | Opaque):
-            fields.setdefault("provider_specific_fields", {}).setdefault("server_parts", []).append(_as_json(part))
+            fields.setdefault("provider_specific_fields", {}).setdefault("server_parts", []).append(as_json(part))
         elif isinstance(part, Refusal):
             parts.append(Refusal(part.text, None if part.logprobs is None else completed(part.logprobs)))
         elif isinstance(part, Json):
@@ -108,7 +108,8 @@ def _adapt_call(part: ToolCall) -> ToolCall:
     return ToolCall(part.call_id, part.name, arguments or "{}", part.custom, extras=extras)
 
 
-def _as_json(part: ServerToolCall | ServerToolResult | Opaque) -> dict[str, Any]:
+def as_json(part: ServerToolCall | ServerToolResult | Opaque) -> dict[str, Any]:
+    """A part that the provider ran itself, or that only its own dialect knows, for `provider_specific_fields`."""
     if isinstance(part, Opaque):
         return {"type": part.native or "opaque", "value": part.value}
     kind = "server_tool_call" if isinstance(part, ServerToolCall) else "server_tool_result"

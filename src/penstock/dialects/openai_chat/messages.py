@@ -14,7 +14,7 @@ from typing import Any
 from penstock.dialects import wire
 from penstock.dialects.openai_chat import thinking
 from penstock.dialects.openai_chat.calls import call_signature
-from penstock.dialects.openai_chat.citations import read_citation, write_citation
+from penstock.dialects.openai_chat.citations import SOURCE, read_citation, write_citation
 from penstock.dialects.openai_chat.media import (
     read_cache,
     read_content_part,
@@ -166,8 +166,30 @@ def read_answer(message: dict[str, Any], role_known: bool = False) -> tuple[tupl
             if found:
                 consumed.add(key)
                 parts += found
+    twice = {} if _THINKING_KEYS.isdisjoint(message) else _said_twice(message, parts, consumed)
     extras = wire.rest(message, consumed)
+    if twice:
+        extras = {**(extras or {}), TWICE: twice}
     return tuple(parts), {**(extras or {}), **content_rest} if content_rest else extras
+
+
+TWICE = "(thoughts)"
+"""The key in the extras of a message for plain thoughts that a part holds already: other dialects lose nothing."""
+
+
+def _said_twice(message: dict[str, Any], parts: list[Part], consumed: set[str]) -> dict[str, Any]:
+    """The plain thoughts that repeat the typed or the other plain ones."""
+    first = parts[0] if parts else None
+    if not isinstance(first, Thinking):
+        return {}
+    typed = first.native in thinking.TYPED
+    found = {
+        key: message[key]
+        for key in thinking.PLAIN
+        if key not in consumed and isinstance(message.get(key), str) and (typed or message[key] == first.text)
+    }
+    consumed.update(found)
+    return found
 
 
 _NOTHING: tuple[tuple[Part, ...], dict[str, Any]] = ((), {})
@@ -413,8 +435,11 @@ def write_answer(parts: tuple[Part, ...], extras: dict[str, Any] | None) -> dict
         whole = isinstance(only, Json) and only.native == WHOLE
         fields["content"] = only.value if whole and isinstance(only, Json) else write_content(tuple(content))
         citations = [part.citations for part in content if isinstance(part, Text) and part.citations is not None]
-        if citations:
-            fields["annotations"] = [write_citation(citation) for group in citations for citation in group]
+        told = [each for group in citations for each in group if each.native != SOURCE]
+        if told or any(not group for group in citations):
+            fields["annotations"] = [write_citation(each) for each in told]
+    if extras and TWICE in extras:
+        extras = {**{key: value for key, value in extras.items() if key != TWICE}, **extras[TWICE]}
     return wire.merge(extras, fields)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.dialects import reasoning as effort_table
-from penstock.dialects.openai_chat.reasoning import write_reasoning
+from penstock.dialects.openai_chat.reasoning import SWITCHES, write_reasoning
 from penstock.dialects.wire import encode
 from penstock.types.notes import Note
 from penstock.types.profile import DEFAULT_PROFILE, Profile
@@ -199,11 +199,15 @@ def _reasoning(body: Body, request: Request, profile: Profile, notes: list[Note]
     """The host's own way of asking for reasoning, whichever way the caller spelled it."""
     if request.reasoning is None:
         return
-    for key in ("reasoning_effort", "reasoning", "thinking", "enable_thinking"):
+    template = body.get("chat_template_kwargs")
+    others = {key: value for key, value in template.items() if key not in SWITCHES} if template else {}
+    for key in ("reasoning_effort", "reasoning", "thinking", "enable_thinking", "chat_template_kwargs"):
         body.pop(key, None)
     asked = write_reasoning(request.reasoning, profile)
     if not asked:
         notes.append(Note("reasoning", "dropped", "this model cannot be asked to reason"))
+    if others:
+        asked["chat_template_kwargs"] = {**others, **asked.get("chat_template_kwargs", {})}
     body.update(asked)
 
 

@@ -3,7 +3,8 @@
 reasoning_effort    OpenAI's word
 reasoning           OpenRouter's object: effort or max_tokens, enabled, exclude
 thinking            Anthropic's shape, that DeepSeek, Z.ai and LiteLLM's users have taken over
-enable_thinking     Qwen's switch (also inside `chat_template_kwargs` for vLLM and SGLang)
+enable_thinking     Qwen's switch
+chat_template_kwargs  what vLLM and SGLang hand to a model's template: Qwen's switch, or `thinking` (DeepSeek)
 """
 
 from __future__ import annotations
@@ -61,6 +62,19 @@ def read_switch(value: Any) -> Reasoning:
     return Reasoning(enabled=wire.boolean(value))
 
 
+def read_template(value: Any) -> Any:
+    """The switch among the arguments of a template; without one, they are not ours to read."""
+    arguments = wire.obj(value)
+    key = next((name for name in SWITCHES if isinstance(arguments.get(name), bool)), None)
+    if key is None:
+        return wire.UNREAD
+    return Reasoning(enabled=arguments[key], native=key, extras=wire.rest(arguments, frozenset({key})))
+
+
+SWITCHES = ("enable_thinking", "thinking")
+"""Names of the switch among the arguments of a template."""
+
+
 def _write_object(wanted: Reasoning) -> Any:
     values = {
         "effort": wanted.effort,
@@ -87,6 +101,7 @@ _WRITERS: dict[str, Callable[[Reasoning], Any]] = {
     "reasoning": _write_object,
     "thinking": _write_thinking,
     "enable_thinking": lambda wanted: wanted.enabled,
+    "chat_template_kwargs": lambda wanted: {wanted.native or SWITCHES[0]: wanted.enabled},
 }
 
 

@@ -22,6 +22,7 @@ from penstock.dialects.openai_chat.reasoning import (
     read_effort,
     read_object,
     read_switch,
+    read_template,
     read_thinking,
     write_own_reasoning,
     write_reasoning,
@@ -186,14 +187,19 @@ _ALLOWED = "(allowed_tools)"
 
 
 def _read_allowed(inner: dict[str, Any]) -> tuple[tuple[str, ...], Literal["auto", "required"]]:
-    names = tuple(_allowed_name(tool) for tool in wire.array(inner.get("tools")))
+    listed = inner.get("tools")
+    found = [_allowed_name(tool) for tool in listed] if isinstance(listed, list) else []
+    names = tuple(name for name in found if name is not None)
     return names, "required" if inner.get("mode") == "required" else "auto"
 
 
-def _allowed_name(value: Any) -> str:
+def _allowed_name(value: Any) -> str | None:
+    """The tool's name; None for one that has none (an MCP server)."""
     tool = wire.obj(value)
-    inner = tool.get(tool.get("type", ""))
-    return wire.string(inner.get("name") if isinstance(inner, dict) else tool.get("name"))
+    kind = tool.get("type")
+    inner = tool.get(kind) if isinstance(kind, str) else None
+    name = inner.get("name") if isinstance(inner, dict) else tool.get("name")
+    return name if isinstance(name, str) else None
 
 
 def write_tool_choice(choice: ToolChoice, foreign: bool) -> Any:
@@ -237,15 +243,24 @@ def _read_response_format(value: Any) -> ResponseFormat:
             None if strict is None else wire.boolean(strict),
             extras={**(extras or {}), "json_schema": left} if left else extras,
         )
+    if kind == "json_object" and isinstance(wanted.get("schema"), dict):
+        extras = wire.rest(wanted, frozenset({"type", "schema"}))
+        return ResponseFormat("json_schema", wanted["schema"], native=_SCHEMA_BESIDE, extras=extras)
     if kind in ("text", "json_object"):
         return ResponseFormat(kind, extras=wire.rest(wanted, frozenset({"type"})))
     return ResponseFormat("text", native="opaque", extras=wanted)
+
+
+_SCHEMA_BESIDE = "json_object"
+"""The native of a schema in the form of llama.cpp, Together and Fireworks: `{"type": "json_object", "schema": ...}`."""
 
 
 def write_response_format(wanted: ResponseFormat, foreign: bool) -> dict[str, Any]:
     """`response_format` again."""
     if wanted.native == "opaque" and not foreign:
         return wanted.extras or {}
+    if wanted.native == _SCHEMA_BESIDE and not foreign:
+        return wire.merge(wanted.extras, {"type": "json_object", "schema": wanted.schema})
     found: dict[str, Any] = {"type": wanted.kind}
     if wanted.kind == "json_schema":
         name = wanted.name or ("answer" if foreign else None)
@@ -288,6 +303,7 @@ FIELDS = Fields(
     Field("reasoning", read_object, "reasoning"),
     Field("thinking", read_thinking, "reasoning"),
     Field("enable_thinking", read_switch, "reasoning"),
+    Field("chat_template_kwargs", read_template, "reasoning"),
     Field("verbosity", wire.string),
     Field("modalities", wire.strings),
     Field("audio", wire.obj),

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context
+from penstock.dialects.openai_chat.citations import SAID_IN_CITATIONS, SOURCES, cite_sources, read_sources
 from penstock.dialects.openai_chat.foreign_response import adapt_choice
 from penstock.dialects.openai_chat.json_tool import unwrap_answer
 from penstock.dialects.openai_chat.messages import read_answer, write_answer
+from penstock.dialects.openai_tiers import adapt_tier
 from penstock.dialects.reported_cost import reported_cost
 from penstock.dialects.tool_ids import response_with_tool_ids
 from penstock.dialects.wire import Field, Fields, leniently
@@ -95,6 +99,9 @@ def read_usage(value: Any) -> Usage:
     cost = reported_cost(left) if left else None
     if cost is not None:
         values["cost"] = cost
+    read = {key: left.pop(key) for key in _TOLD_TWICE & left.keys() if _is_told(key, spelling, cost)}
+    if read:
+        left[READ] = read
     searches = (
         (left.get("server_tool_use_details") or {}) if isinstance(left.get("server_tool_use_details"), dict) else {}
     )
@@ -103,12 +110,30 @@ def read_usage(value: Any) -> Usage:
     return Usage(**values, spelling=spelling or None, extras=left or None)
 
 
+READ = "(read)"
+"""The key in `Usage.extras` for fields that say what a field of Usage says: other dialects lose nothing with them."""
+
+_TOLD_TWICE = frozenset({*SYNONYMS, "prompt_cache_miss_tokens", "cost", "cost_in_usd_ticks"})
+
+
+def _is_told(key: str, spelling: dict[str, str], cost: str | None) -> bool:
+    """Whether the values that were read say all that this field says. (Uncached tokens are the rest of the input.)"""
+    if key in ("cost", "cost_in_usd_ticks"):
+        return cost is not None
+    if key == "prompt_cache_miss_tokens":
+        return "cache_read_tokens" in spelling
+    return spelling.get(SYNONYMS[key]) == key
+
+
 def write_usage(usage: Usage, foreign: bool) -> dict[str, Any]:
     """`usage` again. For another dialect's counts, totals are completed, since every client reads them."""
     spelled = usage.spelling or {}
     values = {name: getattr(usage, name) for name in _COUNT_NAMES if foreign or name not in spelled}
     if not foreign:
-        return wire.deep_merge(usage.extras, wire.write_counts(values, COUNTS))
+        extras = usage.extras
+        if extras and READ in extras:
+            extras = {**{key: value for key, value in extras.items() if key != READ}, **extras[READ]}
+        return wire.deep_merge(extras, wire.write_counts(values, COUNTS))
     values["input_tokens"] = values["input_tokens"] or 0
     values["output_tokens"] = values["output_tokens"] or 0
     if values["total_tokens"] is None:
@@ -280,7 +305,24 @@ def read_response(value: Any, memo: Memo) -> Response:
         raise MalformedError("a list of choices is missing", "choices")
     if memo.json_tool is not None:
         body = unwrap_answer(body, memo.json_tool)
-    return Response(dialect=NAME, **FIELDS.read(body))
+    found = FIELDS.read(body)
+    extras = found.get("extras")
+    if extras and not SOURCES.isdisjoint(extras):
+        _cite(found, extras)
+    return Response(dialect=NAME, **found)
+
+
+def _cite(found: dict[str, Any], extras: dict[str, Any]) -> None:
+    """Give the first text the sources that the whole answer names."""
+    sources = read_sources(extras)
+    choices: tuple[Choice, ...] = found.get("choices", ())
+    for number, part in enumerate(choices[0].parts if choices and sources else ()):
+        if isinstance(part, Text) and part.citations is None:
+            cited = replace(part, citations=cite_sources(part.text, sources))
+            parts = (*choices[0].parts[:number], cited, *choices[0].parts[number + 1 :])
+            found["choices"] = (replace(choices[0], parts=parts), *choices[1:])
+            extras[SAID_IN_CITATIONS] = {key: extras.pop(key) for key in SOURCES & extras.keys()}
+            return
 
 
 def render_response(response: Response, context: Context) -> Rendered[dict[str, Any]]:
@@ -302,8 +344,9 @@ def render_response(response: Response, context: Context) -> Rendered[dict[str, 
     if response.usage is not None:
         found["usage"] = write_usage(response.usage, True)
         notes += wire.note_extras("usage", response.usage.extras)
-    if response.service_tier is not None:
-        found["service_tier"] = response.service_tier
+    tier = adapt_tier(response.service_tier, notes)
+    if tier is not None:
+        found["service_tier"] = tier
     return Rendered(found, tuple(notes))
 
 
@@ -318,7 +361,11 @@ def _write_own(response: Response) -> dict[str, Any]:
     found["choices"] = [_write_choice(choice) for choice in response.choices]
     if response.usage is not None:
         found["usage"] = write_usage(response.usage, False)
-    return wire.merge(response.extras, found)
+    extras = response.extras
+    if extras and SAID_IN_CITATIONS in extras:
+        extras = {**extras, **extras[SAID_IN_CITATIONS]}
+        del extras[SAID_IN_CITATIONS]
+    return wire.merge(extras, found)
 
 
 def _write_foreign_choice(choice: Choice, notes: list[Note]) -> dict[str, Any]:
@@ -326,7 +373,11 @@ def _write_foreign_choice(choice: Choice, notes: list[Note]) -> dict[str, Any]:
     message = {"role": "assistant", "content": None, **write_answer(parts, message_extras)}
     if isinstance(message["content"], list) and all(part.get("type") == "text" for part in message["content"]):
         message["content"] = "".join(part["text"] for part in message["content"])
-    word = None if choice.stop_reason is None else STOP_WORDS[choice.stop_reason]
+    reason = choice.stop_reason or stop_reason("stop", parts)
+    if choice.stop_reason is None:
+        path = f"choices[{choice.index}].stop_reason"
+        notes.append(Note(path, "added", "why it ended was not said; every client expects a reason"))
+    word = STOP_WORDS[reason or "stop"]
     found: dict[str, Any] = {"index": choice.index, "message": message, "finish_reason": word}
     logprobs = write_part_logprobs(parts)
     if logprobs:

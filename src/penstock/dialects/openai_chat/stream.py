@@ -23,7 +23,7 @@ from penstock.dialects.dialect import StreamParser
 from penstock.dialects.framing import Frame, FramedParser, ServerSentEvents
 from penstock.dialects.openai_chat import thinking
 from penstock.dialects.openai_chat.calls import Calls
-from penstock.dialects.openai_chat.citations import read_citation
+from penstock.dialects.openai_chat.citations import SOURCES, read_citation, read_sources
 from penstock.dialects.openai_chat.errors import error_of, error_of_words
 from penstock.dialects.openai_chat.json_tool import ChunkUnwrapper
 from penstock.dialects.openai_chat.media import REASONING_CHUNK, read_content_part
@@ -66,6 +66,7 @@ _KNOWN = frozenset(
         "error",
         "provider",
         "x_groq",
+        *SOURCES,
     }
 )
 """Fields of a chunk that are modelled, or that only say which call this is: no note is due when another dialect
@@ -143,6 +144,8 @@ class ChunkReader:
             deltas.append(Failure(error_of(200, {}, chunk)))
         if choices:
             self._read_choices(wire.array(choices), deltas)
+        if "citations" in chunk or "search_results" in chunk:
+            self._read_sources(chunk, deltas)
         self._read_usage(chunk, deltas)
         extras = None if chunk.keys() <= _KNOWN else {key: value for key, value in chunk.items() if key not in _KNOWN}
         return StreamEvent(tuple(deltas), frame.event, extras, chunk)
@@ -189,6 +192,15 @@ class ChunkReader:
             usage = _read_groq(chunk["x_groq"], deltas)
         if isinstance(usage, dict):
             deltas.append(UsageDelta(read_usage(usage)))
+
+    def _read_sources(self, chunk: dict[str, Any], deltas: list[Delta]) -> None:
+        """The sources of the answer, which some hosts repeat in every chunk: they are told once, when it stops."""
+        state = self._choices.get(0)
+        index = None if state is None else state.parts.get("content")
+        if index is not None and any(type(delta) is Stop for delta in deltas):
+            sources = [CitationDelta(index, source) for source in read_sources(chunk)]
+            place = next(number for number, delta in enumerate(deltas) if type(delta) is Stop)
+            deltas[place:place] = sources
 
     def _read_choices(self, choices: list[Any], deltas: list[Delta]) -> None:
         for position, value in enumerate(choices):

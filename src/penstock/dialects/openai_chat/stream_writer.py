@@ -17,14 +17,25 @@ from penstock.dialects.dialect import Context
 from penstock.dialects.framing import TRANSPORT, write_event
 from penstock.dialects.openai_chat.citations import write_citation
 from penstock.dialects.openai_chat.errors import render_error
-from penstock.dialects.openai_chat.foreign_response import adapt_citation
+from penstock.dialects.openai_chat.foreign_response import adapt_citation, as_json
 from penstock.dialects.openai_chat.messages import write_answer
 from penstock.dialects.openai_chat.response import STOP_WORDS, write_logprob, write_usage
 from penstock.dialects.openai_chat.stream import fill_frame
 from penstock.dialects.openai_chat.thinking import visible_text, write_block
+from penstock.dialects.openai_tiers import adapt_tier
 from penstock.dialects.token_logprobs import completed
 from penstock.dialects.tool_ids import call_id
-from penstock.types.content import Media, Refusal, Text, Thinking, ToolCall
+from penstock.types.content import (
+    Json,
+    Media,
+    Opaque,
+    Refusal,
+    ServerToolCall,
+    ServerToolResult,
+    Text,
+    Thinking,
+    ToolCall,
+)
 from penstock.types.errors import MalformedError
 from penstock.types.notes import Note
 from penstock.types.stream import (
@@ -69,6 +80,7 @@ class ChunkWriter:
         self._usage: Usage | None = None
         self._calls: dict[tuple[int, int], int] = {}
         self._counts: dict[int, int] = {}
+        self._server_parts: dict[tuple[int, int], ServerToolCall | ServerToolResult | Opaque] = {}
         self._silent: set[tuple[int, int]] = set()
         self._thoughts: dict[tuple[int, int], Thinking] = {}
         self._unproven: dict[tuple[int, int], Thinking] = {}
@@ -134,8 +146,9 @@ class ChunkWriter:
             "created": int(delta.created or context.created),
             "model": context.model or delta.model or "",
         }
-        if delta.service_tier is not None:
-            self.head["service_tier"] = delta.service_tier
+        tier = adapt_tier(delta.service_tier, self.notes)
+        if tier is not None:
+            self.head["service_tier"] = tier
         self._encoded_head = b"data: " + wire.encode(self.head)[:-1]
         return self._chunk({"role": "assistant", "content": ""}, 0)
 
@@ -182,6 +195,11 @@ class ChunkWriter:
         key = (delta.choice, delta.index)
         if key in self._silent:
             return []
+        whole = self._server_parts.get(key)
+        if whole is not None:
+            if isinstance(whole, ServerToolCall) and isinstance(whole.arguments, str | None):
+                self._server_parts[key] = replace(whole, arguments=(whole.arguments or "") + delta.text)
+            return []
         begun: list[Body] = []
         if key not in self._calls:
             begun = self._part_start(PartStart(delta.index, ToolCall(None, "", ""), delta.choice))
@@ -206,6 +224,11 @@ class ChunkWriter:
             return self._begin_thinking(delta, part)
         if isinstance(part, Media):
             return self._begin_media(delta, part)
+        if isinstance(part, ServerToolCall | ServerToolResult | Opaque):
+            self._server_parts[delta.choice, delta.index] = part
+            return []
+        if isinstance(part, Json):
+            return self._chunk({"content": wire.encode(part.value).decode()}, delta.choice)
         self._silent.add((delta.choice, delta.index))
         self._note(delta, f"a chunk has no place for {type(part).__name__}")
         return []
@@ -265,7 +288,21 @@ class ChunkWriter:
             return []
 
     def _part_end(self, delta: PartEnd) -> list[Body]:
-        return self._prove((delta.choice, delta.index))
+        key = delta.choice, delta.index
+        begun = self._server_parts.get(key)
+        if begun is not None and type(delta.part) is type(begun):
+            self._server_parts[key] = delta.part
+        return [*self._show(key), *self._prove(key)]
+
+    def _show(self, key: tuple[int, int]) -> list[Body]:
+        """What the provider ran itself, once it is whole, as in a whole answer."""
+        part = self._server_parts.pop(key, None)
+        if part is None:
+            return []
+        for note in wire.note_extras(f"choices[{key[0]}].parts[{key[1]}]", part.extras):
+            if note not in self.notes:
+                self.notes.append(note)
+        return self._chunk({"provider_specific_fields": {"server_parts": [as_json(part)]}}, key[0])
 
     def _stop(self, delta: Stop) -> list[Body]:
         self._stopped.add(delta.choice)
@@ -274,6 +311,7 @@ class ChunkWriter:
         if delta.native is not None and delta.native != word:
             choice["native_finish_reason"] = delta.native
         proofs = [body for key in list(self._unproven) if key[0] == delta.choice for body in self._prove(key)]
+        proofs += [body for key in list(self._server_parts) if key[0] == delta.choice for body in self._show(key)]
         return [*proofs, *self._begun(), {"choices": [choice]}]
 
     def _add_usage(self, delta: UsageDelta) -> list[Body]:

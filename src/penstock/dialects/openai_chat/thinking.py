@@ -30,6 +30,8 @@ _ORIGIN_OF_FORMAT = {
 _FORMAT_OF_ORIGIN = {origin: name for name, origin in _ORIGIN_OF_FORMAT.items()}
 
 
+_FORMAT = "(format)"
+"""The key in `extras` for the format of an element, which the signature's origin says to others."""
 _NO_TEXT = "(no text)"
 """The key in `extras` that says that an element had a signature and no text at all."""
 
@@ -87,7 +89,8 @@ def _with_extras(found: dict[str, Any], extras: Extras, key: str) -> dict[str, A
         return found
     if _NO_TEXT in extras and not found.get(key):
         found.pop(key, None)
-    return {**found, **{name: value for name, value in extras.items() if name != _NO_TEXT}}
+    found |= {name: value for name, value in extras.items() if name not in (_NO_TEXT, _FORMAT)}
+    return {**found, "format": extras[_FORMAT]} if _FORMAT in extras else found
 
 
 def read_details(value: Any) -> tuple[Thinking | Opaque, ...]:
@@ -106,7 +109,11 @@ def _read_detail(value: Any) -> Thinking | Opaque:
     said, signature = None if key is None else detail.get(key), detail.get("signature")
     if key is None or not isinstance(said, str | None) or not isinstance(signature, str | None):
         return Opaque(detail, native="reasoning_details")
-    extras = wire.rest(detail, frozenset({key} if kind == "reasoning.encrypted" else {key, "signature"}))
+    item_id = detail["id"] if isinstance(detail.get("id"), str) else None
+    known = {key} if kind == "reasoning.encrypted" else {key, "signature"}
+    extras = wire.rest(detail, frozenset(known | {"format"} | ({"id"} if item_id is not None else set())))
+    if name is not None:
+        extras = {**(extras or {}), _FORMAT: name}
     if said is None and kind != "reasoning.text":
         return Opaque(detail, native="reasoning_details")
     if said is None and "text" not in detail:
@@ -118,6 +125,7 @@ def _read_detail(value: Any) -> Thinking | Opaque:
         (said or "",) if kind == "reasoning.summary" else None,
         None if value is None else Signature(value, origin),
         kind == "reasoning.encrypted",
+        id=item_id,
         native="reasoning_details",
         extras=extras,
     )
@@ -136,6 +144,8 @@ def write_detail(part: Thinking) -> dict[str, Any]:
         detail["signature"] = part.signature.value
     if part.signature is not None and not own:
         detail["format"] = _FORMAT_OF_ORIGIN.get(part.signature.origin, part.signature.origin)
+    if part.id is not None:
+        detail["id"] = part.id
     return _with_extras(detail, part.extras, "text") if own else detail
 
 

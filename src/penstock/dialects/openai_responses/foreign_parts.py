@@ -1,5 +1,5 @@
-"""What requests and answers of other dialects have in common: citations as annotations, documents made of text, and the
-names of service tiers.
+"""What requests and answers of other dialects have in common: citations as annotations and documents made of
+text.
 """
 
 from __future__ import annotations
@@ -50,19 +50,3 @@ def adapt_document(part: Media, path: str, notes: list[Note]) -> tuple[Part, ...
         return (Text(part.source.text if about is None else f"{about}\n\n{part.source.text}"),)
     notes.append(Note(path, "changed", "a document of parts became its parts"))
     return part.source.parts if about is None else (Text(about), *part.source.parts)
-
-
-TIERS = {
-    **{name: name for name in ("auto", "default", "flex", "priority", "scale", "fast", "ultrafast")},
-    "standard": "default",
-    "standard_only": "default",
-    "on_demand": "default",
-}
-"""Service tiers of OpenAI, and what other providers call its default one."""
-
-
-def adapt_tier(tier: str | None, notes: list[Note]) -> str | None:
-    """The tier in OpenAI's words; none for one that it has no word for."""
-    if tier is not None and tier not in TIERS:
-        notes.append(Note("service_tier", "dropped", f"Responses has no tier {tier!r}"))
-    return None if tier is None else TIERS.get(tier)

@@ -9,7 +9,7 @@ from typing import Any
 
 from penstock.dialects import reasoning as effort_table
 from penstock.dialects import wire
-from penstock.dialects.openai_responses.foreign_parts import adapt_tier
+from penstock.dialects.openai_tiers import adapt_tier
 from penstock.dialects.said import Said
 from penstock.types.notes import Note
 from penstock.types.profile import Profile

@@ -17,11 +17,11 @@ from msgspec.structs import replace
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context
 from penstock.dialects.openai_responses.foreign import adapt
-from penstock.dialects.openai_responses.foreign_parts import adapt_tier
 from penstock.dialects.openai_responses.foreign_response import adapt_answer, status_of
 from penstock.dialects.openai_responses.messages import read_output, write_output
 from penstock.dialects.openai_responses.request import NAME, write_settings
 from penstock.dialects.openai_responses.tools import echo_tool
+from penstock.dialects.openai_tiers import adapt_tier
 from penstock.dialects.reported_cost import reported_cost
 from penstock.dialects.wire import Field, Fields, leniently
 from penstock.types.content import Part, Refusal, ToolCall

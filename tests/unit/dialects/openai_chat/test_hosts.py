@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from penstock.dialects import registry
 from penstock.dialects.dialect import Context, PathMatch
 from penstock.dialects.openai_chat import DIALECT
 from penstock.types.content import (
@@ -15,6 +16,8 @@ from penstock.types.content import (
     Media,
     Opaque,
     Part,
+    ServerToolCall,
+    ServerToolResult,
     Signature,
     Text,
     Thinking,
@@ -23,7 +26,9 @@ from penstock.types.content import (
 )
 from penstock.types.notes import NO_MEMO
 from penstock.types.profile import Profile
-from penstock.types.request import Tool
+from penstock.types.request import Message, Request, Tool
+from penstock.types.response import Choice, Response
+from penstock.types.stream import ArgumentsDelta, End, PartEnd, PartStart, Stop, StreamEvent, TextDelta
 from tests.contract import dialects as contract
 
 
@@ -90,7 +95,7 @@ MESSAGES: dict[str, tuple[dict[str, Any], tuple[Part, ...]]] = {
             Thinking(
                 signature=Signature("s", "anthropic"),
                 native="reasoning_details",
-                extras={"type": "reasoning.text", "format": "anthropic-claude-v1", "(no text)": True},
+                extras={"type": "reasoning.text", "(format)": "anthropic-claude-v1", "(no text)": True},
             ),
         ),
     ),
@@ -188,6 +193,13 @@ def test_media_of_hosts(element: dict[str, Any], media: Media) -> None:
         {"logprobs": 3, "top_logprobs": 2},
         {"logprobs": True, "top_logprobs": 2},
         {"tool_choice": {"type": "function", "function": {"name": "f", "strict": True}, "x": 1}},
+        {"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "mcp"}]}}},
+        {"tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto"}, "x": 1}},
+        {"response_format": {"type": "json_object", "schema": {"type": "object"}, "x": 1}},
+        {"chat_template_kwargs": {"enable_thinking": False, "x": 1}},
+        {"chat_template_kwargs": {"thinking": True}},
+        {"chat_template_kwargs": {"x": 1}},
+        {"chat_template_kwargs": {"thinking": None}, "reasoning_effort": "low"},
         {"messages": [{"role": "user"}, {"role": "system", "name": "n"}, {"role": "tool", "tool_call_id": "c"}]},
         {"messages": [{"role": "assistant", "tool_calls": [{"id": "c", "type": "mcp", "mcp": {"server_label": "s"}}]}]},
     ],
@@ -220,8 +232,6 @@ def test_a_model_in_the_path_stays_there() -> None:
 
 
 def test_json_as_content_is_text_to_others() -> None:
-    from penstock.dialects import registry
-
     response = DIALECT.parse_response(answer({"role": "assistant", "content": {"a": 1}}), NO_MEMO)
     said = registry.get("anthropic_messages").render_response(response, Context()).value
     assert json.loads(said["content"][0]["text"]) == {"a": 1}
@@ -255,3 +265,145 @@ def test_thoughts_that_are_replayed_reach_a_host_that_takes_nothing_else_of_its_
     rendered = DIALECT.render_request(request, profile)
     assert rendered.value["messages"][1] == {"role": "assistant", "content": "a", "reasoning": "r"}
     assert [note.path for note in rendered.notes] == ["messages[1].reasoning_content"]
+
+
+def note_paths(response: Any, to: str) -> set[str]:
+    """The paths of what another dialect's client is told to be lost."""
+    return {note.path for note in registry.get(to).render_response(response, Context()).notes}
+
+
+SAID_TWICE: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"reasoning": "t", "reasoning_details": [{"type": "reasoning.text", "text": "t", "signature": "s"}]}, {}),
+    ({"reasoning": "t", "reasoning_content": "t"}, {}),
+    ({"reasoning_content": "t", "thinking_blocks": [{"type": "thinking", "thinking": "t", "signature": "s"}]}, {}),
+    ({}, {"usage": {"prompt_tokens": 3, "prompt_cache_hit_tokens": 1, "prompt_cache_miss_tokens": 2}}),
+    ({}, {"usage": {"prompt_tokens": 3, "cached_tokens": 1}}),
+]
+
+
+@pytest.mark.parametrize(("message", "further"), SAID_TWICE, ids=str)
+def test_what_is_said_twice_is_no_loss(message: dict[str, Any], further: dict[str, Any]) -> None:
+    wire = answer({"role": "assistant", "content": "Yes", **message}, **further)
+    contract.assert_response_exact(DIALECT, wire)
+    assert note_paths(DIALECT.parse_response(wire, NO_MEMO), "openai_responses") == set()
+
+
+def test_other_thoughts_beside_the_ones_read_are_a_loss() -> None:
+    wire = answer({"role": "assistant", "content": "Yes", "reasoning": "t", "reasoning_content": "u"})
+    contract.assert_response_exact(DIALECT, wire)
+    assert note_paths(DIALECT.parse_response(wire, NO_MEMO), "anthropic_messages") == {"choices[0].message.reasoning"}
+
+
+def test_reasoning_from_a_router_goes_to_openai_with_its_id() -> None:
+    details = [
+        {"type": "reasoning.encrypted", "data": "gAAA", "id": "rs_1", "format": "openai-responses-v1", "index": 0}
+    ]
+    messages = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Yes", "reasoning_details": details},
+        {"role": "user", "content": "Go on"},
+    ]
+    contract.assert_request_exact(DIALECT, request(messages=messages))
+    parsed = DIALECT.parse_request(request(messages=messages), PathMatch())
+    said = registry.get("openai_responses").render_request(parsed, Profile(signature_origin="openai"))
+    assert said.value["input"][1] == {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"}
+    assert said.notes == ()
+
+
+URLS = ["https://example.com/a", "https://example.com/b"]
+RESULTS = [{"title": "A", "url": URLS[0], "snippet": "words", "date": None}, {"title": "B", "url": URLS[1]}]
+SOURCES: list[tuple[str, dict[str, Any], tuple[Citation, ...]]] = [
+    (
+        "No[2], yes[1].[7]",
+        {"citations": URLS, "search_results": RESULTS},
+        (
+            Citation(URLS[1], "B", start=2, end=5, native="source"),
+            Citation(URLS[0], "A", "words", start=10, end=13, native="source"),
+        ),
+    ),
+    ("No.", {"citations": URLS[:1]}, (Citation(URLS[0], native="source"),)),
+    ("No.", {"search_results": RESULTS[1:]}, (Citation(URLS[1], "B", native="source"),)),
+]
+
+
+@pytest.mark.parametrize(("text", "lists", "citations"), SOURCES)
+def test_sources_of_the_answer_are_citations(text: str, lists: dict[str, Any], citations: tuple[Citation, ...]) -> None:
+    wire = answer({"role": "assistant", "content": text}, **lists)
+    contract.assert_response_exact(DIALECT, wire)
+    response = DIALECT.parse_response(wire, NO_MEMO)
+    assert response.choices[0].parts == (Text(text, citations),)
+    said = registry.get("openai_responses").render_response(response, Context())
+    told = said.value["output"][0]["content"][0]["annotations"]
+    assert [annotation["url"] for annotation in told] == [citation.url for citation in citations]
+    assert not {note.path for note in said.notes} & {"citations", "search_results"}
+
+
+@pytest.mark.parametrize(
+    "lists", [{"citations": [1]}, {"citations": {}}, {"search_results": "x"}, {"citations": []}], ids=str
+)
+def test_sources_in_another_form_stay_where_they_are(lists: dict[str, Any]) -> None:
+    wire = answer({"role": "assistant", "content": "No"}, **lists)
+    contract.assert_response_exact(DIALECT, wire)
+    assert DIALECT.parse_response(wire, NO_MEMO).choices[0].parts == (Text("No"),)
+
+
+def test_a_schema_beside_json_object_is_one_in_every_dialect() -> None:
+    wanted = {"type": "json_object", "schema": {"type": "object"}}
+    parsed = DIALECT.parse_request(request(response_format=wanted), PathMatch())
+    said = registry.get("openai_responses").render_request(parsed, Profile())
+    assert said.value["text"]["format"]["schema"] == {"type": "object"}
+
+
+def test_a_switch_for_a_template_is_one_in_every_dialect() -> None:
+    wire = request(chat_template_kwargs={"enable_thinking": True, "x": 1})
+    parsed = DIALECT.parse_request(wire, PathMatch())
+    said = registry.get("anthropic_messages").render_request(parsed, Profile())
+    assert said.value["thinking"]["type"] == "enabled"
+    other = DIALECT.render_request(parsed, Profile(reasoning="enable_thinking")).value
+    assert (other["enable_thinking"], other["chat_template_kwargs"]) == (True, {"x": 1})
+    same = DIALECT.render_request(parsed, Profile(reasoning="template")).value
+    assert same["chat_template_kwargs"] == {"enable_thinking": True, "x": 1}
+
+
+TIERS = [("standard_only", "default"), ("on_demand", "default"), ("flex", "flex"), ("reserved", None)]
+
+
+@pytest.mark.parametrize(("tier", "word"), TIERS)
+def test_tiers_of_others_in_openais_words(tier: str, word: str | None) -> None:
+    asked = Request(dialect="contract", model="m", messages=(Message("user", (Text("Hi"),)),), service_tier=tier)
+    said = DIALECT.render_request(asked, Profile())
+    assert said.value.get("service_tier") == word
+    told = DIALECT.render_response(Response(dialect="contract", service_tier=tier), Context())
+    assert told.value.get("service_tier") == word
+    assert {note.path for note in (*said.notes, *told.notes)} == (set() if word else {"service_tier"})
+
+
+def test_an_answer_without_a_reason_to_stop_gets_one_and_says_so() -> None:
+    open_ended = Response(dialect="contract", choices=(Choice((Text("Hi"),)),))
+    said = DIALECT.render_response(open_ended, Context())
+    assert said.value["choices"][0]["finish_reason"] == "stop"
+    assert [(note.path, note.kind) for note in said.notes] == [("choices[0].stop_reason", "added")]
+
+
+def test_a_turn_of_which_nothing_can_be_said_is_left_out() -> None:
+    turns = (Message("user", (Media("image", None),)), Message("user", (Text("Hi"),)), Message("user", ()))
+    said = DIALECT.render_request(Request(dialect="contract", model="m", messages=turns), Profile())
+    assert [message["content"] for message in said.value["messages"]] == ["Hi", ""]
+    assert [note.path for note in said.notes] == ["messages[0].parts[0]"]
+
+
+def test_what_a_provider_ran_is_told_in_a_stream_as_in_a_whole_answer() -> None:
+    run = ServerToolCall("s", "web_search", '{"query": "x"}')
+    found = ServerToolResult("s", "web_search", [{"url": "u"}])
+    response = Response(dialect="contract", choices=(Choice((run, found, Text("Yes")), "stop"),))
+    whole = DIALECT.render_response(response, Context()).value["choices"][0]["message"]
+    events = [
+        StreamEvent((PartStart(0, ServerToolCall("s", "web_search")),)),
+        StreamEvent((ArgumentsDelta(0, '{"query": '), ArgumentsDelta(0, '"x"}'))),
+        StreamEvent((PartEnd(0), PartStart(1, found), TextDelta(2, "Yes"))),
+        StreamEvent((Stop("stop"), End())),
+    ]
+    data = contract.render_events(DIALECT, events, "contract")
+    deltas = [each["choices"][0]["delta"] for _, each in contract.frames(DIALECT, data) if isinstance(each, dict)]
+    told = [part for delta in deltas for part in delta.get("provider_specific_fields", {}).get("server_parts", ())]
+    assert told == whole["provider_specific_fields"]["server_parts"]

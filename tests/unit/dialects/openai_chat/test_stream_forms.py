@@ -200,6 +200,13 @@ def test_forms_of_content(label: str) -> None:
     assert parts(*[chunk(delta, **logprobs) for delta in deltas], chunk({}, "stop")) == expected
 
 
+def test_sources_are_told_once_when_the_answer_stops() -> None:
+    source = {"citations": ["https://example.com/a"]}
+    chunks = [{**chunk({"content": each}), **source} for each in ("a", "b")]
+    found = parts(*chunks, {**chunk({}, "stop"), **source})
+    assert found == (Text("ab", (Citation("https://example.com/a", native="source"),)),)
+
+
 USAGE = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
 
 
