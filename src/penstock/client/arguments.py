@@ -42,6 +42,13 @@ def messages_of(value: Any) -> list[Any]:
     return [message if type(message) is dict else plain(message) for message in value]
 
 
+def mapping_of(value: Any, name: str) -> dict[str, Any]:
+    """An argument that must be a dict, as a copy. Raises MalformedError with the argument's name."""
+    if not isinstance(value, Mapping):
+        raise MalformedError(f"expected a dict, got {type(value).__name__}", name)
+    return dict(value)
+
+
 def without(body: dict[str, Any], paths: Sequence[str]) -> dict[str, Any]:
     """A copy of `body` without what `paths` name: `seed`, `tools[*].function.strict`, `messages[0].name`."""
     for path in paths:

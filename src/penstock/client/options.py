@@ -13,6 +13,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from penstock.client.arguments import mapping_of
+from penstock.client.litellm_words import LITELLMS, in_our_words, is_for_a_model
 from penstock.exchange import Timeouts
 from penstock.providers.prices import is_price_field
 from penstock.types.errors import MalformedError
@@ -128,8 +130,8 @@ def split(arguments: Mapping[str, Any], addresses: frozenset[str], defaults: Opt
     prices: dict[str, Any] = dict(defaults.prices)
     body: dict[str, Any] = {}
     info: dict[str, Any] = {}
-    if not _LITELLMS.isdisjoint(arguments):
-        arguments = _in_our_words(arguments, defaults)
+    if not LITELLMS.isdisjoint(arguments):
+        arguments = in_our_words(arguments, defaults.metadata)
     for name, value in arguments.items():
         known = SYNONYMS.get(name, name)
         if value is None:
@@ -141,8 +143,8 @@ def split(arguments: Mapping[str, Any], addresses: frozenset[str], defaults: Opt
         elif is_price(name):
             prices[name] = value
         elif name == "model_info":
-            info = _mapping(value, name)
-        else:
+            info = mapping_of(value, name)
+        elif is_for_a_model(name):
             body[name] = value
     if info:
         prices = {**_prices_in(info), **prices}
@@ -150,46 +152,6 @@ def split(arguments: Mapping[str, Any], addresses: frozenset[str], defaults: Opt
     if not control and not address and not prices:
         return defaults, body
     return replace(defaults, **control, address=address, prices=prices), body
-
-
-# -- words of LiteLLM's that are said otherwise here ------------------------------------------------------------------
-
-_METADATA = {"litellm_trace_id": "trace_id", "litellm_session_id": "session_id"}
-_NO_EFFECT = ("caching", "cache", "verbose")
-_INSTEAD = {
-    "shared_session": "give an httpx client as `client`",
-    "logger_fn": "give a penstock.Callback in `callbacks`",
-    "model_list": "make a penstock.Router of it",
-    "ssl_verify": "give `network=penstock.Network(verify=...)` to a penstock.Client",
-    "ssl_certificate": "give `network=penstock.Network(cert=...)` to a penstock.Client",
-    "merge_reasoning_content_in_choices": "read `message.reasoning_content`",
-}
-"""What a call of LiteLLM's takes and one of ours does not -> what to do instead. None of them is for a model."""
-_LITELLMS = frozenset(
-    {"stream_timeout", "context_window_fallback_dict", "litellm_metadata", *_METADATA, *_NO_EFFECT, *_INSTEAD}
-)
-
-
-def _in_our_words(arguments: Mapping[str, Any], defaults: Options) -> dict[str, Any]:
-    """The same arguments without LiteLLM's own words. Raises MalformedError."""
-    said = {name: value for name, value in arguments.items() if name in _LITELLMS and value is not None}
-    found = {name: value for name, value in arguments.items() if name not in _LITELLMS}
-    for name, advice in _INSTEAD.items():
-        if said.get(name):
-            raise MalformedError(f"this call does not take it: {advice}", name)
-    if "stream_timeout" in said and found.get("stream") and found.get("timeout") is None:
-        found["timeout"] = said["stream_timeout"]
-    if "context_window_fallback_dict" in said:
-        larger = _mapping(said["context_window_fallback_dict"], "context_window_fallback_dict").get(
-            str(found.get("model"))
-        )
-        if larger is not None and not found.get("context_window_fallbacks"):
-            found["context_window_fallbacks"] = [larger]
-    more = {ours: said[name] for name, ours in _METADATA.items() if name in said}
-    more |= _mapping(said.get("litellm_metadata", {}), "litellm_metadata")
-    if more:
-        found["metadata"] = {**_mapping(found.get("metadata") or defaults.metadata or {}, "metadata"), **more}
-    return found
 
 
 def _anything(value: Any, name: str) -> Any:
@@ -214,12 +176,6 @@ def _sequence(value: Any, name: str) -> tuple[Any, ...]:
     return tuple(value)
 
 
-def _mapping(value: Any, name: str) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise MalformedError(f"expected a dict, got {type(value).__name__}", name)
-    return dict(value)
-
-
 _CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "num_retries": _integer,
     "max_repairs": _integer,
@@ -236,10 +192,10 @@ _CHECKS: dict[str, Callable[[Any, str], Any]] = {
     "allowed_openai_params": _sequence,
     "tags": _sequence,
     "callbacks": _sequence,
-    "extra_headers": _mapping,
-    "extra_query": _mapping,
-    "extra_body": _mapping,
-    "metadata": _mapping,
+    "extra_headers": mapping_of,
+    "extra_query": mapping_of,
+    "extra_body": mapping_of,
+    "metadata": mapping_of,
 }
 
 
