@@ -353,7 +353,9 @@ def _lessened(part: Part) -> Iterator[tuple[str, Part]]:
     for name in _TAILS:
         if getattr(part, name, None) is not None:
             yield name, replace(part, **{name: None})
-    for number, inner in enumerate(part.parts if isinstance(part, ToolResult) else ()):
+    if not isinstance(part, ToolResult):
+        return
+    for number, inner in enumerate(part.parts):
         for name, other in _lessened(inner):
             parts = [other if index == number else beside for index, beside in enumerate(part.parts)]
             yield f"parts[{number}].{name}", replace(part, parts=tuple(parts))

@@ -228,7 +228,7 @@ def test_citations_in_a_stream(anthropic: dict[str, Any], converse: dict[str, An
     assert deltas == [{"type": "text_delta", "text": "It is."}, {"type": "citations_delta", "citation": anthropic}]
 
 
-_EMPTY = {"type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn"}
+_EMPTY: dict[str, Any] = {"type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn"}
 
 
 def _cited(anthropic: dict[str, Any]) -> dict[str, Any]:
