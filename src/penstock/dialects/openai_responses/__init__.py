@@ -8,7 +8,7 @@ messages.py    the two lists of items as messages and as parts; items.py the ite
 response.py    answers and usage; errors.py refusals
 stream.py      events read; stream_writer.py our own events written, narrator.py (with places.py) those of others
 foreign.py     other dialects' requests in the terms of this one, with foreign_settings.py; foreign_response.py their
-               answers; foreign_parts.py what both have in common
+               answers, with foreign_outcomes.py; foreign_parts.py what both have in common
 """
 
 from __future__ import annotations

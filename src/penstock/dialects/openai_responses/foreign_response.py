@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from penstock.dialects import wire
 from penstock.dialects.openai_responses.content import write_thought
 from penstock.dialects.openai_responses.fields import COMPLETED
+from penstock.dialects.openai_responses.foreign_outcomes import answers, with_outcome
 from penstock.dialects.openai_responses.foreign_parts import adapt_citations
 from penstock.dialects.openai_responses.hosted import IMAGE
 from penstock.dialects.openai_responses.items import is_content
@@ -28,6 +29,7 @@ from penstock.types.content import (
     Part,
     Refusal,
     ServerToolCall,
+    ServerToolResult,
     Signature,
     Text,
     Thinking,
@@ -95,16 +97,41 @@ def adapt_answer(response: Response, seed: str, notes: list[Note]) -> tuple[Part
     notes += wire.note_extras(f"choices[{choice.index}]", choice.extras)
     found: list[Part] = []
     output_index, in_message = -1, False
+    calls: list[tuple[ServerToolCall, int]] = []
     for number, part in enumerate(choice.parts):
-        adapted = adapt_part(part, number, seed, f"choices[{choice.index}].parts[{number}]", notes)
+        path = f"choices[{choice.index}].parts[{number}]"
+        if isinstance(part, ServerToolResult) and _join(part, calls, found, path, notes):
+            continue
+        adapted = adapt_part(part, number, seed, path, notes)
         if adapted is None:
             continue
         begins = not (in_message and is_content(adapted))
         output_index, in_message = output_index + begins, is_content(adapted)
+        if isinstance(part, ServerToolCall):
+            calls.append((part, len(found)))
         kind = item_type(adapted)
         adapted = replace(adapted, id=item_id(seed, kind, output_index))
         found.append(replace(adapted, extras=COMPLETED) if kind == "message" and begins else adapted)
     return tuple(found)
+
+
+def _join(
+    result: ServerToolResult,
+    calls: list[tuple[ServerToolCall, int]],
+    found: list[Part],
+    path: str,
+    notes: list[Note],
+) -> bool:
+    """Put what came of a call into the item of the call, if it has a place for it. `calls` are those told before, with
+    their places in `found`.
+    """
+    place = next((place for call, place in reversed(calls) if answers(result, call)), None)
+    item = None if place is None else found[place]
+    joined = with_outcome(item, result, path, notes) if isinstance(item, ServerToolCall) else None
+    if joined is None or place is None:
+        return False
+    found[place] = joined
+    return True
 
 
 def item_type(part: Part) -> str:

@@ -28,6 +28,7 @@ from penstock.dialects.framing import write_event
 from penstock.dialects.openai_responses.content import write_citation, write_logprob, write_part
 from penstock.dialects.openai_responses.errors import CODES, FAILURE_CODES
 from penstock.dialects.openai_responses.fields import Item
+from penstock.dialects.openai_responses.foreign_outcomes import answers, with_outcome
 from penstock.dialects.openai_responses.foreign_parts import adapt_citation
 from penstock.dialects.openai_responses.foreign_response import (
     adapt_part,
@@ -40,7 +41,7 @@ from penstock.dialects.openai_responses.items import is_content, write_item
 from penstock.dialects.openai_responses.places import DELTA_EVENTS, Message, Slot, item_head, settled
 from penstock.dialects.openai_responses.response import complete_usage, envelope, measures, state
 from penstock.dialects.tool_ids import call_id
-from penstock.types.content import Part, Refusal, Text, Thinking, ToolCall
+from penstock.types.content import Part, Refusal, ServerToolCall, ServerToolResult, Text, Thinking, ToolCall
 from penstock.types.errors import ErrorResponse
 from penstock.types.fold import Fold
 from penstock.types.notes import Note
@@ -83,6 +84,7 @@ class Narrator:
         self._finished = False
         self._slots: dict[int, Slot] = {}
         self._message: Message | None = None
+        self._waiting: tuple[int, ServerToolCall, Part] | None = None
         self._output: list[Item | None] = []
         self._seed = context.id
         self._envelope: Body = {}
@@ -170,6 +172,7 @@ class Narrator:
                 self._end(self._slots[index], part)
         for index in sorted(self._slots):
             self._end(self._slots[index], self._fold.part(index))
+        self._release()
         self._leave_message()
         self._conclude(response, choice)
 
@@ -188,6 +191,7 @@ class Narrator:
     def _fail(self, delta: Failure) -> None:
         """OpenAI tells an error twice: in an event of its own, and as the end of the response."""
         error = delta.error
+        self._release()
         self._finished = True
         if not self._joined:
             self._ensure_started()
@@ -237,6 +241,7 @@ class Narrator:
     def _new_item(self, item: Item) -> int:
         """Announce an item; its output_index."""
         self._ensure_started()
+        self._release()
         self._leave_message()
         output_index = len(self._output)
         self._output.append(None)
@@ -382,13 +387,38 @@ class Narrator:
         slot.ended = slot.kind == "whole"
         notes: list[Note] = []
         path = f"choices[0].parts[{slot.index}]"
+        if isinstance(part, ServerToolResult) and self._join(part, path, notes):
+            return
         adapted = None if part is None else adapt_part(part, slot.index, self._seed, path, notes)
         self._note_all(notes)
         if slot.kind != "whole":
             _ENDERS[slot.kind](self, slot, settled(slot, adapted))
             slot.ended = True
+        elif isinstance(part, ServerToolCall) and adapted is not None:
+            self._release()
+            self._leave_message()
+            self._waiting = slot.index, part, adapted
         elif adapted is not None:
             self._tell_whole(slot.index, adapted)
+
+    def _join(self, result: ServerToolResult, path: str, notes: list[Note]) -> bool:
+        """Tell the call that waits with what came of it, if `result` is that."""
+        if self._waiting is None or not answers(result, self._waiting[1]):
+            return False
+        index, call, item = self._waiting
+        joined = with_outcome(item, result, path, notes) if isinstance(item, ServerToolCall) else None
+        if joined is None:
+            return False
+        self._note_all(notes)
+        self._waiting = index, call, joined
+        self._release()
+        return True
+
+    def _release(self) -> None:
+        """Tell the call that waits for what comes of it: something else follows."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            self._tell_whole(waiting[0], waiting[2])
 
     def _tell_whole(self, index: int, part: Part) -> None:
         """A part that has no deltas: a text it became, or an item that is added and done."""
