@@ -7,8 +7,8 @@ call's id and name) stays in the frame too.
 A choice has no numbered parts on the wire, only fields; the reader numbers them as they appear: thinking, text, each
 tool call (calls.py).
 
-What hosts do in streams besides chunks: they send errors of any shape, also as plain text; they put usage into a
-choice (Moonshot) or into `x_groq`.
+What hosts do besides: they begin with a chunk that names no answer yet (Azure's filter results); they send errors of
+any shape, also as plain text; they put usage into a choice (Moonshot) or into `x_groq`.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class ChunkReader:
         if self._unwrapper is not None:
             self._unwrapper.unwrap(chunk)
         deltas: list[Delta] = []
-        if not self._started:
+        if not self._started and (chunk.get("id") or chunk.get("choices")):
             self._start(chunk, deltas)
         choices = chunk.get("choices")
         if chunk.get("error") or (choices is None and says_error(chunk)):

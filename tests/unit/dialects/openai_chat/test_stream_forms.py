@@ -196,8 +196,14 @@ FORMS: dict[str, tuple[list[Any], tuple[Part, ...]]] = {
 @pytest.mark.parametrize("label", FORMS)
 def test_forms_of_content(label: str) -> None:
     deltas, expected = FORMS[label]
-    logprobs = {"logprobs": {"content": []}} if label.startswith("log") else {}
-    assert parts(*[chunk(delta, **logprobs) for delta in deltas], chunk({}, "stop")) == expected
+    logprobs: dict[str, Any] = {"logprobs": {"content": []}} if label.startswith("log") else {}
+    assert parts(*[chunk(delta, None, **logprobs) for delta in deltas], chunk({}, "stop")) == expected
+
+
+def test_an_answer_begins_with_the_first_chunk_that_names_it() -> None:
+    filtered = {"id": "", "model": "", "created": 0, "choices": [], "prompt_filter_results": [{"prompt_index": 0}]}
+    response = added_up(stream(filtered, chunk({"content": "x"}, "stop"))).response()
+    assert (response.id, response.model, response.created) == ("c", "m", 1)
 
 
 def test_sources_are_told_once_when_the_answer_stops() -> None:
