@@ -56,8 +56,8 @@ def options_page() -> str:
             "Every call takes three kinds of arguments in one list: those of the provider's API (`messages`,"
             " `temperature`, `tools` ...); those that say where to go and who pays (`api_key`, `api_base`,"
             " `aws_region_name` ...: [providers](providers.md)); and these, which are for Penstock. An argument that"
-            " none of them knows goes as it is into the body for a host that speaks Chat Completions; for a host of"
-            " another format a note says that it was dropped, and `extra_body` is the place for it.\n",
+            " none of them knows is the provider's own, and is passed on to"
+            " [where its API has it](../how-to/notes.md#what-only-one-provider-knows).\n",
             "They may also be given once: to `Client(...)`, `Router(...)` or `penstock.configure(...)`.\n",
             table(("option", "meaning", "default", "also called"), rows),
         ]

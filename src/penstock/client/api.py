@@ -66,7 +66,8 @@ def completion(model: str, messages: Sequence[Any], **arguments: Any) -> ModelRe
     messages       in OpenAI's shape, or answers of earlier calls as they are
     **arguments    every parameter of OpenAI's Chat Completions, and the options of `penstock.client.options.Options`;
                    `cache_control_injection_points` marks messages to be cached (penstock/client/cache_points.py);
-                   what nobody knows goes into a body of Chat Completions; for another format, see `extra_body`
+                   what is neither is the provider's own, and goes into its body as it is, to where its API has such
+                   parameters (penstock/dialects/places.py)
 
     Returns a ModelResponse; with `stream=True` an iterator of ModelResponseStream. Raises the exceptions of
     `penstock.exceptions`.

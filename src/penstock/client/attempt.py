@@ -14,9 +14,10 @@ from msgspec.structs import replace
 
 from penstock.client.betas import place_betas
 from penstock.client.failures import stopping_the_attempt
-from penstock.client.modifying import insist, profile_for
+from penstock.client.modifying import insisted, profile_for
 from penstock.client.opening import ENDED, Opening, OpenStream
 from penstock.client.options import Options
+from penstock.client.passing import set_apart
 from penstock.client.prepare import authorise, complete, locate, refuse_unsupported
 from penstock.dialects import registry, wire
 from penstock.dialects.dialect import Dialect, StreamParser
@@ -114,13 +115,17 @@ class ChatAttempt:
 
     def _render(self, request: Request, target: Endpoint) -> dict[str, Any]:
         request = replace(request, model=target.wire_model, spelling=_without_path(request.spelling))
-        rendered = self.dialect.render_request(request, profile_for(target.profile, self.options))
+        dialect, passed = self.dialect, dict[str, Any]()
+        if request.extras and request.dialect != dialect.name:
+            request, passed = set_apart(request, registry.get(request.dialect).parameters)
+        rendered = dialect.render_request(request, profile_for(target.profile, self.options))
         self.notes, self.memo = rendered.notes, rendered.memo
         if self.options.strict:
             rendered.require_lossless()
         refuse_unsupported(rendered.notes, _PARAMETERS | self.essential, self.name, self.options)
-        insist(rendered.value, request, rendered.notes, self.options)
-        body = complete(rendered.value, target, self.options)
+        passed |= insisted(rendered.value, request, rendered.notes, self.options)
+        body = dialect.places.put(passed, rendered.value) if passed else rendered.value
+        body = complete(body, target, self.options)
         self.target, refused = place_betas(body, target, self.options.extra_headers, self.passed_betas)
         self.notes += refused
         return body

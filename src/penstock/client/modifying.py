@@ -3,12 +3,13 @@ knowledge.
 
     modify_params            mend the form: a first user message, an answer to every call, a tool that the history calls
                              (the renderers do it: `Profile.repair_turns`)
-    allowed_openai_params    send a parameter as OpenAI spells it though the target is thought not to take it
+    allowed_openai_params    send a parameter as OpenAI spells it though the target is thought not to take it; it stands
+                             where the target has its own (`penstock.dialects.places`)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -42,13 +43,15 @@ def is_allowed(field: str, options: Options) -> bool:
     return any(field in (name, field_of(name)) for name in options.allowed_openai_params)
 
 
-def insist(body: dict[str, Any], request: Request, notes: Sequence[Note], options: Options) -> None:
-    """Put the parameters on which the caller insists into the body, where the renderer left them out."""
+def insisted(body: Mapping[str, Any], request: Request, notes: Sequence[Note], options: Options) -> dict[str, Any]:
+    """The parameters on which the caller insists, and that the renderer left out of the body."""
     if not options.allowed_openai_params:
-        return
+        return {}
     dropped = {note.path.partition(".")[0] for note in notes if note.kind == "dropped"}
     spoken = CHAT.render_request(request, DEFAULT_PROFILE).value
+    found: dict[str, Any] = {}
     for name in options.allowed_openai_params:
         unknown = name not in Request.__struct_fields__ and name not in _FIELDS
         if name in spoken and name not in body and (unknown or field_of(name) in dropped):
-            body[name] = spoken[name]
+            found[name] = spoken[name]
+    return found

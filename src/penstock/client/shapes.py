@@ -21,6 +21,7 @@ from penstock.client.opening import OpenStream
 from penstock.client.streams import Finish, PureStream, StreamState
 from penstock.dialects.dialect import Context, Dialect, PathMatch
 from penstock.dialects.openai_chat import DIALECT as CHAT
+from penstock.dialects.openai_chat.request import UNMODELLED
 from penstock.types.request import Request
 
 C = TypeVar("C", bound=Answer)
@@ -92,4 +93,5 @@ CHAT_SHAPE: Shape[ModelResponseStream, ModelResponse] = Shape(
     wants_usage=_wants_chat_usage,
     structured=CHAT_FORM,
     own_with={"metadata": "store"},
+    essential=UNMODELLED,
 )

@@ -19,6 +19,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 
 from msgspec import Struct
 
+from penstock.dialects.places import AT_THE_ROOT, Places
 from penstock.types.errors import DialectError, ErrorResponse, MalformedError
 from penstock.types.notes import Memo, Note, Rendered
 from penstock.types.profile import Profile
@@ -105,6 +106,10 @@ class Dialect:
                        it is never resolved
     recognises         (request body) -> whether it is of this dialect, for paths that several dialects share (Bedrock's
                        `invoke`)
+    places             where in a body a parameter stands that the representation does not model
+    parameters         the names at the root of a body that are this API's own: what else stands there is meant for
+                       whatever provider is asked, and is passed on to it. None: all of it is this API's own, for its
+                       clients send what is newer than these lines by themselves
     """
 
     name: str
@@ -123,6 +128,8 @@ class Dialect:
     carries_urls: frozenset[str] = frozenset()
     reads_url: Callable[[str], bool] = lambda url: False
     recognises: Callable[[dict[str, Any]], bool] = lambda body: True
+    places: Places = AT_THE_ROOT
+    parameters: frozenset[str] | None = None
 
 
 UNFORESEEN = (

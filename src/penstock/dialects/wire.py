@@ -179,7 +179,7 @@ class Field(Struct, frozen=True):
 class Fields:
     """A dialect's table of one object: what is read, and under which wire name it is written again."""
 
-    __slots__ = ("_by_wire", "names", "wire_names")
+    __slots__ = ("_by_wire", "names", "spellings", "wire_names")
 
     def __init__(self, *table: Field) -> None:
         self._by_wire: dict[str, tuple[str, Callable[[Any], Any], bool]] = {}
@@ -192,6 +192,7 @@ class Fields:
                     raise ValueError(f"wire field {wire!r} stands twice in the table")
                 self._by_wire[wire] = (name, field.read, wire != usual)
         self.names = frozenset(self.wire_names)
+        self.spellings = frozenset(self._by_wire)
 
     def read(self, wire: Mapping[str, Any]) -> dict[str, Any]:
         """Values by the representation's field names, plus "extras" and "spelling" where there are any."""

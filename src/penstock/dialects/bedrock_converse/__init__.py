@@ -31,4 +31,5 @@ DIALECT = Dialect(
     stream_parser=stream.stream_parser,
     stream_renderer=stream_writer.stream_renderer,
     stream_media_type=MEDIA_TYPE,
+    places=request.PLACES,
 )

@@ -29,6 +29,7 @@ from penstock.dialects.bedrock_converse.messages import read_message, write_mess
 from penstock.dialects.bedrock_converse.names import NAME
 from penstock.dialects.bedrock_converse.tools import read_tool_config, write_tool_config
 from penstock.dialects.dialect import PathMatch
+from penstock.dialects.places import Places
 from penstock.dialects.reasoning import budget
 from penstock.dialects.wire import Field, Fields
 from penstock.types.errors import DialectError, MalformedError
@@ -148,6 +149,16 @@ READERS: dict[str, Callable[[Any, Found], Any]] = {
     "serviceTier": _read_tier,
     "outputConfig": _read_output,
 }
+
+
+PLACES = Places(
+    FIELD,
+    {
+        "": (*READERS, "additionalModelResponseFieldPaths", "guardrailConfig", "performanceConfig", "promptVariables"),
+        "inferenceConfig": ("maxTokens", "topP", "stopSequences"),
+    },
+)
+"""Converse's own fields; all else is the model's, to which Converse passes it on."""
 
 
 def read_request(value: Any, match: PathMatch) -> Request:

@@ -67,4 +67,5 @@ DIALECT = Dialect(
     stream_type_asked=stream_type_asked,
     carries_urls=frozenset({"image", "audio", "video", "file"}),
     reads_url=reads_url,
+    places=request.PLACES,
 )

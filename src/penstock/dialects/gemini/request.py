@@ -20,6 +20,7 @@ from penstock.dialects.gemini.messages import read_each, read_message, read_part
 from penstock.dialects.gemini.spelling import SNAKE, find, left, names_of, object_of
 from penstock.dialects.gemini.tools import read_tool_choice, read_tools, write_tool_choice, write_tools
 from penstock.dialects.gemini.usage import SERVICE_TIERS, UNIFIED_TIERS
+from penstock.dialects.places import Places
 from penstock.types.content import Text
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.notes import Rendered
@@ -159,6 +160,26 @@ _READERS: dict[str, tuple[str, _Reader, str]] = {
     for spelled in {name, SNAKE.get(name, name)}
 }
 """Key in either spelling -> (the field that it fills, its reader, the usual spelling)."""
+
+
+PLACES = Places(
+    "generationConfig",
+    {
+        "": (
+            *("contents", "systemInstruction", "tools", "toolConfig", "safetySettings"),
+            *("cachedContent", "labels", "serviceTier", "store", "modelArmorConfig"),
+        ),
+        "generationConfig": (
+            *("stopSequences", "responseMimeType", "responseSchema", "responseJsonSchema", "responseModalities"),
+            *("candidateCount", "maxOutputTokens", "topP", "topK", "presencePenalty", "frequencyPenalty"),
+            *("responseLogprobs", "speechConfig", "imageConfig", "mediaResolution"),
+            *("audioTimestamp", "enableAffectiveDialog", "enableEnhancedCivicAnswers", "routingConfig"),
+            *("modelSelectionConfig",),
+        ),
+        "generationConfig.thinkingConfig": ("thinkingBudget", "thinkingLevel", "includeThoughts"),
+    },
+)
+"""Google's fields by the object that has them; a name that is none of them is taken for one of generationConfig."""
 
 
 def render_request(request: Request, profile: Profile) -> Rendered[dict[str, Any]]:

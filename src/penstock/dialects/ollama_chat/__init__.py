@@ -40,4 +40,5 @@ DIALECT = Dialect(
     stream_parser=stream.stream_parser,
     stream_renderer=stream.stream_renderer,
     stream_media_type="application/x-ndjson",
+    places=request.PLACES,
 )

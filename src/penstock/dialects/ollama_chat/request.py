@@ -25,6 +25,7 @@ from penstock.dialects.ollama_chat.tools import (
     write_think,
     write_tool,
 )
+from penstock.dialects.places import Places
 from penstock.dialects.wire import Field, Fields
 from penstock.types.errors import DialectError
 from penstock.types.notes import NO_MEMO, Note, Rendered
@@ -56,6 +57,10 @@ FIELDS = Fields(
     Field("top_logprobs", wire.integer),
     Field("stream", wire.boolean),
 )
+
+
+PLACES = Places("options", {"": (*FIELDS.spellings, "keep_alive", "truncate", "shift")})
+"""Everything but these is a runtime parameter of the model: `num_ctx`, `min_p`, `mirostat` ..."""
 
 
 def read_request(value: Any, match: PathMatch) -> Request:

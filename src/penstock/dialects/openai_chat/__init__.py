@@ -49,4 +49,5 @@ DIALECT = Dialect(
     stream_parser=stream.stream_parser,
     stream_renderer=stream_writer.stream_renderer,
     carries_urls=frozenset({"image", "video"}),
+    parameters=request.PARAMETERS,
 )

@@ -320,6 +320,12 @@ FIELDS = Fields(
 )
 
 
+UNMODELLED = frozenset({"moderation", "prediction", "prompt_cache_options"})
+"""OpenAI's own parameters that no other API has, and the representation neither."""
+PARAMETERS = FIELDS.spellings | ROOT | UNMODELLED
+"""What a body of this API has at its root. What else stands there is a provider's own."""
+
+
 def read_request(value: Any, match: PathMatch) -> Request:
     """A request body. `match` may bring the model from the path (Azure's deployments)."""
     found = FIELDS.read(wire.obj(value))
