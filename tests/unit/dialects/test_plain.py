@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from penstock.dialects import registry
-from penstock.dialects.plain import words_of
+from penstock.dialects.plain import plain_text
 from penstock.types.content import Base64, Cache, Citation, Media, Part, Refusal, Signature, Text, TokenLogprob
 from penstock.types.profile import DEFAULT_PROFILE, Profile
 from penstock.types.request import Message, Request, Role
@@ -28,6 +28,8 @@ MORE = [
             Text("a", signature=Signature("s", "gemini")),
             Text("a", cache=Cache()),
             Text("a", extras={"x": 1}),
+            Text(""),
+            Text(" \n"),
         )
     ),
 ]
@@ -35,11 +37,15 @@ MORE = [
 
 @pytest.mark.parametrize("message", MORE)
 def test_a_message_that_says_more_is_not_plain(message: Message) -> None:
-    assert words_of(message) is None
+    assert plain_text(message) is None
 
 
 def test_spellings_of_another_dialect_say_nothing() -> None:
-    assert words_of(replace(PLAIN, parts=(Text("a", native="list", id="m1"),), native="typed", id="m1")) == "a"
+    assert plain_text(replace(PLAIN, parts=(Text("a", native="list", id="m1"),), native="typed", id="m1")) == Text("a")
+
+
+def test_a_text_without_traces_is_taken_over_itself() -> None:
+    assert plain_text(PLAIN) is PLAIN.parts[0]
 
 
 TURNS: list[tuple[Role, str]] = [
@@ -78,6 +84,11 @@ def _text(words: str) -> tuple[Part, ...]:
 
 
 def _without_short_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in list(sys.modules.values()):
-        if module.__name__.startswith("penstock.dialects.") and hasattr(module, "words_of"):
-            monkeypatch.setattr(module, "words_of", lambda message: None)
+    users = [
+        module
+        for module in list(sys.modules.values())
+        if module.__name__.startswith("penstock.dialects.") and hasattr(module, "plain_text")
+    ]
+    assert len(users) > 6, "the dialects take the short way under another name: this test would compare nothing"
+    for module in users:
+        monkeypatch.setattr(module, "plain_text", lambda message: None)

@@ -17,7 +17,7 @@ from typing import Any
 
 from penstock.dialects.anthropic_messages.foreign import Block, Draft, write_parts
 from penstock.dialects.anthropic_messages.leftovers import note_leftovers
-from penstock.dialects.plain import words_of
+from penstock.dialects.plain import plain_text
 from penstock.types.request import Message, Request
 
 PLACEHOLDER = "."
@@ -104,9 +104,9 @@ def _results_first(block: Block) -> bool:
 
 
 def _add_message(found: Turns, message: Message, path: str, draft: Draft) -> None:
-    words = words_of(message)
-    if words and not words.isspace() and message.role in _SPEAKERS:
-        found.speak(message.role, [{"type": "text", "text": words}])
+    text = plain_text(message)
+    if text is not None and message.role in _SPEAKERS:
+        found.speak(message.role, [{"type": "text", "text": text.text}])
         return
     if message.extras:
         note_leftovers(path, message.extras, draft.notes)

@@ -11,13 +11,14 @@ Bedrock says so itself.
 
 from __future__ import annotations
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from penstock.dialects import wire
 from penstock.dialects.bedrock_converse.foreign_parts import PartAdapter
 from penstock.dialects.bedrock_converse.media import SEARCH_RESULT
 from penstock.dialects.leftovers import note_leftovers
-from penstock.dialects.plain import words_of
+from penstock.dialects.plain import plain_text
 from penstock.types.content import Cache, Json, Media, Part, Text, Thinking, ToolCall, ToolResult
 from penstock.types.notes import Note
 from penstock.types.profile import Profile
@@ -28,15 +29,17 @@ NO_RESULT = "This call was not answered."
 BESIDE_DOCUMENT = "The document is attached."
 
 
-class _Turn:
-    """A message under way. `path` is that of the first of the caller's messages in it."""
+class _Turn(Struct):
+    """A message under way. `number` is that of the first of the caller's messages in it, None where there is none."""
 
-    __slots__ = ("parts", "path", "role")
+    role: Role
+    parts: list[Part]
+    number: int | None
 
-    def __init__(self, role: Role, parts: list[Part], path: str) -> None:
-        self.role = role
-        self.parts = parts
-        self.path = path
+    @property
+    def path(self) -> str:
+        """Where a note says that it is."""
+        return "messages" if self.number is None else f"messages[{self.number}]"
 
 
 class Turns:
@@ -49,27 +52,28 @@ class Turns:
         self.system: list[Part] = []
         self.turns: list[_Turn] = []
 
-    def add(self, message: Message, path: str) -> None:
+    def add(self, message: Message, number: int) -> None:
         """One more of the caller's messages."""
-        words = words_of(message)
-        if words and not words.isspace():
-            self._place(message.role, [Text(words)], path)
+        text = plain_text(message)
+        if text is not None:
+            self._place(message.role, [text], number)
             return
+        path = f"messages[{number}]"
         if message.extras:
             note_leftovers(path, message.extras, self.notes)
         if message.name is not None and message.role != "tool":
             self.notes.append(Note(f"{path}.name", "dropped", "messages have no names"))
         parts = self._parts(message, path)
         if parts or message.role in ("system", "developer"):
-            self._place(message.role, parts, path)
+            self._place(message.role, parts, number)
         elif not message.parts:
             self.notes.append(Note(path, "dropped", "an empty message is refused"))
 
-    def _place(self, role: Role, parts: list[Part], path: str) -> None:
+    def _place(self, role: Role, parts: list[Part], number: int) -> None:
         if role in ("system", "developer"):
-            self._instruct(parts, path)
+            self._instruct(parts, number)
         else:
-            self._speak("assistant" if role == "assistant" else "user", parts, path)
+            self._speak("assistant" if role == "assistant" else "user", parts, number)
 
     def _parts(self, message: Message, path: str) -> list[Part]:
         parts: list[Part] = []
@@ -91,11 +95,12 @@ class Turns:
         elif last.cache is None:
             parts[-1] = replace(last, cache=self.adapter.cache(cache, path))
 
-    def _instruct(self, parts: list[Part], path: str) -> None:
+    def _instruct(self, parts: list[Part], number: int) -> None:
+        path = f"messages[{number}]"
         if not self.turns:
             self.system += self._texts(parts, path)
         elif self.profile.system_turns:
-            self.turns.append(_Turn("system", self._texts(parts, path), path))
+            self.turns.append(_Turn("system", self._texts(parts, path), number))
         elif parts:
             self.notes.append(Note(path, "changed", "an instruction between the turns was moved in front of them"))
             self.system += self._texts(parts, path)
@@ -105,7 +110,8 @@ class Turns:
         for part in parts:
             if not isinstance(part, Text):
                 self.notes.append(Note(path, "dropped", f"an instruction holds no {type(part).__name__}"))
-        return [replace(part, citations=None) for part in parts if isinstance(part, Text)]
+        texts = [part for part in parts if isinstance(part, Text)]
+        return [part if part.citations is None else replace(part, citations=None) for part in texts]
 
     def instruct_before(self, parts: tuple[Part, ...]) -> None:
         """The request's own instructions."""
@@ -113,11 +119,11 @@ class Turns:
             path = f"system[{number}]"
             self.system += self._texts(self.adapter.adapt(part, path, False), path)
 
-    def _speak(self, role: Role, parts: list[Part], path: str) -> None:
+    def _speak(self, role: Role, parts: list[Part], number: int) -> None:
         if self.turns and self.turns[-1].role == role:
             self.turns[-1].parts += parts
         else:
-            self.turns.append(_Turn(role, parts, path))
+            self.turns.append(_Turn(role, parts, number))
 
     def finish(self, request: Request) -> None:
         """Bring the turns into shape."""
@@ -148,7 +154,7 @@ class Turns:
 
     def _repair(self) -> None:
         if not self.turns or self.turns[0].role != "user":
-            self.turns.insert(0, _Turn("user", [Text(PLACEHOLDER)], "messages"))
+            self.turns.insert(0, _Turn("user", [Text(PLACEHOLDER)], None))
             self.notes.append(Note("messages", "added", "a conversation must begin with the user"))
         for number in range(len(self.turns) - 1, -1, -1):
             if self.turns[number].role == "assistant":
@@ -164,7 +170,7 @@ class Turns:
             return
         results: list[Part] = [ToolResult(call_id, (Text(NO_RESULT),), is_error=True) for call_id in missing]
         if following is None or following.role != "user":
-            self.turns.insert(number + 1, _Turn("user", results, self.turns[number].path))
+            self.turns.insert(number + 1, _Turn("user", results, self.turns[number].number))
         else:
             following.parts[:0] = results
         words = ", ".join(str(call_id) for call_id in missing)
@@ -206,6 +212,6 @@ def adapt_turns(
     turns = Turns(adapter, profile, notes)
     turns.instruct_before(request.system or ())
     for number, message in enumerate(request.messages):
-        turns.add(message, f"messages[{number}]")
+        turns.add(message, number)
     turns.finish(request)
-    return tuple(turns.system), tuple(Message(turn.role, tuple(turn.parts)) for turn in turns.turns)
+    return tuple(turns.system), tuple([Message(turn.role, tuple(turn.parts)) for turn in turns.turns])

@@ -13,7 +13,7 @@ from __future__ import annotations
 from penstock.dialects.cohere_chat.foreign_parts import PartAdapter, as_assistant, as_content
 from penstock.dialects.cohere_chat.names import DOCUMENTS
 from penstock.dialects.leftovers import note_leftovers
-from penstock.dialects.plain import plain
+from penstock.dialects.plain import plain_text
 from penstock.types.content import Media, Part, PlainText, Text, ToolCall, ToolResult
 from penstock.types.request import Message, Request
 
@@ -49,14 +49,14 @@ class _Turns:
 
     def _add_plain(self, message: Message) -> bool:
         """A turn that is plain words, where nothing before it waits for it or goes on with it."""
-        kept = None if self.pending else plain(message)
-        if kept is None or not kept.parts[0].text:  # type: ignore[union-attr]  # a plain message is one text
+        text = None if self.pending else plain_text(message)
+        if text is None:
             return False
         role = message.role
         if role == "user" or (role == "assistant" and not (self.found and self.found[-1].role == "assistant")):
-            self.found.append(kept)
+            self.found.append(Message(role, (text,)))
         elif role in ("system", "developer") and not self.found:
-            self.system += kept.parts
+            self.system.append(text)
         else:
             return False
         return True

@@ -23,7 +23,7 @@ from penstock.dialects.gemini.repairs import filler, repair
 from penstock.dialects.gemini.signatures import SKIP_VALIDATION
 from penstock.dialects.gemini.usage import SERVICE_TIERS
 from penstock.dialects.leftovers import note_leftovers
-from penstock.dialects.plain import words_of
+from penstock.dialects.plain import plain_text
 from penstock.dialects.said import Said
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import Part
@@ -73,9 +73,9 @@ def _write_turns(request: Request, writer: PartWriter) -> tuple[list[dict[str, A
     system = writer.texts(request.system or (), "system")
     contents: list[Content] = []
     for number, message in enumerate(request.messages):
-        words = words_of(message)
-        if words and message.role in _SPEAKERS:
-            _append(contents, _SPEAKERS[message.role], [{"text": words}])
+        text = plain_text(message)
+        if text is not None and message.role in _SPEAKERS:
+            _append(contents, _SPEAKERS[message.role], [{"text": text.text}])
             continue
         path = f"messages[{number}]"
         _note_message(message, path, writer.notes)

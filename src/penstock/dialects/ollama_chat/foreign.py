@@ -20,7 +20,7 @@ from penstock.dialects.json_schema import object_schema, without_keywords
 from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.ollama_chat.foreign_parts import PartAdapter
 from penstock.dialects.ollama_chat.names import NAME
-from penstock.dialects.plain import words_of
+from penstock.dialects.plain import plain_text
 from penstock.dialects.said import Said, note_unspeakable
 from penstock.dialects.tool_ids import tool_names, with_tool_ids
 from penstock.dialects.tool_memo import FREE_FORM
@@ -107,9 +107,9 @@ def _adapt_messages(request: Request, adapter: PartAdapter, profile: Profile, no
 
 def _adapt_message(message: Message, path: str, adapter: PartAdapter, notes: list[Note]) -> list[Message]:
     """One message as one or several: tool results first, then what else the turn holds."""
-    words = words_of(message)
-    if words:
-        return [Message(_ROLES.get(message.role, message.role), (Text(words),))]
+    text = plain_text(message)
+    if text is not None:
+        return [Message(_ROLES.get(message.role, message.role), (text,))]
     note_leftovers(path, message.extras, notes)
     if message.name is not None:
         notes.append(Note(f"{path}.name", "dropped", "messages have no names"))

@@ -28,7 +28,7 @@ from penstock.dialects.openai_responses.foreign_tools import adapt_server_tool
 from penstock.dialects.openai_responses.hosted import IMAGE
 from penstock.dialects.openai_responses.items import is_content
 from penstock.dialects.openai_responses.reasoning import FORMATS
-from penstock.dialects.plain import words_of
+from penstock.dialects.plain import plain_text
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import (
     Base64,
@@ -152,9 +152,9 @@ class _Adapter:
 
     def message(self, number: int) -> tuple[Message, tuple[Part, ...]]:
         message = self.request.messages[number]
-        words = words_of(message)
-        if words is not None:
-            return message, (Text(words),)
+        text = plain_text(message)
+        if text is not None:
+            return message, (text,)
         path = f"messages[{number}]"
         self.notes += wire.note_extras(path, message.extras)
         if message.name is not None:
