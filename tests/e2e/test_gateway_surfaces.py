@@ -522,6 +522,30 @@ def test_a_providers_key_never_leaves_in_an_error(
 
 
 @each_surface
+@pytest.mark.parametrize("model", UPSTREAMS)
+def test_an_address_of_the_inside_never_leaves_in_an_error(
+    client: httpx.Client, providers: SimulatedProviders, surface: Surface, model: str
+) -> None:
+    said = "no route from http://10.0.0.7:9000/v1 to vllm-3.prod.svc.cluster.local"
+    providers.script(Reply.error(500, said), Reply.error(500, said), Reply.error(500, said))
+    answer = ask(client, surface, model)
+    assert answer.status_code == 500
+    assert "no route from [address removed] to [address removed]" in answer.text
+
+
+@each_surface
+@pytest.mark.parametrize("status", [302, 307, 600, 999])
+def test_a_status_that_is_no_answer_is_an_error(
+    client: httpx.Client, providers: SimulatedProviders, surface: Surface, status: int
+) -> None:
+    elsewhere = (("location", "http://10.0.0.7/v1"),)
+    providers.script(*[Reply.native({}).delivered(status=status, headers=elsewhere)] * 3)
+    answer = ask(client, surface, "openai/gpt-4o")
+    assert answer.status_code in (404, 502)
+    assert "10.0.0.7" not in answer.text
+
+
+@each_surface
 def test_how_long_to_wait_is_passed_on(client: httpx.Client, providers: SimulatedProviders, surface: Surface) -> None:
     providers.script(*[Reply.error(429, retry_after=3600)] * 3)
     answer = ask(client, surface, "openai/gpt-4o")

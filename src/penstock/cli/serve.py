@@ -49,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         import uvicorn
 
         from penstock.gateway.app import Application
+        from penstock.gateway.listener import Listener
     except ImportError as error:
         raise CommandError(f"{error.name} is missing: pip install 'penstock[gateway]'") from None
     _stop_cleanly()
@@ -59,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     server = uvicorn.Server(
         uvicorn.Config(
             application,
+            http=Listener,
             log_level=arguments.log_level,
             access_log=False,
             lifespan="on",

@@ -5,5 +5,6 @@ surfaces.py     the table of inbound paths: which dialect each speaks, and where
 answers.py      what goes back: answers and refusals as values, headers made safe, keys taken out
 handle.py       one chat request: parse, call, render
 model_lists.py  GET /v1/models in the shape that each client reads
+listener.py     the limits of what somebody without a key may send
 app.py          the ASGI application around it; `penstock serve` runs it under uvicorn
 """

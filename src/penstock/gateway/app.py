@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from penstock.client.engine import Engine
 from penstock.dialects import wire
 from penstock.gateway.answers import JSON, Answer, Refused, refusal
-from penstock.gateway.config import MAX_BODY, Gateway
+from penstock.gateway.config import BODY_SILENCE, MAX_BODY, Gateway
 from penstock.gateway.handle import handle_chat
 from penstock.gateway.model_lists import listing
 from penstock.gateway.surfaces import HEALTH, LISTS, PLACES, Asked, Scope, asked, client_of
@@ -130,7 +130,10 @@ async def _body(request: Asked, receive: Receive) -> bytes:
     pieces: list[bytes] = []
     read = 0
     while True:
-        message = await receive()
+        try:
+            message = await asyncio.wait_for(receive(), BODY_SILENCE)
+        except TimeoutError:
+            raise Refused("timeout", 408, f"nothing more of the body came for {BODY_SILENCE:g} s") from None
         if message["type"] == "http.disconnect":
             raise Gone
         pieces.append(message.get("body", b""))

@@ -17,6 +17,7 @@ from functools import cached_property
 from msgspec import Struct
 
 from penstock.gateway.answers import Redactor
+from penstock.gateway.inside import host_of
 from penstock.providers.endpoint import missing_variables, variables_of
 from penstock.providers.registry import Registry
 
@@ -25,6 +26,8 @@ DEMO = "demo"
 LOCAL = frozenset({"ollama", "ollama_chat"})
 MAX_BODY = 64 * 1024 * 1024
 """Bytes that a request body may have."""
+BODY_SILENCE = 30.0
+"""Seconds that may pass between two pieces of a request body."""
 
 
 class Served(Struct, frozen=True):
@@ -43,6 +46,7 @@ class Gateway(Struct, frozen=True, dict=True):
     models    what /v1/models lists; any other "provider/model" whose provider is in `providers` is served too
     providers names of the providers with a key
     secrets   values that must not leave: the master key, and the keys found in the environment
+    hosts     names of hosts that are nobody's business outside: where the environment says that the providers are
     """
 
     key: str
@@ -50,6 +54,7 @@ class Gateway(Struct, frozen=True, dict=True):
     models: tuple[Served, ...]
     providers: frozenset[str]
     secrets: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Gateway({len(self.models)} models, providers={sorted(self.providers)})"
@@ -65,8 +70,8 @@ class Gateway(Struct, frozen=True, dict=True):
 
     @cached_property
     def redact(self) -> Redactor:
-        """Takes the secrets out of what leaves."""
-        return Redactor((self.key, *self.secrets))
+        """Takes the secrets, and the addresses of the inside, out of what leaves."""
+        return Redactor((self.key, *self.secrets), self.hosts)
 
     @property
     def set_up(self) -> str:
@@ -118,7 +123,15 @@ def gateway_of(
         models=tuple(models),
         providers=frozenset([*providers, *(LOCAL if ollama else ())]),
         secrets=secrets_of(registry, environment),
+        hosts=hosts_of(registry, environment),
     )
+
+
+def hosts_of(registry: Registry, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The hosts that the environment gives as addresses of providers."""
+    names = {name for provider in registry for name in provider.base_environment}
+    given = [environment[name] for name in sorted(names) if environment.get(name)]
+    return tuple({host for address in given if (host := host_of(address))})
 
 
 def secrets_of(registry: Registry, environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -60,6 +60,28 @@ def test_a_wait_that_is_none_is_not_said(waiting: float) -> None:
     assert "retry-after" not in refusal(CHAT, error, {}, Redactor()).headers
 
 
+@pytest.mark.parametrize("status", [100, 302, 399, 600, 999])
+def test_a_status_that_is_none_of_errors_is_not_passed_on(status: int) -> None:
+    answer = refusal(CHAT, ErrorResponse(kind="server", status=status, message="odd"), {}, Redactor())
+    assert answer.status == 502
+
+
+def test_a_key_is_found_in_json_and_in_addresses_too() -> None:
+    redact = Redactor(['fake"key/with+odd'])
+    assert redact(b'{"m":"fake\\"key/with+odd"} ?key=fake%22key%2Fwith%2Bodd') == (
+        b'{"m":"[key removed]"} ?key=[key removed]'
+    )
+
+
+def test_an_address_that_the_client_gave_is_told_back() -> None:
+    error = ErrorResponse(
+        kind="invalid_request", status=400, message="http://10.0.0.1/a was not fetched", native="media"
+    )
+    assert b"http://10.0.0.1/a was not" in refusal(CHAT, error, {}, Redactor(["sk-fake-key"])).body
+    theirs = ErrorResponse(kind="server", status=500, message="http://10.0.0.1/a failed", dialect="openai_chat")
+    assert b'"[address removed] failed"' in refusal(CHAT, theirs, {}, Redactor()).body
+
+
 @pytest.mark.parametrize("dialect", ["openai_chat", "anthropic_messages", "gemini"])
 def test_an_error_inside_a_200_has_a_status_of_errors(dialect: str) -> None:
     error = ErrorResponse(kind="server", status=200, message="it says 200")

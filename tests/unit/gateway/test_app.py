@@ -76,6 +76,13 @@ def test_reading_stops_where_a_body_is_too_large() -> None:
     assert (sent[0]["status"], taken) == (413, 5)
 
 
+def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BODY_SILENCE", 0.05)
+    sent, _ = run([body(b"{", more=True)])
+    assert sent[0]["status"] == 408
+    assert b"nothing more of the body came" in sent[1]["body"]
+
+
 def test_a_client_that_leaves_before_its_request_is_whole_gets_nothing() -> None:
     assert run([body(b"{", more=True), {"type": "http.disconnect"}])[0] == []
 

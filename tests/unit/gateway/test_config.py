@@ -62,6 +62,11 @@ def test_the_secrets_of_all_providers_are_kept_from_leaving() -> None:
     assert set(secrets) == {"sk-fake-openai", "fake-aws-secret"}
 
 
+def test_where_the_environment_says_that_providers_are_is_kept_from_leaving() -> None:
+    gateway = gateway_of(REGISTRY, {**OPENAI, "OPENAI_API_BASE": "https://models.example.com:8443/v1"})
+    assert gateway.redact(b"https://models.example.com:8443/v1 said no") == b"[address removed] said no"
+
+
 def test_who_asks_for_a_model_that_is_not_there_hears_what_is() -> None:
     gateway = gateway_of(REGISTRY, OPENAI, ["llama3:8b"], {"openai": ["gpt-4o"]})
     assert "Did you mean openai/gpt-4o?" in gateway.no_such_model("openai/gpt-4")

@@ -1,0 +1,55 @@
+"""Addresses of the inside: which are, and that their places in a text are all that changes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.gateway.inside import IN_ITS_PLACE, addresses_removed, host_of
+
+HOSTS = frozenset({"models.example.com"})
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("upstream http://10.0.0.7:9000/v1?x=1 (proxy-3.prod.svc.cluster.local:8000) said", "upstream X (X) said"),
+        ("https://platform.openai.com/account/api-keys", "https://platform.openai.com/account/api-keys"),
+        ("connect to http://backend:8080/x failed", "connect to X failed"),
+        ("http://user:word@backend-int:8080", "X"),
+        ("dial tcp 192.168.7.7:443: refused", "dial tcp X: refused"),
+        ("dial tcp [fd00::1]:443, [::1]:80", "dial tcp X, X"),
+        ("169.254.169.254 and 127.0.0.1 and localhost:11434", "X and X and X"),
+        ("8.8.8.8 and v1.2.3 and 1.2.3.4", "8.8.8.8 and v1.2.3 and 1.2.3.4"),
+        ("https://models.example.com/v1/chat: 502", "X 502"),
+        ("redis://cache:6379/0", "X"),
+        ("messages.0.content: no", "messages.0.content: no"),
+        ("ollama_chat/llama3:8b", "ollama_chat/llama3:8b"),
+    ],
+)
+def test_what_is_removed(text: str, left: str) -> None:
+    assert addresses_removed(text.encode(), HOSTS) == left.encode().replace(b"X", IN_ITS_PLACE)
+
+
+@given(st.binary())
+def test_any_bytes_are_read(data: bytes) -> None:
+    removed = addresses_removed(data)
+    assert addresses_removed(removed) == removed
+
+
+@pytest.mark.parametrize("piece", [b"a", b"a.", b"a-", b"http://", b"[", b"a://", b"1.", b"a:1"])
+def test_a_long_text_is_read_in_one_go(piece: bytes) -> None:
+    """Would not end if it went back and forth."""
+    addresses_removed(piece * (1_000_000 // len(piece)))
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("https://models.example.com/v1", "models.example.com"),
+        ("models.example.com:8000", "models.example.com"),
+        ("http://[::1", None),
+        ("", None),
+    ],
+)
+def test_the_host_of_a_configured_address(address: str, host: str | None) -> None:
+    assert host_of(address) == host
