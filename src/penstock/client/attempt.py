@@ -176,7 +176,7 @@ def _without_path(spelling: dict[str, str] | None) -> dict[str, str] | None:
 
 def not_an_answer(said: ErrorResponse, reply: Reply, error: DialectError) -> ErrorResponse:
     """A 200 that is no answer: the error in it (`said`, as the dialect reads it), if it says one, else what it was."""
-    if isinstance(said.body, dict) and "error" in said.body:
+    if isinstance(said.body, dict) and ("error" in said.body or said.body.get("object") == "error"):
         return said
     text = reply.body[:500].decode("utf-8", "replace")
     kind = reply.headers.get("content-type", "no content type")

@@ -37,6 +37,7 @@ from penstock.types.errors import ErrorResponse
 from penstock.types.notes import NO_MEMO, Note
 from penstock.types.request import Request
 from penstock.types.response import Response
+from penstock.types.retry import Tried
 from penstock.types.stream import Start
 
 C = TypeVar("C", bound=Answer)
@@ -159,10 +160,14 @@ class ChatCall(Generic[C, R]):
     def _stream_error(self, error: ErrorResponse, partial: R, success: Success[Any] | None) -> Exception:
         from penstock.exceptions import StreamInterruptedError, from_error
 
-        provider, model = ("", self.model) if success is None else (success.attempt.provider, success.attempt.model)
+        if success is None:
+            return from_error(error, "", self.model, partial=partial)
+        provider, model = success.attempt.provider, success.attempt.model
+        seconds = time.perf_counter() - self.started
+        tried = (*success.tried, Tried(success.attempt.name, provider, model, error, seconds))
         if error.native == "interrupted":
-            return StreamInterruptedError(error.message, provider, model, error=error, partial=partial)
-        return from_error(error, provider, model, partial=partial)
+            return StreamInterruptedError(error.message, provider, model, error=error, partial=partial, tried=tried)
+        return from_error(error, provider, model, tried, partial=partial)
 
     @property
     def is_local(self) -> bool:

@@ -132,7 +132,7 @@ class StreamState(FoldedState[ModelResponseStream, ModelResponse]):
                 raise self._failed(fold.error)
             for chunk in writer.chunks(event):
                 if self._wants_usage or self._strip_usage(chunk):
-                    yield ModelResponseStream(chunk)._with(self._hidden)
+                    yield ModelResponseStream(_whole(chunk))._with(self._hidden)
 
     @staticmethod
     def _strip_usage(chunk: dict[str, Any]) -> bool:
@@ -140,6 +140,20 @@ class StreamState(FoldedState[ModelResponseStream, ModelResponse]):
         chunk.
         """
         return chunk.pop("usage", None) is None or bool(chunk.get("choices"))
+
+
+def _whole(chunk: dict[str, Any]) -> dict[str, Any]:
+    """A chunk that can be looped over: some hosts send one without choices, or a choice without a delta, to say that
+    they are still there.
+    """
+    choices = chunk.get("choices")
+    if choices is None:
+        chunk["choices"] = []
+        return chunk
+    for choice in choices:
+        if choice.get("delta") is None:
+            choice["delta"] = {}
+    return chunk
 
 
 class Stream(Generic[C, R]):

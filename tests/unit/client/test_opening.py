@@ -133,6 +133,34 @@ def test_a_redirect_is_told_and_not_followed(status: int, stream: bool) -> None:
     assert len(server.asked) == 1, "to ask again would not help"
 
 
+@pytest.mark.parametrize(
+    "odd", [b"{}", b'{"choices":null}', b'{"choices":[{"index":0}]}', b'{"choices":[{"delta":null}]}']
+)
+def test_a_chunk_that_says_nothing_can_be_looped_over(odd: bytes) -> None:
+    words = b'data: {"choices":[{"index":0,"delta":{"content":"all"},"finish_reason":"stop"}]}\n\n'
+    with saying(said(b"data: %b\n\n%bdata: %b\n\ndata: [DONE]\n\n" % (odd, words, odd), "text/event-stream")) as server:
+        assert ask(server.url, stream=True) == "all"
+
+
+def test_a_stream_that_breaks_off_tells_all_that_was_tried() -> None:
+    words = said(b'data: {"choices":[{"index":0,"delta":{"content":"all"}}]}\n\n', "text/event-stream")
+    failing = b"HTTP/1.1 500 X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    with saying_in_turn([failing], [words]) as server, pytest.raises(exceptions.StreamInterruptedError) as caught:
+        ask(server.url, stream=True, num_retries=1)
+    assert [each.error.status for each in caught.value.tried] == [500, 503]
+    assert caught.value.partial.choices[0].message.content == "all"
+
+
+def test_vllms_way_of_saying_an_error_inside_a_200() -> None:
+    body = b'{"object":"error","message":"This is too long","type":"BadRequestError","param":null,"code":400}'
+    with (
+        saying(said(body, "application/json")) as server,
+        pytest.raises(exceptions.PenstockError, match="This is too long") as caught,
+    ):
+        ask(server.url)
+    assert not isinstance(caught.value, exceptions.APIResponseValidationError)
+
+
 def test_the_announcement_of_an_answer_is_no_word_of_it() -> None:
     role = b'data: {"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]}\n\n'
     error = b'data: {"error":{"message":"Overloaded","type":"server_error"}}\n\n'
