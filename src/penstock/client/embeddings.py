@@ -28,6 +28,7 @@ from penstock.client.operations import (
     SimpleCall,
 )
 from penstock.client.options import Options, timeouts_of
+from penstock.client.passing import set_apart
 from penstock.client.prepare import complete
 from penstock.client.result_objects import EmbeddingResponse
 from penstock.dialects import embeddings, wire
@@ -55,8 +56,12 @@ def _request(body: Body, target: Endpoint) -> EmbeddingRequest:
 
 
 def _encode(body: Body, target: Endpoint, options: Options) -> Payload:
-    rendered = embeddings.get(target.format).render_request(_request(body, target), target.profile)
-    return Payload(target, wire.encode(complete(rendered.value, target, options)), JSON, rendered.notes)
+    dialect, request, passed = embeddings.get(target.format), _request(body, target), Body()
+    if dialect.name != OPENAI.name:
+        request, passed = set_apart(request, OPENAI.parameters)
+    rendered = dialect.render_request(request, target.profile)
+    filled = complete(dialect.places.put(passed, rendered.value), target, options)
+    return Payload(target, wire.encode(filled), JSON, rendered.notes)
 
 
 def _read(reply: Reply, target: Endpoint) -> EmbeddingResponse:

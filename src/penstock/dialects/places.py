@@ -7,7 +7,8 @@ one table, from the documentation of its API:
 
     Places("generationConfig", {"": ("safetySettings",), "generationConfig.thinkingConfig": ("thinkingBudget",)})
 
-Names in camelCase are known in snake_case too, and stand in the body as the table spells them.
+Names in camelCase are known in snake_case too, and stand in the body as the table spells them. `requests[*]` is each
+object of a list.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Places:
             steps = _steps(path)
             for count, name in enumerate(steps, 1):
                 for spelled in (name, snake(name)):
-                    self._listed.setdefault(spelled, steps[:count])
+                    if not name.endswith(_EACH):
+                        self._listed.setdefault(spelled, steps[:count])
 
     def of(self, name: str) -> tuple[str, ...]:
         """The keys that lead to a parameter, from the root of the body."""
@@ -52,10 +54,23 @@ class Places:
         them in the provider's own words; of objects, the members are merged. `body` is not changed.
         """
         for name, value in parameters.items():
-            for key in reversed(self.of(name)):
-                value = {key: value}
-            body = wire.deep_merge(body, value)
+            body = _with(body, self.of(name), value)
         return body
+
+
+_EACH = "[*]"
+
+
+def _with(body: dict[str, Any], keys: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """A copy of the body with the value at the end of the keys."""
+    key, rest = keys[0], keys[1:]
+    if key.endswith(_EACH):
+        key = key.removesuffix(_EACH)
+        return {**body, key: [_with(each, rest, value) for each in body.get(key, ())]}
+    if not rest:
+        return wire.deep_merge(body, {key: value})
+    below = body.get(key)
+    return {**body, key: _with(below if isinstance(below, dict) else {}, rest, value)}
 
 
 def snake(name: str) -> str:

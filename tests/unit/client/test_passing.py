@@ -217,3 +217,37 @@ def test_what_other_apis_have_is_taken_for_their_own() -> None:
         )
         assert "a_new_field" not in simulated.last.body.decode()
     assert any(note.path == "a_new_field" for note in answer.notes)
+
+
+# -- embeddings -------------------------------------------------------------------------------------------------------
+
+KEY = {"api_key": "sk-fake-for-tests-only"}
+EMBEDDERS: list[tuple[str, str, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    ("ollama/nomic-embed-text", "ollama", KEY, {"num_ctx": 512}, {"options": {"num_ctx": 512}}),
+    ("ollama/nomic-embed-text", "ollama", KEY, {"keep_alive": "10m"}, {"keep_alive": "10m"}),
+    ("cohere/embed-v4.0", "cohere", KEY, {"max_tokens": 99}, {"max_tokens": 99}),
+    ("bedrock/amazon.titan-embed-text-v2:0", "bedrock", BEDROCK.more, {"normalize": True}, {"normalize": True}),
+]
+
+
+@pytest.mark.parametrize(
+    ("model", "mount", "more", "given", "sent"),
+    EMBEDDERS,
+    ids=[f"{each[0]}-{next(iter(each[3]))}" for each in EMBEDDERS],
+)
+def test_embeddings_too(
+    model: str, mount: str, more: dict[str, Any], given: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    with SimulatedProviders() as simulated:
+        embedding: Any = penstock.embedding
+        embedding(model, "Hello", api_base=simulated.url(mount), num_retries=0, **more, **given)
+        arrived = simulated.last.json
+    assert {name: arrived.get(name) for name in sent} == sent
+
+
+def test_each_input_of_a_batch_has_the_title() -> None:
+    with SimulatedProviders() as simulated:
+        embedding: Any = penstock.embedding
+        base = simulated.url("gemini") + "/v1beta"
+        embedding("gemini/gemini-embedding-001", ["a", "b"], title="T", api_base=base, num_retries=0, **KEY)
+        assert [each["title"] for each in simulated.last.json["requests"]] == ["T", "T"]

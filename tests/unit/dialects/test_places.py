@@ -52,6 +52,16 @@ def test_an_object_and_a_field_of_it_may_both_be_given() -> None:
     assert thinking == {"includeThoughts": True}
 
 
+def test_each_object_of_a_list() -> None:
+    table = Places("requests[*]", {"": ("labels",)})
+    body: dict[str, Any] = {"requests": [{"content": "a"}, {"content": "b", "title": "B"}]}
+    assert table.put({"title": "T", "labels": {}}, body) == {
+        "requests": [{"content": "a", "title": "T"}, {"content": "b", "title": "T"}],
+        "labels": {},
+    }
+    assert body["requests"][0] == {"content": "a"}
+
+
 @pytest.mark.parametrize("name", registry.NAMES)
 def test_the_fields_that_a_dialect_models_stand_at_its_root(name: str) -> None:
     """A table that forgot one would move it."""

@@ -12,6 +12,7 @@ from penstock.dialects.dialect import PathMatch, boundary
 from penstock.dialects.embeddings.bedrock import match_invoke
 from penstock.dialects.embeddings.dialect import EmbeddingDialect, Purposes, note_unsaid, texts_of
 from penstock.dialects.embeddings.errors import errors_of
+from penstock.dialects.places import Places
 from penstock.types.embedding import EmbeddingRequest, EmbeddingResponse, Vector
 from penstock.types.errors import DialectError
 from penstock.types.notes import Note, Rendered
@@ -136,4 +137,5 @@ DIALECT = EmbeddingDialect(
     parse_error=_parse_error,
     render_error=_render_error,
     max_inputs=1,
+    places=Places(_PARAMETERS, {"": ("taskType", "schemaVersion")}),
 )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from penstock.dialects.dialect import Headers, PathMatch
+from penstock.dialects.places import AT_THE_ROOT, Places
 from penstock.types.content import Text
 from penstock.types.embedding import EmbeddingInput, EmbeddingRequest, EmbeddingResponse
 from penstock.types.errors import ErrorResponse
@@ -31,6 +32,7 @@ class EmbeddingDialect:
     parse_response    (wire) -> EmbeddingResponse
     render_response   (response) -> Rendered[wire object]
     parse_error, render_error    as those of the chat dialect of the same host
+    places, parameters    as those of `penstock.dialects.dialect.Dialect`
     max_inputs        how many inputs one request may hold (None: the host's own limit); callers cut longer lists
     """
 
@@ -44,6 +46,8 @@ class EmbeddingDialect:
     render_error: Callable[[ErrorResponse], tuple[int, dict[str, Any]]]
     recognises: Callable[[dict[str, Any]], bool] = lambda body: True
     max_inputs: int | None = None
+    places: Places = AT_THE_ROOT
+    parameters: frozenset[str] | None = None
 
 
 class Purposes:

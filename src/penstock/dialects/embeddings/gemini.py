@@ -15,6 +15,7 @@ from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch, boundary
 from penstock.dialects.embeddings.dialect import EmbeddingDialect, Purposes, note_unsaid, texts_of
 from penstock.dialects.embeddings.errors import errors_of
+from penstock.dialects.places import AT_THE_ROOT, Places
 from penstock.types.content import Opaque
 from penstock.types.embedding import EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Vector
 from penstock.types.errors import DialectError, MalformedError
@@ -202,6 +203,7 @@ DIALECT = EmbeddingDialect(
     parse_error=_parse_error,
     render_error=_render_error,
     max_inputs=100,
+    places=Places("requests[*]"),
 )
 
 
@@ -214,5 +216,11 @@ def _render_single(request: EmbeddingRequest, profile: Profile) -> Rendered[dict
     return Rendered(body, rendered.notes)
 
 
-SINGLE = replace(DIALECT, name="gemini_embed_content", render_request=boundary(NAME)(_render_single), max_inputs=1)
+SINGLE = replace(
+    DIALECT,
+    name="gemini_embed_content",
+    render_request=boundary(NAME)(_render_single),
+    max_inputs=1,
+    places=AT_THE_ROOT,
+)
 """`embedContent`, where a host (Vertex AI, for some models) offers no batches."""

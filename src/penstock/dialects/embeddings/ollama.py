@@ -12,6 +12,7 @@ from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch, boundary
 from penstock.dialects.embeddings.dialect import EmbeddingDialect, note_unsaid, texts_of
 from penstock.dialects.embeddings.errors import errors_of
+from penstock.dialects.places import Places
 from penstock.dialects.wire import Field, Fields
 from penstock.types.embedding import EmbeddingRequest, EmbeddingResponse, Vector
 from penstock.types.errors import MalformedError
@@ -119,4 +120,5 @@ DIALECT = EmbeddingDialect(
     render_response=boundary(NAME)(render_response),
     parse_error=_parse_error,
     render_error=_render_error,
+    places=Places("options", {"": (*FIELDS.spellings, "keep_alive")}),
 )

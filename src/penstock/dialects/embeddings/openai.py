@@ -237,4 +237,5 @@ DIALECT = EmbeddingDialect(
     parse_error=_parse_error,
     render_error=_render_error,
     max_inputs=2048,
+    parameters=FIELDS.spellings,
 )

@@ -13,6 +13,7 @@ from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch, boundary
 from penstock.dialects.embeddings.dialect import EmbeddingDialect, Purposes, note_unsaid, texts_of
 from penstock.dialects.embeddings.errors import errors_of
+from penstock.dialects.places import Places
 from penstock.types.embedding import EmbeddingRequest, EmbeddingResponse, Vector
 from penstock.types.errors import MalformedError
 from penstock.types.notes import Note, Rendered
@@ -146,4 +147,5 @@ DIALECT = EmbeddingDialect(
     parse_error=_parse_error,
     render_error=_render_error,
     max_inputs=250,
+    places=Places("parameters", {"instances[*]": ("title", "task_type"), "": ("labels",)}),
 )
