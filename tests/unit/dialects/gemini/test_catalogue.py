@@ -135,7 +135,7 @@ NUMBERED: list[tuple[dict[str, Any], Callable[[Any], Any] | None, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("config", "meant", "value"), NUMBERED, ids=str)
+@pytest.mark.parametrize(("config", "meant", "value"), NUMBERED, ids=[str(config) for config, _, _ in NUMBERED])
 def test_numbers_in_settings(config: dict[str, Any], meant: Callable[[Any], Any] | None, value: Any) -> None:
     body = {**ASKED, "generationConfig": config}
     if meant is None:
