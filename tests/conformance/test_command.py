@@ -187,6 +187,21 @@ def test_a_request_that_is_no_json_is_remarked_on(run: Run) -> None:
     assert "remark odd: the request is no JSON: only the response was checked" in done.stdout
 
 
+KEPT = exchange("kept", "/v1/chat/completions/chatcmpl-1", None, {**ANSWER, "object": "chat.completion"}, method="GET")
+
+
+def test_a_kept_answer_that_is_fetched_is_checked_without_a_request(run: Run) -> None:
+    done = run(KEPT)
+    assert done.returncode == 0
+    assert "remark kept: a kept answer that was fetched: there is no request" in done.stdout
+    assert done.stdout.splitlines()[-1] == "1 exchanges: 1 checked, 0 skipped, 0 failed"
+
+
+def test_a_kept_answer_that_does_not_hold_fails(run: Run) -> None:
+    broken = {**KEPT["response"], "body": {**ANSWER, "object": "chat.completion", "choices": "none"}}
+    assert run({**KEPT, "response": broken}).returncode == 1
+
+
 REFUSED = {"model": "gpt-4o", "messages": [{"role": "wizard", "content": "Hello"}]}
 
 

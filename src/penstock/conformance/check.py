@@ -69,11 +69,14 @@ def check(exchange: Exchange) -> Result:
     if found is None:
         return Result(exchange.id, exchange.provider, skipped=api_name(exchange))
     dialect, match = found
+    remark: str | None = None
     try:
-        if isinstance(dialect, Dialect):
+        if exchange.method == "GET" and isinstance(dialect, Dialect):
+            remark = _FETCHED
+            _response_check(exchange, dialect, match)()()
+        elif isinstance(dialect, Dialect):
             remark = _check_chat(exchange, dialect, match)
         else:
-            remark = None
             _check_embedding(exchange, dialect, match)
     except _Finding as finding:
         held = _STAGES.index(finding.stage)
@@ -95,6 +98,8 @@ def recognise(exchange: Exchange) -> tuple[Dialect | EmbeddingDialect, PathMatch
     """The dialect of an exchange, by its path; where several share one (Bedrock's `invoke`), by the body that only
     one of them can read.
     """
+    if exchange.method == "GET":
+        return _stored_answer(exchange)
     if exchange.method != "POST" or not isinstance(exchange.request_body, dict | bytes):
         return None
     body = exchange.request_body if isinstance(exchange.request_body, dict) else {}
@@ -105,6 +110,22 @@ def recognise(exchange: Exchange) -> tuple[Dialect | EmbeddingDialect, PathMatch
             return dialect, match
     return None
 
+
+def _stored_answer(exchange: Exchange) -> tuple[Dialect, PathMatch] | None:
+    """The dialect of an answer that was kept and is fetched: it says itself what it is, and its path is that of the
+    requests with its id.
+    """
+    body = exchange.response_body
+    kind = body.get("object") if isinstance(body, dict) else None
+    if not isinstance(kind, str) or kind not in _STORED:
+        return None
+    dialect = registry.get(_STORED[kind])
+    match = dialect.match_path(exchange.path.rstrip("/").rpartition("/")[0])
+    return None if match is None else (dialect, match)
+
+
+_STORED = {"response": "openai_responses", "chat.completion": "openai_chat"}
+"""The word in `object` of the answers that OpenAI keeps, and their dialect."""
 
 _IDS = re.compile(r"(?<=/)(?:[a-zA-Z]+[-_][\w-]{12,}|[\w-]*\d[\w-]{15,})(?=$|[/:])")
 
@@ -133,6 +154,7 @@ def _json(value: Any) -> Any:
     return wire.decode(wire.encode(value))
 
 
+_FETCHED = "a kept answer that was fetched: there is no request, only the response was checked"
 _NO_JSON = "the request is no JSON: only the response was checked"
 _BOTH_REFUSE = "the provider refused the request as invalid, and so does the dialect: only the response was checked"
 _ERROR_IN_200 = "the answer is an error under a status of success: checked as an error"
