@@ -26,7 +26,7 @@ from penstock.types.request import Message
 from penstock.types.response import Choice, Response, StopReason
 from penstock.types.usage import Usage
 from tests.contract import dialects as contract
-from tests.unit.dialects.anthropic_messages.events import STREAMS
+from tests.contract.streams import STREAMS
 
 GEMINI = Signature("Z2Vt", "gemini")
 

@@ -32,7 +32,7 @@ from penstock.types.stream import (
 )
 from penstock.types.usage import Usage
 from tests.contract import dialects as contract
-from tests.unit.dialects.anthropic_messages.events import STREAMS
+from tests.contract.streams import STREAMS
 from tests.unit.dialects.anthropic_messages.samples import EVENTS, STREAMED_ANSWER, block, sse
 
 INDEX = st.integers(0, 3)

@@ -21,8 +21,8 @@ from penstock.types.profile import Profile
 from penstock.types.response import Choice, Response
 from penstock.types.stream import Failure, StreamEvent
 from tests.contract import dialects as contract
+from tests.contract.streams import STREAMS, WHOLE
 from tests.unit.dialects.anthropic_messages.conftest import Answerer
-from tests.unit.dialects.anthropic_messages.events import STREAMS, WHOLE
 from tests.unit.dialects.anthropic_messages.samples import EVENTS, sse
 
 ASK: Any = {"model": "m", "max_tokens": 10, "messages": [{"role": "user", "content": "Hello"}]}

@@ -16,8 +16,8 @@ from penstock.types.profile import DEFAULT_PROFILE
 from penstock.types.response import Choice, Response
 from penstock.types.stream import Failure
 from tests.contract import dialects as contract
+from tests.contract.streams import STREAMS, WHOLE
 from tests.support import need
-from tests.unit.dialects.anthropic_messages.events import STREAMS, WHOLE
 from tests.unit.dialects.cohere_chat.samples import ANSWER, CALL_ANSWER, CALL_STREAM, REQUEST, TEXT_STREAM
 
 need(module="cohere", hint="pip install cohere")

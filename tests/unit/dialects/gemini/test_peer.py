@@ -27,7 +27,7 @@ from penstock.types.request import Reasoning, Request
 from penstock.types.response import Choice, Response
 from penstock.types.stream import Failure, StreamEvent
 from tests.contract import dialects as contract
-from tests.unit.dialects.anthropic_messages.events import STREAMS
+from tests.contract.streams import STREAMS
 from tests.unit.dialects.gemini.conftest import Answerer
 from tests.unit.dialects.gemini.samples import ANSWER, STREAM
 

@@ -51,7 +51,7 @@ from penstock.types.unfold import unfold
 from penstock.types.usage import Usage
 from tests.contract import dialects as contract
 from tests.contract.dialects import SCHEMA, TOOLS, foreign_request
-from tests.unit.dialects.anthropic_messages.events import STREAMS
+from tests.contract.streams import STREAMS
 from tests.unit.dialects.gemini.samples import ANSWER, REQUEST, SIGNATURE, STREAM
 
 HELLO = Message("user", (Text("Hello"),))

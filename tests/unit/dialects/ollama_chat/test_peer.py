@@ -14,8 +14,8 @@ from penstock.types.notes import NO_MEMO
 from penstock.types.profile import DEFAULT_PROFILE
 from penstock.types.response import Choice, Response
 from tests.contract import dialects as contract
+from tests.contract.streams import STREAMS
 from tests.support import need
-from tests.unit.dialects.anthropic_messages.events import STREAMS
 from tests.unit.dialects.ollama_chat.samples import ANSWER, ANSWERS, REQUEST, STREAM
 
 need(module="ollama", hint="pip install ollama")
