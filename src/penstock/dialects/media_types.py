@@ -137,6 +137,31 @@ def media_type_of(media: Media) -> str | None:
     return sniffed(media.source.data) if isinstance(media.source, Base64) else None
 
 
+_FILE_EXTENSIONS = {
+    "text/plain": "txt",
+    "text/markdown": "md",
+    "text/javascript": "js",
+    "application/javascript": "js",
+    "application/x-yaml": "yaml",
+    "application/msword": "doc",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
+    "application/vnd.ms-excel": "xls",
+    "application/vnd.ms-powerpoint": "ppt",
+    "application/vnd.oasis.opendocument.text": "odt",
+}
+"""MIME type -> extension, where that is not the second half of the type."""
+
+
+def derived_name(media_type: str) -> str:
+    """A name for a file that has none, where the API refuses such files: OpenAI tells from the extension what is in
+    it (https://platform.openai.com/docs/guides/pdf-files).
+    """
+    kind = media_type.partition(";")[0].strip().lower()
+    return f"file.{_FILE_EXTENSIONS.get(kind) or kind.rpartition('/')[2]}"
+
+
 def plain_text_of(media: Media) -> str | None:
     """The text of a document that is text: given as such, as blocks of text, or as bytes of a textual type. None: it is
     something else.

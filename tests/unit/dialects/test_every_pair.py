@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from penstock.dialects import registry, wire
-from penstock.dialects.dialect import PathMatch
+from penstock.dialects.dialect import Dialect, PathMatch
+from penstock.types.content import Text, ToolCall, ToolResult
 from penstock.types.errors import DialectError
 from penstock.types.profile import DEFAULT_PROFILE, Profile
-from penstock.types.request import Request
+from penstock.types.request import Message, Request
+from tests.contract import dialects as contract
 
 PROFILES = {
     "default": DEFAULT_PROFILE,
@@ -75,3 +77,18 @@ def test_every_request_can_be_said_in_every_dialect(name: str, profile: str) -> 
             target.parse_request(rendered.value, PathMatch("model-7", None))
             assert request == before, target.name
             assert all(note.path for note in rendered.notes), target.name
+
+
+@pytest.mark.parametrize("label", contract.EVERY_PART)
+@pytest.mark.parametrize("target", registry.dialects(), ids=lambda dialect: dialect.name)
+def test_a_part_in_an_odd_place_is_no_failure(target: Dialect, label: str) -> None:
+    """A history may hold anything anywhere (Ollama's tool messages carry calls and thoughts): what a dialect has no
+    place for is noted.
+    """
+    part = contract.EVERY_PART[label][1]
+    asked = Message("assistant", (ToolCall("call_1", "look_up", {}),))
+    within = Message("tool", (ToolResult("call_1", (Text("found"), part), "look_up"),))
+    alone = [contract.request_with(role, part) for role in ("system", "user", "assistant")]
+    for request in (*alone, contract.foreign_request(messages=(asked, within))):
+        rendered = target.render_request(request, DEFAULT_PROFILE)
+        target.parse_request(rendered.value, PathMatch("model-7", None))

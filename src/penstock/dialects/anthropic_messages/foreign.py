@@ -6,8 +6,6 @@ One table by class of part. Each function gives the blocks that say the same her
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +16,7 @@ from penstock.dialects.anthropic_messages.media import document_tails
 from penstock.dialects.anthropic_messages.messages import as_object
 from penstock.dialects.anthropic_messages.signatures import ORIGIN, seal
 from penstock.dialects.anthropic_messages.tools import Names
+from penstock.dialects.media_types import media_type_of, plain_text_of
 from penstock.types.content import (
     Base64,
     Blocks,
@@ -165,24 +164,6 @@ def _write_thinking(part: Thinking, role: Role, path: str, draft: Draft) -> list
 
 
 IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
-_SNIFFED = {
-    "iVBORw0KGgo": "image/png",
-    "/9j/": "image/jpeg",
-    "R0lGOD": "image/gif",
-    "UklGR": "image/webp",
-    "JVBERi0": "application/pdf",
-}
-"""How the base64 of a file begins -> its type, for files that come without one."""
-
-
-def _media_type(media: Media) -> str | None:
-    named = (media.media_type or "").partition(";")[0].strip().lower()
-    if named == "image/jpg":
-        return "image/jpeg"
-    if named and named != "application/octet-stream":
-        return named
-    data = media.source.data if isinstance(media.source, Base64) else ""
-    return next((kind for start, kind in _SNIFFED.items() if data.startswith(start)), None)
 
 
 def _write_media(part: Media, role: Role, path: str, draft: Draft) -> list[Block]:
@@ -198,7 +179,7 @@ def _write_media(part: Media, role: Role, path: str, draft: Draft) -> list[Block
     _note_signature(part.signature, path, draft)
     if part.origin is not None and isinstance(part.source, PlainText | Blocks):
         return _write_search_result(part, part.source, part.origin, path, draft)
-    media_type = _media_type(part)
+    media_type = media_type_of(part)
     image = (media_type or "").startswith("image/") or (part.kind == "image" and media_type is None)
     source = (
         _write_image_source(part, media_type, path, draft)
@@ -278,27 +259,11 @@ def _write_document_source(part: Media, media_type: str | None, path: str, draft
         return _write_reference(part, path, draft)
     if media_type == "application/pdf":
         return {"type": "base64", "media_type": media_type, "data": source.data}
-    text = _decoded_text(source.data) if _is_textual(media_type) else None
+    text = plain_text_of(part)
     if text is None:
         draft.drop(path, f"documents are PDF or text, not {media_type or 'of an unknown type'}")
         return None
     return {"type": "text", "media_type": "text/plain", "data": text}
-
-
-def _is_textual(media_type: str | None) -> bool:
-    return media_type is None or media_type.startswith("text/") or media_type in _TEXTUAL
-
-
-_TEXTUAL = frozenset(
-    {"application/json", "application/xml", "application/yaml", "application/x-yaml", "application/javascript"}
-)
-
-
-def _decoded_text(data: str) -> str | None:
-    try:
-        return base64.b64decode(data, validate=True).decode()
-    except (binascii.Error, ValueError):
-        return None
 
 
 def _write_call(part: ToolCall, role: Role, path: str, draft: Draft) -> list[Block]:

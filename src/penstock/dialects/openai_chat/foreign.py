@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from penstock.dialects import wire
 from penstock.dialects.documents import words_about
+from penstock.dialects.media_types import derived_name, media_type_of
 from penstock.dialects.openai_chat.server_tools import ROOT, adapt_server_tool
 from penstock.dialects.openai_tiers import adapt_tier
 from penstock.dialects.tool_ids import with_tool_ids
@@ -208,9 +209,20 @@ def _adapt_media(part: Media, role: str, path: str, profile: Profile, notes: lis
     if part.signature is not None:
         notes.append(Note(f"{path}.signature", "dropped", "media carries no signature here"))
     plain = replace(part, native=None, extras=None, signature=None, context=None, cite=None, origin=None)
+    if part.kind == "file" and isinstance(part.source, Base64):
+        plain = _complete_file(plain, path, notes)
     about = words_about(part, path, notes)
     told = [] if about is None else [Text(about)]
     return [*told, replace(plain, cache=_cache(part, path, profile, notes))]
+
+
+def _complete_file(part: Media, path: str, notes: list[Note]) -> Media:
+    """A file given as bytes, with the type and the name that OpenAI refuses it without."""
+    media_type = media_type_of(part) or "application/pdf"
+    if part.name is not None:
+        return replace(part, media_type=media_type)
+    notes.append(Note(f"{path}.name", "added", "a file must have a name here"))
+    return replace(part, media_type=media_type, name=derived_name(media_type))
 
 
 def _adapt_document(

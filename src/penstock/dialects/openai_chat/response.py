@@ -53,6 +53,18 @@ STOP_WORDS: dict[StopReason, str] = {
     "pause": "length",
     "error": "stop",
 }
+_WEAKENED_STOPS: dict[StopReason | None, str] = {
+    "pause": "no finish_reason says that the turn is to be continued",
+    "error": "no finish_reason says that the provider failed midway",
+}
+
+
+def note_stop(reason: StopReason | None, choice: int, notes: list[Note]) -> None:
+    """Note that no word of `finish_reason` means what `reason` does."""
+    detail = _WEAKENED_STOPS.get(reason)
+    if detail is not None:
+        notes.append(Note(f"choices[{choice}].stop_reason", "weakened", detail))
+
 
 COUNTS: wire.Counts = {
     "prompt_tokens": "input_tokens",
@@ -378,6 +390,7 @@ def _write_foreign_choice(choice: Choice, notes: list[Note]) -> dict[str, Any]:
         path = f"choices[{choice.index}].stop_reason"
         notes.append(Note(path, "added", "why it ended was not said; every client expects a reason"))
     word = STOP_WORDS[reason or "stop"]
+    note_stop(reason, choice.index, notes)
     found: dict[str, Any] = {"index": choice.index, "message": message, "finish_reason": word}
     logprobs = write_part_logprobs(parts)
     if logprobs:

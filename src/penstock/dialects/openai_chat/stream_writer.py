@@ -19,7 +19,7 @@ from penstock.dialects.openai_chat.citations import write_citation
 from penstock.dialects.openai_chat.errors import render_error
 from penstock.dialects.openai_chat.foreign_response import adapt_citation, as_json
 from penstock.dialects.openai_chat.messages import write_answer
-from penstock.dialects.openai_chat.response import STOP_WORDS, write_logprob, write_usage
+from penstock.dialects.openai_chat.response import STOP_WORDS, note_stop, write_logprob, write_usage
 from penstock.dialects.openai_chat.stream import fill_frame
 from penstock.dialects.openai_chat.thinking import visible_text, write_block
 from penstock.dialects.openai_tiers import adapt_tier
@@ -307,6 +307,7 @@ class ChunkWriter:
     def _stop(self, delta: Stop) -> list[Body]:
         self._stopped.add(delta.choice)
         word = STOP_WORDS.get(delta.reason or "stop", "stop")
+        note_stop(delta.reason, delta.choice, self.notes)
         choice: dict[str, Any] = {"index": delta.choice, "delta": {}, "finish_reason": word}
         if delta.native is not None and delta.native != word:
             choice["native_finish_reason"] = delta.native

@@ -21,6 +21,7 @@ from msgspec.structs import replace
 
 from penstock.dialects import wire
 from penstock.dialects.documents import words_about
+from penstock.dialects.media_types import derived_name, media_type_of
 from penstock.dialects.openai_responses.fields import COMPLETED
 from penstock.dialects.openai_responses.foreign_parts import adapt_citations, adapt_document
 from penstock.dialects.openai_responses.foreign_settings import adapt_settings
@@ -238,9 +239,12 @@ class _Adapter:
         return (Thinking(part.text, part.summary or ()),)
 
     def call(self, part: ToolCall, role: str, path: str) -> tuple[Part, ...]:
+        if role != "assistant":
+            self.note(path, "dropped", "only the assistant calls tools")
+            return ()
         if part.signature is not None:
             self.note(f"{path}.signature", "dropped", "a call carries no signature here")
-        self.cache(part.cache, path, "assistant")
+        self.cache(part.cache, path, role)
         arguments = part.arguments if isinstance(part.arguments, str) else wire.encode(part.arguments).decode()
         call_id = self.call_id(part.call_id, path)
         if part.custom:
@@ -249,7 +253,7 @@ class _Adapter:
         return (ToolCall(call_id, self.name(part.name), arguments or "{}"),)
 
     def result(self, part: ToolResult, role: str, path: str) -> tuple[Part, ...]:
-        inner = self.parts(part.parts, "user", f"{path}.parts")
+        inner = self._output(part.parts, f"{path}.parts")
         if part.is_error:
             self.note(f"{path}.is_error", "dropped", "an output has no flag for a failed tool")
         if part.cache is not None:
@@ -258,6 +262,17 @@ class _Adapter:
             inner = (Text("\n\n".join(piece.text for piece in inner if isinstance(piece, Text))),)
         custom = part.custom or part.call_id in self.custom_calls
         return (ToolResult(self.call_id(part.call_id, path), inner, custom=custom),)
+
+    def _output(self, parts: tuple[Part, ...], path: str) -> tuple[Part, ...]:
+        """The parts of an output: what would be an item of its own has no place in one."""
+        found: list[Part] = []
+        for number, part in enumerate(parts):
+            place = f"{path}[{number}]"
+            if isinstance(part, ToolResult):
+                self.note(place, "dropped", "an output holds no other one")
+            else:
+                found += self.part(part, "user", place)
+        return tuple(found)
 
     # Media
 
@@ -318,9 +333,9 @@ class _Adapter:
             name = None
         media_type = part.media_type
         if part.kind == "file" and isinstance(part.source, Base64):
-            media_type = media_type or "application/pdf"
+            media_type = media_type_of(part) or "application/pdf"
             if name is None:
-                name = f"file.{_EXTENSIONS.get(media_type, media_type.rpartition('/')[2])}"
+                name = derived_name(media_type)
                 self.note(f"{path}.name", "added", "a file must have a name here")
         if isinstance(part.source, FileId | Url):
             media_type = None
@@ -418,16 +433,6 @@ def _choice_type(tool: Tool) -> str | None:
         return tool.native
     return "custom" if tool.kind == "custom" else None
 
-
-_EXTENSIONS = {
-    "text/plain": "txt",
-    "text/markdown": "md",
-    "application/msword": "doc",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
-    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
-    "application/vnd.ms-excel": "xls",
-}
 
 _ADAPTERS: dict[type, Callable[[_Adapter, Any, str, str], tuple[Part, ...]]] = {
     Text: _Adapter.text,

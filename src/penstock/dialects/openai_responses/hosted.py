@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from penstock.dialects.media_types import sniffed
 from penstock.dialects.openai_responses.content import read_part, write_part
 from penstock.dialects.openai_responses.fields import (
     Item,
@@ -260,13 +261,12 @@ def write_server_result(part: ServerToolResult) -> Item:
 
 
 IMAGE = "image_generation_call"
-_IMAGE_TYPES = (("iVBOR", "image/png"), ("/9j/", "image/jpeg"), ("UklGR", "image/webp"), ("R0lGOD", "image/gif"))
 
 
 def read_image(item: Item) -> tuple[Part, ...]:
     data = optional_string(item, "result")
     name = item.get("output_format")
-    media_type = f"image/{name}" if isinstance(name, str) else _sniff(data)
+    media_type = f"image/{name}" if isinstance(name, str) else sniffed(data or "")
     return (
         Media(
             "image",
@@ -280,11 +280,6 @@ def read_image(item: Item) -> tuple[Part, ...]:
 
 
 _IMAGE_KEYS = frozenset({"type", "id", "result", "status"})
-
-
-def _sniff(data: str | None) -> str | None:
-    """The type that the first bytes tell: the API names it only where the caller chose one."""
-    return next((kind for head, kind in _IMAGE_TYPES if data is not None and data.startswith(head)), None)
 
 
 def write_image(part: Media) -> Item:

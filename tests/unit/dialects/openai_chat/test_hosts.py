@@ -27,7 +27,7 @@ from penstock.types.content import (
 from penstock.types.notes import NO_MEMO
 from penstock.types.profile import Profile
 from penstock.types.request import Message, Request, Tool
-from penstock.types.response import Choice, Response
+from penstock.types.response import Choice, Response, StopReason
 from penstock.types.stream import ArgumentsDelta, End, PartEnd, PartStart, Stop, StreamEvent, TextDelta
 from tests.contract import dialects as contract
 
@@ -383,6 +383,39 @@ def test_an_answer_without_a_reason_to_stop_gets_one_and_says_so() -> None:
     said = DIALECT.render_response(open_ended, Context())
     assert said.value["choices"][0]["finish_reason"] == "stop"
     assert [(note.path, note.kind) for note in said.notes] == [("choices[0].stop_reason", "added")]
+
+
+@pytest.mark.parametrize(("reason", "word"), [("error", "stop"), ("pause", "length")])
+def test_a_reason_that_has_no_word_is_noted(reason: StopReason, word: str) -> None:
+    choice = Choice((Text("Half an"),), reason)
+    whole = DIALECT.render_response(Response(dialect="contract", choices=(choice,)), Context())
+    stream = DIALECT.stream_renderer(Context(source="contract"))
+    sent = stream.render(StreamEvent((TextDelta(0, "Half an"), Stop(reason), End())))
+    assert whole.value["choices"][0]["finish_reason"] == word
+    assert f'"finish_reason":"{word}"'.encode() in sent
+    for notes in (whole.notes, stream.notes):
+        assert ("choices[0].stop_reason", "weakened") in [(note.path, note.kind) for note in notes]
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "media_type"),
+    [
+        (Media("file", Base64("JVBERi0xLjQ="), "application/pdf"), "file.pdf", "application/pdf"),
+        (Media("file", Base64("JVBERi0xLjQ=")), "file.pdf", "application/pdf"),
+        (Media("file", Base64("YSxi"), "text/plain; charset=utf-8"), "file.txt", "text/plain"),
+        (Media("file", Base64("JVBERi0xLjQ="), name="a.pdf"), "a.pdf", "application/pdf"),
+    ],
+)
+def test_a_file_of_another_dialect_has_the_name_that_openai_demands(file: Media, name: str, media_type: str) -> None:
+    request = Request(dialect="contract", model="m", messages=(Message("user", (file,)),))
+    found = DIALECT.render_request(request, Profile())
+    assert isinstance(file.source, Base64)
+    data = f"data:{media_type};base64,{file.source.data}"
+    sent = [{"type": "file", "file": {"filename": name, "file_data": data}}]
+    assert found.value["messages"] == [{"role": "user", "content": sent}]
+    assert [(note.path, note.kind) for note in found.notes] == (
+        [] if file.name else [("messages[0].parts[0].name", "added")]
+    )
 
 
 def test_a_turn_of_which_nothing_can_be_said_is_left_out() -> None:

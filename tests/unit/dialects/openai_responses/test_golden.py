@@ -242,13 +242,13 @@ ITEMS: dict[str, tuple[dict[str, Any], Message]] = {
         ),
     ),
     "an image that was made": (
-        {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "iVBORw0K"},
+        {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "iVBORw0KGgo="},
         Message(
             "assistant",
             (
                 Media(
                     "image",
-                    Base64("iVBORw0K"),
+                    Base64("iVBORw0KGgo="),
                     "image/png",
                     id="ig_1",
                     native="image_generation_call",

@@ -1,9 +1,11 @@
 """What other dialects say, said in Responses: exactly what goes out, and exactly what is noted."""
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
 
+from penstock.dialects import registry
 from penstock.dialects.dialect import Context
 from penstock.dialects.openai_responses import DIALECT
 from penstock.types.content import (
@@ -25,6 +27,7 @@ from penstock.types.content import (
     ToolResult,
     Url,
 )
+from penstock.types.notes import NO_MEMO
 from penstock.types.profile import DEFAULT_PROFILE, Profile
 from penstock.types.request import Message, Reasoning, Request, ResponseFormat, Tool, ToolChoice
 from penstock.types.response import Choice, Response
@@ -602,3 +605,27 @@ def test_a_request_is_rendered_without_being_changed() -> None:
     assert DIALECT.render_request(request, DEFAULT_PROFILE) == first
     assert request == contract.foreign_request(**contract.EVERY_FIELD)
     assert isinstance(request, Request)
+
+
+def test_a_tool_message_that_holds_more_than_an_output() -> None:
+    """Ollama's may: what is no content has no place in an output."""
+    result = ToolResult("call_1", (Text("found"), ToolCall("call_2", "f", {}), ToolResult("call_3", (Text("x"),))))
+    asked = Message("assistant", (ToolCall("call_1", "f", {}),))
+    found, notes = items(asked, Message("tool", (result,)))
+    assert found[1] == {"type": "function_call_output", "call_id": "call_1", "output": "found"}
+    assert notes == ["dropped messages[1].parts[0].parts[1]", "dropped messages[1].parts[0].parts[2]"]
+
+
+WAVE = b64encode(b"RIFF\x24\x00\x00\x00WAVEfmt ").decode()
+WEBP = b64encode(b"RIFF\x24\x00\x00\x00WEBPVP8 ").decode()
+
+
+@pytest.mark.parametrize(("data", "media_type"), [(WAVE, "audio/wav"), (WEBP, "image/webp")])
+def test_not_every_riff_file_is_a_picture(data: str, media_type: str) -> None:
+    """The container holds sounds and films too."""
+    item = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": data}
+    image = DIALECT.parse_response({"output": [item]}, NO_MEMO).choices[0].parts[0]
+    assert isinstance(image, Media) and image.media_type == media_type
+    claude = registry.get("anthropic_messages")
+    sent = claude.render_request(contract.foreign_request(messages=(Message("user", (image,)),)), DEFAULT_PROFILE)
+    assert bool(sent.value["messages"]) == (media_type == "image/webp")
