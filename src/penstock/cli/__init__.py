@@ -7,9 +7,12 @@ Exit status: 0 done, 1 it could not be done (the message says what to do), 2 the
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
+from typing import TextIO
 
 from penstock import __version__
 from penstock.providers.errors import ProviderError
@@ -31,6 +34,7 @@ class CommandError(Exception):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
+    _complete_streams()
     parser = argparse.ArgumentParser(prog="penstock", description="One guarded way for all model and agent traffic.")
     parser.add_argument("--version", action="version", version=f"penstock {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -45,15 +49,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parsed(parser, words)
     try:
         status: int = import_module(f"penstock.cli.{arguments.command}").run(arguments)
+        sys.stdout.flush()
     except (CommandError, ProviderError) as error:
-        print(f"penstock {arguments.command}: {error}", file=sys.stderr)
-        return 1
+        return _failed(arguments.command, error)
     except KeyboardInterrupt:
+        print(file=sys.stderr)  # the shell's prompt shall not follow ^C
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # whoever reads has enough
+        _leave(sys.stdout)
         return 0
+    except OSError as error:
+        _leave(sys.stdout)
+        return _failed(arguments.command, error)
     return status
+
+
+def _failed(command: str, error: Exception) -> int:
+    print(f"penstock {command}: {error}", file=sys.stderr)
+    return 1
+
+
+def _complete_streams() -> None:
+    """Have all three streams, also where the shell closed one; and let a terminal that knows few characters show the
+    others in some way.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115  # for as long as the program runs
+        elif mode == "w" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _leave(stream: TextIO) -> None:
+    """Drop what could not be written: at its end, Python would try once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _parsed(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace:
@@ -62,5 +92,5 @@ def _parsed(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Names
     if rest and (any(word.startswith("-") for word in rest) or not hasattr(arguments, "text")):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if rest:
-        arguments.text += rest
+        arguments.text = [*arguments.text, *rest]
     return arguments

@@ -21,7 +21,9 @@ from penstock.exceptions import PenstockError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `penstock chat`."""
     parser.add_argument("model", metavar="MODEL", help="provider/model, such as openai/gpt-4o; demo works offline")
-    parser.add_argument("text", nargs="*", metavar="MESSAGE", help="ask this once, instead of a conversation")
+    parser.add_argument(
+        "text", nargs="*", default=[], metavar="MESSAGE", help="ask this once, instead of a conversation"
+    )
     parser.add_argument("-s", "--system", help="instructions for the model")
     parser.add_argument("--api-base", help="another address of the provider")
 
@@ -70,6 +72,15 @@ def _line() -> str:
         return ""
 
 
+_CONTROL = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+"""Characters that would command the terminal (colours, its title, the clipboard) instead of being shown."""
+
+
+def _shown(text: str) -> str:
+    """What a model said, for the screen; into a pipe it goes as it is."""
+    return text.translate(_CONTROL) if sys.stdout.isatty() else text
+
+
 def _turn(arguments: argparse.Namespace, messages: list[dict[str, Any]], said: str) -> None:
     """One question and its answer, which joins the conversation. Raises PenstockError."""
     messages.append({"role": "user", "content": said})
@@ -78,7 +89,7 @@ def _turn(arguments: argparse.Namespace, messages: list[dict[str, Any]], said: s
     with stream:
         for chunk in stream:
             for choice in chunk.choices:
-                print(choice.delta.content or "", end="", flush=True)
+                print(_shown(choice.delta.content or ""), end="", flush=True)
     print()
     if stream.response is not None:
         messages.append(stream.response.choices[0].message.model_dump(exclude_none=True))

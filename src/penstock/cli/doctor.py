@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from penstock import __version__
 from penstock.cli.ollama import ollama_address, ollama_models
-from penstock.gateway.config import MASTER_KEY_VARIABLES, providers_with_keys
+from penstock.gateway.config import master_key, providers_with_keys
 from penstock.providers.errors import ProviderError
 from penstock.providers.facts import current_facts
 from penstock.providers.registry import default_registry
@@ -102,11 +102,11 @@ def _ollama(environment: Mapping[str, str]) -> Finding:
 
 
 def _master_key(environment: Mapping[str, str]) -> Finding:
-    name = next((name for name in MASTER_KEY_VARIABLES if environment.get(name)), None)
+    name, key = master_key(environment)
     if name is None:
         advice = "`penstock serve` makes one a run; set PENSTOCK_MASTER_KEY to keep it."
         return Finding("note", "no master key is set", advice)
-    if len(environment[name]) < 16:
+    if len(key) < 16:
         return Finding("bad", f"{name} is short and can be guessed", "Choose at least 16 characters.")
     return Finding("ok", f"master key from {name}")
 

@@ -43,7 +43,9 @@ SHORT = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `penstock models`."""
-    parser.add_argument("text", nargs="*", help="words that the name, the provider or a capability must contain")
+    parser.add_argument(
+        "text", nargs="*", default=[], help="words that the name, the provider or a capability must contain"
+    )
     parser.add_argument("--provider", help="only this provider's")
     parser.add_argument("--mode", help="only this kind: chat, embedding, image_generation, rerank ...")
     parser.add_argument("--limit", type=_count, default=50, help="rows at most; 0 shows all (default: %(default)s)")

@@ -18,7 +18,8 @@ from msgspec import Struct
 
 from penstock.gateway.answers import Redactor
 from penstock.gateway.inside import host_of
-from penstock.providers.endpoint import missing_variables, variables_of
+from penstock.providers.endpoint import variables_of
+from penstock.providers.ways import missing_variables
 from penstock.providers.registry import Registry
 
 MASTER_KEY_VARIABLES = ("PENSTOCK_MASTER_KEY", "LITELLM_MASTER_KEY")
@@ -98,9 +99,19 @@ def providers_with_keys(registry: Registry, environment: Mapping[str, str]) -> l
         for provider in registry
         if not provider.local
         and provider.speaks
-        and any(environment.get(name) for name in variables_of(provider))
+        and any(environment.get(name, "").strip() for name in variables_of(provider))
         and not missing_variables(provider, environment=environment)
     )
+
+
+def master_key(environment: Mapping[str, str]) -> tuple[str | None, str]:
+    """The variable that gives the master key, and the key: without the spaces around it that a file's last line leaves,
+    and that a client cannot send. (None, "") where there is none.
+    """
+    for name in MASTER_KEY_VARIABLES:
+        if key := environment.get(name, "").strip():
+            return name, key
+    return None, ""
 
 
 def gateway_of(
@@ -112,13 +123,13 @@ def gateway_of(
     """The gateway for this environment. `ollama` are the models that a local Ollama offers, `known_models` those of
     each provider with a key.
     """
-    variable = next((name for name in MASTER_KEY_VARIABLES if environment.get(name)), None)
+    variable, key = master_key(environment)
     providers = providers_with_keys(registry, environment)
     models = [Served(DEMO, "penstock"), *(Served(f"ollama_chat/{name}", "ollama") for name in ollama)]
     for provider in providers:
         models += [Served(f"{provider}/{name}", provider) for name in (known_models or {}).get(provider, ())]
     return Gateway(
-        key=environment[variable] if variable else f"sk-{secrets.token_urlsafe(24)}",
+        key=key or f"sk-{secrets.token_urlsafe(24)}",
         key_variable=variable,
         models=tuple(models),
         providers=frozenset([*providers, *(LOCAL if ollama else ())]),

@@ -62,6 +62,18 @@ def test_the_secrets_of_all_providers_are_kept_from_leaving() -> None:
     assert set(secrets) == {"sk-fake-openai", "fake-aws-secret"}
 
 
+@pytest.mark.parametrize("given", ["sk-fake-master\n", "  sk-fake-master "])
+def test_a_master_key_is_taken_without_the_spaces_that_no_client_can_send(given: str) -> None:
+    gateway = gateway_of(REGISTRY, {"PENSTOCK_MASTER_KEY": given})
+    assert gateway.admits("sk-fake-master") and not gateway.made
+
+
+@pytest.mark.parametrize("given", ["", " ", "\n"])
+def test_spaces_are_no_key(given: str) -> None:
+    gateway = gateway_of(REGISTRY, {"PENSTOCK_MASTER_KEY": given, "OPENAI_API_KEY": given})
+    assert gateway.made and not gateway.admits(given) and not gateway.providers
+
+
 def test_where_the_environment_says_that_providers_are_is_kept_from_leaving() -> None:
     gateway = gateway_of(REGISTRY, {**OPENAI, "OPENAI_API_BASE": "https://models.example.com:8443/v1"})
     assert gateway.redact(b"https://models.example.com:8443/v1 said no") == b"[address removed] said no"
