@@ -122,18 +122,12 @@ def get_responses(response_id: str, **arguments: Any) -> ResponsesResponse:
 
     response_id    its id; `custom_llm_provider` says who keeps it (default: openai), `include` adds to it
     """
-    answer: ResponsesResponse = run(
-        default_engine(), stored.RESPONSE_RETRIEVE, {"response_id": response_id, **arguments}
-    )
-    return answer
+    return run(default_engine(), stored.RESPONSE_RETRIEVE, {"response_id": response_id, **arguments})
 
 
 async def aget_responses(response_id: str, **arguments: Any) -> ResponsesResponse:
     """`get_responses` from a coroutine."""
-    answer: ResponsesResponse = await arun(
-        default_engine(), stored.RESPONSE_RETRIEVE, {"response_id": response_id, **arguments}
-    )
-    return answer
+    return await arun(default_engine(), stored.RESPONSE_RETRIEVE, {"response_id": response_id, **arguments})
 
 
 def delete_responses(response_id: str, **arguments: Any) -> ResponsesDeleted:
@@ -141,16 +135,12 @@ def delete_responses(response_id: str, **arguments: Any) -> ResponsesDeleted:
 
     response_id    its id; `custom_llm_provider` says who keeps it (default: openai)
     """
-    answer: ResponsesDeleted = run(default_engine(), stored.RESPONSE_DELETE, {"response_id": response_id, **arguments})
-    return answer
+    return run(default_engine(), stored.RESPONSE_DELETE, {"response_id": response_id, **arguments})
 
 
 async def adelete_responses(response_id: str, **arguments: Any) -> ResponsesDeleted:
     """`delete_responses` from a coroutine."""
-    answer: ResponsesDeleted = await arun(
-        default_engine(), stored.RESPONSE_DELETE, {"response_id": response_id, **arguments}
-    )
-    return answer
+    return await arun(default_engine(), stored.RESPONSE_DELETE, {"response_id": response_id, **arguments})
 
 
 def cancel_responses(response_id: str, **arguments: Any) -> ResponsesResponse:
@@ -158,16 +148,12 @@ def cancel_responses(response_id: str, **arguments: Any) -> ResponsesResponse:
 
     response_id    its id; `custom_llm_provider` says who makes it (default: openai)
     """
-    answer: ResponsesResponse = run(default_engine(), stored.RESPONSE_CANCEL, {"response_id": response_id, **arguments})
-    return answer
+    return run(default_engine(), stored.RESPONSE_CANCEL, {"response_id": response_id, **arguments})
 
 
 async def acancel_responses(response_id: str, **arguments: Any) -> ResponsesResponse:
     """`cancel_responses` from a coroutine."""
-    answer: ResponsesResponse = await arun(
-        default_engine(), stored.RESPONSE_CANCEL, {"response_id": response_id, **arguments}
-    )
-    return answer
+    return await arun(default_engine(), stored.RESPONSE_CANCEL, {"response_id": response_id, **arguments})
 
 
 def list_input_items(response_id: str, **arguments: Any) -> Page:
@@ -177,14 +163,12 @@ def list_input_items(response_id: str, **arguments: Any) -> Page:
     **arguments    `after`, `before`, `limit`, `order`, `include`, `custom_llm_provider` (default: openai), and the
                    options
     """
-    answer: Page = run(default_engine(), stored.RESPONSE_INPUT_ITEMS, {"response_id": response_id, **arguments})
-    return answer
+    return run(default_engine(), stored.RESPONSE_INPUT_ITEMS, {"response_id": response_id, **arguments})
 
 
 async def alist_input_items(response_id: str, **arguments: Any) -> Page:
     """`list_input_items` from a coroutine."""
-    answer: Page = await arun(default_engine(), stored.RESPONSE_INPUT_ITEMS, {"response_id": response_id, **arguments})
-    return answer
+    return await arun(default_engine(), stored.RESPONSE_INPUT_ITEMS, {"response_id": response_id, **arguments})
 
 
 # -- Anthropic Messages -----------------------------------------------------------------------------------------------

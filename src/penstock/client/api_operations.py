@@ -13,7 +13,7 @@ from typing import Any, Literal, overload
 from penstock.client import media, stored
 from penstock.client.api import default_engine
 from penstock.client.embeddings import EMBEDDING, EmbeddingCall
-from penstock.client.operations import arun, run
+from penstock.client.operations import arun, arun_or_stream, run, run_or_stream
 from penstock.client.reranking import RERANK
 from penstock.client.result_objects import (
     Batch,
@@ -43,18 +43,12 @@ def embedding(model: str, input: str | Sequence[Any], **arguments: Any) -> Embed
     A list that is longer than the provider takes at once is cut, and its vectors are joined in order; they all come
     from one model.
     """
-    answer: EmbeddingResponse = run(
-        default_engine(), EMBEDDING, {"model": model, "input": input, **arguments}, EmbeddingCall
-    )
-    return answer
+    return run(default_engine(), EMBEDDING, {"model": model, "input": input, **arguments}, EmbeddingCall)
 
 
 async def aembedding(model: str, input: str | Sequence[Any], **arguments: Any) -> EmbeddingResponse:
     """`embedding` from a coroutine."""
-    answer: EmbeddingResponse = await arun(
-        default_engine(), EMBEDDING, {"model": model, "input": input, **arguments}, EmbeddingCall
-    )
-    return answer
+    return await arun(default_engine(), EMBEDDING, {"model": model, "input": input, **arguments}, EmbeddingCall)
 
 
 def rerank(
@@ -69,20 +63,18 @@ def rerank(
     **arguments    `return_documents` (True: with their text, False: without; default: as the provider does),
                    `rank_fields`, `max_tokens_per_doc`, `max_chunks_per_doc`, and the options
     """
-    answer: RerankResponse = run(
+    return run(
         default_engine(), RERANK, {"model": model, "query": query, "documents": documents, "top_n": top_n, **arguments}
     )
-    return answer
 
 
 async def arerank(
     model: str, query: str, documents: Sequence[str | dict[str, Any]], top_n: int | None = None, **arguments: Any
 ) -> RerankResponse:
     """`rerank` from a coroutine."""
-    answer: RerankResponse = await arun(
+    return await arun(
         default_engine(), RERANK, {"model": model, "query": query, "documents": documents, "top_n": top_n, **arguments}
     )
-    return answer
 
 
 # -- images -----------------------------------------------------------------------------------------------------------
@@ -112,10 +104,7 @@ def image_generation(
 
     With `stream=True` an iterator of events with partial images.
     """
-    answer: ImageResponse | Stream[StreamedEvent, ImageResponse] = run(
-        default_engine(), media.IMAGE_GENERATION, {"prompt": prompt, "model": model, **arguments}
-    )
-    return answer
+    return run_or_stream(default_engine(), media.IMAGE_GENERATION, {"prompt": prompt, "model": model, **arguments})
 
 
 @overload
@@ -134,10 +123,9 @@ async def aimage_generation(
     prompt: str, model: str | None = None, **arguments: Any
 ) -> ImageResponse | AsyncStream[StreamedEvent, ImageResponse]:
     """`image_generation` from a coroutine."""
-    answer: ImageResponse | AsyncStream[StreamedEvent, ImageResponse] = await arun(
+    return await arun_or_stream(
         default_engine(), media.IMAGE_GENERATION, {"prompt": prompt, "model": model, **arguments}
     )
-    return answer
 
 
 @overload
@@ -164,10 +152,9 @@ def image_edit(
 
     With `stream=True` an iterator of events with partial images.
     """
-    answer: ImageResponse | Stream[StreamedEvent, ImageResponse] = run(
+    return run_or_stream(
         default_engine(), media.IMAGE_EDIT, {"image": image, "prompt": prompt, "model": model, **arguments}
     )
-    return answer
 
 
 @overload
@@ -186,10 +173,9 @@ async def aimage_edit(
     image: Any, prompt: str, model: str | None = None, **arguments: Any
 ) -> ImageResponse | AsyncStream[StreamedEvent, ImageResponse]:
     """`image_edit` from a coroutine."""
-    answer: ImageResponse | AsyncStream[StreamedEvent, ImageResponse] = await arun(
+    return await arun_or_stream(
         default_engine(), media.IMAGE_EDIT, {"image": image, "prompt": prompt, "model": model, **arguments}
     )
-    return answer
 
 
 # -- audio ------------------------------------------------------------------------------------------------------------
@@ -203,18 +189,12 @@ def speech(model: str, input: str, voice: Any, **arguments: Any) -> BinaryConten
     voice          a name that the provider knows
     **arguments    `response_format` ("mp3", "opus", "wav" ...), `speed`, `instructions`, and the options
     """
-    answer: BinaryContent = run(
-        default_engine(), media.SPEECH, {"model": model, "input": input, "voice": voice, **arguments}
-    )
-    return answer
+    return run(default_engine(), media.SPEECH, {"model": model, "input": input, "voice": voice, **arguments})
 
 
 async def aspeech(model: str, input: str, voice: Any, **arguments: Any) -> BinaryContent:
     """`speech` from a coroutine."""
-    answer: BinaryContent = await arun(
-        default_engine(), media.SPEECH, {"model": model, "input": input, "voice": voice, **arguments}
-    )
-    return answer
+    return await arun(default_engine(), media.SPEECH, {"model": model, "input": input, "voice": voice, **arguments})
 
 
 @overload
@@ -241,10 +221,7 @@ def transcription(
 
     With `stream=True` (where the model can) an iterator of events.
     """
-    answer: TranscriptionResponse | Stream[StreamedEvent, TranscriptionResponse] = run(
-        default_engine(), media.TRANSCRIPTION, {"model": model, "file": file, **arguments}
-    )
-    return answer
+    return run_or_stream(default_engine(), media.TRANSCRIPTION, {"model": model, "file": file, **arguments})
 
 
 @overload
@@ -263,10 +240,7 @@ async def atranscription(
     model: str, file: Any, **arguments: Any
 ) -> TranscriptionResponse | AsyncStream[StreamedEvent, TranscriptionResponse]:
     """`transcription` from a coroutine."""
-    answer: TranscriptionResponse | AsyncStream[StreamedEvent, TranscriptionResponse] = await arun(
-        default_engine(), media.TRANSCRIPTION, {"model": model, "file": file, **arguments}
-    )
-    return answer
+    return await arun_or_stream(default_engine(), media.TRANSCRIPTION, {"model": model, "file": file, **arguments})
 
 
 # -- moderation -------------------------------------------------------------------------------------------------------
@@ -278,16 +252,12 @@ def moderation(input: str | Sequence[Any], model: str | None = None, **arguments
     input          a text, a list of texts, or parts in OpenAI's shape
     model          "provider/model" (default: OpenAI's omni-moderation-latest)
     """
-    answer: ModerationResponse = run(default_engine(), media.MODERATION, {"input": input, "model": model, **arguments})
-    return answer
+    return run(default_engine(), media.MODERATION, {"input": input, "model": model, **arguments})
 
 
 async def amoderation(input: str | Sequence[Any], model: str | None = None, **arguments: Any) -> ModerationResponse:
     """`moderation` from a coroutine."""
-    answer: ModerationResponse = await arun(
-        default_engine(), media.MODERATION, {"input": input, "model": model, **arguments}
-    )
-    return answer
+    return await arun(default_engine(), media.MODERATION, {"input": input, "model": model, **arguments})
 
 
 # -- files ------------------------------------------------------------------------------------------------------------
@@ -301,22 +271,20 @@ def create_file(file: Any, purpose: str, custom_llm_provider: str | None = None,
     custom_llm_provider    to whom (default: openai)
     **arguments    `expires_after`, and the options
     """
-    answer: FileObject = run(
+    return run(
         default_engine(),
         stored.FILE_CREATE,
         {"file": file, "purpose": purpose, "custom_llm_provider": custom_llm_provider, **arguments},
     )
-    return answer
 
 
 async def acreate_file(file: Any, purpose: str, custom_llm_provider: str | None = None, **arguments: Any) -> FileObject:
     """`create_file` from a coroutine."""
-    answer: FileObject = await arun(
+    return await arun(
         default_engine(),
         stored.FILE_CREATE,
         {"file": file, "purpose": purpose, "custom_llm_provider": custom_llm_provider, **arguments},
     )
-    return answer
 
 
 def file_retrieve(file_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> FileObject:
@@ -325,22 +293,20 @@ def file_retrieve(file_id: str, custom_llm_provider: str | None = None, **argume
     file_id        its id
     custom_llm_provider    who has it (default: openai)
     """
-    answer: FileObject = run(
+    return run(
         default_engine(),
         stored.FILE_RETRIEVE,
         {"file_id": file_id, "custom_llm_provider": custom_llm_provider, **arguments},
     )
-    return answer
 
 
 async def afile_retrieve(file_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> FileObject:
     """`file_retrieve` from a coroutine."""
-    answer: FileObject = await arun(
+    return await arun(
         default_engine(),
         stored.FILE_RETRIEVE,
         {"file_id": file_id, "custom_llm_provider": custom_llm_provider, **arguments},
     )
-    return answer
 
 
 def file_delete(file_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> FileDeleted:
@@ -349,22 +315,20 @@ def file_delete(file_id: str, custom_llm_provider: str | None = None, **argument
     file_id        its id
     custom_llm_provider    who has it (default: openai)
     """
-    answer: FileDeleted = run(
+    return run(
         default_engine(),
         stored.FILE_DELETE,
         {"file_id": file_id, "custom_llm_provider": custom_llm_provider, **arguments},
     )
-    return answer
 
 
 async def afile_delete(file_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> FileDeleted:
     """`file_delete` from a coroutine."""
-    answer: FileDeleted = await arun(
+    return await arun(
         default_engine(),
         stored.FILE_DELETE,
         {"file_id": file_id, "custom_llm_provider": custom_llm_provider, **arguments},
     )
-    return answer
 
 
 def file_list(custom_llm_provider: str | None = None, purpose: str | None = None, **arguments: Any) -> Page:
@@ -374,22 +338,20 @@ def file_list(custom_llm_provider: str | None = None, purpose: str | None = None
     purpose        only those for this
     **arguments    `after`, `limit`, `order`, and the options
     """
-    answer: Page = run(
+    return run(
         default_engine(),
         stored.FILE_LIST,
         {"custom_llm_provider": custom_llm_provider, "purpose": purpose, **arguments},
     )
-    return answer
 
 
 async def afile_list(custom_llm_provider: str | None = None, purpose: str | None = None, **arguments: Any) -> Page:
     """`file_list` from a coroutine."""
-    answer: Page = await arun(
+    return await arun(
         default_engine(),
         stored.FILE_LIST,
         {"custom_llm_provider": custom_llm_provider, "purpose": purpose, **arguments},
     )
-    return answer
 
 
 def file_content(file_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> BinaryContent:
@@ -398,22 +360,20 @@ def file_content(file_id: str, custom_llm_provider: str | None = None, **argumen
     file_id        its id
     custom_llm_provider    who has it (default: openai)
     """
-    answer: BinaryContent = run(
+    return run(
         default_engine(),
         stored.FILE_CONTENT,
         {"file_id": file_id, "custom_llm_provider": custom_llm_provider, **arguments},
     )
-    return answer
 
 
 async def afile_content(file_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> BinaryContent:
     """`file_content` from a coroutine."""
-    answer: BinaryContent = await arun(
+    return await arun(
         default_engine(),
         stored.FILE_CONTENT,
         {"file_id": file_id, "custom_llm_provider": custom_llm_provider, **arguments},
     )
-    return answer
 
 
 # -- batches ----------------------------------------------------------------------------------------------------------
@@ -430,7 +390,7 @@ def create_batch(
     custom_llm_provider    whom to ask (default: openai)
     **arguments            `metadata`, which goes with the batch, and the options
     """
-    answer: Batch = run(
+    return run(
         default_engine(),
         stored.BATCH_CREATE,
         {
@@ -441,14 +401,13 @@ def create_batch(
             **arguments,
         },
     )
-    return answer
 
 
 async def acreate_batch(
     completion_window: str, endpoint: str, input_file_id: str, custom_llm_provider: str | None = None, **arguments: Any
 ) -> Batch:
     """`create_batch` from a coroutine."""
-    answer: Batch = await arun(
+    return await arun(
         default_engine(),
         stored.BATCH_CREATE,
         {
@@ -459,7 +418,6 @@ async def acreate_batch(
             **arguments,
         },
     )
-    return answer
 
 
 def retrieve_batch(batch_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> Batch:
@@ -468,22 +426,20 @@ def retrieve_batch(batch_id: str, custom_llm_provider: str | None = None, **argu
     batch_id       its id
     custom_llm_provider    who has it (default: openai)
     """
-    answer: Batch = run(
+    return run(
         default_engine(),
         stored.BATCH_RETRIEVE,
         {"batch_id": batch_id, "custom_llm_provider": custom_llm_provider, **arguments},
     )
-    return answer
 
 
 async def aretrieve_batch(batch_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> Batch:
     """`retrieve_batch` from a coroutine."""
-    answer: Batch = await arun(
+    return await arun(
         default_engine(),
         stored.BATCH_RETRIEVE,
         {"batch_id": batch_id, "custom_llm_provider": custom_llm_provider, **arguments},
     )
-    return answer
 
 
 def list_batches(
@@ -495,24 +451,22 @@ def list_batches(
     after          the id after which the page begins
     limit          how many at most
     """
-    answer: Page = run(
+    return run(
         default_engine(),
         stored.BATCH_LIST,
         {"custom_llm_provider": custom_llm_provider, "after": after, "limit": limit, **arguments},
     )
-    return answer
 
 
 async def alist_batches(
     custom_llm_provider: str | None = None, after: str | None = None, limit: int | None = None, **arguments: Any
 ) -> Page:
     """`list_batches` from a coroutine."""
-    answer: Page = await arun(
+    return await arun(
         default_engine(),
         stored.BATCH_LIST,
         {"custom_llm_provider": custom_llm_provider, "after": after, "limit": limit, **arguments},
     )
-    return answer
 
 
 def cancel_batch(batch_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> Batch:
@@ -521,19 +475,17 @@ def cancel_batch(batch_id: str, custom_llm_provider: str | None = None, **argume
     batch_id       its id
     custom_llm_provider    who has it (default: openai)
     """
-    answer: Batch = run(
+    return run(
         default_engine(),
         stored.BATCH_CANCEL,
         {"batch_id": batch_id, "custom_llm_provider": custom_llm_provider, **arguments},
     )
-    return answer
 
 
 async def acancel_batch(batch_id: str, custom_llm_provider: str | None = None, **arguments: Any) -> Batch:
     """`cancel_batch` from a coroutine."""
-    answer: Batch = await arun(
+    return await arun(
         default_engine(),
         stored.BATCH_CANCEL,
         {"batch_id": batch_id, "custom_llm_provider": custom_llm_provider, **arguments},
     )
-    return answer

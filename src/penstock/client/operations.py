@@ -349,9 +349,19 @@ def check(operation: Operation[Any], body: Body) -> None:
                 raise error.at(name) from None
 
 
-def run(engine: Engine, operation: Operation[R], arguments: Body, call: type[SimpleCall[R]] = SimpleCall) -> Any:
+def run(engine: Engine, operation: Operation[R], arguments: Body, call: type[SimpleCall[R]] = SimpleCall) -> R:
+    """One call, blocking, of an operation that never streams."""
+    answer = run_or_stream(engine, operation, arguments, call)
+    assert not isinstance(answer, Stream), f"{operation.name} has events: run_or_stream"
+    return answer
+
+
+def run_or_stream(
+    engine: Engine, operation: Operation[R], arguments: Body, call: type[SimpleCall[R]] = SimpleCall
+) -> R | Stream[Any, Any]:
     """One call, blocking, with what stands around it (around.py)."""
-    return around(engine, operation.name, arguments, partial(_run, engine, operation, call))
+    answer: R | Stream[Any, Any] = around(engine, operation.name, arguments, partial(_run, engine, operation, call))
+    return answer
 
 
 def _run(engine: Engine, operation: Operation[R], call: type[SimpleCall[R]], arguments: Body) -> Any:
@@ -366,9 +376,20 @@ def _run(engine: Engine, operation: Operation[R], call: type[SimpleCall[R]], arg
         return Stream(made.frames(value), engine.rest_of(value)) if isinstance(value, Success) else value
 
 
-async def arun(engine: Engine, operation: Operation[R], arguments: Body, call: type[SimpleCall[R]] = SimpleCall) -> Any:
-    """One call, from a coroutine."""
-    return await aaround(engine, f"a{operation.name}", arguments, partial(_arun, engine, operation, call))
+async def arun(engine: Engine, operation: Operation[R], arguments: Body, call: type[SimpleCall[R]] = SimpleCall) -> R:
+    """`run` from a coroutine."""
+    answer = await arun_or_stream(engine, operation, arguments, call)
+    assert not isinstance(answer, AsyncStream), f"{operation.name} has events: arun_or_stream"
+    return answer
+
+
+async def arun_or_stream(
+    engine: Engine, operation: Operation[R], arguments: Body, call: type[SimpleCall[R]] = SimpleCall
+) -> R | AsyncStream[Any, Any]:
+    """`run_or_stream` from a coroutine."""
+    inner = partial(_arun, engine, operation, call)
+    answer: R | AsyncStream[Any, Any] = await aaround(engine, f"a{operation.name}", arguments, inner)
+    return answer
 
 
 async def _arun(engine: Engine, operation: Operation[R], call: type[SimpleCall[R]], arguments: Body) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, cast, overload
 
 from penstock.client import chat
 from penstock.client.engine import Engine
-from penstock.client.operations import Operation, SimpleCall, arun, run
+from penstock.client.operations import Operation, SimpleCall, arun_or_stream, run_or_stream
 from penstock.client.shapes import Shape
 
 R = TypeVar("R")
@@ -46,8 +46,8 @@ class Method(Generic[R]):
     def __get__(self, resource: Resource, owner: type[Resource]) -> Callable[..., R]:
         def method(*positional: Any, **arguments: Any) -> R:
             given = resource._given(self._names, positional, arguments)
-            answer: R = run(resource._engine, self._operation, given, self._call)
-            return answer
+            answer: Any = run_or_stream(resource._engine, self._operation, given, self._call)
+            return cast(R, answer)
 
         return method
 
@@ -61,8 +61,8 @@ class AsyncMethod(Generic[R]):
     def __get__(self, resource: Resource, owner: type[Resource]) -> Callable[..., Coroutine[Any, Any, R]]:
         async def method(*positional: Any, **arguments: Any) -> R:
             given = resource._given(self._names, positional, arguments)
-            answer: R = await arun(resource._engine, self._operation, given, self._call)
-            return answer
+            answer: Any = await arun_or_stream(resource._engine, self._operation, given, self._call)
+            return cast(R, answer)
 
         return method
 

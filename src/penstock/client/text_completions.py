@@ -16,7 +16,7 @@ from penstock.client.engine import Engine
 from penstock.client.failures import raising
 from penstock.client.mock import wants_mock
 from penstock.client.objects import Answer, ModelResponse
-from penstock.client.operations import Bill, Body, Operation, arun, json_payload, run
+from penstock.client.operations import Bill, Body, Operation, arun_or_stream, json_payload, run_or_stream
 from penstock.client.options import Options, split
 from penstock.client.prepare import UnsupportedParameter
 from penstock.client.result_objects import TextCompletionResponse
@@ -262,8 +262,7 @@ def text_completion(engine: Engine, **arguments: Any) -> TextCompletionResponse 
     with raising(arguments.get("custom_llm_provider") or "", str(arguments.get("model") or "")):
         calls = _calls(engine, arguments)
     if not calls:
-        answer: TextCompletionResponse | TextStream = run(engine, NATIVE, arguments)
-        return answer
+        return run_or_stream(engine, NATIVE, arguments)
     answers = [chat.completion(engine, **call) for call in calls]
     streams = [answer for answer in answers if isinstance(answer, Stream)]
     if streams:
@@ -276,8 +275,7 @@ async def atext_completion(engine: Engine, **arguments: Any) -> TextCompletionRe
     with raising(arguments.get("custom_llm_provider") or "", str(arguments.get("model") or "")):
         calls = _calls(engine, arguments)
     if not calls:
-        answer: TextCompletionResponse | AsyncTextStream = await arun(engine, NATIVE, arguments)
-        return answer
+        return await arun_or_stream(engine, NATIVE, arguments)
     answers = [await chat.acompletion(engine, **call) for call in calls]
     streams = [answer for answer in answers if isinstance(answer, AsyncStream)]
     if streams:
