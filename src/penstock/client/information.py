@@ -14,10 +14,11 @@ from typing import Any
 from penstock.client.failures import raising
 from penstock.dialects import registry as dialect_registry
 from penstock.providers.auth.choose import parameters_of
-from penstock.providers.endpoint import endpoint, missing_variables, variables_of
+from penstock.providers.endpoint import endpoint, variables_of
 from penstock.providers.facts import current_facts, register_facts
 from penstock.providers.registry import default_registry
 from penstock.providers.resolve_model import ResolvedModel, resolve_model
+from penstock.providers.ways import missing_by_way, missing_variables
 from penstock.types.content import Text
 from penstock.types.profile import Profile
 from penstock.types.request import Message, Reasoning, Request, ResponseFormat, Tool, ToolChoice
@@ -171,13 +172,18 @@ def supports_computer_use(model: str, custom_llm_provider: str | None = None) ->
 
 
 def validate_environment(model: str, api_key: str | None = None, api_base: str | None = None) -> dict[str, Any]:
-    """{"keys_in_environment": whether a call of `model` would find its key, "missing_keys": the variables to set}. An
-    `api_key` or `api_base` that is given here need not be in the environment.
+    """{"keys_in_environment": whether a call of `model` would find its key and what its address needs, "missing_keys":
+    the variables to set}. Where there are several ways (a key, or the credentials of a cloud and a project), these
+    are the variables of the way that lacks least, and "alternatives" has a list for each way.
+
+    An `api_key` or `api_base` that is given here need not be in the environment. Files and metadata servers, where a
+    cloud's credentials may lie as well, are not asked.
     """
     found = _resolve(model, api_base=api_base)
-    given = {"api_key": api_key, "api_base": api_base}
-    missing = missing_variables(found.provider, {name: value for name, value in given.items() if value}, os.environ)
-    return {"keys_in_environment": not missing, "missing_keys": list(missing)}
+    given = {name: value for name, value in (("api_key", api_key), ("api_base", api_base)) if value}
+    ways = missing_by_way(found.provider, given, os.environ, model.partition("/")[2])
+    answer: dict[str, Any] = {"keys_in_environment": not ways[0], "missing_keys": list(ways[0])}
+    return answer if len(ways) == 1 else {**answer, "alternatives": [list(way) for way in ways]}
 
 
 def get_valid_models() -> list[str]:

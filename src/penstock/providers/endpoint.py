@@ -15,8 +15,9 @@ from urllib.parse import parse_qsl, urlencode
 from msgspec import Struct
 
 from penstock.providers.auth.authorization import Authorization, KeyAuthorization
-from penstock.providers.auth.choose import Chosen, Material, choose, key_variables, parameters_of
+from penstock.providers.auth.choose import Chosen, Material, choose
 from penstock.providers.auth.kinds import NoAuth
+from penstock.providers.auth.variables import key_variables, ways_in_words
 from penstock.providers.betas import Beta
 from penstock.providers.errors import ProviderError
 from penstock.providers.globs import fits
@@ -113,7 +114,7 @@ def endpoint(
     Raises ProviderError: unsupported_capability, missing_setting, missing_key, malformed_credentials.
     """
     settings = find_settings(provider, model, parameters, environment)
-    own_base = _own_base(provider, parameters, environment)
+    own_base = given_base(provider, parameters, environment)
     values = {**settings.values, "model": settings.model} | ({"base_url": own_base} if own_base else {})
     known_model = base_model or settings.model
     place = place_for(provider, capability, known_model, values, selector=selector, prefer=prefer)
@@ -183,28 +184,9 @@ def wire_name(provider: Provider, model: str) -> str:
     return model
 
 
-def missing_variables(
-    provider: Provider, parameters: Mapping[str, Any] = _EMPTY, environment: Mapping[str, str] = _EMPTY
-) -> tuple[str, ...]:
-    """The environment variables that would have to be set to reach `provider`; none where everything is at hand.
-
-    AWS and Google credentials may lie in many places: their variables count as missing where neither the call nor the
-    environment names any.
-    """
-    key = () if _has_key(provider, parameters, environment) else _first_variables(provider)
-    known = find_settings(provider, "", parameters, environment).values
-    return (*key, *_missing_settings(provider, known, parameters, environment))
-
-
 def variables_of(provider: Provider) -> tuple[str, ...]:
     """The environment variables that may carry a key of `provider`."""
     return key_variables(provider.auth, provider.key_environment)
-
-
-def _has_key(provider: Provider, parameters: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
-    """Whether a key is there, or none is needed."""
-    given = any(parameters.get(name) for kind in provider.auth for name in parameters_of(kind))
-    return given or keyless(provider) or any(environment.get(name) for name in variables_of(provider))
 
 
 def keyless(provider: Provider) -> bool:
@@ -212,23 +194,7 @@ def keyless(provider: Provider) -> bool:
     return any(isinstance(kind, NoAuth) or not getattr(kind, "required", True) for kind in provider.auth)
 
 
-def _first_variables(provider: Provider) -> tuple[str, ...]:
-    """The variables to name first: the usual key's, or what the first kind of authentication wants."""
-    return provider.key_environment[:1] or key_variables(provider.auth[:1], ())
-
-
-def _missing_settings(
-    provider: Provider, known: Mapping[str, str], parameters: Mapping[str, Any], environment: Mapping[str, str]
-) -> list[str]:
-    if _own_base(provider, parameters, environment):
-        return []
-    if provider.base_url is None:
-        return list(provider.base_environment[:1])
-    named = [setting for setting in provider.settings if f"{{{setting.name}}}" in provider.base_url]
-    return [setting.environment[0] for setting in named if setting.name not in known and setting.environment]
-
-
-def _own_base(provider: Provider, parameters: Mapping[str, Any], environment: Mapping[str, str]) -> str | None:
+def given_base(provider: Provider, parameters: Mapping[str, Any], environment: Mapping[str, str]) -> str | None:
     """The base URL that the caller or the environment gave instead of the row's."""
     given = next((parameters[name] for name in provider.base_parameters if parameters.get(name)), None)
     given = given or next((environment[name] for name in provider.base_environment if environment.get(name)), None)
@@ -306,9 +272,9 @@ def _authorize(
 
 
 def _missing_key(provider: Provider, own_base: str | None) -> ProviderError:
-    variables = variables_of(provider)
+    variables = ways_in_words(provider.auth, provider.key_environment)
     title = provider.title or provider.name
     message = f"{title} needs an API key, and none was given (for {host_of(own_base)})." if own_base else ""
     message = message or f"{title} needs an API key, and none was given."
-    fix = f"Set {' or '.join(variables)}, or pass api_key." if variables else "Pass api_key."
+    fix = f"Set {variables}, or pass api_key." if variables else "Pass api_key."
     return ProviderError("missing_key", message, fix, provider=provider.name)

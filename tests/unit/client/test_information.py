@@ -143,6 +143,30 @@ def test_which_key_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
+def test_of_several_ways_the_nearest_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("VERTEX_API_KEY", "VERTEXAI_API_KEY", "GOOGLE_OAUTH_ACCESS_TOKEN", "CLOUDSDK_AUTH_ACCESS_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+    monkeypatch.setenv("VERTEXAI_PROJECT", "p")
+    found = penstock.validate_environment("vertex_ai/gemini-2.5-flash")
+    assert found["missing_keys"] == ["GOOGLE_OAUTH_ACCESS_TOKEN"]
+    assert ["GOOGLE_APPLICATION_CREDENTIALS"] in found["alternatives"]
+    assert ["VERTEX_API_KEY"] in found["alternatives"]
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "f")
+    assert penstock.validate_environment("vertex_ai/gemini-2.5-flash") == {
+        "keys_in_environment": True,
+        "missing_keys": [],
+    }
+
+
+def test_the_name_of_a_model_may_say_its_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_REGION_NAME", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "fake")
+    assert penstock.validate_environment("bedrock/amazon.nova-lite-v1:0")["missing_keys"] == ["AWS_REGION_NAME"]
+    assert penstock.validate_environment("bedrock/us-west-2/amazon.nova-lite-v1:0")["keys_in_environment"]
+
+
 def test_a_host_that_no_call_reaches_names_its_key_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DEEPGRAM_API_KEY", raising=False)
     found = penstock.validate_environment("deepgram/nova-2")

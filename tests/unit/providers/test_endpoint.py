@@ -9,7 +9,7 @@ import pytest
 from penstock.providers.auth.authorization import KeyAuthorization, TokenAuthorization
 from penstock.providers.auth.aws import AwsAuthorization
 from penstock.providers.auth.credentials import NoCredential
-from penstock.providers.endpoint import Endpoint, endpoint, missing_variables, variables_of
+from penstock.providers.endpoint import Endpoint, endpoint, variables_of
 from penstock.providers.errors import ProviderError
 from penstock.providers.provider import Provider, Route, Setting
 from penstock.providers.registry import Registry
@@ -636,28 +636,6 @@ def test_a_model_is_needed_where_it_stands_in_the_address() -> None:
         endpoint(REGISTRY.get("gemini"), "chat", "", environment=KEYS)
     assert caught.value.kind == "unknown_model"
     assert endpoint(REGISTRY.get("openai"), "models", "", environment=KEYS).url == "https://api.openai.com/v1/models"
-
-
-@pytest.mark.parametrize(
-    ("name", "environment", "missing"),
-    [
-        ("openai", {}, ("OPENAI_API_KEY",)),
-        ("openai", {"OPENAI_API_KEY": "k"}, ()),
-        ("ollama", {}, ()),
-        ("azure", {}, ("AZURE_API_KEY", "AZURE_API_BASE")),
-        ("azure", {"AZURE_API_KEY": "k", "AZURE_API_BASE": "https://x.example"}, ()),
-        ("bedrock", {}, ("AWS_BEARER_TOKEN_BEDROCK", "AWS_REGION_NAME")),
-        ("bedrock", {"AWS_ACCESS_KEY_ID": "a", "AWS_REGION": "r"}, ()),
-        ("nadir", {}, ("NADIR_API_KEY", "NADIR_API_BASE")),
-        ("vertex_ai", {"VERTEX_API_KEY": "k", "GOOGLE_CLOUD_PROJECT": "p"}, ()),
-    ],
-)
-def test_what_would_have_to_be_set(name: str, environment: dict[str, str], missing: tuple[str, ...]) -> None:
-    assert missing_variables(REGISTRY.get(name), environment=environment) == missing
-
-
-def test_a_key_of_the_call_is_a_key() -> None:
-    assert missing_variables(REGISTRY.get("openai"), {"api_key": "k"}) == ()
 
 
 # -- a row of the user's -----------------------------------------------------------------------------------------------

@@ -86,28 +86,6 @@ def choose(kinds: Sequence[AuthKind], material: Material) -> Chosen | None:
     return None
 
 
-def key_variables(kinds: Sequence[AuthKind], key_environment: tuple[str, ...]) -> tuple[str, ...]:
-    """The environment variables that carry a key of any of the kinds, in order, each once: what an error or a help page
-    names.
-    """
-    names: list[str] = []
-    for kind in kinds:
-        if isinstance(kind, Bearer | HeaderKey | QueryKey | IbmIam):
-            names += kind.environment or key_environment
-        elif isinstance(kind, ClientCredentials):
-            names += kind.basic_environment or (*kind.id_environment, *kind.secret_environment)
-        else:
-            names += _VARIABLES.get(type(kind), ())
-    return tuple(dict.fromkeys(names))
-
-
-_VARIABLES: dict[type[Any], tuple[str, ...]] = {
-    AwsSignature: ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
-    GoogleOAuth: ("GOOGLE_APPLICATION_CREDENTIALS",),
-    AzureOAuth: ("AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET"),
-}
-
-
 def parameters_of(kind: AuthKind) -> tuple[str, ...]:
     """The call parameters that ask for this kind."""
     if isinstance(kind, Bearer | HeaderKey | QueryKey | IbmIam):

@@ -7,7 +7,7 @@ import pytest
 
 from penstock.providers.auth.authorization import TokenAuthorization
 from penstock.providers.auth.aws import AwsAuthorization
-from penstock.providers.auth.choose import Chosen, Material, choose, key_variables
+from penstock.providers.auth.choose import Chosen, Material, choose
 from penstock.providers.auth.commands import CallResult, Fetch
 from penstock.providers.auth.credentials import AwsCredentials, NoCredential, Token
 from penstock.providers.auth.kinds import (
@@ -22,6 +22,7 @@ from penstock.providers.auth.kinds import (
     NoAuth,
     QueryKey,
 )
+from penstock.providers.auth.variables import key_variables
 from penstock.providers.errors import ProviderError
 from tests.unit.providers.auth.playbook import answer, play, request
 
