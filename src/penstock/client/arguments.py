@@ -33,12 +33,15 @@ def tool_of(value: Any) -> Any:
     return plain(value)
 
 
+_MESSAGES = '[{"role": "user", "content": "Hello"}]'
+
+
 def messages_of(value: Any) -> list[Any]:
     """`messages` as a list of JSON objects. Raises MalformedError."""
     if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
-        raise MalformedError(f"expected a list of messages, got {describe(value)}", "messages")
+        raise MalformedError(f"expected a list of messages, such as {_MESSAGES}; got {describe(value)}", "messages")
     if not value:
-        raise MalformedError("there must be at least one message", "messages")
+        raise MalformedError(f"there must be at least one message, such as {_MESSAGES}", "messages")
     return [message if type(message) is dict else plain(message) for message in value]
 
 
