@@ -7,7 +7,9 @@ get what it would get from its own provider.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import anthropic
 import openai
@@ -95,6 +97,41 @@ class TestOpenAI:
         with pytest.raises(openai.RateLimitError) as caught:
             openai_client.chat.completions.create(model=model, messages=[{"role": "user", "content": "Hi"}])
         assert caught.value.status_code == 429
+
+
+@pytest.mark.parametrize("model", MODELS)
+class TestResponses:
+    """The Responses API in (which Codex speaks), any provider out."""
+
+    def test_text(self, openai_client: openai.OpenAI, providers: SimulatedProviders, model: str) -> None:
+        providers.script(Reply.text("Good morning"))
+        answer = openai_client.responses.create(model=model, input="Hi", instructions="Be polite")
+        assert answer.output_text == "Good morning"
+        assert answer.status == "completed" and answer.output[-1].type == "message"
+        assert answer.usage is not None and answer.usage.total_tokens > 0
+
+    def test_stream(self, openai_client: openai.OpenAI, providers: SimulatedProviders, model: str) -> None:
+        providers.script(Reply.text("Good morning to you"))
+        events = list(openai_client.responses.create(model=model, input="Hi", stream=True))
+        said = [event.delta for event in events if event.type == "response.output_text.delta"]
+        assert "".join(said) == "Good morning to you"
+        assert events[0].type == "response.created" and events[-1].type == "response.completed"
+
+    def test_tool_calls(self, openai_client: openai.OpenAI, providers: SimulatedProviders, model: str) -> None:
+        providers.script(Reply.tool_calls(ToolCall("get_weather", {"city": "Paris"})), Reply.text("Sunny"))
+        tools: list[Any] = [{"type": "function", "name": "get_weather", "parameters": WEATHER, "strict": False}]
+        said: list[Any] = [{"role": "user", "content": "Weather in Paris?"}]
+        first = openai_client.responses.create(model=model, input=said, tools=tools)
+        (call,) = [item for item in first.output if item.type == "function_call"]
+        assert (call.name, json.loads(call.arguments)) == ("get_weather", {"city": "Paris"})
+        result = {"type": "function_call_output", "call_id": call.call_id, "output": "sun"}
+        said += [*[item.to_dict() for item in first.output], result]
+        assert openai_client.responses.create(model=model, input=said, tools=tools).output_text == "Sunny"
+
+    def test_error(self, openai_client: openai.OpenAI, providers: SimulatedProviders, model: str) -> None:
+        providers.script(Reply.error(400, "No such thing"))
+        with pytest.raises(openai.BadRequestError, match="No such thing"):
+            openai_client.responses.create(model=model, input="Hi")
 
 
 @pytest.mark.parametrize("model", MODELS)

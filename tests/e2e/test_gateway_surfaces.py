@@ -90,6 +90,14 @@ SURFACES = (
         "UNAUTHENTICATED",
         "NOT_FOUND",
     ),
+    Surface(
+        "responses",
+        lambda model, stream: "/v1/responses",
+        lambda model, stream: {"model": model, "input": SAID, "stream": stream},
+        _openai_type,
+        "authentication_error",
+        "not_found_error",
+    ),
 )
 each_surface = pytest.mark.parametrize("surface", SURFACES, ids=lambda surface: surface.name)
 streamed_or_not = pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
@@ -282,6 +290,15 @@ WRONG = {
         ("generationConfig", {"temperature": "hot"}),
         ("tools", 5),
     ],
+    "responses": [
+        ("model", 1),
+        ("input", 5),
+        ("instructions", 5),
+        ("max_output_tokens", []),
+        ("temperature", "hot"),
+        ("stream", "yes"),
+        ("tools", {}),
+    ],
 }
 
 
@@ -442,7 +459,20 @@ def error_in_stream(surface: Surface, text: str) -> dict[str, Any]:
     assert "[DONE]" not in text.partition('"error"')[2], "a stream that failed does not end as if it were whole"
     if surface.name == "anthropic":
         assert "event: error\n" in text
+    if surface.name == "responses":
+        return {"error": {"type": None, "param": None, **_responses_error(found)}}
     return found
+
+
+def _responses_error(event: dict[str, Any]) -> dict[str, Any]:
+    """The error in any of the forms in which the Responses API ends a stream with one: `response.failed`, or an event
+    that is the error, or holds it.
+    """
+    if event["type"] == "response.failed":
+        assert event["response"]["status"] == "failed"
+        return {**event["response"]["error"], "type": "failed"}
+    assert event["type"] == "error"
+    return event.get("error") or {name: event[name] for name in ("type", "message", "param", "code")}
 
 
 ERROR = {"message": "no", "type": "server_error", "param": None, "code": None}

@@ -1,6 +1,7 @@
 """Surfaces: the table of inbound paths, which dialect is spoken at each, and what a request says besides its body.
 
 POST /v1/chat/completions   (and without /v1)    OpenAI Chat Completions
+POST /v1/responses          (and without /v1)    OpenAI Responses
 POST /v1/messages                                Anthropic Messages
 POST /v1beta/models/MODEL:generateContent        Gemini (and :streamGenerateContent)
 GET  /v1/models, /v1/models/MODEL, /v1beta/models    what is served
@@ -24,6 +25,7 @@ Scope: TypeAlias = dict[str, Any]
 
 SURFACES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(/v1)?/chat/completions"), "openai_chat"),
+    (re.compile(r"(/v1)?/responses"), "openai_responses"),
     (re.compile(r"/v1/messages"), "anthropic_messages"),
     (re.compile(r"/v1(beta|alpha)?/.*models/.+:(generateContent|streamGenerateContent)"), "gemini"),
 )
@@ -33,12 +35,19 @@ reads.
 LISTS = re.compile(r"(?:/v1(?:beta|alpha)?)?/models(?:/(?P<model>.+))?")
 """Paths of model lists; with a name, of one model."""
 HEALTH = frozenset({"/health/liveliness", "/health/liveness"})
-PLACES = "POST /v1/chat/completions, POST /v1/messages, POST /v1beta/models/MODEL:generateContent, GET /v1/models"
+PLACES = (
+    "POST /v1/chat/completions, POST /v1/responses, POST /v1/messages, POST /v1beta/models/MODEL:generateContent, "
+    "GET /v1/models"
+)
 
 KEY_HEADERS = ("x-api-key", "api-key", "x-goog-api-key", "x-litellm-api-key")
 """Where clients put a key, besides `Authorization: Bearer` and Gemini's `?key=`."""
 
-ID_PREFIXES: Mapping[str, str] = {"openai_chat": "chatcmpl-", "anthropic_messages": "msg_"}
+ID_PREFIXES: Mapping[str, str] = {
+    "openai_chat": "chatcmpl-",
+    "openai_responses": "resp_",
+    "anthropic_messages": "msg_",
+}
 """How the ids of answers begin in a dialect, for answers that bring none of their own."""
 
 BETAS = "anthropic-beta"
@@ -77,7 +86,7 @@ def asked(scope: Scope) -> Asked:
     return Asked(scope["method"], path, headers, surface_of(path), key_of(headers, query), uuid4().hex, query)
 
 
-PREFERRED = frozenset({"anthropic_messages", "gemini"})
+PREFERRED = frozenset({"anthropic_messages", "gemini", "openai_responses"})
 """The dialects in which a host is spoken to where it can, if the client speaks them.
 
 Chat Completions is not among them: a host that offers it beside a format of its own says less in it (Gemini, Ollama),

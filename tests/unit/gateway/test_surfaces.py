@@ -7,6 +7,9 @@ from penstock.gateway.surfaces import asked, client_of, key_of, surface_of
 PATHS = [
     ("/v1/chat/completions", "openai_chat"),
     ("/chat/completions", "openai_chat"),
+    ("/v1/responses", "openai_responses"),
+    ("/responses", "openai_responses"),
+    ("/v1/responses/resp_1", None),
     ("/v1/messages", "anthropic_messages"),
     ("/v1beta/models/gemini-2.5-flash:generateContent", "gemini"),
     ("/v1beta/models/openai/gpt-4o:streamGenerateContent", "gemini"),
