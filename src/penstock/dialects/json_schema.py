@@ -1,11 +1,39 @@
-"""JSON Schemas, as far as dialects change them: nothing here judges a value."""
+"""JSON Schemas, as far as dialects change them: keywords taken out, objects closed. Nothing here judges a value."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from penstock.types.notes import Note
+
 _NAMED = frozenset({"properties", "$defs", "definitions", "patternProperties", "dependentSchemas"})
+_LISTED = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _LITERAL = frozenset({"enum", "const", "default", "examples"})
+
+BOUNDS = frozenset(
+    {
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "multipleOf",
+        "minLength",
+        "maxLength",
+        "maxItems",
+        "uniqueItems",
+        "minProperties",
+        "maxProperties",
+    }
+)
+"""Keywords that bound a value: decoders of strict formats do not enforce them."""
+
+
+def without_refused(schema: dict[str, Any], refused: frozenset[str], path: str, notes: list[Note]) -> dict[str, Any]:
+    """`schema` without the keywords that a host refuses (`Profile.schema_unsupported`); noted where it had any."""
+    cleaned: dict[str, Any] = without_keywords(schema, refused) if refused else schema
+    if cleaned != schema:
+        notes.append(Note(path, "weakened", "schema keywords that this host refuses were left out"))
+    return cleaned
 
 
 def without_keywords(schema: Any, keywords: frozenset[str]) -> Any:
@@ -32,14 +60,12 @@ def object_schema(schema: dict[str, Any] | None) -> dict[str, Any]:
     return schema if "type" in schema else {"type": "object", **schema}
 
 
-_LISTED = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
-
-
 def closed(schema: dict[str, Any], refused: frozenset[str]) -> tuple[dict[str, Any], set[str]]:
     """(a copy in which every object is closed and no `refused` keyword is left, the keywords that lost their force).
 
-    Providers with strict schemas want `additionalProperties: false` on every object. Refused keywords move into the
-    description, where the model at least reads them.
+    Providers with strict schemas want `additionalProperties: false` on every object; one that allows others by a word
+    loses something, one that is silent does not. Refused keywords move into the description, where the model at least
+    reads them.
     """
     told: set[str] = set()
     found: dict[str, Any] = _closed(schema, refused, told)

@@ -14,27 +14,13 @@ from msgspec import Struct
 
 from penstock.dialects import wire
 from penstock.dialects.anthropic_messages.access import maybe_at
+from penstock.dialects.json_answer import ANY_OBJECT, JSON_TOOL, JSON_TOOL_TASK, json_instruction
+from penstock.dialects.json_schema import BOUNDS, closed, object_schema
 from penstock.types.notes import Note
 from penstock.types.profile import Profile
 from penstock.types.request import ResponseFormat
 
-JSON_TOOL = "json_response"
-
-UNSUPPORTED = frozenset(
-    {
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "multipleOf",
-        "minLength",
-        "maxLength",
-        "maxItems",
-        "uniqueItems",
-        "minProperties",
-        "maxProperties",
-    }
-)
+UNSUPPORTED = BOUNDS
 """Keywords that `output_config.format` refuses (https://platform.claude.com/docs/en/build-with-claude/structured-
 outputs#json-schema-limitations).
 """
@@ -68,7 +54,6 @@ class Output(Struct, frozen=True):
 
 
 NO_OUTPUT = Output()
-_OPEN: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": True}
 
 
 def plan_output(wanted: ResponseFormat | None, profile: Profile, notes: list[Note]) -> Output:
@@ -84,67 +69,23 @@ def plan_output(wanted: ResponseFormat | None, profile: Profile, notes: list[Not
         return NO_OUTPUT
     if level == "prompt" or (schema is not None and schema.get("type", "object") != "object"):
         notes.append(Note("response_format", "weakened", "the format was put into the system prompt"))
-        return Output(prompt=_instruction(schema))
-    return Output(tool=_tool(schema or _OPEN, wanted.description))
-
-
-def _instruction(schema: dict[str, Any] | None) -> str:
-    if schema is None:
-        return "Answer with a JSON object only, without any other text."
-    return f"Answer with JSON only, valid against this JSON Schema:\n{wire.encode(schema).decode()}"
+        return Output(prompt=json_instruction(schema))
+    return Output(tool=_tool(schema or ANY_OBJECT, wanted.description))
 
 
 def _tool(schema: dict[str, Any], description: str | None) -> dict[str, Any]:
     return {
         "name": JSON_TOOL,
-        "description": description or "Give the answer to the user, as the input of this tool.",
-        "input_schema": schema if "type" in schema else {"type": "object", **schema},
+        "description": description or JSON_TOOL_TASK,
+        "input_schema": object_schema(schema),
     }
 
 
 def _fit(schema: dict[str, Any], description: str | None, profile: Profile, notes: list[Note]) -> dict[str, Any]:
-    moved: list[str] = []
-    fitted: dict[str, Any] = _closed(schema, UNSUPPORTED | profile.schema_unsupported, moved)
+    fitted, told = closed(schema, UNSUPPORTED | profile.schema_unsupported)
     if description is not None and "description" not in fitted:
         fitted["description"] = description
-    if moved:
-        words = ", ".join(sorted(set(moved)))
+    if told:
+        words = ", ".join(sorted(told))
         notes.append(Note("response_format.schema", "weakened", f"only told to the model, not enforced: {words}"))
     return fitted
-
-
-def _closed(schema: Any, refused: frozenset[str], moved: list[str]) -> Any:
-    """A copy of a schema: objects closed, refused keywords told in the description. `moved` takes their names."""
-    if not isinstance(schema, dict):
-        return schema
-    found: dict[str, Any] = {}
-    told: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key in refused:
-            told[key] = value
-        elif key in _NAMED and isinstance(value, dict):
-            found[key] = {name: _closed(inner, refused, moved) for name, inner in value.items()}
-        elif key in _LISTED and isinstance(value, list):
-            found[key] = [_closed(inner, refused, moved) for inner in value]
-        else:
-            found[key] = _closed(value, refused, moved) if key == "items" else value
-    if found.get("type") == "object" or ("properties" in found and "type" not in found):
-        _close(found, moved)
-    if told:
-        moved += told
-        words = ", ".join(f"{key}: {value}" for key, value in told.items())
-        found["description"] = f"{found.get('description', '')} ({words})".strip()
-    return found
-
-
-_NAMED = frozenset({"properties", "$defs", "definitions"})
-_LISTED = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
-
-
-def _close(found: dict[str, Any], moved: list[str]) -> None:
-    """`additionalProperties: false`. A schema that allows others by a word loses something, one that is silent does
-    not.
-    """
-    if found.get("additionalProperties") not in (None, False):
-        moved.append("additionalProperties")
-    found["additionalProperties"] = False

@@ -13,34 +13,16 @@ from typing import Any
 
 from msgspec import Struct
 
-from penstock.dialects import wire
-from penstock.dialects.json_schema import closed, object_schema
+from penstock.dialects.json_answer import ANY_OBJECT, JSON_TOOL, JSON_TOOL_TASK, json_instruction
+from penstock.dialects.json_schema import BOUNDS, closed, object_schema
 from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.tool_memo import ToolNames
 from penstock.types.notes import Note
 from penstock.types.profile import Profile
 from penstock.types.request import ResponseFormat, Tool
 
-JSON_TOOL = "json_response"
-
-UNSUPPORTED = frozenset(
-    {
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-        "multipleOf",
-        "minLength",
-        "maxLength",
-        "maxItems",
-        "uniqueItems",
-        "minProperties",
-        "maxProperties",
-    }
-)
+UNSUPPORTED = BOUNDS
 """Keywords that Converse's `textFormat` refuses."""
-
-_OPEN: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": True}
 
 
 class Output(Struct, frozen=True):
@@ -69,19 +51,12 @@ def plan_output(wanted: ResponseFormat | None, profile: Profile, names: ToolName
         return NO_OUTPUT
     if level == "prompt" or not profile.tools or (schema is not None and schema.get("type", "object") != "object"):
         notes.append(Note("response_format", "weakened", "the format was put into the system prompt"))
-        return Output(prompt=_instruction(schema))
-    return Output(tool=_tool(names.free(JSON_TOOL), schema or _OPEN, wanted.description))
-
-
-def _instruction(schema: dict[str, Any] | None) -> str:
-    if schema is None:
-        return "Answer with a JSON object only, without any other text."
-    return f"Answer with JSON only, valid against this JSON Schema:\n{wire.encode(schema).decode()}"
+        return Output(prompt=json_instruction(schema))
+    return Output(tool=_tool(names.free(JSON_TOOL), schema or ANY_OBJECT, wanted.description))
 
 
 def _tool(name: str, schema: dict[str, Any], description: str | None) -> Tool:
-    words = description or "Give the answer to the user, as the input of this tool."
-    return Tool(name, description=words, parameters=object_schema(schema))
+    return Tool(name, description=description or JSON_TOOL_TASK, parameters=object_schema(schema))
 
 
 def _fit(schema: dict[str, Any], profile: Profile, notes: list[Note]) -> dict[str, Any]:

@@ -19,11 +19,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from penstock.dialects import reasoning as effort_table
-from penstock.dialects import wire
 from penstock.dialects.cohere_chat.foreign_parts import PartAdapter
 from penstock.dialects.cohere_chat.names import NAME
 from penstock.dialects.cohere_chat.turns import adapt_turns
-from penstock.dialects.json_schema import object_schema, without_keywords
+from penstock.dialects.json_answer import JSON_TOOL, JSON_TOOL_TASK, json_instruction
+from penstock.dialects.json_schema import object_schema, without_refused
 from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.said import Said, note_unspeakable
 from penstock.dialects.tool_ids import with_tool_ids
@@ -67,7 +67,6 @@ RANGES: Said[tuple[float, float]] = Said(
 """Least and greatest value of each number."""
 
 MOST_STOPS = 5
-JSON_TOOL = "json_response"
 
 _BAD_IN_NAME = re.compile(r"[^a-zA-Z0-9_]")
 _LONGEST_NAME = 64
@@ -182,15 +181,8 @@ def _adapt_tool(tool: Tool, path: str, profile: Profile, names: ToolNames, notes
     if name != tool.name:
         notes.append(Note(f"{path}.name", "changed", f"{tool.name!r} became {name!r}; answers name it as before"))
     schema = FREE_FORM if tool.kind == "custom" else object_schema(tool.parameters)
-    schema = _without(schema, profile.schema_unsupported, f"{path}.parameters", notes)
+    schema = without_refused(schema, profile.schema_unsupported, f"{path}.parameters", notes)
     return [Tool(name, description=tool.description, parameters=schema, strict=tool.strict)]
-
-
-def _without(schema: dict[str, Any], refused: frozenset[str], path: str, notes: list[Note]) -> dict[str, Any]:
-    cleaned: dict[str, Any] = without_keywords(schema, refused) if refused else schema
-    if cleaned != schema:
-        notes.append(Note(path, "weakened", "schema keywords that this host refuses were left out"))
-    return cleaned
 
 
 def _with_one_strictness(tools: tuple[Tool, ...], profile: Profile, notes: list[Note]) -> tuple[Tool, ...]:
@@ -237,7 +229,7 @@ def _plan_output(
         return Output()
     if level == "prompt" or (level == "json_object" and tools):
         notes.append(Note("response_format", "weakened", "the format was put into the instruction"))
-        return Output(prompt=_prompt(schema))
+        return Output(prompt=json_instruction(schema))
     if (tools or level == "tool") and profile.tools:
         return Output(tool=_json_tool(wanted, schema, names))
     return _native_output(wanted, schema, profile, notes)
@@ -250,22 +242,16 @@ def _native_output(
         return Output(ResponseFormat("json_object"))
     if profile.structured_output != "json_schema":
         notes.append(Note("response_format", "weakened", "this model has no schema mode: the schema is in the prompt"))
-        return Output(ResponseFormat("json_object"), prompt=_prompt(schema))
+        return Output(ResponseFormat("json_object"), prompt=json_instruction(schema))
     if wanted.description is not None and "description" not in schema:
         schema = {**schema, "description": wanted.description}
-    schema = _without(schema, profile.schema_unsupported, "response_format.schema", notes)
+    schema = without_refused(schema, profile.schema_unsupported, "response_format.schema", notes)
     return Output(ResponseFormat("json_schema", schema))
 
 
-def _prompt(schema: dict[str, Any] | None) -> str:
-    if schema is None:
-        return "Answer with a JSON object only, without any other text."
-    return f"Answer with JSON only, valid against this JSON Schema:\n{wire.encode(schema).decode()}"
-
-
 def _json_tool(wanted: ResponseFormat, schema: dict[str, Any] | None, names: ToolNames) -> Tool:
-    description = wanted.description or "Give the answer to the user, as the input of this tool."
-    return Tool(names.free(JSON_TOOL), description=description, parameters=object_schema(schema))
+    task = wanted.description or JSON_TOOL_TASK
+    return Tool(names.free(JSON_TOOL), description=task, parameters=object_schema(schema))
 
 
 # Reasoning

@@ -6,9 +6,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from penstock.dialects import wire
 from penstock.dialects.gemini.config import CONFIG, JSON, PLAIN_TEXT, write_voice
 from penstock.dialects.gemini.foreign_tools import write_schema
+from penstock.dialects.json_answer import json_instruction
 from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.reasoning import budget, effort, with_known_effort
 from penstock.dialects.said import Said
@@ -202,5 +202,4 @@ def write_prompt(request: Request, profile: Profile) -> list[dict[str, Any]]:
         return []
     if wanted.kind == "json_object" or wanted.schema is None:
         return [{"text": "Answer with JSON only."}] if profile.structured_output == "prompt" else []
-    schema = wire.encode(wanted.schema).decode()
-    return [{"text": f"Answer with JSON only, valid against this JSON Schema:\n{schema}"}]
+    return [{"text": json_instruction(wanted.schema)}]

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from penstock.dialects.gemini.schema import to_subset
 from penstock.dialects.gemini.tool_settings import TABLES, write_tool_settings
-from penstock.dialects.json_schema import without_keywords
+from penstock.dialects.json_schema import without_refused
 from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.tool_memo import FREE_FORM, ToolNames
 from penstock.dialects.tool_settings import mcp_server, sayable, unversioned, without_schemes
@@ -99,10 +99,7 @@ def write_schema(schema: dict[str, Any], path: str, profile: Profile, notes: lis
         found, cuts = to_subset(schema)
         notes += [Note(f"{path}.{cut.path}".rstrip("."), "weakened", cut.detail) for cut in cuts]
         return "subset", {} if found == {"type": "OBJECT"} else found
-    found = without_keywords(schema, profile.schema_unsupported) if profile.schema_unsupported else schema
-    if found != schema:
-        notes.append(Note(path, "weakened", "schema keywords that this host refuses were left out"))
-    return "json", found
+    return "json", without_refused(schema, profile.schema_unsupported, path, notes)
 
 
 def _json_tool(request: Request, profile: Profile, names: ToolNames) -> dict[str, Any] | None:

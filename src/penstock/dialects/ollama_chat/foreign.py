@@ -15,8 +15,8 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.dialects import reasoning as effort_table
-from penstock.dialects import wire
-from penstock.dialects.json_schema import object_schema, without_keywords
+from penstock.dialects.json_answer import json_instruction
+from penstock.dialects.json_schema import object_schema, without_refused
 from penstock.dialects.leftovers import note_leftovers
 from penstock.dialects.ollama_chat.foreign_parts import PartAdapter
 from penstock.dialects.ollama_chat.names import NAME
@@ -207,15 +207,8 @@ def _adapt_tool(tool: Tool, path: str, profile: Profile, notes: list[Note]) -> l
     if tool.kind == "custom" and tool.format is not None and tool.format.get("type") != "text":
         notes.append(Note(f"{path}.format", "dropped", "inputs follow no grammar here"))
     schema = FREE_FORM if tool.kind == "custom" else object_schema(tool.parameters)
-    schema = _without(schema, profile.schema_unsupported, f"{path}.parameters", notes)
+    schema = without_refused(schema, profile.schema_unsupported, f"{path}.parameters", notes)
     return [Tool(tool.name, description=tool.description, parameters=schema)]
-
-
-def _without(schema: dict[str, Any], refused: frozenset[str], path: str, notes: list[Note]) -> dict[str, Any]:
-    cleaned: dict[str, Any] = without_keywords(schema, refused) if refused else schema
-    if cleaned != schema:
-        notes.append(Note(path, "weakened", "schema keywords that this host refuses were left out"))
-    return cleaned
 
 
 # Structured output
@@ -235,22 +228,16 @@ def _adapt_format(
         return None, None
     if level in ("prompt", "tool"):
         notes.append(Note("response_format", "weakened", "the format was put into the instruction"))
-        return None, _prompt(schema)
+        return None, json_instruction(schema)
     if schema is None:
         return ResponseFormat("json_object"), None
     if level == "json_object":
         notes.append(Note("response_format", "weakened", "this model has no schema mode: the schema is in the prompt"))
-        return ResponseFormat("json_object"), _prompt(schema)
+        return ResponseFormat("json_object"), json_instruction(schema)
     if wanted.description is not None and "description" not in schema:
         schema = {**schema, "description": wanted.description}
-    schema = _without(schema, profile.schema_unsupported, "response_format.schema", notes)
+    schema = without_refused(schema, profile.schema_unsupported, "response_format.schema", notes)
     return ResponseFormat("json_schema", schema), None
-
-
-def _prompt(schema: dict[str, Any] | None) -> str:
-    if schema is None:
-        return "Answer with a JSON object only, without any other text."
-    return f"Answer with JSON only, valid against this JSON Schema:\n{wire.encode(schema).decode()}"
 
 
 # Reasoning

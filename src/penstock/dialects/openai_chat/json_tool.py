@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from penstock.dialects.json_schema import object_schema
 from penstock.types.notes import Note
 from penstock.types.profile import Profile
 from penstock.types.request import Request
@@ -33,7 +34,7 @@ def force_tool(body: Body, request: Request, profile: Profile, notes: list[Note]
     tools = list(body.get("tools") or ())
     name = _free_name({tool.get("function", {}).get("name") for tool in tools})
     description = wanted.description or "Give the answer by calling this."
-    function = {"name": name, "description": description, "parameters": _object(wanted.schema)}
+    function = {"name": name, "description": description, "parameters": object_schema(wanted.schema)}
     alone = not tools or (choice is not None and choice.mode == "none")
     body["tools"] = [*tools, {"type": "function", "function": function}]
     body["tool_choice"] = {"type": "function", "function": {"name": name}} if alone else "required"
@@ -46,10 +47,6 @@ def _free_name(taken: set[Any]) -> str:
     return next(
         name for name in (JSON_TOOL, *(f"{JSON_TOOL}_{number}" for number in range(2, 999))) if name not in taken
     )
-
-
-def _object(schema: Body) -> Body:
-    return schema if "type" in schema else {"type": "object", **schema}
 
 
 def unwrap_answer(body: Body, name: str) -> Body:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.dialects import reasoning as effort_table
+from penstock.dialects.json_answer import json_instruction
+from penstock.dialects.json_schema import without_refused
 from penstock.dialects.openai_chat.reasoning import SWITCHES, write_reasoning
-from penstock.dialects.wire import encode
 from penstock.types.notes import Note
 from penstock.types.profile import DEFAULT_PROFILE, Profile
 from penstock.types.request import Request
@@ -157,42 +158,14 @@ def _tool_choice_required(body: Body, request: Request, profile: Profile, notes:
 
 def _schema_unsupported(body: Body, request: Request, profile: Profile, notes: list[Note]) -> None:
     for number, tool in enumerate(body.get("tools") or ()):
-        function = tool.get("function")
-        if isinstance(function, dict) and isinstance(function.get("parameters"), dict):
-            function["parameters"] = _without(function["parameters"], profile.schema_unsupported)
-            if function["parameters"] != (request.tools or ())[number].parameters:
-                notes.append(
-                    Note(
-                        f"tools[{number}].parameters",
-                        "weakened",
-                        "schema keywords that this host refuses were left out",
-                    )
-                )
-    schema = (body.get("response_format") or {}).get("json_schema")
-    if isinstance(schema, dict) and isinstance(schema.get("schema"), dict):
-        cleaned = _without(schema["schema"], profile.schema_unsupported)
-        if cleaned != schema["schema"]:
-            notes.append(
-                Note("response_format.schema", "weakened", "schema keywords that this host refuses were left out")
-            )
-        schema["schema"] = cleaned
+        _clean(tool.get("function"), "parameters", f"tools[{number}].parameters", profile, notes)
+    wanted = (body.get("response_format") or {}).get("json_schema")
+    _clean(wanted, "schema", "response_format.schema", profile, notes)
 
 
-def _without(schema: Any, keywords: frozenset[str]) -> Any:
-    """A copy of a JSON Schema without some keywords. Names of properties are not keywords."""
-    if isinstance(schema, list):
-        return [_without(element, keywords) for element in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        key: {name: _without(inner, keywords) for name, inner in value.items()}
-        if key in ("properties", "$defs", "definitions", "patternProperties") and isinstance(value, dict)
-        else value
-        if key in ("enum", "const", "default", "examples")
-        else _without(value, keywords)
-        for key, value in schema.items()
-        if key not in keywords
-    }
+def _clean(holder: Any, key: str, path: str, profile: Profile, notes: list[Note]) -> None:
+    if isinstance(holder, dict) and isinstance(holder.get(key), dict):
+        holder[key] = without_refused(holder[key], profile.schema_unsupported, path, notes)
 
 
 def _reasoning(body: Body, request: Request, profile: Profile, notes: list[Note]) -> None:
@@ -227,7 +200,7 @@ def _structured_output(body: Body, request: Request, profile: Profile, notes: li
         body["response_format"] = {"type": "json_object"}
     else:
         body.pop("response_format", None)
-    prompt = f"Answer with JSON only, valid against this JSON Schema:\n{encode(wanted.schema or {}).decode()}"
+    prompt = json_instruction(wanted.schema or {})
     body["messages"] = [{"role": profile.system_role or "system", "content": prompt}, *body["messages"]]
 
 

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.dialects import reasoning as effort_table
+from penstock.dialects.json_answer import json_instruction
+from penstock.dialects.json_schema import without_refused
 from penstock.dialects.openai_responses.reasoning import is_foreign_reasoning
-from penstock.dialects.wire import encode
 from penstock.types.notes import Note
 from penstock.types.profile import DEFAULT_PROFILE, Profile
 from penstock.types.request import Request
@@ -67,31 +68,8 @@ def _schema_unsupported(body: Body, request: Request, profile: Profile, notes: l
 
 
 def _clean(holder: Body, key: str, path: str, profile: Profile, notes: list[Note]) -> None:
-    schema = holder.get(key)
-    if not isinstance(schema, dict):
-        return
-    holder[key] = _without(schema, profile.schema_unsupported)
-    if holder[key] != schema:
-        notes.append(Note(path, "weakened", "schema keywords that this host refuses were left out"))
-
-
-_NAMED = frozenset({"properties", "$defs", "definitions", "patternProperties"})
-_LITERAL = frozenset({"enum", "const", "default", "examples"})
-
-
-def _without(schema: Any, keywords: frozenset[str]) -> Any:
-    """A copy of a JSON Schema without some keywords. Names of properties and literal values are left alone."""
-    if isinstance(schema, list):
-        return [_without(element, keywords) for element in schema]
-    if not isinstance(schema, dict):
-        return schema
-    found: Body = {}
-    for key, value in schema.items():
-        if key in _NAMED and isinstance(value, dict):
-            found[key] = {name: _without(inner, keywords) for name, inner in value.items()}
-        elif key not in keywords:
-            found[key] = value if key in _LITERAL else _without(value, keywords)
-    return found
+    if isinstance(holder.get(key), dict):
+        holder[key] = without_refused(holder[key], profile.schema_unsupported, path, notes)
 
 
 def _tool_choice_required(body: Body, request: Request, profile: Profile, notes: list[Note]) -> None:
@@ -116,7 +94,7 @@ def _structured_output(body: Body, request: Request, profile: Profile, notes: li
     notes.append(
         Note("response_format", "weakened", "this model has no schema mode: the schema was put into the prompt")
     )
-    prompt = f"Answer with JSON only, valid against this JSON Schema:\n{encode(wanted.schema or {}).decode()}"
+    prompt = json_instruction(wanted.schema or {})
     instructions = body.get("instructions")
     body["instructions"] = f"{instructions}\n\n{prompt}" if instructions else prompt
 
