@@ -226,12 +226,15 @@ class ServerToolCall(Struct, frozen=True):
     """The provider ran a tool of its own (web search, code execution, file search, MCP ...).
 
     `name` is the generic name (see `request.SERVER_TOOLS`) or the provider's own; `native` the wire type of the
-    block. Where one wire item holds both call and outcome (OpenAI Responses), the outcome stays in `extras`.
+    block. Of a tool of an MCP server, `server` is what the request calls the server (`ToolSettings.server_label`), and
+    `name` the tool's name there. Where one wire item holds both call and outcome (OpenAI Responses: code, MCP, file
+    search), the outcome is a ServerToolResult right after.
     """
 
     call_id: str | None
     name: str
     arguments: dict[str, Any] | str | None = None
+    server: str | None = None
     signature: Signature | None = None
     cache: Cache | None = None
     id: str | None = None
@@ -240,11 +243,14 @@ class ServerToolCall(Struct, frozen=True):
 
 
 class ServerToolResult(Struct, frozen=True):
-    """What a provider-run tool answered; `content` is the provider's JSON as it is."""
+    """What a provider-run tool answered; `content` is the provider's JSON as it is (dialects/server_outcomes.py reads
+    it). What an MCP server answered has the name "mcp", whatever its tool is called.
+    """
 
     call_id: str | None
     name: str
     content: Any = None
+    is_error: bool | None = None
     cache: Cache | None = None
     id: str | None = None
     native: str | None = None

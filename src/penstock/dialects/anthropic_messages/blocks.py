@@ -96,6 +96,11 @@ class Blocks:
         self._next = 0
         self.all: dict[int, Block] = {}
 
+    def add(self, block: Block) -> Block:
+        """One more block, in its place."""
+        self.all[block.index] = block
+        return block
+
     def say(self, block: Block, delta: Object) -> None:
         """One more piece of a block, now if it is its turn, else as soon as it is."""
         if block is not self._open and not self.give_turn(block):

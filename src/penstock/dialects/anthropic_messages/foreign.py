@@ -14,6 +14,7 @@ from penstock.dialects.anthropic_messages.access import write_cache
 from penstock.dialects.anthropic_messages.leftovers import note_leftovers
 from penstock.dialects.anthropic_messages.media import document_tails
 from penstock.dialects.anthropic_messages.messages import as_object
+from penstock.dialects.anthropic_messages.server_parts import write_server_call, write_server_result
 from penstock.dialects.anthropic_messages.signatures import ORIGIN, seal
 from penstock.dialects.anthropic_messages.tools import Names
 from penstock.dialects.media_types import media_type_of, plain_text_of
@@ -66,7 +67,11 @@ class CallIds:
 
 
 class Draft:
-    """A request under way: whom it is for, what was noted, and the tables that span messages."""
+    """A request under way: whom it is for, what was noted, and the tables that span messages.
+
+    Of the tools that the provider runs: `servers` are the MCP servers on the wire, `server_tools` the generic names of
+    the other tools, `answered` the ids of calls whose results can be written, `replayed` those that were.
+    """
 
     def __init__(self, profile: Profile, names: Names) -> None:
         self.profile = profile
@@ -76,11 +81,18 @@ class Draft:
         self.origin = profile.signature_origin or ORIGIN
         self.custom_tools: set[str] = set()
         self.servers: list[Block] = []
+        self.server_tools: frozenset[str] = frozenset()
+        self.answered: frozenset[str | None] = frozenset()
+        self.replayed: set[str | None] = set()
         self._markers: list[tuple[Block, str]] = []
 
     def note(self, path: str, kind: Any, detail: str) -> None:
         """Add a note."""
         self.notes.append(Note(path, kind, detail))
+
+    def server_labels(self) -> set[str]:
+        """What the request calls its MCP servers."""
+        return {server["name"] for server in self.servers}
 
     def drop(self, path: str, detail: str) -> list[Block]:
         """Note that a part is not there any more; no blocks."""
@@ -296,8 +308,23 @@ def _write_result_content(part: ToolResult, path: str, draft: Draft) -> list[Blo
     return write_parts(parts, "tool", f"{path}.parts", draft)
 
 
-def _write_server_part(part: ServerToolCall | ServerToolResult, role: Role, path: str, draft: Draft) -> list[Block]:
-    return draft.drop(path, f"another provider ran {part.name!r}: it cannot be replayed here")
+def _write_server_call(part: ServerToolCall, role: Role, path: str, draft: Draft) -> list[Block]:
+    block = write_server_call(part) if role == "assistant" else None
+    has_tool = part.name in draft.server_tools if part.server is None else part.server in draft.server_labels()
+    if block is None or not has_tool:
+        return draft.drop(path, f"another provider ran {part.name!r}: it cannot be replayed here")
+    if part.call_id not in draft.answered:
+        return draft.drop(path, "a call without its result is refused")
+    draft.replayed.add(part.call_id)
+    _note_signature(part.signature, path, draft)
+    return [draft.mark(block, part.cache, path)]
+
+
+def _write_server_result(part: ServerToolResult, role: Role, path: str, draft: Draft) -> list[Block]:
+    block = write_server_result(part, path, draft.notes) if part.call_id in draft.replayed else None
+    if block is None:
+        return draft.drop(path, f"another provider ran {part.name!r}: it cannot be replayed here")
+    return [draft.mark(block, part.cache, path)]
 
 
 def _write_opaque(part: Opaque, role: Role, path: str, draft: Draft) -> list[Block]:
@@ -312,7 +339,7 @@ _WRITERS: dict[type, Callable[[Any, Role, str, Draft], list[Block]]] = {
     Media: _write_media,
     ToolCall: _write_call,
     ToolResult: _write_result,
-    ServerToolCall: _write_server_part,
-    ServerToolResult: _write_server_part,
+    ServerToolCall: _write_server_call,
+    ServerToolResult: _write_server_result,
     Opaque: _write_opaque,
 }

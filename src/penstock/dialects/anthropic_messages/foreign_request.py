@@ -14,6 +14,7 @@ from penstock.dialects.anthropic_messages.foreign import Draft
 from penstock.dialects.anthropic_messages.foreign_tools import write_server_tool
 from penstock.dialects.anthropic_messages.formats import Output, plan_output
 from penstock.dialects.anthropic_messages.leftovers import note_leftovers
+from penstock.dialects.anthropic_messages.server_parts import write_server_result
 from penstock.dialects.anthropic_messages.thinking import ANSWER_SHARE, Plan, plan_reasoning
 from penstock.dialects.anthropic_messages.tools import Names, own_name, write_tool_choice
 from penstock.dialects.anthropic_messages.turns import begins_without_thought, write_turns
@@ -21,7 +22,7 @@ from penstock.dialects.json_answer import JSON_TOOL
 from penstock.dialects.json_schema import object_schema
 from penstock.dialects.said import Said, note_unspeakable
 from penstock.dialects.tool_ids import with_tool_ids
-from penstock.types.content import ToolCall
+from penstock.types.content import ServerToolResult, ToolCall
 from penstock.types.notes import Memo, Rendered
 from penstock.types.profile import Profile
 from penstock.types.request import Request, Tool, ToolChoice
@@ -64,6 +65,8 @@ def write_foreign(request: Request, profile: Profile) -> Rendered[Body]:
     note_leftovers("", request.extras, draft.notes)
     body: Body = {} if request.model is None else {"model": request.model}
     tools = _write_tools(request, draft)
+    draft.server_tools = frozenset(tool.name for tool in request.tools or () if tool.kind == "server")
+    draft.answered = _answered(request)
     turns = write_turns(request, draft)
     if not tools and profile.repair_turns:
         tools = _tools_of_history(turns.turns, draft)
@@ -88,6 +91,17 @@ def write_foreign(request: Request, profile: Profile) -> Rendered[Body]:
     draft.limit_markers(0 if request.cache is None else 1)
     memo = Memo(draft.names.changed(), json_tool, frozenset(draft.custom_tools))
     return Rendered(body, tuple(draft.notes), memo)
+
+
+def _answered(request: Request) -> frozenset[str | None]:
+    """The ids of calls of the provider's tools whose results have blocks here."""
+    return frozenset(
+        part.call_id
+        for message in request.messages
+        if message.role == "assistant"
+        for part in message.parts
+        if type(part) is ServerToolResult and write_server_result(part, "", []) is not None
+    )
 
 
 def _valid_first(request: Request) -> list[str]:

@@ -13,6 +13,7 @@ from penstock.dialects import wire
 from penstock.dialects.anthropic_messages.citations import write_foreign_citation
 from penstock.dialects.anthropic_messages.leftovers import note_leftovers
 from penstock.dialects.anthropic_messages.messages import as_object, park
+from penstock.dialects.anthropic_messages.server_parts import write_server_call, write_server_result
 from penstock.dialects.anthropic_messages.signatures import seal
 from penstock.dialects.anthropic_messages.stops import foreign_stop_word
 from penstock.types.content import (
@@ -114,6 +115,16 @@ def _write_call(part: ToolCall, path: str, notes: list[Note]) -> list[Block]:
     return _signed(block, part.signature)
 
 
+def _write_server_call(part: ServerToolCall, path: str, notes: list[Note]) -> list[Block]:
+    block = write_server_call(part)
+    return _drop(part, path, notes) if block is None else _signed(block, part.signature)
+
+
+def _write_server_result(part: ServerToolResult, path: str, notes: list[Note]) -> list[Block]:
+    block = write_server_result(part, path, notes)
+    return _drop(part, path, notes) if block is None else [block]
+
+
 def _drop(part: ServerToolCall | ServerToolResult | ToolResult | Opaque, path: str, notes: list[Note]) -> list[Block]:
     notes.append(Note(path, "dropped", f"no block for {type(part).__name__} of another provider"))
     return []
@@ -127,7 +138,7 @@ _WRITERS: dict[type, Write] = {
     Media: _write_media,
     ToolCall: _write_call,
     ToolResult: _drop,
-    ServerToolCall: _drop,
-    ServerToolResult: _drop,
+    ServerToolCall: _write_server_call,
+    ServerToolResult: _write_server_result,
     Opaque: _drop,
 }

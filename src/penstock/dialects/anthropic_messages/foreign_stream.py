@@ -15,16 +15,29 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.dialects import wire
-from penstock.dialects.anthropic_messages.blocks import CALL, SILENT, TEXT, THOUGHT, WITHHELD, Block, Blocks
+from penstock.dialects.anthropic_messages.blocks import CALL, SILENT, TEXT, THOUGHT, WHOLE, WITHHELD, Block, Blocks
 from penstock.dialects.anthropic_messages.citations import write_foreign_citation
 from penstock.dialects.anthropic_messages.errors import write_error
 from penstock.dialects.anthropic_messages.foreign_response import visible_thought
 from penstock.dialects.anthropic_messages.leftovers import note_leftovers
+from penstock.dialects.anthropic_messages.server_parts import write_server_call, write_server_result
 from penstock.dialects.anthropic_messages.stops import foreign_stop_word
 from penstock.dialects.anthropic_messages.usage import write_foreign_usage
 from penstock.dialects.dialect import Context
 from penstock.dialects.tool_ids import call_id
-from penstock.types.content import Citation, Json, Media, Part, Refusal, Signature, Text, Thinking, ToolCall
+from penstock.types.content import (
+    Citation,
+    Json,
+    Media,
+    Part,
+    Refusal,
+    ServerToolCall,
+    ServerToolResult,
+    Signature,
+    Text,
+    Thinking,
+    ToolCall,
+)
 from penstock.types.notes import Note
 from penstock.types.response import Choice, Response
 from penstock.types.stream import (
@@ -67,6 +80,7 @@ class ForeignStream:
         self._stop: Stop | None = None
         self._summary: Response | None = None
         self._begun = self._ended = False
+        self._server_id: str | None = None
         self._out: list[bytes] = []
         self._blocks = Blocks(self._write, self._note_too_late)
 
@@ -151,7 +165,7 @@ class ForeignStream:
         """message_delta, without usage."""
         if stop.reason == "error":
             self._note("choices[0].stop_reason", f"no word for {stop.native or 'an error'!r}", "changed")
-        calls = any(block.kind == CALL for block in self._blocks.all.values())
+        calls = any(block.head["type"] == "tool_use" for block in self._blocks.all.values() if block.kind == CALL)
         word = foreign_stop_word(stop.reason, stop.sequence, calls)
         return {"type": "message_delta", "delta": {"stop_reason": word, "stop_sequence": stop.sequence}}
 
@@ -222,6 +236,10 @@ class ForeignStream:
             self._begin_thought(index, part)
         elif isinstance(part, Text | Refusal | Json):
             self._begin_text(index, part)
+        elif isinstance(part, ServerToolCall) and (head := write_server_call(self._identified(part, index))):
+            self._begin_server_call(index, part, head)
+        elif isinstance(part, ServerToolResult) and (head := self._write_result(part, index)):
+            self._blocks.give_turn(self._blocks.add(Block(index, WHOLE, head)))
         elif isinstance(part, Media) and part.kind == "audio":
             self._add_media(MediaDelta(index, transcript=part.transcript or "", kind=part.kind))
         else:
@@ -234,6 +252,27 @@ class ForeignStream:
         self._blocks.give_turn(block)
         if part.arguments:
             self._add_arguments(ArgumentsDelta(index, _as_text(part.arguments)))
+
+    def _begin_server_call(self, index: int, part: ServerToolCall, head: Object) -> None:
+        """A call that the provider runs itself streams like one of the caller's tools."""
+        arguments = head["input"]
+        call = ToolCall(head["id"], head["name"], {})
+        block = self._blocks.add(Block(index, CALL, {**head, "input": {}}, call))
+        block.signature = part.signature
+        self._blocks.give_turn(block)
+        if arguments:
+            self._add_arguments(ArgumentsDelta(index, _as_text(arguments)))
+
+    def _identified(self, part: ServerToolCall, index: int) -> ServerToolCall:
+        """The call with an id, which its result repeats: one without is that of the latest call."""
+        if part.call_id is None:
+            part = replace(part, call_id=call_id(self._start.id or self._context.id, index))
+        self._server_id = part.call_id
+        return part
+
+    def _write_result(self, part: ServerToolResult, index: int) -> Object | None:
+        identified = part if part.call_id is not None else replace(part, call_id=self._server_id)
+        return write_server_result(identified, _path(index), self.notes)
 
     def _begin_thought(self, index: int, part: Thinking) -> None:
         block = self._block(index, THOUGHT)
@@ -329,6 +368,10 @@ class ForeignStream:
                 self._add_thought(ThinkingDelta(block.index, visible_thought(part)))
         elif isinstance(part, ToolCall) and not block.pieces and part.arguments:
             self._add_arguments(ArgumentsDelta(block.index, _as_text(part.arguments)))
+        elif isinstance(part, ServerToolCall) and block.kind == CALL and not block.pieces:
+            written = write_server_call(part)
+            if written is not None and written["input"]:
+                self._add_arguments(ArgumentsDelta(block.index, _as_text(written["input"])))
 
 
 def _path(index: int) -> str:

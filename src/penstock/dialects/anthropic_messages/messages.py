@@ -295,15 +295,16 @@ def _read_server_call(block: dict[str, Any]) -> Part:
 def _read_mcp_call(block: dict[str, Any]) -> Part:
     return ServerToolCall(
         maybe_at(block, "id", wire.string),
-        "mcp",
+        text_at(block, "name"),
         maybe_at(block, "input", wire.obj),
+        maybe_at(block, "server_name", wire.string),
         cache=cache_at(block),
         native="mcp_tool_use",
         extras=_call_extras(block, _MCP_KEYS),
     )
 
 
-_MCP_KEYS = frozenset({"type", "id", "input", "cache_control"})
+_MCP_KEYS = frozenset({"type", "id", "name", "server_name", "input", "cache_control"})
 _RESULT = "_tool_result"
 
 
@@ -314,13 +315,14 @@ def _read_server_result(block: dict[str, Any]) -> Part:
         maybe_at(block, "tool_use_id", wire.string),
         SERVER_TOOL_NAMES.get(name, name),
         block.get("content"),
+        maybe_at(block, "is_error", wire.boolean),
         cache_at(block),
         native=kind,
         extras=_call_extras(block, _SERVER_RESULT_KEYS),
     )
 
 
-_SERVER_RESULT_KEYS = frozenset({"type", "tool_use_id", "content", "cache_control"})
+_SERVER_RESULT_KEYS = frozenset({"type", "tool_use_id", "content", "is_error", "cache_control"})
 
 _READERS: dict[str, Callable[[dict[str, Any]], Part]] = {
     "text": _read_text,
@@ -454,8 +456,9 @@ def _write_server_call(part: ServerToolCall) -> dict[str, Any]:
     found: dict[str, Any] = {"type": "mcp_tool_use" if part.native == "mcp_tool_use" else "server_tool_use"}
     if part.call_id is not None:
         found["id"] = part.call_id
-    if found["type"] == "server_tool_use":
-        found["name"] = part.native or part.name
+    found["name"] = part.name if found["type"] == "mcp_tool_use" else part.native or part.name
+    if part.server is not None:
+        found["server_name"] = part.server
     if part.arguments is not None:
         found["input"] = as_object(part.arguments)
     return _finish(part, found)
@@ -467,6 +470,8 @@ def _write_server_result(part: ServerToolResult) -> dict[str, Any]:
         found["tool_use_id"] = part.call_id
     if part.content is not None:
         found["content"] = part.content
+    if part.is_error is not None:
+        found["is_error"] = part.is_error
     return _finish(part, found)
 
 

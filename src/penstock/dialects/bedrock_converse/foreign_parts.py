@@ -231,7 +231,7 @@ class PartAdapter:
         if not self._answer:
             return self._dropped(part, path, "this model knows nothing of the tools that another provider ran")
         arguments = self._arguments({} if part.arguments is None else part.arguments, path)
-        return [ServerToolCall(part.call_id, part.name, arguments, part.signature, native=_SERVER_CALL)]
+        return [ServerToolCall(part.call_id, part.name, arguments, signature=part.signature, native=_SERVER_CALL)]
 
     def _server_result(self, part: ServerToolResult, path: str, assistant: bool, in_result: bool) -> list[Part]:
         if not self._answer:

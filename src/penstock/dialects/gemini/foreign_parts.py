@@ -15,6 +15,7 @@ from penstock.dialects.gemini.foreign_media import write_media
 from penstock.dialects.gemini.parts import write_answer
 from penstock.dialects.gemini.signatures import ORIGIN
 from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.server_outcomes import code_outcome
 from penstock.dialects.tool_ids import tool_names
 from penstock.dialects.tool_memo import ToolNames, as_object
 from penstock.types.content import (
@@ -200,14 +201,11 @@ class PartWriter:
 
 
 def code_result(content: Any) -> dict[str, Any]:
-    """What a code tool answered: Anthropic says stdout, stderr and return_code, others a text or anything."""
-    if isinstance(content, dict) and isinstance(content.get("stdout"), str):
-        failed = content.get("return_code") not in (0, None)
-        errors = content.get("stderr")
-        output = content["stdout"] + (errors if isinstance(errors, str) else "")
-        return {"outcome": "OUTCOME_FAILED" if failed else "OUTCOME_OK", "output": output}
-    output = content if isinstance(content, str) else wire.encode(content).decode()
-    return {"outcome": "OUTCOME_OK", "output": output}
+    """What a code tool answered, whatever its provider's form."""
+    outcome = code_outcome(content)
+    if outcome is None:
+        return {"outcome": "OUTCOME_OK", "output": wire.encode(content).decode()}
+    return {"outcome": "OUTCOME_FAILED" if outcome.failed else "OUTCOME_OK", "output": outcome.text}
 
 
 _WRITERS: dict[type, Callable[[PartWriter, Any, str], list[WirePart]]] = {

@@ -116,6 +116,10 @@ def as_json(part: ServerToolCall | ServerToolResult | Opaque) -> dict[str, Any]:
     found: dict[str, Any] = {"type": kind, "id": part.call_id, "name": part.name}
     if isinstance(part, ServerToolCall):
         found["arguments"] = part.arguments
+        if part.server is not None:
+            found["server"] = part.server
     else:
         found["content"] = part.content
+        if part.is_error is not None:
+            found["is_error"] = part.is_error
     return found

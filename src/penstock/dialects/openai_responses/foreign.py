@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -23,13 +24,16 @@ from penstock.dialects import wire
 from penstock.dialects.documents import words_about
 from penstock.dialects.media_types import derived_name, media_type_of
 from penstock.dialects.openai_responses.fields import COMPLETED
+from penstock.dialects.openai_responses.foreign_outcomes import with_outcome
 from penstock.dialects.openai_responses.foreign_parts import adapt_citations, adapt_document
+from penstock.dialects.openai_responses.foreign_response import adapt_mcp_call
 from penstock.dialects.openai_responses.foreign_settings import adapt_settings
 from penstock.dialects.openai_responses.foreign_tools import adapt_server_tool
 from penstock.dialects.openai_responses.hosted import IMAGE
 from penstock.dialects.openai_responses.items import is_content
 from penstock.dialects.openai_responses.reasoning import FORMATS
 from penstock.dialects.plain import plain_text
+from penstock.dialects.server_outcomes import answers
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import (
     Base64,
@@ -39,6 +43,8 @@ from penstock.types.content import (
     Media,
     Part,
     Refusal,
+    ServerToolCall,
+    ServerToolResult,
     Signature,
     Text,
     Thinking,
@@ -82,6 +88,7 @@ class _Adapter:
         self.names: dict[str, str] = {}
         self.custom_calls: set[str | None] = set()
         self.max_tool_calls: int | None = None
+        self.replayed: list[ServerToolResult] = []
         for tool in request.tools or ():
             if tool.kind != "server":
                 self.name(tool.name)
@@ -274,6 +281,43 @@ class _Adapter:
                 found += self.part(part, "user", place)
         return tuple(found)
 
+    # What a provider ran
+
+    def server_call(self, part: ServerToolCall, role: str, path: str) -> tuple[Part, ...]:
+        """A call of an MCP server's tool, with what came of it. What else a provider ran is known by things that stay
+        with the provider: a container, a proof.
+        """
+        if part.server is None or role != "assistant":
+            self.note(path, "dropped", f"another provider ran {part.name!r}: it cannot be replayed here")
+            return ()
+        if part.signature is not None:
+            self.note(f"{path}.signature", "dropped", "a call carries no signature here")
+        result = next((each for each in self._server_results.get(part.call_id, ()) if answers(each, part)), None)
+        if result is None:
+            self.note(path, "dropped", "a call of a provider's tool without its result says nothing")
+            return ()
+        self.cache(part.cache, path, role)
+        item = adapt_mcp_call(part)
+        told = with_outcome(item, result, path, self.notes) or item
+        self.replayed.append(result)
+        return (replace(told, id=_mcp_id(part.call_id)),)
+
+    def server_result(self, part: ServerToolResult, role: str, path: str) -> tuple[Part, ...]:
+        """It stands in the item of its call."""
+        if all(part is not each for each in self.replayed):
+            self.note(path, "dropped", f"another provider ran {part.name!r}: it cannot be replayed here")
+        return ()
+
+    @cached_property
+    def _server_results(self) -> dict[str | None, list[ServerToolResult]]:
+        """What the tools of providers answered, by the id of the call."""
+        found: dict[str | None, list[ServerToolResult]] = {}
+        for message in self.request.messages:
+            for part in message.parts:
+                if type(part) is ServerToolResult:
+                    found.setdefault(part.call_id, []).append(part)
+        return found
+
     # Media
 
     def media(self, part: Media, role: str, path: str) -> tuple[Part, ...]:
@@ -428,6 +472,12 @@ def _signed_thinking(part: Thinking, signature: Signature) -> Thinking:
     return Thinking(part.text, summary, signature, id=part.id, native=native, extras=extras)
 
 
+def _mcp_id(call_id: str | None) -> str:
+    """The id of an item, which OpenAI wants to begin with "mcp_"."""
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", call_id or "")
+    return safe[:MAX_CALL_ID] if safe.startswith("mcp_") else f"mcp_{safe[-56:]}"
+
+
 def _choice_type(tool: Tool) -> str | None:
     if tool.kind == "server":
         return tool.native
@@ -442,4 +492,6 @@ _ADAPTERS: dict[type, Callable[[_Adapter, Any, str, str], tuple[Part, ...]]] = {
     Media: _Adapter.media,
     ToolCall: _Adapter.call,
     ToolResult: _Adapter.result,
+    ServerToolCall: _Adapter.server_call,
+    ServerToolResult: _Adapter.server_result,
 }

@@ -17,10 +17,11 @@ from msgspec.structs import replace
 from penstock.dialects import wire
 from penstock.dialects.openai_responses.content import write_thought
 from penstock.dialects.openai_responses.fields import COMPLETED
-from penstock.dialects.openai_responses.foreign_outcomes import answers, with_outcome
+from penstock.dialects.openai_responses.foreign_outcomes import with_outcome
 from penstock.dialects.openai_responses.foreign_parts import adapt_citations
 from penstock.dialects.openai_responses.hosted import IMAGE
 from penstock.dialects.openai_responses.items import is_content
+from penstock.dialects.server_outcomes import answers, code_of
 from penstock.dialects.tool_ids import call_id
 from penstock.types.content import (
     Base64,
@@ -58,6 +59,7 @@ PREFIXES: dict[str, str] = {
     "web_search_call": "ws",
     "file_search_call": "fs",
     "code_interpreter_call": "ci",
+    "mcp_call": "mcp",
     IMAGE: "ig",
 }
 """How OpenAI begins the ids of its items."""
@@ -211,6 +213,8 @@ def _adapt_media(part: Media, path: str, notes: list[Note]) -> Part | None:
 
 def _adapt_server_call(part: ServerToolCall, path: str, notes: list[Note]) -> Part | None:
     """What the provider ran, as the item of the same tool of OpenAI's."""
+    if part.server is not None:
+        return adapt_mcp_call(part)
     arguments = part.arguments
     if isinstance(arguments, str):
         try:
@@ -225,6 +229,14 @@ def _adapt_server_call(part: ServerToolCall, path: str, notes: list[Note]) -> Pa
     return ServerToolCall(None, part.name, action, native=native, extras={**COMPLETED, **extras})
 
 
+def adapt_mcp_call(part: ServerToolCall) -> ServerToolCall:
+    """A call of an MCP server's tool, without its id."""
+    asked = part.arguments
+    arguments = asked if isinstance(asked, str) and asked else wire.encode(asked or {}).decode()
+    extras = {**COMPLETED, "approval_request_id": None, "output": None, "error": None}
+    return ServerToolCall(None, part.name, arguments, part.server, native="mcp_call", extras=extras)
+
+
 def _web_search(asked: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
     queries = asked.get("queries") if isinstance(asked.get("queries"), list) else []
     query = asked.get("query") or next(iter(queries or ()), "")
@@ -232,8 +244,7 @@ def _web_search(asked: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, A
 
 
 def _code_execution(asked: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    code = next((asked[key] for key in ("code", "command") if isinstance(asked.get(key), str)), "")
-    return "code_interpreter_call", {"code": code}, {"container_id": "", "outputs": None}
+    return "code_interpreter_call", {"code": code_of(asked) or ""}, {"container_id": "", "outputs": None}
 
 
 def _file_search(asked: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Items of the tools that OpenAI defines, both ways: computer, shell, search, code, MCP, images.
 
 Two tables say what there is. A call that the caller runs is a ToolCall under a generic name, with the wire's object as
-its arguments; one that the provider ran is a ServerToolCall, and what came of it stays in the extras of the same item.
+its arguments; one that the provider ran is a ServerToolCall, and what the same item says came of it a ServerToolResult.
 For shells and tool searches, the item itself says who runs them.
 
 Source: https://platform.openai.com/docs/api-reference/responses/create (input, item types).
@@ -43,10 +43,14 @@ of an answer.
 """
 
 
+_NAMES = {"name", "server_label"}
+
+
 class HostedCall(Struct, frozen=True):
     """A kind of call item. `fields` are the wire fields that may hold what was asked (the first that is there does);
-    `named` says that the wire names the tool, `call_id` that the item has one besides its id, `by_server` that the
-    provider runs it ("sometimes": the item says so).
+    `named` says that the wire names the tool (and the MCP server that has it), `call_id` that the item has one besides
+    its id, `by_server` that the provider runs it ("sometimes": the item says so). `outcome` is the field that holds
+    what came of it, in whose place `error` may say why nothing did.
     """
 
     type: str
@@ -55,13 +59,12 @@ class HostedCall(Struct, frozen=True):
     by_server: bool | str = True
     call_id: bool = False
     named: bool = False
+    outcome: str | None = None
 
     @property
     def keys(self) -> frozenset[str]:
         """The wire fields that are modelled."""
-        names = (
-            {"type", "id", "status"} | ({"call_id"} if self.call_id else set()) | ({"name"} if self.named else set())
-        )
+        names = {"type", "id", "status"} | ({"call_id"} if self.call_id else set()) | (_NAMES if self.named else set())
         return frozenset(names)
 
 
@@ -69,9 +72,9 @@ CALLS: dict[str | None, HostedCall] = {
     each.type: each
     for each in (
         HostedCall("web_search_call", "web_search", ("action",)),
-        HostedCall("file_search_call", "file_search", ("queries",)),
-        HostedCall("code_interpreter_call", "code_execution", ("code",)),
-        HostedCall("mcp_call", "mcp", ("arguments",), named=True),
+        HostedCall("file_search_call", "file_search", ("queries",), outcome="results"),
+        HostedCall("code_interpreter_call", "code_execution", ("code",), outcome="outputs"),
+        HostedCall("mcp_call", "mcp", ("arguments",), named=True, outcome="output"),
         HostedCall("program", "program", ("code",), call_id=True),
         HostedCall("tool_search_call", "tool_search", ("arguments",), "sometimes", call_id=True),
         HostedCall("shell_call", "bash", ("action",), "sometimes", call_id=True),
@@ -87,16 +90,46 @@ def read_hosted_call(item: Item, siblings: Siblings) -> tuple[Part, ...]:
     call = CALLS[item["type"]]
     field = next((name for name in call.fields if item.get(name) is not None), None)
     arguments = None if field is None else _as_arguments(item[field], field, call)
-    extras = rest_of_item(item, _CALL_KEYS[call.type] | {field} if field else _CALL_KEYS[call.type])
-    extras = hide(extras, "execution")
+    came = _outcome_field(item, call)
+    known = _CALL_KEYS[call.type] | {name for name in (field, came) if name is not None}
+    extras = hide(rest_of_item(item, known), "execution")
     item_id = optional_string(item, "id")
     call_id = optional_string(item, "call_id") if call.call_id else item_id
     name = required_string(item, "name") if call.named else call.name
     if runs_on_server(item, call):
         own_id = item_id if call.call_id else None
-        return (ServerToolCall(call_id, name, arguments, id=own_id, native=call.type, extras=extras),)
-    asked = "" if arguments is None else arguments
-    return (ToolCall(call_id, name, asked, id=item_id, native=call.type, extras=extras),)
+        server = optional_string(item, "server_label") if call.named else None
+        asked = ServerToolCall(call_id, name, arguments, server, id=own_id, native=call.type, extras=extras)
+        return (asked,) if came is None else (asked, _read_outcome(item, came, call))
+    given = "" if arguments is None else arguments
+    return (ToolCall(call_id, name, given, id=item_id, native=call.type, extras=extras),)
+
+
+def _outcome_field(item: Item, call: HostedCall) -> str | None:
+    """The field of a finished call that says what came of it."""
+    if call.outcome is None:
+        return None
+    return next((name for name in (call.outcome, _ERROR) if item.get(name) is not None), None)
+
+
+_ERROR = "error"
+
+
+def _read_outcome(item: Item, field: str, call: HostedCall) -> ServerToolResult:
+    failed = True if field == _ERROR else None
+    return ServerToolResult(optional_string(item, "id"), call.name, item[field], failed, native=call.type)
+
+
+def is_outcome(part: Part) -> bool:
+    """Whether the part belongs to the item of the call before it."""
+    return type(part) is ServerToolResult and part.native in CALLS
+
+
+def add_outcome(item: Item, part: Part) -> None:
+    """Put what came of a call into its item."""
+    assert isinstance(part, ServerToolResult)
+    call = CALLS[part.native]
+    item[_ERROR if part.is_error else call.outcome or _ERROR] = part.content
 
 
 def runs_on_server(item: Item, call: HostedCall) -> bool:
@@ -137,6 +170,8 @@ def write_hosted_call(part: ToolCall | ServerToolCall, call: HostedCall) -> Item
         found[field] = value
     if call.named:
         found["name"] = part.name
+        if isinstance(part, ServerToolCall) and part.server is not None:
+            found["server_label"] = part.server
     item_id = part.id if call.call_id or part.id is not None else part.call_id
     if item_id is not None:
         found["id"] = item_id

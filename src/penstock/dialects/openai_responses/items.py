@@ -10,8 +10,9 @@ and its type on `Part.native` where the part's class does not say it:
     computer_call, local_shell_call, shell_call,    ToolCall under a generic name, since the caller runs it; the wire's
       apply_patch_call, tool_search_call              object is the arguments
     ... and their outputs                           ToolResult
-    web_search_call, file_search_call, mcp_call,    ServerToolCall: the provider ran it; what came out stays in the
-      code_interpreter_call, program                  extras of the same item
+    web_search_call, program                        ServerToolCall: the provider ran it
+    mcp_call, code_interpreter_call,                the same, and a ServerToolResult for what the item says came of it
+      file_search_call
     the same, where the provider runs them          ServerToolCall, ServerToolResult (a shell in a container ...)
     image_generation_call                           Media
     anything else                                   Opaque: compaction, item_reference, mcp_list_tools ...

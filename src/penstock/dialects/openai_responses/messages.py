@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from penstock.dialects import wire
 from penstock.dialects.openai_responses.content import read_answer_part, read_content, write_content
 from penstock.dialects.openai_responses.fields import ENVELOPE, ITEM, Item, add_extras, optional_string, rest_of_item
-from penstock.dialects.openai_responses.hosted import Siblings
+from penstock.dialects.openai_responses.hosted import Siblings, add_outcome, is_outcome
 from penstock.dialects.openai_responses.items import is_content, read_answer_item, read_item, write_item
 from penstock.dialects.openai_responses.reasoning import MORE, add_reasoning_entry
 from penstock.types.content import Extras, Opaque, Part, Text, Thinking
@@ -250,6 +250,9 @@ def _write_parts(parts: Sequence[Part], items: list[Item], write_group: Callable
         if group:
             items.append(write_group(tuple(group)))
             group = []
+        if items and is_outcome(part):
+            add_outcome(items[-1], part)
+            continue
         if isinstance(part, Thinking) and part.native == MORE and items:
             add_reasoning_entry(items[-1], part, head)
             continue

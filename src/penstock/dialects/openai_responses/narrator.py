@@ -28,7 +28,7 @@ from penstock.dialects.framing import write_event
 from penstock.dialects.openai_responses.content import write_citation, write_logprob, write_part
 from penstock.dialects.openai_responses.errors import CODES, FAILURE_CODES
 from penstock.dialects.openai_responses.fields import Item
-from penstock.dialects.openai_responses.foreign_outcomes import answers, with_outcome
+from penstock.dialects.openai_responses.foreign_outcomes import with_outcome
 from penstock.dialects.openai_responses.foreign_parts import adapt_citation
 from penstock.dialects.openai_responses.foreign_response import (
     adapt_part,
@@ -40,6 +40,7 @@ from penstock.dialects.openai_responses.foreign_response import (
 from penstock.dialects.openai_responses.items import is_content, write_item
 from penstock.dialects.openai_responses.places import DELTA_EVENTS, Message, Slot, item_head, settled
 from penstock.dialects.openai_responses.response import complete_usage, envelope, measures, state
+from penstock.dialects.server_outcomes import answers
 from penstock.dialects.tool_ids import call_id
 from penstock.types.content import Part, Refusal, ServerToolCall, ServerToolResult, Text, Thinking, ToolCall
 from penstock.types.errors import ErrorResponse

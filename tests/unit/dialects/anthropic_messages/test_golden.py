@@ -153,7 +153,7 @@ BLOCKS: list[tuple[dict[str, Any], Part]] = [
     ),
     (
         {"type": "mcp_tool_use", "id": "m", "name": "ask", "server_name": "wiki", "input": {}},
-        ServerToolCall("m", "mcp", {}, native="mcp_tool_use", extras={"name": "ask", "server_name": "wiki"}),
+        ServerToolCall("m", "ask", {}, "wiki", native="mcp_tool_use"),
     ),
     (
         {"type": "web_search_tool_result", "tool_use_id": "s", "content": []},

@@ -163,8 +163,9 @@ ITEMS: dict[str, tuple[dict[str, Any], Message]] = {
                     "code_execution",
                     {"code": "1"},
                     native="code_interpreter_call",
-                    extras={"container_id": "x", "outputs": []},
+                    extras={"container_id": "x"},
                 ),
+                ServerToolResult("ci_1", "code_execution", [], native="code_interpreter_call"),
             ),
         ),
     ),
@@ -172,7 +173,10 @@ ITEMS: dict[str, tuple[dict[str, Any], Message]] = {
         {"type": "mcp_call", "id": "mcp_1", "server_label": "docs", "name": "ask", "arguments": "{}", "output": "so"},
         Message(
             "assistant",
-            (ServerToolCall("mcp_1", "ask", "{}", native="mcp_call", extras={"server_label": "docs", "output": "so"}),),
+            (
+                ServerToolCall("mcp_1", "ask", "{}", "docs", native="mcp_call"),
+                ServerToolResult("mcp_1", "mcp", "so", native="mcp_call"),
+            ),
         ),
     ),
     "a computer to click on": (
@@ -623,7 +627,7 @@ def test_hosts_that_leave_the_last_output_empty_are_understood() -> None:
     empty = {**EVENTS[-1], "response": {**EVENTS[-1]["response"], "output": []}}
     response = contract.folded(DIALECT, stream([*EVENTS[:-1], empty]))
     assert response.choices[0].stop_reason == "tool_calls"
-    assert len(response.choices[0].parts) == len(STREAMED_OUTPUT) + 2
+    assert len(response.choices[0].parts) == len(STREAMED_OUTPUT) + 3  # of the message, and what came of the MCP call
 
 
 def test_a_failed_stream_says_so() -> None:
