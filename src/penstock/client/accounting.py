@@ -17,6 +17,7 @@ from penstock.providers.cost import Cost, Terms, cost
 from penstock.providers.endpoint import Endpoint
 from penstock.providers.facts import Facts
 from penstock.providers.prices import Prices
+from penstock.types.content import Extras
 from penstock.types.request import Request
 from penstock.types.response import Response
 from penstock.types.usage import Usage
@@ -117,6 +118,24 @@ def hidden_params(
     if success is not None:
         found["additional_headers"] = _headers(success.reply.headers)
     return found
+
+
+def remarks_of(response: Response) -> dict[str, Any]:
+    """What the provider says beside its answer and the caller's shape has no place for (durations ...), in
+    its own words: the response's fields, `usage` with those of the counts, and `choices` with those of each.
+    """
+    found = _said(response.extras)
+    usage = _said(None if response.usage is None else response.usage.extras)
+    choices = [_said(choice.extras) for choice in response.choices]
+    return found | ({"usage": usage} if usage else {}) | ({"choices": choices} if any(choices) else {})
+
+
+def _said(extras: Extras) -> dict[str, Any]:
+    """Without what says nothing, and without what a dialect keeps for itself (in parentheses)."""
+    return {name: value for name, value in (extras or {}).items() if value not in _NOTHING and name[:1] != "("}
+
+
+_NOTHING: tuple[Any, ...] = (None, {}, [], "")
 
 
 def _charged(bill: Cost | None) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 
-from penstock.client.accounting import chat_terms, hidden_params
+from penstock.client.accounting import chat_terms, hidden_params, remarks_of
 from penstock.client.arguments import without
 from penstock.client.around import aaround, around
 from penstock.client.attempt import ChatAttempt, whole_stream
@@ -133,7 +133,9 @@ class ChatCall(Generic[C, R]):
         facts: dict[str, Any] = {"elapsed": time.perf_counter() - self.started}
         if winner is not None and response is not None:
             facts["terms"] = chat_terms(winner, response)
-        return hidden_params(self.engine, self.call_id, self.model, options, target, success, usage, **facts)
+        found = hidden_params(self.engine, self.call_id, self.model, options, target, success, usage, **facts)
+        remarks = None if response is None or response.dialect == self.shape.dialect.name else remarks_of(response)
+        return {**found, "provider_specific_fields": remarks} if remarks else found
 
     def _notes(self, success: Success[Any] | None) -> tuple[Note, ...]:
         winner = self.winner(success)

@@ -12,6 +12,14 @@ from penstock.types.content import Extras
 from penstock.types.notes import Note
 
 
+def note_findings(path: str, extras: Extras, notes: list[Note]) -> None:
+    """The same for what stands beside an answer, where flat facts are a provider's remarks and no loss. O(size of
+    `extras`).
+    """
+    if extras:
+        notes += wire.note_findings(path, extras)
+
+
 def note_leftovers(path: str, extras: Extras, notes: list[Note]) -> None:
     """Add a note for every unmodelled field of `extras` that says something. O(size of `extras`)."""
     if extras:

@@ -19,7 +19,7 @@ from typing import Any, Final
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context, StreamRenderer, boundary
 from penstock.dialects.framing import TRANSPORT
-from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.leftovers import note_findings, note_leftovers
 from penstock.dialects.tool_ids import call_id
 from penstock.dialects.tool_memo import as_text
 from penstock.types.content import (
@@ -145,7 +145,7 @@ class StreamTranslator:
         """The frames of one event."""
         if event.extras is not None:
             left = {key: value for key, value in event.extras.items() if key != TRANSPORT}
-            self._note_leftovers("", left)
+            self._note_findings("", left)
         for delta in event.deltas:
             _TAKERS[type(delta)](self, delta)
         return self._taken()
@@ -178,6 +178,12 @@ class StreamTranslator:
         for note in found:
             self.note(note.path, note.detail, note.kind)
 
+    def _note_findings(self, path: str, extras: dict[str, Any] | None) -> None:
+        found: list[Note] = []
+        note_findings(path, extras, found)
+        for note in found:
+            self.note(note.path, note.detail, note.kind)
+
     def _taken(self) -> bytes:
         found = b"".join(self._out)
         self._out.clear()
@@ -203,13 +209,13 @@ class StreamTranslator:
         self.start = delta
         if delta.service_tier is not None:
             self.note("service_tier", "there is no such field")
-        self._note_leftovers("", delta.extras)
+        self._note_findings("", delta.extras)
         self._begin()
 
     def _take_stop(self, delta: Stop) -> None:
         if self._first(delta):
             self._stop = delta
-            self._note_leftovers("choices[0]", delta.extras)
+            self._note_findings("choices[0]", delta.extras)
 
     def _take_usage(self, delta: UsageDelta) -> None:
         self.usage = delta.usage if self.usage is None else self.usage.merged(delta.usage)

@@ -269,6 +269,30 @@ def note_extras(path: str, extras: Extras, ignored: Iterable[str] = ()) -> list[
     return [Note(place, "dropped", "only its own dialect can say this") for place in _meaningful(path, left, ignored)]
 
 
+def note_findings(path: str, extras: Extras) -> list[Note]:
+    """The same for what stands beside an answer: in the response itself, its usage, its choices.
+
+    A flat fact there (a duration, a fingerprint; in a response or its usage also an object of such) is a provider's
+    remark on its own work, which nobody asked for: it is no loss to a client of another API, and a caller of the SDK
+    finds it in `_hidden_params`. What has more depth (what a moderation found, what an answer is grounded in, the
+    message of a choice) is noted.
+    """
+    if not extras:
+        return []
+    deep = {key: value for key, value in extras.items() if not _is_flat(value, int(path in _FLAT))}
+    return note_extras(path, deep) if deep else []
+
+
+_FLAT = ("", "usage")
+"""Where an object may be a remark: the response itself, its counts."""
+
+
+def _is_flat(value: Any, depth: int) -> bool:
+    if isinstance(value, dict):
+        return depth > 0 and all(_is_flat(inner, depth - 1) or not inner for inner in value.values())
+    return not isinstance(value, list)
+
+
 _SILENT: tuple[Any, ...] = (None, {}, [], "")
 _CONSTANTS = frozenset({"type", "object", "role", "index", "status"})
 

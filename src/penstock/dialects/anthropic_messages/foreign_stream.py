@@ -19,11 +19,11 @@ from penstock.dialects.anthropic_messages.blocks import CALL, SILENT, TEXT, THOU
 from penstock.dialects.anthropic_messages.citations import write_foreign_citation
 from penstock.dialects.anthropic_messages.errors import write_error
 from penstock.dialects.anthropic_messages.foreign_response import visible_thought
-from penstock.dialects.anthropic_messages.leftovers import note_leftovers
 from penstock.dialects.anthropic_messages.server_parts import write_server_call, write_server_result
 from penstock.dialects.anthropic_messages.stops import foreign_stop_word
 from penstock.dialects.anthropic_messages.usage import write_foreign_usage
 from penstock.dialects.dialect import Context
+from penstock.dialects.leftovers import note_findings, note_leftovers
 from penstock.dialects.tool_ids import call_id
 from penstock.types.content import (
     Citation,
@@ -89,7 +89,7 @@ class ForeignStream:
         if self._ended:
             return b""
         if event.extras:
-            self._note_leftovers("", event.extras)
+            self._note_findings("", event.extras)
         if not self._begun:
             self._look_ahead(event)
         for delta in event.deltas:
@@ -123,6 +123,12 @@ class ForeignStream:
     def _note_leftovers(self, path: str, extras: Object | None) -> None:
         found: list[Note] = []
         note_leftovers(path, extras, found)
+        for note in found:
+            self._note(note.path, note.detail)
+
+    def _note_findings(self, path: str, extras: Object | None) -> None:
+        found: list[Note] = []
+        note_findings(path, extras, found)
         for note in found:
             self._note(note.path, note.detail)
 
@@ -173,7 +179,7 @@ class ForeignStream:
         if self._begun:
             return
         self._start = start
-        self._note_leftovers("", start.extras)
+        self._note_findings("", start.extras)
         self._begin()
 
     def _add_usage(self, delta: UsageDelta) -> None:
@@ -181,7 +187,7 @@ class ForeignStream:
 
     def _remember_stop(self, stop: Stop) -> None:
         self._stop = stop
-        self._note_leftovers("choices[0]", stop.extras)
+        self._note_findings("choices[0]", stop.extras)
 
     def _summarise(self, delta: Snapshot) -> None:
         """A whole response so far. The last one says what the stream itself may have left out."""

@@ -16,7 +16,7 @@ from penstock.dialects.cohere_chat.stops import foreign_word
 from penstock.dialects.cohere_chat.usage import write_foreign_usage
 from penstock.dialects.dialect import Context
 from penstock.dialects.documents import note_source_span
-from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.leftovers import note_findings, note_leftovers
 from penstock.dialects.tool_ids import response_with_tool_ids
 from penstock.dialects.tool_memo import as_text
 from penstock.types.content import (
@@ -46,7 +46,7 @@ def write_foreign(response: Response, context: Context) -> Rendered[Object]:
     """The answer object."""
     response = response_with_tool_ids(response, response.id or context.id)
     notes: Notes = []
-    note_leftovers("", response.extras, notes)
+    note_findings("", response.extras, notes)
     if response.service_tier is not None:
         notes.append(Note("service_tier", "dropped", "Cohere has no such field"))
     for choice in response.choices[1:]:
@@ -60,7 +60,7 @@ def write_foreign(response: Response, context: Context) -> Rendered[Object]:
 
 def _write_choice(choice: Choice, notes: Notes) -> Object:
     path = f"choices[{choice.index}]"
-    note_leftovers(path, choice.extras, notes)
+    note_findings(path, choice.extras, notes)
     parts: list[Part] = []
     logprobs: list[TokenLogprob] = []
     for number, part in enumerate(choice.parts):

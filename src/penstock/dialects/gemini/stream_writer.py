@@ -32,7 +32,7 @@ from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
 from penstock.dialects.gemini.logprobs import write_logprobs
 from penstock.dialects.gemini.signatures import write_signature
 from penstock.dialects.gemini.usage import SERVICE_TIERS, write_foreign_usage
-from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.leftovers import note_findings, note_leftovers
 from penstock.dialects.token_logprobs import without_extras
 from penstock.types.content import (
     Base64,
@@ -140,9 +140,12 @@ class FrameWriter:
             [delta.text for delta in event.deltas if type(delta) is TextDelta or type(delta) is ThinkingDelta]
         )
         try:
-            payload = wire.encode(_filled(event.frame, pieces))
+            frame = _filled(event.frame, pieces)
         except StopIteration:
             raise MalformedError("a piece of this frame was taken out of its event", dialect=NAME) from None
+        if self._context.model is not None and type(frame) is dict and "modelVersion" in frame:
+            frame["modelVersion"] = self._context.model
+        payload = wire.encode(frame)
         if event.name is None and transport is None:
             return b"data: " + payload + b"\n\n"
         return write_event(payload, event.name, transport)
@@ -162,7 +165,7 @@ class FrameWriter:
         return {"modelVersion": context.model or start.model or "", "responseId": start.id or context.id}
 
     def _begin(self, delta: Start) -> bytes:
-        self._note_leftovers("", delta.extras)
+        self._note_findings("", delta.extras)
         if not self._tail:
             self._start = delta
         return b""
@@ -318,7 +321,7 @@ class FrameWriter:
         """The calls that the choice leaves to its caller; the reason itself waits for the end."""
         candidate = self._candidates.setdefault(delta.choice, _Candidate())
         candidate.stop = delta
-        self._note_leftovers(f"choices[{delta.choice}]", delta.extras)
+        self._note_findings(f"choices[{delta.choice}]", delta.extras)
         if delta.sequence is not None:
             self._note(f"choices[{delta.choice}].stop_sequence", "Gemini does not say which sequence it met")
         return self._flush_all(candidate, delta.choice)
@@ -387,6 +390,12 @@ class FrameWriter:
         if extras is not None:
             found: list[Note] = []
             note_leftovers(path, extras, found)
+            self._add_notes(found)
+
+    def _note_findings(self, path: str, extras: Extras) -> None:
+        if extras is not None:
+            found: list[Note] = []
+            note_findings(path, extras, found)
             self._add_notes(found)
 
     def _add_notes(self, notes: list[Note]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context
-from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.leftovers import note_findings, note_leftovers
 from penstock.dialects.ollama_chat.logprobs import write_logprobs
 from penstock.dialects.ollama_chat.messages import numbered, write_parts
 from penstock.dialects.ollama_chat.stops import foreign_word
@@ -44,7 +44,7 @@ def write_foreign(response: Response, context: Context) -> Rendered[Object]:
     """The answer object."""
     response = response_with_tool_ids(response, response.id or context.id)
     notes: Notes = []
-    note_leftovers("", response.extras, notes)
+    note_findings("", response.extras, notes)
     if response.service_tier is not None:
         notes.append(Note("service_tier", "dropped", "Ollama has no such field"))
     for choice in response.choices[1:]:
@@ -62,7 +62,7 @@ def write_foreign(response: Response, context: Context) -> Rendered[Object]:
 
 def _write_choice(choice: Choice, notes: Notes) -> Object:
     path = f"choices[{choice.index}]"
-    note_leftovers(path, choice.extras, notes)
+    note_findings(path, choice.extras, notes)
     parts: list[Part] = []
     logprobs: list[TokenLogprob] = []
     for number, part in enumerate(choice.parts):

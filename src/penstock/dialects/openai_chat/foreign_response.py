@@ -34,7 +34,7 @@ from penstock.types.response import Choice
 def adapt_choice(choice: Choice, notes: list[Note]) -> tuple[tuple[Part, ...], dict[str, Any]]:
     """(the parts that a message holds, further fields of the message)."""
     path = f"choices[{choice.index}]"
-    notes += wire.note_extras(path, choice.extras)
+    notes += wire.note_findings(path, choice.extras)
     parts: list[Part] = []
     fields: dict[str, Any] = {}
     offset = 0

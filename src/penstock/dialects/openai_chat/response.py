@@ -345,7 +345,7 @@ def render_response(response: Response, context: Context) -> Rendered[dict[str, 
             found["model"] = context.model
         return Rendered(found)
     response = response_with_tool_ids(response, response.id or context.id)
-    notes = wire.note_extras("", response.extras)
+    notes = wire.note_findings("", response.extras)
     found = {
         "id": response.id or context.id,
         "object": "chat.completion",
@@ -355,7 +355,7 @@ def render_response(response: Response, context: Context) -> Rendered[dict[str, 
     }
     if response.usage is not None:
         found["usage"] = write_usage(response.usage, True)
-        notes += wire.note_extras("usage", response.usage.extras)
+        notes += wire.note_findings("usage", response.usage.extras)
     tier = adapt_tier(response.service_tier, notes)
     if tier is not None:
         found["service_tier"] = tier

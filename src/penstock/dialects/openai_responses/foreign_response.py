@@ -96,7 +96,7 @@ def adapt_answer(response: Response, seed: str, notes: list[Note]) -> tuple[Part
     if not response.choices:
         return ()
     choice = response.choices[0]
-    notes += wire.note_extras(f"choices[{choice.index}]", choice.extras)
+    notes += wire.note_findings(f"choices[{choice.index}]", choice.extras)
     found: list[Part] = []
     output_index, in_message = -1, False
     calls: list[tuple[ServerToolCall, int]] = []

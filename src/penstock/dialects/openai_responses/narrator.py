@@ -104,7 +104,7 @@ class Narrator:
         """The frames for one event."""
         self._fold.add(event)
         if event.extras:
-            self._note_all(wire.note_extras("", event.extras))
+            self._note_all(wire.note_findings("", event.extras))
         for delta in event.deltas:
             if getattr(delta, "choice", 0):
                 self._note(Note(f"choices[{delta.choice}]", "dropped", "Responses gives one answer"))  # type: ignore[union-attr]
@@ -142,7 +142,7 @@ class Narrator:
     # The response as a whole
 
     def _start(self, delta: Start) -> None:
-        self._note_all(wire.note_extras("", delta.extras))
+        self._note_all(wire.note_findings("", delta.extras))
         if self._started is not None:
             return
         self._started = delta
@@ -179,7 +179,7 @@ class Narrator:
 
     def _conclude(self, response: Response, choice: Choice) -> None:
         self._finished = True
-        notes: list[Note] = wire.note_extras(f"choices[{choice.index}]", choice.extras)
+        notes: list[Note] = wire.note_findings(f"choices[{choice.index}]", choice.extras)
         status, reason = status_of(choice, notes)
         output = [item for item in self._output if item is not None]
         if status == "incomplete" and output and "status" in output[-1]:

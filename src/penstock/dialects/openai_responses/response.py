@@ -225,7 +225,7 @@ def render_response(response: Response, context: Context) -> Rendered[Body]:
         if context.model is not None:
             body["model"] = context.model
         return Rendered(body)
-    notes = wire.note_extras("", response.extras)
+    notes = wire.note_findings("", response.extras)
     seed = response.id or context.id
     choice = response.choices[0] if response.choices else None
     output = write_output(adapt_answer(response, seed, notes))
@@ -248,7 +248,7 @@ def measures(response: Response, notes: list[Note]) -> Body:
 
 def complete_usage(usage: Usage, notes: list[Note]) -> Body:
     """Another dialect's usage with all the counts that clients require."""
-    notes += wire.note_extras("usage", usage.extras)
+    notes += wire.note_findings("usage", usage.extras)
     given, written = usage.input_tokens or 0, usage.output_tokens or 0
     filled = replace(
         usage,

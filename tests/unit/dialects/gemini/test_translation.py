@@ -572,9 +572,9 @@ def test_reasons_to_stop_of_others(reason: Any, native: str | None, wire: dict[s
 
 def test_losses_in_answers_are_noted() -> None:
     response = replace(
-        answer(Media("audio", None), stop_sequence="END", extras={"odd": 1}),
-        usage=Usage(input_tokens=1, cache_write_tokens=5, extras={"odd": 1}),
-        extras={"odd": 1},
+        answer(Media("audio", None), stop_sequence="END", extras={"odd": [1]}),
+        usage=Usage(input_tokens=1, cache_write_tokens=5, extras={"odd": [1]}),
+        extras={"odd": [1]},
     )
     notes = [f"{note.kind} {note.path}" for note in DIALECT.render_response(response, Context()).notes]
     assert sorted(notes) == [
@@ -670,9 +670,9 @@ def test_a_signature_stands_with_its_thought() -> None:
 def test_losses_in_streams_are_noted_once() -> None:
     part = PartStart(0, Text("a", extras={"odd": 1}))
     usage = UsageDelta(Usage(input_tokens=1, cache_write_tokens=2))
-    stop = Stop("stop", sequence="END", extras={"odd": 1})
+    stop = Stop("stop", sequence="END", extras={"odd": [1]})
     renderer = DIALECT.stream_renderer(Context(source=contract.NOBODY))
-    for delta in (Start(extras={"odd": 1}), part, stop, stop, usage, End()):
+    for delta in (Start(extras={"odd": [1]}), part, stop, stop, usage, End()):
         renderer.render(StreamEvent((delta,)))
     assert [note.path for note in renderer.notes] == [
         "odd",

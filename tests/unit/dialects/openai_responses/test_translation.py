@@ -576,9 +576,9 @@ def test_notes_of_an_answer() -> None:
     parts = (Text("Hi", extras={"new": 1}), Media("video", Base64("AAAA")), Opaque({"type": "new"}))
     response = Response(
         dialect=contract.NOBODY,
-        choices=(Choice(parts, "stop", stop_sequence="END", extras={"odd": 1}), Choice((Text("b"),), index=1)),
-        usage=Usage(input_tokens=1, extras={"units": 2}),
-        extras={"system_fingerprint": "fp", "(own)": {"a": 1}},
+        choices=(Choice(parts, "stop", stop_sequence="END", extras={"odd": [1]}), Choice((Text("b"),), index=1)),
+        usage=Usage(input_tokens=1, extras={"units": [2]}),
+        extras={"system_fingerprint": ["fp"], "(own)": {"a": 1}},
     )
     notes = DIALECT.render_response(response, Context()).notes
     assert [f"{note.kind} {note.path}" for note in notes] == [
