@@ -49,13 +49,16 @@ TAIL = """
 
 | cloud | asked in this order |
 |---|---|
-| AWS | `aws_access_key_id` ...; `aws_profile_name`; `AWS_ACCESS_KEY_ID` ...; the role of a profile; `AWS_WEB_IDENTITY_TOKEN_FILE`; keys or `credential_process` of a profile; the container; the instance. `aws_role_name` assumes a role on top. A Bedrock API key (`AWS_BEARER_TOKEN_BEDROCK`) needs none of it |
+| AWS | `aws_access_key_id` ...; `aws_profile_name`; `AWS_ACCESS_KEY_ID` ...; the role of a profile; `AWS_WEB_IDENTITY_TOKEN_FILE`; keys, `credential_process` or IAM Identity Center (what `aws sso login` left) of a profile; the container; the instance. `aws_role_name` assumes a role on top. A Bedrock API key (`AWS_BEARER_TOKEN_BEDROCK`) needs none of it |
 | Google | `vertex_credentials`; `GOOGLE_APPLICATION_CREDENTIALS`; `gcloud auth application-default login`; the metadata server. Key files of service accounts need the extra `google` |
 | Azure | `api_key`; `azure_ad_token` or `azure_ad_token_provider`; `AZURE_TENANT_ID`, `AZURE_CLIENT_ID`, `AZURE_CLIENT_SECRET`; `AZURE_FEDERATED_TOKEN_FILE`; a managed identity |
 | IBM | `WATSONX_APIKEY`, in exchange for a token; `WATSONX_TOKEN` |
 | Databricks | `DATABRICKS_TOKEN`; `DATABRICKS_CLIENT_ID` with `DATABRICKS_CLIENT_SECRET` |
 
-Not supported, and said so in the error: AWS IAM Identity Center (SSO) and MFA, which need a person.
+Where their services are, if not where they usually are: `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL_SSO`, `AWS_ENDPOINT_URL_BEDROCK_RUNTIME` or
+`AWS_ENDPOINT_URL`, `AWS_EC2_METADATA_SERVICE_ENDPOINT`, `GCE_METADATA_HOST`, `AZURE_AUTHORITY_HOST`, `AZURE_POD_IDENTITY_AUTHORITY_HOST`, `WATSONX_IAM_URL`.
+
+Not supported, and said so in the error: AWS roles that want an MFA code, which needs a person.
 """  # noqa: E501
 
 

@@ -227,7 +227,8 @@ def exchange(
         attempt, left = chosen.attempt, limit.left()
         if left is not None and left <= max(0.0, chosen.wait):
             if left <= 0 or not tried:
-                tried.append(Tried(attempt.name, attempt.provider, attempt.model, limit.passed(), 0.0, sent=False))
+                passed = limit.passed(tried[-1].error.message if tried else "")
+                tried.append(Tried(attempt.name, attempt.provider, attempt.model, passed, 0.0, sent=False))
             break  # waiting would not help: the last error is the one to show
         if chosen.wait > 0:
             yield Sleep(chosen.wait)
@@ -252,12 +253,13 @@ class _Limit:
         """Seconds until it; None: there is none."""
         return None if self._at is None else self._at - self.clock.monotonic()
 
-    def passed(self) -> ErrorResponse:
-        """What to say when it is over."""
+    def passed(self, before: str = "") -> ErrorResponse:
+        """What to say when it is over. `before`: what had happened until then."""
         message = (
             f"the deadline of {self._total or 0:g} s for the whole call is over; give `timeout` more seconds or retry "
             "less"
         )
+        message += f". Before that: {before}" if before else ""
         return ErrorResponse(kind="timeout", status=408, message=message, native="deadline")
 
 
@@ -352,11 +354,13 @@ def _in_time(preparation: Preparation, limit: _Limit) -> Preparation:
     if limit.left() is None:
         return (yield from preparation)
     event: Event = None
+    doing: Any = None
     try:
         while True:
             step, left = preparation.send(event), limit.left()
             if left is not None and left <= 0:
-                raise AttemptFailed(limit.passed())
+                raise AttemptFailed(limit.passed(f"{doing!r} had taken that long" if doing is not None else ""))
+            doing = step
             allowed = getattr(step, "timeout", None)
             event = yield step if allowed is None or left is None else replace(step, timeout=min(allowed, left))
     except StopIteration as done:

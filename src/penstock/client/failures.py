@@ -34,13 +34,20 @@ _KINDS: dict[ProviderErrorKind, ErrorKind] = {
     "token_unreachable": "unavailable",
     "missing_extra": "invalid_request",
 }
-_STATUS: dict[ErrorKind, int] = {"authentication": 401, "unavailable": 503}
+_STATUS: dict[ErrorKind, int] = {"authentication": 401, "unavailable": 503, "rate_limit": 429}
+
+
+def _kind(error: ProviderError) -> ErrorKind:
+    """What to call it. A token service that is down, or overrun, says nothing about anybody's key."""
+    if error.retryable:
+        return "rate_limit" if error.status == 429 else "unavailable"
+    return _KINDS[error.kind]
 
 
 def error_of(error: ProviderError | DialectError | FetchRefused) -> ErrorResponse:
     """An error of ours as the value that the exchange and the exception tree read."""
     if isinstance(error, ProviderError):
-        kind = _KINDS[error.kind]
+        kind = _kind(error)
         return ErrorResponse(kind=kind, status=_STATUS.get(kind, 400), message=str(error), native=error.kind)
     if isinstance(error, FetchRefused):
         return ErrorResponse(kind="invalid_request", status=400, message=str(error), native="media")

@@ -38,9 +38,11 @@ SYSTEM_CLOCK = Clock(monotonic=time.monotonic, unix=time.time)
 
 
 def as_send(command: Fetch) -> Send:
-    """A token request as a Send."""
+    """A token request as a Send. Connecting may take nearly all of its time: when that is over, it shall be known
+    whether somebody was there.
+    """
     seconds = command.timeout
-    timeouts = Timeouts(connect=seconds, first_token=seconds, between_tokens=seconds, total=seconds)
+    timeouts = Timeouts(connect=0.9 * seconds, first_token=seconds, between_tokens=seconds, total=seconds)
     request = HTTPRequest(command.method, command.url, tuple(command.headers.items()), command.body)
     return Send(request, False, timeouts, seconds)
 
@@ -48,7 +50,7 @@ def as_send(command: Fetch) -> Send:
 def as_outcome(event: Reply | Broken) -> Fetched | Unreachable:
     """Its answer as an outcome."""
     if isinstance(event, Broken):
-        return Unreachable(event.message)
+        return Unreachable(event.message, event.sent)
     return Fetched(event.status, event.headers, event.body)
 
 
@@ -68,7 +70,9 @@ def run_program(command: RunProgram) -> Outcome:
         done = subprocess.run(  # noqa: S603
             command.arguments, stdin=subprocess.DEVNULL, capture_output=True, timeout=command.timeout, check=False
         )
-    except (OSError, subprocess.SubprocessError) as error:
+    except subprocess.TimeoutExpired:  # which would tell the arguments
+        return Unreachable(f"it did not end within {command.timeout:g} s")
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
         return Unreachable(str(error))
     return ProgramOutput(done.returncode, done.stdout, done.stderr)
 

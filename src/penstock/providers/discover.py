@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from penstock.providers.auth.aws_profile import load_profiles
+from penstock.providers.auth.aws_profile import load_profiles, profile_name
 from penstock.providers.auth.commands import Flow
 from penstock.providers.auth.google import google_project
 from penstock.providers.provider import Provider
@@ -45,10 +45,8 @@ def discover(
 
 
 def _aws_region(parameters: Mapping[str, Any], environment: Mapping[str, str]) -> Flow[str | None]:
-    names = (parameters.get("aws_profile_name"), environment.get("AWS_PROFILE"), environment.get("AWS_DEFAULT_PROFILE"))
-    name = next((name for name in names if name), "default")
     profiles = yield from load_profiles(environment)
-    return profiles.get(str(name), {}).get("region")
+    return profiles.get(profile_name(parameters, environment), {}).get("region")
 
 
 _SEARCHES: dict[str, Callable[[Mapping[str, Any], Mapping[str, str]], Flow[str | None]]] = {

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from msgspec import Struct
 
 from penstock.providers.auth.commands import Flow, call
-from penstock.providers.auth.credentials import Credential, NoCredential, Token
+from penstock.providers.auth.credentials import Credential, NoCredential, Token, require_sendable
 from penstock.providers.errors import ProviderError
 
 
@@ -113,6 +113,7 @@ class TokenAuthorization(Struct, frozen=True, kw_only=True):
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, credential: Credential, now: float
     ) -> Signed:
         assert isinstance(credential, Token), "a token authorisation signs with a Token"
+        require_sendable(credential.value, f"the {self.header} header, the {self.kind} token")
         value = f"{self.scheme} {credential.value}" if self.scheme else credential.value
         return Signed(url, {**self.headers, **credential.headers, self.header: value})
 

@@ -13,7 +13,7 @@ from penstock.providers.auth import sigv4
 from penstock.providers.auth.authorization import Signed
 from penstock.providers.auth.aws_chain import aws_credentials
 from penstock.providers.auth.commands import Flow
-from penstock.providers.auth.credentials import AwsCredentials, Credential, digest
+from penstock.providers.auth.credentials import AwsCredentials, Credential, digest, require_sendable
 
 
 class AwsAuthorization(Struct, frozen=True, kw_only=True):
@@ -39,6 +39,8 @@ class AwsAuthorization(Struct, frozen=True, kw_only=True):
         self, method: str, url: str, headers: Mapping[str, str], body: bytes, credential: Credential, now: float
     ) -> Signed:
         assert isinstance(credential, AwsCredentials), "an AWS signature is made with AwsCredentials"
+        for value in (credential.access_key_id, credential.session_token or ""):
+            require_sendable(value, f"the AWS signature, from {credential.source}")
         added = sigv4.sign(
             method, url, headers, body, credentials=credential, region=self.region, service=self.service, now=now
         )

@@ -5,15 +5,15 @@
     3  environment                AWS_ACCESS_KEY_ID + AWS_SECRET_ACCESS_KEY (+ AWS_SESSION_TOKEN)
     4  role of the profile        role_arn with source_profile, credential_source or web_identity_token_file
     5  web identity               AWS_WEB_IDENTITY_TOKEN_FILE + AWS_ROLE_ARN (EKS service accounts, GitHub Actions)
-    6  keys of the profile        aws_access_key_id ..., else credential_process
+    6  keys of the profile        aws_access_key_id ..., else credential_process, else IAM Identity Center (aws_sso.py)
     7  container                  AWS_CONTAINER_CREDENTIALS_RELATIVE_URI / _FULL_URI (ECS, EKS pod identity)
     8  instance                   the metadata service of EC2
 
 On top of what was found, `aws_role_name` of the call assumes that role (with `aws_web_identity_token`, by that token
 instead). A source that is not configured is passed over without a word; one that is configured and fails ends the chain
 with an error, so that nobody works with other keys than the ones they set up. Nothing touches the network before it is
-that source's turn. Not supported, and said so: AWS IAM Identity Center (SSO) profiles and roles that want an MFA code,
-which both need a person. (docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html)
+that source's turn. Not supported, and said so: roles that want an MFA code, which needs a person.
+(docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html)
 """
 
 from __future__ import annotations
@@ -25,11 +25,14 @@ from typing import Any, NoReturn, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from penstock.providers.auth.aws_metadata import container_credentials, from_wire, instance_credentials
-from penstock.providers.auth.aws_profile import Profiles, in_home, load_profiles
+from penstock.providers.auth.aws_endpoints import endpoint_url
+from penstock.providers.auth.aws_metadata import Absent, container_credentials, from_wire, instance_credentials
+from penstock.providers.auth.aws_profile import AwsFiles, in_home, load_files, profile_name
+from penstock.providers.auth.aws_sso import signs_in, single_sign_on, sso_credentials
 from penstock.providers.auth.aws_sts import Role, Service, assume_role, assume_role_with_web_identity, service
-from penstock.providers.auth.commands import Flow, Unreachable, read_file, run_program
+from penstock.providers.auth.commands import Flow, Unreachable, read_text, run_program
 from penstock.providers.auth.credentials import AwsCredentials
+from penstock.providers.auth.redact import without_keys
 from penstock.providers.errors import ProviderError
 
 _FIX = (
@@ -45,20 +48,21 @@ class _Search(Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str]
     region: str | None
     now: float
-    profiles: Profiles = {}
+    files: AwsFiles = AwsFiles()
 
     def __repr__(self) -> str:
         return f"_Search({self.profile_name!r}, region={self.region!r})"
 
     @property
     def sts(self) -> Service:
-        endpoint = self.parameters.get("aws_sts_endpoint") or self.environment.get("AWS_ENDPOINT_URL_STS")
-        return service(self.region, endpoint)
+        return service(self.region, self.parameters.get("aws_sts_endpoint") or self.endpoint("sts"))
+
+    def endpoint(self, name: str) -> str | None:
+        return endpoint_url(name, self.profile_name, self.files, self.environment)
 
     @property
     def profile_name(self) -> str:
-        names = (self.parameters.get("aws_profile_name"), self.environment.get("AWS_PROFILE"))
-        return next((name for name in names if name), self.environment.get("AWS_DEFAULT_PROFILE") or "default")
+        return profile_name(self.parameters, self.environment)
 
     def role(self, arn: str, settings: Mapping[str, str]) -> Role:
         return Role(
@@ -69,7 +73,7 @@ class _Search(Struct, frozen=True, kw_only=True):
         )
 
 
-Source: TypeAlias = Callable[[_Search], Flow[AwsCredentials | None]]
+Source: TypeAlias = Callable[[_Search], Flow[AwsCredentials | Absent]]
 
 
 def aws_credentials(
@@ -84,7 +88,7 @@ def aws_credentials(
     role = _role_of_call(search)
     if role and parameters.get("aws_web_identity_token"):
         token = yield from _web_identity_token(str(parameters["aws_web_identity_token"]), environment)
-        return (yield from assume_role_with_web_identity(role, token, search.sts))
+        return (yield from assume_role_with_web_identity(role, token, search.sts, now))
     found = yield from _find(search)
     return (yield from assume_role(role, found, search.sts, now)) if role else found
 
@@ -94,13 +98,14 @@ def _find(search: _Search) -> Flow[AwsCredentials]:
         return found
     if not search.parameters.get("aws_profile_name") and (found := _keys_of_environment(search)):
         return found
-    search = msgspec.structs.replace(search, profiles=(yield from load_profiles(search.environment)))
+    search = msgspec.structs.replace(search, files=(yield from load_files(search.environment)))
+    whys = ["AWS_ACCESS_KEY_ID is not set"]
     for source in _SOURCES:
         credentials = yield from source(search)
-        if credentials is not None:
+        if isinstance(credentials, AwsCredentials):
             return credentials
-    asked = "the call, the environment, the AWS files, web identity, the container and the instance were asked"
-    raise ProviderError("missing_key", f"No AWS credentials were found ({asked}).", _FIX)
+        whys.append(credentials.why)
+    raise ProviderError("missing_key", f"No AWS credentials were found: {'; '.join(filter(None, whys))}.", _FIX)
 
 
 def _keys_of_call(search: _Search) -> AwsCredentials | None:
@@ -110,7 +115,8 @@ def _keys_of_call(search: _Search) -> AwsCredentials | None:
 
 def _keys_of_environment(search: _Search) -> AwsCredentials | None:
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-    return _keys([search.environment.get(name) for name in names], names, "environment")
+    values = [search.environment.get(name) for name in names]
+    return _keys([*values[:2], values[2] or search.environment.get("AWS_SECURITY_TOKEN")], names, "environment")
 
 
 def _keys(values: list[Any], names: tuple[str, str, str], source: str) -> AwsCredentials | None:
@@ -132,51 +138,51 @@ def _role_of_call(search: _Search) -> Role | None:
     return search.role(str(arn), settings) if arn else None
 
 
-def _profile_role(search: _Search) -> Flow[AwsCredentials | None]:
+def _profile_role(search: _Search) -> Flow[AwsCredentials | Absent]:
     """Source 4, and the whole of source 2."""
     name = search.profile_name
-    if search.parameters.get("aws_profile_name"):
-        return (yield from _profile(search, name, ()))
-    if "role_arn" in search.profiles.get(name, {}):
-        return (yield from _profile(search, name, ()))
-    return None
+    if search.parameters.get("aws_profile_name") or "role_arn" in search.files.profiles.get(name, {}):
+        return (yield from _profile(search, name, ())) or _NOTHING_TO_SAY
+    return _NOTHING_TO_SAY
 
 
-def _web_identity(search: _Search) -> Flow[AwsCredentials | None]:
+def _web_identity(search: _Search) -> Flow[AwsCredentials | Absent]:
     token_file = search.environment.get("AWS_WEB_IDENTITY_TOKEN_FILE")
+    if not token_file:
+        return Absent("AWS_WEB_IDENTITY_TOKEN_FILE is not set")
     arn = search.environment.get("AWS_ROLE_ARN")
-    if not token_file or not arn:
-        return None
+    if not arn:
+        message = "AWS_WEB_IDENTITY_TOKEN_FILE is set but AWS_ROLE_ARN is not."
+        raise ProviderError("malformed_credentials", message, "Set AWS_ROLE_ARN too.")
     token = yield from _web_identity_token(token_file, search.environment)
     session_name = search.environment.get("AWS_ROLE_SESSION_NAME")
     role = search.role(arn, {"role_session_name": session_name} if session_name else {})
-    return (yield from assume_role_with_web_identity(role, token, search.sts))
+    return (yield from assume_role_with_web_identity(role, token, search.sts, search.now))
 
 
-def _profile_keys(search: _Search) -> Flow[AwsCredentials | None]:
+def _profile_keys(search: _Search) -> Flow[AwsCredentials | Absent]:
     name = search.profile_name
-    if name in search.profiles:
-        return (yield from _profile(search, name, (), optional=True))
+    if name in search.files.profiles:
+        found = yield from _profile(search, name, (), optional=True)
+        return found or Absent(f"the AWS profile {name!r} holds none")
     if search.environment.get("AWS_PROFILE"):
         _no_profile(search, name)
-    return None
+    return Absent(f"the AWS files (~/.aws/credentials, ~/.aws/config) have no profile {name!r}")
 
 
-def _container(search: _Search) -> Flow[AwsCredentials | None]:
+def _container(search: _Search) -> Flow[AwsCredentials | Absent]:
     return (yield from container_credentials(search.environment))
 
 
-def _instance(search: _Search) -> Flow[AwsCredentials | None]:
+def _instance(search: _Search) -> Flow[AwsCredentials | Absent]:
     return (yield from instance_credentials(search.environment))
 
 
+_NOTHING_TO_SAY = Absent("")
 _SOURCES: tuple[Source, ...] = (_profile_role, _web_identity, _profile_keys, _container, _instance)
 """Sources 4 to 8, in order."""
 
-_CREDENTIAL_SOURCES: dict[str, Callable[[_Search], Flow[AwsCredentials | None]]] = {
-    "Ec2InstanceMetadata": _instance,
-    "EcsContainer": _container,
-}
+_CREDENTIAL_SOURCES: dict[str, Source] = {"Ec2InstanceMetadata": _instance, "EcsContainer": _container}
 
 
 def _profile(
@@ -185,7 +191,7 @@ def _profile(
     """What the profile `name` gives: a role, keys, or the output of a program. `visited` are the profiles that led
     here.
     """
-    settings = search.profiles.get(name)
+    settings = search.files.profiles.get(name)
     if settings is None:
         _no_profile(search, name)
     if "role_arn" in settings and name not in visited:
@@ -195,8 +201,9 @@ def _profile(
         return keys
     if "credential_process" in settings:
         return (yield from _process(settings["credential_process"], name))
-    if "sso_session" in settings or "sso_start_url" in settings:
-        _no_person(f"The AWS profile {name!r} signs in with IAM Identity Center (SSO)", name)
+    if signs_in(settings):
+        sign_on = single_sign_on(name, search.files)
+        return (yield from sso_credentials(sign_on, search.environment, search.endpoint("sso"), search.now))
     if optional:
         return None
     message = f"The AWS profile {name!r} holds no credentials."
@@ -211,7 +218,7 @@ def _profile_with_role(
         _no_person(f"The role of the AWS profile {name!r} wants an MFA code", name)
     if token_file := settings.get("web_identity_token_file"):
         token = yield from _web_identity_token(token_file, search.environment)
-        return (yield from assume_role_with_web_identity(role, token, search.sts))
+        return (yield from assume_role_with_web_identity(role, token, search.sts, search.now))
     base = yield from _base_of_role(search, name, settings, (*visited, name))
     return (yield from assume_role(role, base, search.sts, search.now))
 
@@ -221,6 +228,7 @@ def _base_of_role(
 ) -> Flow[AwsCredentials]:
     """The credentials that ask for the role: those of another profile, or of a named source."""
     base: AwsCredentials | None = None
+    why = ""
     if source_profile := settings.get("source_profile"):
         if source_profile in visited[:-1]:
             loop = " -> ".join((*visited, source_profile))
@@ -230,23 +238,34 @@ def _base_of_role(
     elif settings.get("credential_source") == "Environment":
         base = _keys_of_environment(search)
     elif source := _CREDENTIAL_SOURCES.get(settings.get("credential_source", "")):
-        base = yield from source(search)
+        found = yield from source(search)
+        base, why = (found, "") if isinstance(found, AwsCredentials) else (None, f" ({found.why})")
     if base is None:
-        message = f"The AWS profile {name!r} has a role_arn, but no credentials to ask for the role with."
+        message = f"The AWS profile {name!r} has a role_arn, but no credentials to ask for the role with{why}."
         fix = "Set source_profile, or credential_source to Environment, Ec2InstanceMetadata or EcsContainer."
         raise ProviderError("malformed_credentials", message, fix)
     return base
 
 
+_MEND = "Try that command in a shell, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+
+
 def _process(command: str, name: str) -> Flow[AwsCredentials]:
     """What the user's own program prints (docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html)."""
-    output = yield from run_program(tuple(shlex.split(command)))
     where = f"The credential_process of the AWS profile {name!r}"
+    try:
+        arguments = tuple(shlex.split(command))
+    except ValueError as error:
+        raise ProviderError("malformed_credentials", f"{where} is no command line: {error}.", _MEND) from None
+    if not arguments:
+        raise ProviderError("malformed_credentials", f"{where} is empty.", _MEND)
+    output = yield from run_program(arguments)
     if isinstance(output, Unreachable):
-        raise ProviderError("credentials_unavailable", f"{where} could not be run: {output.reason}.")
+        raise ProviderError("credentials_unavailable", f"{where} could not be run: {output.reason}.", _MEND)
     if output.exit_status != 0:
-        said = output.stderr.decode(errors="replace").strip()[:200]
-        raise ProviderError("credentials_unavailable", f"{where} failed (exit status {output.exit_status}): {said}")
+        said = without_keys(output.stderr.decode(errors="replace").strip())[:200]
+        message = f"{where} failed (exit status {output.exit_status}): {said}"
+        raise ProviderError("credentials_unavailable", message, _MEND)
     try:
         wire = msgspec.json.decode(output.stdout)
         if wire["Version"] != 1:
@@ -254,22 +273,22 @@ def _process(command: str, name: str) -> Flow[AwsCredentials]:
         return from_wire(wire, f"credential_process of profile {name}")
     except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError):
         message = f"{where} printed something else than credentials of version 1."
-        raise ProviderError("malformed_credentials", message) from None
+        raise ProviderError("malformed_credentials", message, _MEND) from None
 
 
 def _web_identity_token(path_or_token: str, environment: Mapping[str, str]) -> Flow[str]:
     """A token itself (three parts of base64), or the file that holds it."""
     if path_or_token.count(".") == 2 and path_or_token.startswith("ey"):
         return path_or_token
-    content = yield from read_file(in_home(path_or_token, environment) or path_or_token)
-    if content is None:
+    token = yield from read_text(in_home(path_or_token, environment) or path_or_token)
+    if token is None:
         message = f"The web identity token file {path_or_token} cannot be read."
         raise ProviderError("credentials_unavailable", message, "Check AWS_WEB_IDENTITY_TOKEN_FILE.")
-    return content.decode().strip()
+    return token
 
 
 def _no_profile(search: _Search, name: str) -> NoReturn:
-    known = ", ".join(sorted(search.profiles)) or "none"
+    known = ", ".join(sorted(search.files.profiles)) or "none"
     message = f"There is no AWS profile {name!r} in the AWS files (there are: {known})."
     raise ProviderError("missing_key", message, "Correct aws_profile_name or AWS_PROFILE.")
 

@@ -14,8 +14,10 @@ from urllib.parse import urlencode
 
 from msgspec import Struct
 
-from penstock.providers.auth.commands import Fetch, Flow, Unreachable, fetch
+from penstock.providers.auth.clock import clock_advice
+from penstock.providers.auth.commands import Fetch, Flow, Unreachable, fetch, place
 from penstock.providers.auth.credentials import AwsCredentials, unix_time
+from penstock.providers.auth.redact import without_secrets
 from penstock.providers.auth.sigv4 import sign
 from penstock.providers.errors import ProviderError
 
@@ -68,28 +70,34 @@ def assume_role(role: Role, base: AwsCredentials, at: Service, now: float) -> Fl
     """The credentials of `role`, for those of `base`."""
     body = urlencode(role.form("AssumeRole")).encode()
     signed = sign("POST", at.url, _FORM, body, credentials=base, region=at.region, service="sts", now=now)
-    return (yield from _ask(role, Fetch(method="POST", url=at.url, headers={**_FORM, **signed}, body=body)))
+    return (yield from _ask(role, Fetch(method="POST", url=at.url, headers={**_FORM, **signed}, body=body), now))
 
 
-def assume_role_with_web_identity(role: Role, token: str, at: Service) -> Flow[AwsCredentials]:
+def assume_role_with_web_identity(role: Role, token: str, at: Service, now: float) -> Flow[AwsCredentials]:
     """The credentials of `role`, for the token of an identity provider (OpenID Connect)."""
     form = {**role.form("AssumeRoleWithWebIdentity"), "WebIdentityToken": token}
     form.pop("ExternalId", None)
-    return (yield from _ask(role, Fetch(method="POST", url=at.url, headers=_FORM, body=urlencode(form).encode())))
+    return (yield from _ask(role, Fetch(method="POST", url=at.url, headers=_FORM, body=urlencode(form).encode()), now))
 
 
-def _ask(role: Role, command: Fetch) -> Flow[AwsCredentials]:
+def _ask(role: Role, command: Fetch, now: float) -> Flow[AwsCredentials]:
     answer = yield from fetch(command)
     if isinstance(answer, Unreachable):
-        message = f"AWS STS at {command.url} did not answer: {answer.reason}."
-        raise ProviderError("token_unreachable", message, "Check the network, or set aws_sts_endpoint.")
+        message = f"AWS STS at {place(command.url)} did not answer: {answer.reason}."
+        fix = "Check the network, or set aws_sts_endpoint or AWS_ENDPOINT_URL_STS."
+        raise ProviderError("token_unreachable", message, fix)
     elements = _elements(answer.body.decode(errors="replace"))
-    if answer.status != 200 or not {"AccessKeyId", "SecretAccessKey", "SessionToken"} <= elements.keys():
-        said = elements.get("Message") or elements.get("Code") or "nothing that could be read"
-        message = f"AWS STS refused the role {role.arn} (HTTP {answer.status}): {said}."
-        fix = "Check the role's trust policy, and whose credentials ask for it."
-        raise ProviderError("token_refused", message, fix, status=answer.status)
-    return _credentials(elements, role)
+    try:
+        if answer.status != 200:
+            raise KeyError(answer.status)
+        return _credentials(elements, role)
+    except (KeyError, ValueError):
+        said = ": ".join(elements[name] for name in ("Code", "Message") if elements.get(name))
+        shown = without_secrets(said or "nothing that could be read", command)[:300].rstrip(".")
+        message = f"AWS STS at {place(command.url)} refused the role {role.arn} (HTTP {answer.status}): {shown}."
+        fix = "Check AWS_ROLE_ARN (or the profile's role_arn), the role's trust policy, and whose credentials ask."
+        fix = f"{clock_advice(said, answer.headers, now)} {fix}".strip()
+        raise ProviderError("token_refused", message, fix, status=answer.status) from None
 
 
 def _credentials(elements: Mapping[str, str], role: Role) -> AwsCredentials:

@@ -5,7 +5,7 @@
     3  managed identity     IDENTITY_ENDPOINT + IDENTITY_HEADER (App Service, Functions, Container Apps), or the
                             metadata service of a virtual machine, which is asked only where the call says
                             azure_managed_identity=True (or enable_azure_ad_token_refresh=True), because off Azure it
-                            does not answer
+                            does not answer (AZURE_POD_IDENTITY_AUTHORITY_HOST: where else it is)
 
 (learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow,
 .../managed-identities-azure-resources/how-to-use-vm-token)
@@ -18,13 +18,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from penstock.providers.auth.aws_profile import in_home
-from penstock.providers.auth.commands import Fetch, Flow, read_file
+from penstock.providers.auth.commands import Fetch, Flow, read_text
 from penstock.providers.auth.credentials import Token
 from penstock.providers.auth.oauth import exchange, request_token
 from penstock.providers.errors import ProviderError
 
 LOGIN = "https://login.microsoftonline.com"
-VM_METADATA = "http://169.254.169.254/metadata/identity/oauth2/token"
+VM_METADATA = "http://169.254.169.254"
 _JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 _WHO = "Microsoft Entra ID"
 
@@ -67,11 +67,17 @@ class _Identity:
         self.client = str(parameters.get("client_id") or environment.get("AZURE_CLIENT_ID") or "")
         self.secret = str(parameters.get("client_secret") or environment.get("AZURE_CLIENT_SECRET") or "")
         self.token_file = environment.get("AZURE_FEDERATED_TOKEN_FILE", "")
-        self.authority = (environment.get("AZURE_AUTHORITY_HOST") or LOGIN).rstrip("/")
+        self.authority = _address(environment.get("AZURE_AUTHORITY_HOST") or LOGIN)
+        self.metadata = _address(environment.get("AZURE_POD_IDENTITY_AUTHORITY_HOST") or VM_METADATA)
         self.managed = bool(parameters.get("azure_managed_identity") or parameters.get("enable_azure_ad_token_refresh"))
 
     def complete(self, proof: str) -> bool:
         return bool(proof and self.tenant and self.client)
+
+
+def _address(host: str) -> str:
+    """Azure's own libraries take a bare host name, too."""
+    return (host if "://" in host else f"https://{host}").rstrip("/")
 
 
 def _login(identity: _Identity, form: Mapping[str, str], now: float) -> Flow[Token]:
@@ -81,15 +87,15 @@ def _login(identity: _Identity, form: Mapping[str, str], now: float) -> Flow[Tok
 
 
 def _federated(identity: _Identity, scope: str, now: float) -> Flow[Token]:
-    content = yield from read_file(in_home(identity.token_file, identity.environment) or identity.token_file)
-    if content is None:
+    token = yield from read_text(in_home(identity.token_file, identity.environment) or identity.token_file)
+    if token is None:
         message = f"The federated token file {identity.token_file} cannot be read."
         raise ProviderError("credentials_unavailable", message, "Check AZURE_FEDERATED_TOKEN_FILE.")
     form = {
         "grant_type": "client_credentials",
         "scope": scope,
         "client_assertion_type": _JWT_BEARER,
-        "client_assertion": content.decode().strip(),
+        "client_assertion": token,
     }
     return (yield from _login(identity, form, now))
 
@@ -102,7 +108,10 @@ def _managed(identity: _Identity, scope: str, now: float) -> Flow[Token]:
         url = f"{endpoint}?{urlencode({'api-version': '2019-08-01', **query})}"
     else:
         headers = {"Metadata": "true"}
-        url = f"{VM_METADATA}?{urlencode({'api-version': '2018-02-01', **query})}"
+        url = f"{identity.metadata}/metadata/identity/oauth2/token?{urlencode({'api-version': '2018-02-01', **query})}"
     command = Fetch(method="GET", url=url, headers=headers, timeout=5.0, direct=True)
-    fix = "Give this machine a managed identity with a role on the resource."
+    fix = (
+        "Give this machine a managed identity with a role on the resource (AZURE_CLIENT_ID names one of several), or "
+        "set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET."
+    )
     return (yield from exchange(command, now, who="The managed identity service", fix=fix))

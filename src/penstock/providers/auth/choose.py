@@ -219,10 +219,13 @@ def _azure(kind: AzureOAuth, material: Material) -> Chosen | None:
 
 
 def _ibm(kind: IbmIam, material: Material) -> Chosen | None:
-    from penstock.providers.auth.ibm import ibm_token
+    from penstock.providers.auth.ibm import IAM_URL, ibm_token
 
     key = material.find(kind.parameters, kind.environment or material.key_environment)
-    return _token("ibm", lambda now: ibm_token(str(key), now), (key,)) if key else None
+    if not key:
+        return None
+    url = material.environment.get("WATSONX_IAM_URL") or IAM_URL
+    return _token("ibm", lambda now: ibm_token(str(key), now, url), (key, url))
 
 
 def _client(kind: ClientCredentials, material: Material) -> Chosen | None:
@@ -244,6 +247,7 @@ def _client(kind: ClientCredentials, material: Material) -> Chosen | None:
             scope=scope,
             grant_type=kind.grant_type,
             request_id_header=kind.request_id_header,
+            variables=kind.basic_environment or (*kind.id_environment, *kind.secret_environment),
             now=now,
         )
 

@@ -19,7 +19,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from msgspec import Struct
 
-from penstock.providers.auth.credentials import Flight
+from penstock.providers.auth.credentials import Flight, require_sendable
+from penstock.providers.errors import ProviderError
 
 T = TypeVar("T")
 
@@ -102,9 +103,10 @@ class Fetched(Struct, frozen=True):
 
 
 class Unreachable(Struct, frozen=True):
-    """No answer: refused, timed out, no such host, not started."""
+    """No answer: refused, timed out, no such host, not started. `sent` says whether somebody was there to send to."""
 
     reason: str
+    sent: bool = False
 
 
 class ProgramOutput(Struct, frozen=True):
@@ -146,8 +148,21 @@ def read_file(path: str) -> Flow[bytes | None]:
     return outcome.content
 
 
+def read_text(path: str) -> Flow[str | None]:
+    """The content of a file that holds a token, without the line break at its end; None where it cannot be read.
+    Raises ProviderError (malformed_credentials) where it is no text.
+    """
+    content = yield from read_file(path)
+    try:
+        return None if content is None else content.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise ProviderError("malformed_credentials", f"The file {path} holds no text.", "Write it anew.") from None
+
+
 def fetch(command: Fetch) -> Flow[Fetched | Unreachable]:
-    """The answer to one HTTP request."""
+    """The answer to one HTTP request. Raises ProviderError (malformed_credentials) where a header cannot be sent."""
+    for name, value in command.headers.items():
+        require_sendable(value, f"the header {name} to {place(command.url)}")
     outcome = yield command
     assert isinstance(outcome, Fetched | Unreachable), f"Fetch is not answered by {type(outcome).__name__}"
     return outcome
@@ -165,6 +180,13 @@ def join(flight: Flight) -> Flow[bool]:
     outcome = yield Join(flight)
     assert isinstance(outcome, Joined), f"Join is answered by Joined, not {type(outcome).__name__}"
     return outcome.over
+
+
+def place(url: str) -> str:
+    """An address as errors show it: without user, password and query, which may be secret."""
+    scheme, slashes, rest = url.partition("?")[0].rpartition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def _size(content: bytes | None) -> str:

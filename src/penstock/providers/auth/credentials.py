@@ -64,6 +64,17 @@ def digest(*parts: object) -> str:
     return hashlib.sha256("\0".join(repr(part) for part in parts).encode()).hexdigest()
 
 
+def require_sendable(value: str, what: str) -> None:
+    """Raise ProviderError (malformed_credentials) where a header cannot carry `value`: it holds a line break, or a
+    letter that is not in ASCII. Whoever sends would tell the whole value in its own error.
+    """
+    if value.isascii() and value.isprintable():
+        return
+    odd = next(place for place, letter in enumerate(value, 1) if not " " <= letter <= "~")
+    message = f"The value for {what} holds a character that no header can carry (number {odd} of {len(value)})."
+    raise ProviderError("malformed_credentials", message, "Fetch or copy it again, without line breaks.")
+
+
 def unix_time(timestamp: str) -> float:
     """Unix seconds of an RFC 3339 timestamp ("2026-01-31T12:00:00Z"); one without a zone is UTC. Raises ValueError."""
     moment = datetime.fromisoformat(timestamp)

@@ -21,11 +21,11 @@ import msgspec
 from msgspec.structs import replace
 
 from penstock.providers.auth.aws_profile import in_home
-from penstock.providers.auth.commands import Fetch, Fetched, Flow, Unreachable, fetch, read_file
+from penstock.providers.auth.commands import Fetch, Fetched, Flow, Unreachable, fetch, place, read_file
 from penstock.providers.auth.credentials import Token
 from penstock.providers.auth.google_assertion import JWT_BEARER, signed_assertion
-from penstock.providers.auth.oauth import exchange, refuse, request_token
-from penstock.providers.errors import ProviderError
+from penstock.providers.auth.oauth import exchange, refuse, request_token, token_of
+from penstock.providers.errors import ProviderError, ProviderErrorKind
 
 TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105 (an address)
 STS_URL = "https://sts.googleapis.com/v1/token"
@@ -91,7 +91,7 @@ def google_project(parameters: Mapping[str, Any], environment: Mapping[str, str]
     account = yield from google_account(parameters, environment)
     if account is not None:
         return account.get("project_id") or account.get("quota_project_id")
-    answer = yield from _ask_metadata(environment, "project/project-id")
+    answer = yield from _ask_metadata(environment, _metadata_request(environment, "project/project-id"))
     return answer.body.decode(errors="replace").strip() if answer and answer.status == 200 else None
 
 
@@ -195,49 +195,71 @@ def _subject_token(account: Account, environment: Mapping[str, str]) -> Flow[str
     """The foreign token, from a file or an address, as it is or out of a field of JSON."""
     source = account["credential_source"]
     if path := source.get("file"):
+        where = f"the file {path}"
         content = yield from read_file(in_home(path, environment) or path)
         if content is None:
-            _unavailable(f"the file {path} cannot be read")
+            _unavailable(f"{where} cannot be read")
     elif (url := source.get("url")) and "environment_id" not in source:
-        answer = yield from fetch(Fetch(method="GET", url=url, headers=source.get("headers") or {}))
-        if isinstance(answer, Unreachable) or answer.status != 200:
-            _unavailable(f"{url} gave no token")
-        content = answer.body
+        where = place(url)
+        content = yield from _fetched_subject(url, source.get("headers") or {})
     else:
         _unavailable("tokens from AWS, a program or a certificate are not supported (a file or an address is)")
     layout = source.get("format") or {}
-    if layout.get("type") != "json":
-        return content.decode().strip()
-    return str(msgspec.json.decode(content)[layout["subject_token_field_name"]])
+    try:
+        if layout.get("type") != "json":
+            return content.decode().strip()
+        return str(msgspec.json.decode(content)[layout["subject_token_field_name"]])
+    except (UnicodeDecodeError, msgspec.DecodeError, KeyError, TypeError):
+        _unavailable(f"{where} holds something else than what `format` says")
 
 
-def _unavailable(why: str) -> NoReturn:
+def _fetched_subject(url: str, headers: Mapping[str, str]) -> Flow[bytes]:
+    answer = yield from fetch(Fetch(method="GET", url=url, headers=dict(headers)))
+    if isinstance(answer, Unreachable):
+        _unavailable(f"{place(url)} did not answer ({answer.reason})", "token_unreachable")
+    if answer.status != 200:
+        _unavailable(f"{place(url)} answered HTTP {answer.status}", "token_refused", answer.status)
+    return answer.body
+
+
+def _unavailable(why: str, kind: ProviderErrorKind = "credentials_unavailable", status: int | None = None) -> NoReturn:
     message = f"The external account's own token could not be had: {why}."
-    raise ProviderError("credentials_unavailable", message, "Check credential_source in the Google credentials file.")
+    fix = "Check credential_source in the Google credentials file."
+    raise ProviderError(kind, message, fix, status=status)
 
 
 def _metadata_token(environment: Mapping[str, str], scope: str, now: float) -> Flow[Token | None]:
-    answer = yield from _ask_metadata(environment, f"instance/service-accounts/default/token?scopes={scope}")
+    command = _metadata_request(environment, f"instance/service-accounts/default/token?scopes={scope}")
+    answer = yield from _ask_metadata(environment, command)
     if answer is None or answer.status == 404:
         return None
-    return _read_token(answer, now)
+    return _read_token(command, answer, now)
 
 
-def _read_token(answer: Fetched, now: float) -> Token:
+def _read_token(command: Fetch, answer: Fetched, now: float) -> Token:
     """The token in an answer that is here already."""
+    fix = "Give this machine a service account, or set GOOGLE_APPLICATION_CREDENTIALS."
     try:
-        wire = msgspec.json.decode(answer.body)
-        return Token(wire["access_token"], now + float(wire["expires_in"]))
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError):
-        refuse("Google's metadata server", answer, "Give this machine a service account.")
+        return token_of(answer, now)
+    except (TypeError, ValueError, OverflowError):
+        refuse("Google's metadata server", command, answer, fix, now)
 
 
-def _ask_metadata(environment: Mapping[str, str], path: str) -> Flow[Fetched | None]:
-    if environment.get("NO_GCE_CHECK", "").lower() == "true":
-        return None
+def _metadata_request(environment: Mapping[str, str], path: str) -> Fetch:
     host = environment.get("GCE_METADATA_HOST") or environment.get("GCE_METADATA_ROOT") or METADATA_HOST
     url = f"http://{host}/computeMetadata/v1/{path}"
-    answer = yield from fetch(Fetch(method="GET", url=url, headers=_METADATA, timeout=3.0, direct=True))
-    if isinstance(answer, Unreachable) or answer.headers.get("metadata-flavor", "").lower() != "google":
+    return Fetch(method="GET", url=url, headers=_METADATA, timeout=3.0, direct=True)
+
+
+def _ask_metadata(environment: Mapping[str, str], command: Fetch) -> Flow[Fetched | None]:
+    """None where nobody is there. Who named the server is told that it does not answer, instead."""
+    if environment.get("NO_GCE_CHECK", "").lower() == "true":
         return None
-    return answer
+    answer = yield from fetch(command)
+    if isinstance(answer, Unreachable):
+        if answer.sent or environment.get("GCE_METADATA_HOST"):
+            message = f"Google's metadata server at {place(command.url)} did not answer: {answer.reason}."
+            raise ProviderError("token_unreachable", message, f"Check GCE_METADATA_HOST, or: {_FIX}")
+        return None
+    is_google = answer.headers.get("metadata-flavor", "").lower() == "google"
+    return answer if is_google or answer.status >= 500 else None

@@ -12,7 +12,10 @@ IAM_URL = "https://iam.cloud.ibm.com/identity/token"
 
 
 def ibm_token(api_key: str, now: float, url: str = IAM_URL) -> Flow[Token]:
-    """The token for `api_key`. Raises ProviderError: token_unreachable, token_refused."""
+    """The token for `api_key` from `url` (WATSONX_IAM_URL: a private endpoint, another cloud).
+
+    Raises ProviderError: token_unreachable, token_refused.
+    """
     form = {"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": api_key}
     fix = "Check the API key (WATSONX_APIKEY) and that it is not disabled."
     return (yield from request_token(url, form, now, who="IBM Cloud IAM", fix=fix))

@@ -341,7 +341,7 @@ BEDROCK = Provider(
     documentation="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_Operations_Amazon_Bedrock_Runtime.html",
     base_url="https://bedrock-runtime.{region}.{domain}",
     base_parameters=("aws_bedrock_runtime_endpoint", "api_base", "base_url"),
-    base_environment=("AWS_BEDROCK_RUNTIME_ENDPOINT", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
+    base_environment=("AWS_BEDROCK_RUNTIME_ENDPOINT", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"),
     hosts=("bedrock-runtime*.amazonaws.com", "*.bedrock-runtime.*.vpce.amazonaws.com"),
     settings=(_AWS_REGION, _AWS_DOMAIN),
     auth=(Bearer(environment=("AWS_BEARER_TOKEN_BEDROCK",)), AwsSignature(service="bedrock")),

@@ -322,16 +322,9 @@ def test_a_credential_process_that_fails(outcome: Outcome, said: str, kind: str)
     assert caught.value.kind == kind
 
 
-@pytest.mark.parametrize(
-    ("config", "said"),
-    [
-        ("[default]\nsso_session = corp\nsso_account_id = 1\n", "SSO"),
-        ("[default]\nsso_start_url = https://corp.example/start\n", "SSO"),
-        ("[default]\nrole_arn = r\nsource_profile = b\nmfa_serial = arn:mfa\n", "MFA"),
-    ],
-)
-def test_what_needs_a_person_says_how_to_do_without(config: str, said: str) -> None:
-    with pytest.raises(ProviderError, match=said) as caught:
+def test_what_needs_a_person_says_how_to_do_without() -> None:
+    config = "[default]\nrole_arn = r\nsource_profile = b\nmfa_serial = arn:mfa\n"
+    with pytest.raises(ProviderError, match="MFA") as caught:
         play(chain(HOME), files(config))
     assert caught.value.kind == "credentials_unavailable"
     assert "aws configure export-credentials --profile default" in caught.value.fix
@@ -416,10 +409,15 @@ def test_an_instance_whose_role_is_broken() -> None:
 
 def test_a_container_that_is_set_up_and_fails_is_an_error() -> None:
     environment = {**HOME, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/x"}
-    for outcome in (REFUSED, answer(b"{}"), answer(b"nope", 500), answer(b"[]")):
+    for outcome, kind in (
+        (REFUSED, "token_unreachable"),
+        (answer(b"{}"), "credentials_unavailable"),
+        (answer(b"nope", 500), "token_refused"),
+        (answer(b"[]"), "credentials_unavailable"),
+    ):
         with pytest.raises(ProviderError) as caught:
             play(chain(environment), [*files(), (Fetch, outcome)])
-        assert caught.value.kind == "credentials_unavailable"
+        assert caught.value.kind == kind
 
 
 def test_the_token_of_a_pod() -> None:
