@@ -6,6 +6,7 @@ Every surface is held to the same rules, and says no in its own dialect.
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -573,6 +574,43 @@ def test_a_status_that_is_no_answer_is_an_error(
     answer = ask(client, surface, "openai/gpt-4o")
     assert answer.status_code in (404, 502)
     assert "10.0.0.7" not in answer.text
+
+
+def models_in(answer: httpx.Response) -> set[str]:
+    """Every model that an answer, whole or streamed, says that it is of."""
+    names = re.findall(r'"model(?:Version)?": ?"([^"]*)"', answer.text)
+    assert names, answer.text
+    return set(names)
+
+
+@each_surface
+@streamed_or_not
+@pytest.mark.parametrize("model", UPSTREAMS)
+def test_who_asks_by_a_name_of_the_gateways_is_answered_by_it(
+    client: httpx.Client, providers: SimulatedProviders, surface: Surface, stream: bool, model: str
+) -> None:
+    """Claude Code drops the thoughts of a model that answers by another name, and is then refused."""
+    providers.script(Reply.text("Hi").named(model="another-name-0815"))
+    assert models_in(ask(client, surface, model, stream=stream)) == {model}
+
+
+def test_who_asks_by_the_providers_name_hears_the_providers(
+    client: httpx.Client, providers: SimulatedProviders
+) -> None:
+    providers.script(Reply.text("Hi").named(model="gpt-4o-2024-11-20"))
+    assert models_in(ask(client, SURFACES[0], "gpt-4o")) == {"gpt-4o-2024-11-20"}
+
+
+@pytest.mark.parametrize(("model", "asked"), [("openai/gpt-4o", False), ("openai/gpt-5-mini", True)])
+def test_a_model_that_cannot_think_is_not_asked_to(
+    client: httpx.Client, providers: SimulatedProviders, model: str, asked: bool
+) -> None:
+    """Claude Code asks every model; OpenAI answers 400 for one that cannot."""
+    thinking = {"max_tokens": 8000, "thinking": {"type": "enabled", "budget_tokens": 4000}}
+    answer = ask(client, SURFACES[1], model, **thinking)
+    assert answer.status_code == 200, answer.text
+    assert ("reasoning_effort" in providers.last.json) is asked
+    assert ("reasoning" in answer.headers.get("x-penstock-notes", "")) is not asked
 
 
 @each_surface

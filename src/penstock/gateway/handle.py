@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -69,6 +69,8 @@ async def _call(gateway: Gateway, engine: Engine, dialect: Dialect, request: Req
     if model in DEMO_NAMES:
         return _local(dialect, request, context)
     attempt = _attempt(gateway, engine, dialect, request, model)
+    if attempt.resolved.model != model:  # who asked by a name of ours is answered by it: Claude Code compares them
+        context = replace(context, model=model)
     attempt.passed_betas = asked.headers.get(BETAS)
     plan = engine.ladder([attempt.attempt(timeouts_of(None))], engine.defaults)
     success: Success[Any] = await engine.async_world().drive(engine.exchange(plan, engine.defaults))
@@ -103,7 +105,21 @@ def _attempt(gateway: Gateway, engine: Engine, dialect: Dialect, request: Reques
         message = f"{provider.title or provider.name} is not set up here: set {variables} and start again. "
         raise Refused("not_found", 404, message + gateway.set_up, param="model")
     attempt.prefer = (dialect.name,) if dialect.name in PREFERRED else ()
+    attempt.facts = _cautious(engine)
     return attempt
+
+
+def _cautious(engine: Engine) -> Callable[[str, str, str], Mapping[str, Any]]:
+    """What is known of models, for clients that were written for another one: Claude Code asks every model to think,
+    and OpenAI refuses who asks one that cannot. So a model that is known, and not as one that reasons, is not asked to.
+    """
+
+    def facts(provider: str, model: str, wire_format: str) -> Mapping[str, Any]:
+        known = engine.model_facts(provider, model, wire_format)
+        row = engine.facts.find(model, provider)
+        return known if row is None or row.supports("reasoning") else {"reasoning": "none", **known}
+
+    return facts
 
 
 def _facts(model: str, attempt: ChatAttempt, success: Success[Any]) -> dict[str, str]:

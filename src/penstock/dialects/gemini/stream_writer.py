@@ -144,7 +144,7 @@ class FrameWriter:
         except StopIteration:
             raise MalformedError("a piece of this frame was taken out of its event", dialect=NAME) from None
         if self._context.model is not None and type(frame) is dict and "modelVersion" in frame:
-            frame["modelVersion"] = self._context.model
+            frame = {**frame, "modelVersion": self._context.model}
         payload = wire.encode(frame)
         if event.name is None and transport is None:
             return b"data: " + payload + b"\n\n"

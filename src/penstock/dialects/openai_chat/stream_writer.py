@@ -132,9 +132,12 @@ class ChunkWriter:
         if event.frame is None:
             said = [body for delta in event.deltas if type(delta) is Failure for body in self._failure(delta)]
             return b"".join(map(self._frame, said)) or write_event(b"", event.name, transport)
+        chunk = fill_frame(event)
+        if self._context.model is not None and type(chunk) is dict and "model" in chunk:
+            chunk["model"] = self._context.model
         if event.name is None and transport is None:
-            return b"data: " + wire.encode(fill_frame(event)) + b"\n\n"
-        return write_event(wire.encode(fill_frame(event)), event.name, transport)
+            return b"data: " + wire.encode(chunk) + b"\n\n"
+        return write_event(wire.encode(chunk), event.name, transport)
 
     def _start(self, delta: Start) -> list[Body]:
         if self.head:

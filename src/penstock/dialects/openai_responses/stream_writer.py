@@ -42,6 +42,7 @@ class EventWriter:
 
     def __init__(self, context: Context) -> None:
         self._own = context.source == NAME
+        self._model = context.model
         self._relayed = False
         self._narrator = Narrator(context)
         self.notes: list[Note] = self._narrator.notes
@@ -69,6 +70,9 @@ class EventWriter:
             written = frame.encode() if type(frame) is str else wire.encode(frame)
             return write_event(written, event.name, transport)
         body = fill_frame(event)
+        response = body.get("response")
+        if self._model is not None and type(response) is dict and "model" in response:
+            body["response"] = {**response, "model": self._model}
         number = body.get("sequence_number")
         self._relayed = True
         self._narrator.join(number if type(number) is int else None)
