@@ -16,16 +16,15 @@ from penstock.dialects.cohere_chat.names import NAME
 from penstock.dialects.cohere_chat.tools import (
     read_response_format,
     read_thinking,
-    read_tool,
     read_tool_choice,
     strict_of,
     with_strict,
     write_response_format,
     write_thinking,
-    write_tool,
     write_tool_choice,
 )
 from penstock.dialects.dialect import PathMatch
+from penstock.dialects.function_tools import read_tool, write_tool
 from penstock.dialects.said import Said
 from penstock.dialects.wire import Field, Fields
 from penstock.types.errors import MalformedError

@@ -1,4 +1,4 @@
-"""Tools, tool choice, response format and thinking of a request, both ways.
+"""Tool choice, response format, thinking and the strictness of tools, both ways. (The tools: function_tools.py.)
 
 `strict_tools` is one switch for all tools; the representation has it on each. `json_object` is the only format, with
 or without a schema. Source: https://docs.cohere.com/reference/chat,
@@ -12,57 +12,17 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from penstock.dialects import constants, wire
-from penstock.types.errors import DialectError
+from penstock.dialects import wire
 from penstock.types.request import Reasoning, ResponseFormat, Tool, ToolChoice
-from penstock.types.tool_settings import ToolSettings
 
 Object = dict[str, Any]
 
-_TOOL_KEYS = frozenset({"function"})
-_FUNCTION_KEYS = frozenset({"name", "description", "parameters"})
-_FUNCTION = {"type": "function"}
 _CHOICES: dict[str, Any] = {"REQUIRED": "required", "NONE": "none"}
 _CHOICE_WORDS = {mode: word for word, mode in _CHOICES.items()}
 _SCHEMA_KEYS = ("json_schema", "schema")
 """The names of the schema in `response_format`: the documented one, and the one that the API took first."""
 
 _THINKING: dict[Any, bool] = {"enabled": True, "disabled": False}
-
-
-def read_tool(value: Any) -> Tool:
-    """One element of `tools`. What is no function is kept whole, and whatever it says may narrow it."""
-    tool = wire.obj(value)
-    function = tool.get("function")
-    kind = tool.get("type", "function")
-    if kind != "function" or not isinstance(function, dict):
-        settings = ToolSettings(narrowed_by=tuple(key for key in tool if key != "type")) if len(tool) > 1 else None
-        return Tool(wire.string(kind), "server", native="opaque", extras=tool, settings=settings)
-    try:
-        name = wire.string(function.get("name"))
-        description, parameters = function.get("description"), function.get("parameters")
-        description = None if description is None else wire.string(description)
-        parameters = None if parameters is None else wire.obj(parameters)
-    except DialectError as error:
-        raise error.at("function") from None
-    extras = constants.rest(tool, _TOOL_KEYS, _FUNCTION)
-    left = wire.rest(function, _FUNCTION_KEYS)
-    extras = {**(extras or {}), "function": left} if left else extras
-    return Tool(name, description=description, parameters=parameters, extras=extras)
-
-
-def write_tool(tool: Tool) -> Object:
-    """The element again."""
-    if tool.native == "opaque":
-        return dict(tool.extras or {})
-    function: Object = {"name": tool.name}
-    if tool.description is not None:
-        function["description"] = tool.description
-    if tool.parameters is not None:
-        function["parameters"] = tool.parameters
-    if tool.extras and "function" in tool.extras:
-        function = wire.merge(tool.extras["function"], function)
-    return constants.merge(tool.extras, _FUNCTION, {"function": function})
 
 
 def with_strict(tools: tuple[Tool, ...], strict: bool) -> tuple[Tool, ...]:

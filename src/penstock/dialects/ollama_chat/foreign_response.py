@@ -11,11 +11,11 @@ from typing import Any
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context
 from penstock.dialects.leftovers import note_findings, note_leftovers
-from penstock.dialects.ollama_chat.logprobs import write_logprobs
 from penstock.dialects.ollama_chat.messages import numbered, write_parts
 from penstock.dialects.ollama_chat.stops import foreign_word
 from penstock.dialects.ollama_chat.times import text_of
 from penstock.dialects.ollama_chat.usage import write_foreign_usage
+from penstock.dialects.token_logprobs import numbered_tokens, write_logprobs
 from penstock.dialects.tool_ids import response_with_tool_ids
 from penstock.dialects.tool_memo import as_object
 from penstock.types.content import (
@@ -80,7 +80,7 @@ def _write_choice(choice: Choice, notes: Notes) -> Object:
         "done_reason": foreign_word(choice.stop_reason, choice.stop_sequence, path, notes),
     }
     if logprobs:
-        found["logprobs"] = write_logprobs(logprobs, foreign=True)
+        found["logprobs"] = write_logprobs(numbered_tokens(logprobs))
     return found
 
 

@@ -11,12 +11,12 @@ from typing import Any
 from penstock.dialects import wire
 from penstock.dialects.framing import write_line
 from penstock.dialects.ollama_chat.errors import render_error
-from penstock.dialects.ollama_chat.logprobs import write_logprobs
 from penstock.dialects.ollama_chat.messages import numbered, write_call
 from penstock.dialects.ollama_chat.stops import foreign_word
 from penstock.dialects.ollama_chat.times import text_of
 from penstock.dialects.ollama_chat.usage import write_foreign_usage
 from penstock.dialects.stream_translator import CALL, Logprobs, StreamTranslator, Told
+from penstock.dialects.token_logprobs import numbered_tokens, write_logprobs
 from penstock.dialects.tool_memo import as_object
 from penstock.types.content import ToolCall
 from penstock.types.errors import ErrorResponse
@@ -47,7 +47,7 @@ class ForeignStream(StreamTranslator):
     def tell_text(self, part: Told, text: str, logprobs: Logprobs) -> None:
         if logprobs is not None:
             message = {"role": "assistant", "content": text}
-            self._write({"message": message, "done": False, "logprobs": write_logprobs(logprobs, foreign=True)})
+            self._write({"message": message, "done": False, "logprobs": write_logprobs(numbered_tokens(logprobs))})
         elif text:
             self._write_message({"content": text})
 

@@ -13,18 +13,17 @@ from typing import Any
 
 from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch
+from penstock.dialects.function_tools import read_tool, write_tool
 from penstock.dialects.ollama_chat import options as runtime
 from penstock.dialects.ollama_chat.foreign import adapt
 from penstock.dialects.ollama_chat.messages import read_message, write_message
-from penstock.dialects.ollama_chat.names import NAME
-from penstock.dialects.ollama_chat.tools import (
+from penstock.dialects.ollama_chat.modes import (
     read_format,
     read_think,
-    read_tool,
     write_format,
     write_think,
-    write_tool,
 )
+from penstock.dialects.ollama_chat.names import NAME
 from penstock.dialects.places import Places
 from penstock.dialects.wire import Field, Fields
 from penstock.types.errors import DialectError

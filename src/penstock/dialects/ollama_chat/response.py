@@ -12,12 +12,12 @@ from msgspec.structs import replace
 from penstock.dialects import constants, wire
 from penstock.dialects.dialect import Context
 from penstock.dialects.ollama_chat.foreign_response import write_foreign
-from penstock.dialects.ollama_chat.logprobs import read_logprobs, write_logprobs
 from penstock.dialects.ollama_chat.messages import read_parts, write_parts
 from penstock.dialects.ollama_chat.names import NAME
 from penstock.dialects.ollama_chat.stops import stop_reason
 from penstock.dialects.ollama_chat.times import seconds_of, text_of
 from penstock.dialects.ollama_chat.usage import KEYS, read_usage, write_usage
+from penstock.dialects.token_logprobs import read_logprobs, write_logprobs
 from penstock.dialects.tool_memo import recall_parts
 from penstock.types.content import Part, Text, ToolCall
 from penstock.types.errors import DialectError, MalformedError

@@ -19,7 +19,6 @@ from penstock.dialects.dialect import Context, StreamParser, StreamRenderer
 from penstock.dialects.framing import Frame, FramedParser, JsonLines, write_line
 from penstock.dialects.ollama_chat.errors import error_of, render_error
 from penstock.dialects.ollama_chat.foreign_stream import ForeignStream
-from penstock.dialects.ollama_chat.logprobs import read_logprobs, write_logprobs
 from penstock.dialects.ollama_chat.messages import write_call
 from penstock.dialects.ollama_chat.names import NAME
 from penstock.dialects.ollama_chat.response import CREATED, KNOWN, read_message_of, string_at
@@ -27,6 +26,7 @@ from penstock.dialects.ollama_chat.stops import stop_reason
 from penstock.dialects.ollama_chat.times import seconds_of
 from penstock.dialects.ollama_chat.usage import KEYS, read_usage, write_usage
 from penstock.dialects.stream_translator import GuardedRenderer
+from penstock.dialects.token_logprobs import read_logprobs, write_logprobs
 from penstock.dialects.tool_memo import recall
 from penstock.types.content import Text, Thinking, ToolCall
 from penstock.types.errors import DialectError

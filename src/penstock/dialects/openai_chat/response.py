@@ -19,6 +19,7 @@ from penstock.dialects.openai_chat.json_tool import unwrap_answer
 from penstock.dialects.openai_chat.messages import read_answer, write_answer
 from penstock.dialects.openai_tiers import adapt_tier
 from penstock.dialects.reported_cost import reported_cost
+from penstock.dialects.token_logprobs import logprobs_or_none, write_logprobs
 from penstock.dialects.tool_ids import response_with_tool_ids
 from penstock.dialects.wire import Field, Fields, leniently
 from penstock.types.content import Part, Refusal, Text, TokenLogprob, ToolCall
@@ -165,49 +166,6 @@ def _count_names(table: wire.Counts) -> list[str]:
 _COUNT_NAMES = tuple(_count_names(COUNTS))
 
 
-def read_logprobs(value: Any) -> tuple[TokenLogprob, ...]:
-    """A list of token log probabilities."""
-    found: tuple[TokenLogprob, ...] = wire.each(_read_logprob, value)
-    return found
-
-
-def logprobs_or_none(value: Any) -> tuple[TokenLogprob, ...] | None:
-    """Log probabilities, None where there are none or in another form than OpenAI's (Together's, the older one's)."""
-    if value is None:
-        return None
-    try:
-        return read_logprobs(value)
-    except DialectError:
-        return None
-
-
-def _read_logprob(value: Any) -> TokenLogprob:
-    entry = wire.obj(value)
-    data, top = entry.get("bytes"), entry.get("top_logprobs")
-    return TokenLogprob(
-        wire.string(entry.get("token")),
-        wire.number(entry["logprob"]) if entry.get("logprob") is not None else None,
-        None if data is None else wire.each(wire.integer, data),
-        None if top is None else wire.each(_read_logprob, top),
-        wire.rest(entry, _LOGPROB_KEYS),
-    )
-
-
-_LOGPROB_KEYS = frozenset({"token", "logprob", "bytes", "top_logprobs"})
-
-
-def write_logprob(entry: TokenLogprob) -> dict[str, Any]:
-    """One token log probability."""
-    found: dict[str, Any] = {"token": entry.token}
-    if entry.logprob is not None:
-        found["logprob"] = entry.logprob
-    if entry.bytes is not None:
-        found["bytes"] = list(entry.bytes)
-    if entry.top is not None:
-        found["top_logprobs"] = [write_logprob(other) for other in entry.top]
-    return wire.merge(entry.extras, found)
-
-
 def _read_choices(value: Any) -> tuple[Choice, ...]:
     found: tuple[Choice, ...] = wire.each(_read_choice, value)
     return found
@@ -294,7 +252,7 @@ def write_part_logprobs(parts: tuple[Part, ...]) -> dict[str, Any]:
     for part in parts:
         if isinstance(part, Text | Refusal) and part.logprobs is not None:
             key = "content" if isinstance(part, Text) else "refusal"
-            found[key] = [write_logprob(entry) for entry in part.logprobs]
+            found[key] = write_logprobs(part.logprobs)
     return found
 
 

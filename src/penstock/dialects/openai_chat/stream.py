@@ -28,8 +28,9 @@ from penstock.dialects.openai_chat.errors import error_of, error_of_words
 from penstock.dialects.openai_chat.json_tool import ChunkUnwrapper
 from penstock.dialects.openai_chat.media import REASONING_CHUNK, read_content_part
 from penstock.dialects.openai_chat.messages import read_image
-from penstock.dialects.openai_chat.response import logprobs_or_none, read_usage, stop_reason
+from penstock.dialects.openai_chat.response import read_usage, stop_reason
 from penstock.dialects.openai_errors import says_error
+from penstock.dialects.token_logprobs import logprobs_or_none
 from penstock.types.content import Media, Opaque, Part, Refusal, Signature, Thinking, ToolCall
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.notes import NO_MEMO, Memo

@@ -19,11 +19,11 @@ from penstock.dialects.openai_chat.citations import write_citation
 from penstock.dialects.openai_chat.errors import render_error
 from penstock.dialects.openai_chat.foreign_response import adapt_citation, as_json
 from penstock.dialects.openai_chat.messages import write_answer
-from penstock.dialects.openai_chat.response import STOP_WORDS, note_stop, write_logprob, write_usage
+from penstock.dialects.openai_chat.response import STOP_WORDS, note_stop, write_usage
 from penstock.dialects.openai_chat.stream import fill_frame
 from penstock.dialects.openai_chat.thinking import visible_text, write_block
 from penstock.dialects.openai_tiers import adapt_tier
-from penstock.dialects.token_logprobs import completed
+from penstock.dialects.token_logprobs import completed, write_logprobs
 from penstock.dialects.tool_ids import call_id
 from penstock.types.content import (
     Json,
@@ -169,7 +169,7 @@ class ChunkWriter:
     def _text(self, delta: TextDelta) -> list[Body]:
         logprobs = None
         if delta.logprobs is not None:
-            logprobs = {"content": [write_logprob(entry) for entry in completed(delta.logprobs)], "refusal": None}
+            logprobs = {"content": write_logprobs(completed(delta.logprobs)), "refusal": None}
         return self._chunk({"content": delta.text}, delta.choice, logprobs)
 
     def _thinking(self, delta: ThinkingDelta | SummaryDelta) -> list[Body]:

@@ -17,6 +17,7 @@ from typing import Any
 from penstock.dialects import wire
 from penstock.dialects.openai_responses.fields import ENVELOPE, ITEM, at, required_string
 from penstock.dialects.openai_responses.media import READERS, read_cache, write_cache, write_media
+from penstock.dialects.token_logprobs import logprobs_or_none, write_logprobs
 from penstock.types.content import (
     Cache,
     Citation,
@@ -28,7 +29,6 @@ from penstock.types.content import (
     Refusal,
     Signature,
     Text,
-    TokenLogprob,
 )
 from penstock.types.errors import DialectError, MalformedError
 
@@ -80,7 +80,7 @@ def _read_text(part: dict[str, Any], usual: str) -> Part:
         annotations = at("annotations", wire.each, read_citation, annotations) if annotations != [] else ()
     extras, signature = wire.rest(part, _TEXT_KEYS), None
     if logprobs is not None:
-        logprobs = logprobs_or_none(logprobs) if logprobs != [] else ()
+        logprobs = logprobs_or_none(logprobs)
         extras = {**(extras or {}), "logprobs": part["logprobs"]} if logprobs is None else extras
     if extras and _THOUGHT in extras:
         signature, extras = read_thought(part, extras)
@@ -164,48 +164,6 @@ def write_citation(citation: Citation) -> dict[str, Any]:
     return wire.merge(citation.extras, found)
 
 
-def logprobs_or_none(value: Any) -> tuple[TokenLogprob, ...] | None:
-    """Log probabilities; None where they are in another form than OpenAI's."""
-    try:
-        return read_logprobs(value)
-    except DialectError:
-        return None
-
-
-def read_logprobs(value: Any) -> tuple[TokenLogprob, ...]:
-    """A list of token log probabilities. Those of a stream have no `bytes`."""
-    if type(value) is not list:
-        value = wire.array(value)
-    return tuple([_read_logprob(entry) for entry in value])
-
-
-def _read_logprob(value: Any) -> TokenLogprob:
-    entry = wire.obj(value)
-    data, top, logprob = entry.get("bytes"), entry.get("top_logprobs"), entry.get("logprob")
-    return TokenLogprob(
-        required_string(entry, "token"),
-        None if logprob is None else wire.number(logprob),
-        None if data is None else wire.each(wire.integer, data),
-        None if top is None else read_logprobs(top),
-        wire.rest(entry, _LOGPROB_KEYS),
-    )
-
-
-_LOGPROB_KEYS = frozenset({"token", "logprob", "bytes", "top_logprobs"})
-
-
-def write_logprob(entry: TokenLogprob) -> dict[str, Any]:
-    """One token log probability."""
-    found: dict[str, Any] = {"token": entry.token}
-    if entry.logprob is not None:
-        found["logprob"] = entry.logprob
-    if entry.bytes is not None:
-        found["bytes"] = list(entry.bytes)
-    if entry.top is not None:
-        found["top_logprobs"] = [write_logprob(other) for other in entry.top]
-    return wire.merge(entry.extras, found)
-
-
 _READERS: dict[str, Callable[[dict[str, Any], str], Part]] = {
     "input_text": _read_text,
     "output_text": _read_text,
@@ -243,7 +201,7 @@ def _write_text(part: Text, usual: str) -> dict[str, Any]:
     if part.citations is not None:
         found["annotations"] = [write_citation(citation) for citation in part.citations]
     if part.logprobs is not None:
-        found["logprobs"] = [write_logprob(entry) for entry in part.logprobs]
+        found["logprobs"] = write_logprobs(part.logprobs)
     if part.signature is not None:
         found.update(write_thought(part.signature, part.extras))
     return found

@@ -25,7 +25,7 @@ from msgspec.structs import replace
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context
 from penstock.dialects.framing import write_event
-from penstock.dialects.openai_responses.content import write_citation, write_logprob, write_part
+from penstock.dialects.openai_responses.content import write_citation, write_part
 from penstock.dialects.openai_responses.errors import CODES, FAILURE_CODES
 from penstock.dialects.openai_responses.fields import Item
 from penstock.dialects.openai_responses.foreign_outcomes import with_outcome
@@ -41,6 +41,7 @@ from penstock.dialects.openai_responses.items import is_content, write_item
 from penstock.dialects.openai_responses.places import DELTA_EVENTS, Message, Slot, item_head, settled
 from penstock.dialects.openai_responses.response import complete_usage, envelope, measures, state
 from penstock.dialects.server_outcomes import answers
+from penstock.dialects.token_logprobs import write_logprobs
 from penstock.dialects.tool_ids import call_id
 from penstock.types.content import Part, Refusal, ServerToolCall, ServerToolResult, Text, Thinking, ToolCall
 from penstock.types.errors import ErrorResponse
@@ -292,7 +293,7 @@ class Narrator:
             slot = self._open_content(delta.index, "output_text")
         if slot.kind != "output_text" or slot.ended:
             return
-        logprobs = [write_logprob(complete_logprob(entry)) for entry in delta.logprobs or ()]
+        logprobs = write_logprobs([complete_logprob(entry) for entry in delta.logprobs or ()])
         slot.pieces.append(delta.text)
         self._emit("response.output_text.delta", {**slot.head, "delta": delta.text, "logprobs": logprobs})
 
@@ -439,7 +440,7 @@ class Narrator:
         if isinstance(part, Text):
             if not slot.pieces:
                 self._say(slot, part.text)
-            logprobs = [write_logprob(entry) for entry in part.logprobs or ()]
+            logprobs = write_logprobs(part.logprobs or ())
             self._emit("response.output_text.done", {**slot.head, "text": part.text, "logprobs": logprobs})
         elif isinstance(part, Refusal):
             self._emit("response.refusal.done", {**slot.head, "refusal": part.text})

@@ -23,12 +23,13 @@ from penstock.dialects import wire
 from penstock.dialects.dialect import StreamParser
 from penstock.dialects.framing import Frame, FramedParser, ServerSentEvents
 from penstock.dialects.openai_errors import says_error
-from penstock.dialects.openai_responses.content import logprobs_or_none, read_answer_part, read_citation
+from penstock.dialects.openai_responses.content import read_answer_part, read_citation
 from penstock.dialects.openai_responses.errors import error_of, error_of_words
 from penstock.dialects.openai_responses.items import read_answer_item
 from penstock.dialects.openai_responses.messages import begin_message, read_envelope, read_output_item
 from penstock.dialects.openai_responses.reasoning import MORE
 from penstock.dialects.openai_responses.response import read_snapshot, rename_calls
+from penstock.dialects.token_logprobs import logprobs_or_none
 from penstock.types.content import Part, Refusal, ServerToolCall, Text, Thinking, ToolCall
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.notes import Memo

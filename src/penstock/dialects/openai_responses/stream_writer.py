@@ -13,13 +13,14 @@ from typing import Any
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context, boundary
 from penstock.dialects.framing import TRANSPORT, write_event
-from penstock.dialects.openai_responses.content import write_citation, write_logprob, write_part
+from penstock.dialects.openai_responses.content import write_citation, write_part
 from penstock.dialects.openai_responses.errors import write_own_error
 from penstock.dialects.openai_responses.fields import Item
 from penstock.dialects.openai_responses.messages import write_output
 from penstock.dialects.openai_responses.narrator import Narrator
 from penstock.dialects.openai_responses.response import write_response
 from penstock.dialects.openai_responses.stream import ERROR, NAME
+from penstock.dialects.token_logprobs import write_logprobs
 from penstock.types.content import Part
 from penstock.types.errors import MalformedError
 from penstock.types.notes import Note
@@ -102,7 +103,7 @@ def _fill_text(body: Body, event: StreamEvent) -> None:
     delta = _find(event, TextDelta)
     body["delta"] = delta.text
     if delta.logprobs is not None:
-        body["logprobs"] = [write_logprob(entry) for entry in delta.logprobs]
+        body["logprobs"] = write_logprobs(delta.logprobs)
     elif body.get("logprobs") is HOLE:
         del body["logprobs"]
 

@@ -1,6 +1,7 @@
-"""Tools, `format` and `think` of a request, both ways.
+"""Tools in the form of Chat Completions, `{"type": "function", "function": {"name", "description", "parameters"}}`, as
+hosts with APIs of their own took it over, both ways.
 
-Source: https://docs.ollama.com/capabilities/tool-calling, .../structured-outputs, .../thinking
+Source: https://docs.cohere.com/reference/chat, https://docs.ollama.com/capabilities/tool-calling
 """
 
 from __future__ import annotations
@@ -8,15 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.dialects import constants, wire
-from penstock.types.errors import DialectError, MalformedError
-from penstock.types.request import Reasoning, ResponseFormat, Tool
+from penstock.types.errors import DialectError
+from penstock.types.request import Tool
 from penstock.types.tool_settings import ToolSettings
 
 Object = dict[str, Any]
 
-_FUNCTION = {"type": "function"}
 _TOOL_KEYS = frozenset({"function"})
 _FUNCTION_KEYS = frozenset({"name", "description", "parameters"})
+_FUNCTION = {"type": "function"}
 
 
 def read_tool(value: Any) -> Tool:
@@ -52,33 +53,3 @@ def write_tool(tool: Tool) -> Object:
     if tool.extras and "function" in tool.extras:
         function = wire.merge(tool.extras["function"], function)
     return constants.merge(tool.extras, _FUNCTION, {"function": function})
-
-
-def read_format(value: Any) -> ResponseFormat | None:
-    """`format`: "json", or a JSON Schema. None for another word, such as "", which is kept as it is."""
-    if isinstance(value, dict):
-        return ResponseFormat("json_schema", value)
-    if not isinstance(value, str):
-        raise MalformedError(f"expected 'json' or a JSON Schema, got {wire.describe(value)}")
-    return ResponseFormat("json_object") if value == "json" else None
-
-
-def write_format(wanted: ResponseFormat) -> Any:
-    """The value again."""
-    if wanted.kind == "json_schema" and wanted.schema is not None:
-        return wanted.schema
-    return "json"
-
-
-def read_think(value: Any) -> Reasoning:
-    """`think`: a switch, or a word ("low", "medium", "high", "max") for models with levels."""
-    if isinstance(value, bool):
-        return Reasoning(enabled=value)
-    if not isinstance(value, str):
-        raise MalformedError(f"expected a boolean or a word, got {wire.describe(value)}")
-    return Reasoning(value)
-
-
-def write_think(wanted: Reasoning) -> bool | str:
-    """The value again."""
-    return wanted.effort if wanted.effort is not None else wanted.enabled is not False
