@@ -1,12 +1,14 @@
 """`penstock models [TEXT ...]`: models with their prices and capabilities, searched by all the words given.
 
-In a terminal the table keeps to its width: capabilities are told in short words and cut, then columns give way. Into a
-pipe it goes whole, and `--json` has everything, exactly.
+First come the models to chat with; of these, first what the environment has a key for, then what its own maker serves,
+then the others; alphabetical within. In a terminal the table keeps to its width: capabilities are told in short words
+and cut, then columns give way. Into a pipe it goes whole, and `--json` has everything, exactly.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from collections.abc import Iterable
@@ -16,6 +18,8 @@ from penstock.cli import CommandError
 from penstock.cli.catalog import CHAT_MODES
 from penstock.cli.table import fitted, table
 from penstock.dialects import wire
+from penstock.gateway.config import providers_with_keys
+from penstock.providers.catalog import makers
 from penstock.providers.facts import current_facts
 from penstock.providers.facts.table import Entry, entries
 from penstock.providers.registry import default_registry
@@ -79,13 +83,24 @@ def _found(arguments: argparse.Namespace) -> list[Entry]:
     chosen = list(entries(current_facts(), provider=provider, mode=arguments.mode))
     found = [entry for entry in chosen if all(word in _searched(entry) for word in words)]
     if found:
-        return sorted(found, key=lambda entry: entry.mode not in CHAT_MODES)  # who looks, mostly wants to chat
+        return _ordered(found)
     if not chosen and arguments.mode:
         modes = sorted({entry.mode for entry in entries(current_facts(), provider=provider) if entry.mode})
         raise CommandError(f"no model of the mode {arguments.mode!r}; there are: {', '.join(modes) or 'none'}")
     if not chosen:
         raise CommandError(f"no facts are known of the models of {arguments.provider}")
     raise CommandError(f"no model fits {' '.join(arguments.text)!r}; search for less")
+
+
+def _ordered(found: list[Entry]) -> list[Entry]:
+    """In the order in which somebody who looks would want them: who looks, mostly wants to chat."""
+    at_hand, made = frozenset(providers_with_keys(default_registry(), os.environ)), makers()
+
+    def place(entry: Entry) -> tuple[bool, int, str, str]:
+        rank = 0 if entry.provider in at_hand else 1 if entry.provider in made else 2
+        return entry.mode not in CHAT_MODES, rank, entry.provider, entry.name
+
+    return sorted(found, key=place)
 
 
 def _provider(name: str | None) -> str | None:

@@ -22,3 +22,10 @@ def built_in_providers() -> tuple[Provider, ...]:
 
     files = (labs, labs_china, hyperscalers, clouds, hosts, routers, specialists, local)
     return tuple(row for file in files for row in file.ROWS)
+
+
+def makers() -> frozenset[str]:
+    """The names of the built-in providers that serve models of their own making."""
+    from penstock.providers.rows import labs, labs_china
+
+    return frozenset(row.name for row in (*labs.ROWS, *labs_china.ROWS))

@@ -172,6 +172,17 @@ def test_models_to_chat_with_come_first() -> None:
     assert modes == sorted(modes, reverse=True)
 
 
+def test_the_makers_come_first_and_before_them_who_has_a_key() -> None:
+    found = rows(penstock("models", "claude", "--json", "--limit", "0"))
+    places = [(str(row["provider"]), str(row["name"])) for row in found if row["mode"] in ("chat", "responses")]
+    others = [place for place in places if place[0] != "anthropic"]
+    assert places[: len(places) - len(others)] == sorted(place for place in places if place[0] == "anthropic")
+    assert others == sorted(others)
+    found = rows(penstock("models", "claude", "--json", "--limit", "0", DEEPINFRA_API_KEY="fake"))
+    providers = list(dict.fromkeys(row["provider"] for row in found))
+    assert providers[:2] == ["deepinfra", "anthropic"]
+
+
 def test_a_table_of_models_says_how_many_more_there_are() -> None:
     done = penstock("models", "gpt", "--limit", "3")
     assert done.stdout.splitlines()[0].split()[:2] == ["MODEL", "PROVIDER"]
