@@ -103,6 +103,12 @@ FAMILIES: tuple[ModelRule, ...] = (
         profile={"structured_output": "tool", "strict_tools": False},
     ),
     ModelRule(
+        models=("*claude-*-4[-.][5-9]*", *_CLAUDE_5),
+        unless=(*_CLAUDE_BEFORE_4_5, "*claude-*-4-1*"),
+        formats=("bedrock_converse",),
+        profile={"parallel_tool_switch": True},
+    ),
+    ModelRule(
         models=("*claude-*-4[-.][56]*",),
         formats=_CLAUDE,
         profile={"exclusive_sampling": True},

@@ -44,6 +44,8 @@ class Profile(Struct, frozen=True, kw_only=True):
     Tools and structured output
         tools                 whether the model can call tools at all
         strict_tools          whether `strict` is accepted on tools and schemas
+        parallel_tool_switch  whether Converse passes on that tools are to be called one at a time (Claude since 4.5:
+                              `disable_parallel_tool_use` in `additionalModelRequestFields`)
         tool_choice_required  the word for "any tool" ("required" or "any")
         structured_output     the best level available: json_schema, json_object, tool (forced tool), prompt, none
         json_with_tools       whether a JSON answer may be asked for beside tools (Gemini from 3 on); False: beside
@@ -99,6 +101,7 @@ class Profile(Struct, frozen=True, kw_only=True):
     repair_turns: bool = False
     tools: bool = True
     strict_tools: bool = True
+    parallel_tool_switch: bool = False
     tool_choice_required: str = "required"
     structured_output: Literal["json_schema", "json_object", "tool", "prompt", "none"] = "json_schema"
     json_with_tools: bool = True

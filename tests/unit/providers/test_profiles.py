@@ -103,6 +103,11 @@ CASES: list[tuple[str, str, str, dict[str, Any]]] = [
     ("anthropic", "claude-opus-4-5", "anthropic_messages", {"structured_output": "json_schema"}),
     ("anthropic", "claude-sonnet-4-5", "anthropic_messages", {"exclusive_sampling": True, "system_turns": False}),
     ("anthropic", "claude-opus-4-8", "anthropic_messages", {"system_turns": True, "signature_origin": "anthropic"}),
+    ("bedrock", "us.anthropic.claude-opus-4-5-20251101-v1:0", "bedrock_converse", {"parallel_tool_switch": True}),
+    ("bedrock", "anthropic.claude-sonnet-5", "bedrock_converse", {"parallel_tool_switch": True}),
+    ("bedrock", "anthropic.claude-opus-4-1-20250805-v1:0", "bedrock_converse", {"parallel_tool_switch": False}),
+    ("bedrock", "anthropic.claude-3-5-sonnet-20241022-v2:0", "bedrock_converse", {"parallel_tool_switch": False}),
+    ("bedrock", "amazon.nova-pro-v1:0", "bedrock_converse", {"parallel_tool_switch": False}),
     ("openai", "gpt-5.6-sol", "openai_chat", {"cache_breakpoints": True, "message_extensions": False}),
     ("azure", "gpt-5.5", "openai_responses", {"cache_breakpoints": False, "message_extensions": False}),
     # Gemini
@@ -243,6 +248,7 @@ CLAUDE_HOSTS = ("anthropic", "bedrock", "bedrock_converse", "azure_ai", "vertex_
 
 
 def test_what_the_facts_say_of_gpt(shared: Callable[..., Path]) -> None:
+    count = 0
     for name, fact in json.loads(shared("model-facts.json").read_text()).items():
         if fact.get("litellm_provider") == "openai" and fact.get("mode") in ("chat", "responses"):
             profile = profile_for(Provider(name="h", base_url="https://h.example"), name, "openai_chat")
@@ -252,6 +258,8 @@ def test_what_the_facts_say_of_gpt(shared: Callable[..., Path]) -> None:
                 assert profile.reasoning == "effort", name
             elif name.startswith("gpt-4"):
                 assert profile is DEFAULT_PROFILE, name
+            count += 1
+    assert count > 100
 
 
 NAMES = {"vertex": "vertex_ai", "bedrock-mantle": "bedrock_mantle"}

@@ -5,9 +5,11 @@
     {"type": "disabled"}
 
 `display` ("summarized", "omitted") is `Reasoning.include`. With thinking on, the API refuses a temperature other than
-1, a top_k and a top_p below 0.95; with a budget also a forced tool, and an unfinished assistant turn that does not
-begin with a thinking block.
-Sources: https://platform.claude.com/docs/en/build-with-claude/extended-thinking, .../adaptive-thinking, .../effort
+1, a top_k, a top_p below 0.95, and a forced tool ("Thinking may not be enabled when tool_choice forces tool use": the
+tool stays, since programs rely on its call); with a budget also an unfinished assistant turn that does not begin with a
+thinking block. An effort needs no thinking.
+Sources: https://platform.claude.com/docs/en/build-with-claude/extended-thinking, .../adaptive-thinking, .../effort,
+https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-tools (forcing tool use)
 """
 
 from __future__ import annotations
@@ -106,6 +108,9 @@ def plan_reasoning(request: Request, profile: Profile, forced: bool, unfinished:
     if obstacle is not None:
         notes.append(Note("reasoning", "dropped", obstacle))
         return NO_PLAN
+    if profile.reasoning == "adaptive" and forced:
+        notes.append(Note("reasoning", "weakened", "a forced tool and thinking exclude each other"))
+        return Plan(None, _effort(wanted, profile, notes))
     if profile.reasoning == "effort":
         return Plan(None, _effort(wanted, profile, notes))
     if profile.reasoning == "adaptive":

@@ -1,6 +1,10 @@
 """`additionalModelRequestFields`: what Converse passes on to the model as it is; so the place of reasoning and top_k,
 and of the names of Claude's betas (`anthropic_beta`).
 
+Claude's own `tool_choice` stands there too, since Converse's cannot say that tools are to be called one at a time:
+`{"type": "auto", "disable_parallel_tool_use": true}`. (Bedrock refuses it beside a `toolChoice` that forces a tool, and
+models before Claude 4.5 do not know it.)
+
 Every family of models has its own words there. Reading knows them all; `Reasoning.native` remembers which of the
 *sources* below the request used, so that it is written the same way again:
 
@@ -30,6 +34,8 @@ from penstock.types.request import Reasoning, Request
 
 FIELD = "additionalModelRequestFields"
 BETAS = "anthropic_beta"
+TOOL_CHOICE = "tool_choice"
+_ONE_CALL = "disable_parallel_tool_use"
 MINIMUM_BUDGET = 1024
 """Tokens: the least that Claude takes as `budget_tokens`."""
 
@@ -62,6 +68,12 @@ def read_additional(value: Any, found: dict[str, Any]) -> Any:
     names = left.get(BETAS)
     if isinstance(names, list) and all(isinstance(name, str) for name in names):
         found["betas"] = tuple(left.pop(BETAS))
+    parallel = left.get(TOOL_CHOICE)
+    for allowed in (True, False):
+        if parallel == write_parallel(allowed)[TOOL_CHOICE] and type(parallel[_ONE_CALL]) is bool:
+            found["parallel_tool_calls"] = allowed
+            del left[TOOL_CHOICE]
+            break
     return left or (None if value else {})
 
 
@@ -182,6 +194,11 @@ def _read_top_k(left: Values, found: dict[str, Any]) -> None:
 # Writing
 
 
+def write_parallel(allowed: bool) -> Values:
+    """Claude's tool choice, which says whether it may call several tools in one turn."""
+    return {TOOL_CHOICE: {"type": "auto", _ONE_CALL: not allowed}}
+
+
 def write_own(request: Request) -> tuple[Values, str | None]:
     """(the additional fields, the effort that goes into `outputConfig`) of a request of this dialect."""
     fields: Values = {}
@@ -190,6 +207,8 @@ def write_own(request: Request) -> tuple[Values, str | None]:
         put_at(fields, (request.spelling or {}).get("top_k", _TOP_K[0]), request.top_k)
     if request.betas is not None:
         fields[BETAS] = list(request.betas)
+    if request.parallel_tool_calls is not None:
+        fields |= write_parallel(request.parallel_tool_calls)
     wanted = request.reasoning
     if wanted is not None:
         for source in (wanted.native or "thinking").split(","):

@@ -14,12 +14,18 @@ there, since that is how a host says that its model knows it; `top_k` always is.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
 from penstock.dialects import wire
-from penstock.dialects.bedrock_converse.additional import Values, adapt_betas, adapt_reasoning, put_at
+from penstock.dialects.bedrock_converse.additional import (
+    Values,
+    adapt_betas,
+    adapt_reasoning,
+    put_at,
+    write_parallel,
+)
 from penstock.dialects.bedrock_converse.blocks import SYSTEM_TOOLS
 from penstock.dialects.bedrock_converse.cache_points import MOST, limit_cache_points
 from penstock.dialects.bedrock_converse.foreign_parts import PartAdapter
@@ -39,7 +45,6 @@ from penstock.types.request import Message, Request, Tool, ToolChoice
 
 UNSPEAKABLE: Said[tuple[Any, ...]] = Said(
     {
-        "parallel_tool_calls": (True,),
         "seed": (),
         "presence_penalty": (0,),
         "frequency_penalty": (0,),
@@ -98,9 +103,11 @@ def adapt(request: Request, profile: Profile, notes: list[Note]) -> Adapted:
     tools, choice = _with_json_tool(tools, choice, output, notes)
     if tools is None:
         tools = _tools_of(messages, notes)
-    additional = _additional(request, profile, notes)
+    forced = choice is not None and choice.mode != "auto"
+    additional = _additional(request, profile, forced, notes)
+    if tools is not None and request.parallel_tool_calls is False:
+        choice = _one_call_at_a_time(choice, profile, additional, notes)
     limits = _limits(request, profile, additional, notes)
-    choice = _choice_while_thinking(choice, additional, notes)
     adapted = Request(
         dialect=NAME,
         model=request.model,
@@ -236,20 +243,29 @@ def _with_json_tool(
     return (*tools, output.tool), ToolChoice("required")
 
 
-def _choice_while_thinking(choice: ToolChoice | None, additional: Values, notes: list[Note]) -> ToolChoice | None:
-    if choice is None or choice.mode == "auto" or not _claude_thinks(additional):
-        return choice
-    notes.append(
-        Note("tool_choice", "weakened", "a tool cannot be forced while the model thinks: it is free to call one")
-    )
-    return ToolChoice("auto")
+def _one_call_at_a_time(
+    choice: ToolChoice | None, profile: Profile, additional: Values, notes: list[Note]
+) -> ToolChoice | None:
+    """Claude's own tool choice, in place of Converse's: two that force are refused together."""
+    if profile.parallel_tool_switch and (choice is None or choice.mode == "auto"):
+        additional.update(write_parallel(False))
+        return None
+    if "parallel_tool_calls" in profile.renames:
+        put_at(additional, profile.renames["parallel_tool_calls"], False)
+    else:
+        notes.append(Note("parallel_tool_calls", "dropped", "Converse has no place for it"))
+    return choice
 
 
 # Fields
 
 
-def _additional(request: Request, profile: Profile, notes: list[Note]) -> Values:
+def _additional(request: Request, profile: Profile, forced: bool, notes: list[Note]) -> Values:
     found = {**adapt_reasoning(request, profile, notes), **adapt_betas(request, profile, notes)}
+    if forced and _claude_thinks(found):
+        del found["thinking"]
+        kind: Literal["weakened", "dropped"] = "weakened" if "output_config" in found else "dropped"
+        notes.append(Note("reasoning", kind, "a forced tool and thinking exclude each other"))
     if request.top_k is not None:
         if _claude_thinks(found):
             notes.append(Note("top_k", "dropped", "not together with thinking"))

@@ -555,10 +555,12 @@ def test_thinking_gives_way(fields: dict[str, Any]) -> None:
     assert notes(rendered) == ["dropped reasoning"]
 
 
-def test_an_adaptive_model_thinks_beside_a_forced_tool() -> None:
+def test_an_adaptive_model_does_not_think_beside_a_forced_tool() -> None:
+    """The API refuses the two together; an effort it takes."""
     rendered = render(ADAPTIVE, reasoning=Reasoning("low"), tools=(LOOK_UP,), tool_choice=ToolChoice("required"))
-    assert (rendered.value["thinking"], rendered.value["tool_choice"]) == ({"type": "adaptive"}, {"type": "any"})
-    assert notes(rendered) == []
+    assert "thinking" not in rendered.value
+    assert (rendered.value["output_config"], rendered.value["tool_choice"]) == ({"effort": "low"}, {"type": "any"})
+    assert notes(rendered) == ["weakened reasoning"]
 
 
 def test_a_turn_with_its_thoughts_goes_on_thinking() -> None:

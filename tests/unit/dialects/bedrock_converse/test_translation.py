@@ -35,6 +35,7 @@ from penstock.types.profile import DEFAULT_PROFILE, Profile
 from penstock.types.request import Message, Reasoning, Request, ResponseFormat, Tool, ToolChoice
 from penstock.types.response import Choice, Response
 from penstock.types.usage import Usage
+from tests.contract import dialects as contract
 from tests.contract.dialects import PIXEL, SCHEMA, foreign_request
 
 ASK = Message("user", (Text("Weather?"),))
@@ -589,25 +590,65 @@ def test_reasoning_that_cannot_be_asked_for_is_noted() -> None:
 
 def test_claudes_thinking_restrains_other_fields() -> None:
     """Claude refuses all of these together with thinking."""
-    rendered = render(
-        reasoning=Reasoning("low"),
-        temperature=0.2,
-        top_p=0.5,
-        top_k=5,
-        tools=(TOOL,),
-        tool_choice=ToolChoice("required"),
-    )
+    rendered = render(reasoning=Reasoning("low"), temperature=0.2, top_p=0.5, top_k=5, tools=(TOOL,))
     assert "inferenceConfig" not in rendered.value
-    assert rendered.value["toolConfig"]["toolChoice"] == {"auto": {}}
-    assert sorted(noted(rendered)) == [
-        ("temperature", "dropped"),
-        ("tool_choice", "weakened"),
-        ("top_k", "dropped"),
-        ("top_p", "dropped"),
-    ]
+    assert sorted(noted(rendered)) == [("temperature", "dropped"), ("top_k", "dropped"), ("top_p", "dropped")]
     other = render(Profile(reasoning="effort"), reasoning=Reasoning("low"), temperature=0.2, top_k=5)
     assert other.value["inferenceConfig"] == {"temperature": 0.2}
     assert other.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("profile", "additional", "kind"),
+    [(Profile(), {}, "dropped"), (Profile(reasoning="adaptive"), {"output_config": {"effort": "low"}}, "weakened")],
+)
+def test_thinking_gives_way_to_a_forced_tool(profile: Profile, additional: dict[str, Any], kind: str) -> None:
+    """As with Anthropic's own API."""
+    rendered = render(profile, reasoning=Reasoning("low"), tools=(TOOL,), tool_choice=ToolChoice("required"))
+    assert rendered.value["toolConfig"]["toolChoice"] == {"any": {}}
+    assert rendered.value.get("additionalModelRequestFields", {}) == additional
+    assert noted(rendered) == [("reasoning", kind)]
+
+
+ONE_CALL = {"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}}
+
+
+@pytest.mark.parametrize("choice", [None, ToolChoice("auto")])
+def test_claude_calls_tools_one_at_a_time(choice: ToolChoice | None) -> None:
+    profile = Profile(parallel_tool_switch=True)
+    rendered = render(profile, parallel_tool_calls=False, tools=(TOOL,), tool_choice=choice)
+    assert rendered.value["additionalModelRequestFields"] == ONE_CALL
+    assert "toolChoice" not in rendered.value["toolConfig"]
+    assert rendered.notes == ()
+    again = DIALECT.parse_request(rendered.value, PathMatch())
+    assert again.parallel_tool_calls is False
+    contract.assert_request_exact(DIALECT, rendered.value)
+
+
+@pytest.mark.parametrize("choice", [ToolChoice("required"), ToolChoice("tool", TOOL.name)])
+def test_but_bedrock_refuses_two_choices_of_tools(choice: ToolChoice) -> None:
+    profile = Profile(parallel_tool_switch=True)
+    rendered = render(profile, parallel_tool_calls=False, tools=(TOOL,), tool_choice=choice)
+    assert "additionalModelRequestFields" not in rendered.value
+    assert noted(rendered) == [("parallel_tool_calls", "dropped")]
+    assert noted(render(parallel_tool_calls=False, tools=(TOOL,))) == [("parallel_tool_calls", "dropped")]
+    assert render(parallel_tool_calls=True, tools=(TOOL,)).notes == ()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "auto",
+        {},
+        {"type": "any", "disable_parallel_tool_use": True},
+        {"type": "auto", "disable_parallel_tool_use": 1},
+    ],
+)
+def test_other_choices_among_the_additional_fields_stay_there(value: Any) -> None:
+    wire = {"messages": [], "additionalModelRequestFields": {"tool_choice": value}}
+    assert DIALECT.parse_request(wire, PathMatch()).parallel_tool_calls is None
+    contract.assert_request_exact(DIALECT, wire)
 
 
 def test_what_a_model_refuses_while_it_reasons() -> None:
