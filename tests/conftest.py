@@ -5,9 +5,13 @@ Hypothesis profiles: `quick` (the default) for the edit-and-run loop, `ci` (deep
 
 Skips: in CI a skip is a failure, unless its reason begins with one of `ACCEPTED_SKIPS`. So a test cannot go missing
 because a tool was not installed and nobody looked.
+
+Names: a parameter whose name holds an address in memory is refused, for the processes of a parallel run must agree on
+the names of all tests.
 """
 
 import os
+import re
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -33,6 +37,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if in_ci() e
 def shared() -> Callable[..., Path]:
     """`shared("provider-exchanges")`: the path of a shared reference; skips the test when it is not there."""
     return shared_folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse test names that differ from process to process."""
+    passing = [item.nodeid for item in items if re.search(r" at 0x[0-9a-f]+", item.nodeid)]
+    if passing:
+        raise pytest.UsageError(f"give these parameters ids that are the same in every process: {passing}")
 
 
 @pytest.hookimpl(wrapper=True)

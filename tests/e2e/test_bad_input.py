@@ -214,11 +214,13 @@ def listen(client: Any, dialect: str, heard: list[str], **more: Any) -> None:
 def test_a_cut_stream_raises_with_what_arrived(
     providers: SimulatedProviders, dialect: str, fault: Callable[[int], Any]
 ) -> None:
+    ends: list[type[BaseException]] = []
     for after in range(1, 12):
         heard: list[str] = []
         providers.script(_LONG.with_faults(fault(after)))
         with client_of(providers, dialect) as client:
             error = failure_of(lambda: listen(client, dialect, heard))  # noqa: B023
+        ends.append(type(error))
         if isinstance(error, exceptions.StreamInterruptedError):
             said = "".join(choice.message.content or "" for choice in error.partial.choices)
             assert said == "".join(heard)
@@ -228,6 +230,7 @@ def test_a_cut_stream_raises_with_what_arrived(
         else:
             assert error is None
             assert "".join(heard) == "one two three four", "whole, for the fault came after the end"
+    assert exceptions.StreamInterruptedError in ends, "no fault fell into the middle of the answer"
 
 
 def failure_of(work: Callable[[], None]) -> exceptions.PenstockError | None:

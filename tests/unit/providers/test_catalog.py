@@ -68,6 +68,7 @@ MOVED = {
 
 def test_every_provider_of_the_shared_facts(shared: Callable[..., Path]) -> None:
     facts = json.loads(shared("provider-facts.json").read_text())
+    assert len(facts) > 50
     for name, fact in facts.items():
         row = REGISTRY.get(name)
         if name in MOVED:
@@ -303,9 +304,12 @@ def test_bare_names_of_the_model_facts_are_not_misread(shared: Callable[..., Pat
 
 def test_responses_only_models_of_the_facts_go_to_the_responses_api(shared: Callable[..., Path]) -> None:
     facts = json.loads(shared("model-facts.json").read_text())
+    formats = set()
     for name, fact in facts.items():
         if fact.get("litellm_provider") == "openai" and fact.get("mode") in ("responses", "chat"):
             wanted = "openai_responses" if fact["mode"] == "responses" or "computer-use" in name else "openai_chat"
             model = name.removeprefix("openai/")
             target = endpoint(REGISTRY.get("openai"), "chat", model, environment={"OPENAI_API_KEY": "sk-fake"})
             assert target.format == wanted, name
+            formats.add(wanted)
+    assert formats == {"openai_responses", "openai_chat"}

@@ -51,12 +51,12 @@ def test_recordings_come_back_exactly(shared: Callable[..., Path]) -> None:
         else:
             contract.assert_response_exact(DIALECT, response["body"], where)
         seen += 1
-    assert (seen, streams) >= (102, 3)
+    assert seen >= 102 and streams >= 3
 
 
 def test_recorded_streams_split_and_fold(shared: Callable[..., Path]) -> None:
     """Any split gives the same events; and the fold, written as a whole answer, reads back as the same value."""
-    cut = random.Random(7)
+    cut, seen = random.Random(7), 0
     for exchange, match in contract.recorded(shared("provider-exchanges"), DIALECT):
         if not match.stream:
             continue
@@ -65,6 +65,8 @@ def test_recorded_streams_split_and_fold(shared: Callable[..., Path]) -> None:
         total = contract.folded(DIALECT, data)
         whole = DIALECT.render_response(total, Context()).value
         assert DIALECT.parse_response(whole, NO_MEMO) == total
+        seen += 1
+    assert seen >= 3
 
 
 @pytest.mark.parametrize("wire", [REQUEST, *SPELLINGS], ids=str)

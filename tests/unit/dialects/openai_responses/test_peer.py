@@ -433,9 +433,13 @@ def test_no_nonsense_breaks_the_renderer(deltas: list[Delta]) -> None:
     assert [event["sequence_number"] for event in found] == list(range(len(found)))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != DIALECT.name])
+RECORDED = [name for name in NAMES if name not in (DIALECT.name, *contract.UNRECORDED)]
+
+
+# (of Cohere no stream is recorded)
+@pytest.mark.parametrize("name", [name for name in RECORDED if name != "cohere_chat"])
 def test_recorded_streams_of_other_dialects_accumulate(shared: Callable[..., Path], name: str) -> None:
-    source = get(name)
+    source, seen = get(name), 0
     for exchange, _ in contract.recorded(shared("provider-exchanges"), source):
         data = stream_of(exchange["response"])
         parsed = contract.parse_stream(source, data)
@@ -447,6 +451,8 @@ def test_recorded_streams_of_other_dialects_accumulate(shared: Callable[..., Pat
             peer.accumulate(rendered)
         whole = DIALECT.parse_response(last["response"], NO_MEMO)
         assert texts(whole.choices[0].parts) == texts(fold(parsed, name).choices[0].parts), exchange["id"]
+        seen += 1
+    assert seen >= 3
 
 
 def stream_of(response: dict[str, Any]) -> bytes:
@@ -463,9 +469,9 @@ def texts(parts: tuple[Part, ...]) -> str:
     return "".join(part.text for part in parts if isinstance(part, Text))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != DIALECT.name])
+@pytest.mark.parametrize("name", RECORDED)
 def test_recorded_answers_of_other_dialects_are_responses(shared: Callable[..., Path], name: str) -> None:
-    source = get(name)
+    source, seen = get(name), 0
     for exchange, _ in contract.recorded(shared("provider-exchanges"), source):
         body, status = exchange["response"]["body"], exchange["response"]["status"]
         if status < 400 and isinstance(body, dict) and body.keys() != {"base64"}:
@@ -473,9 +479,11 @@ def test_recorded_answers_of_other_dialects_are_responses(shared: Callable[..., 
             wire = DIALECT.render_response(response, CONTEXT).value
             OfficialResponse.model_validate(wire, strict=True)
             assert texts(DIALECT.parse_response(wire, NO_MEMO).choices[0].parts) == texts(response.choices[0].parts)
+            seen += 1
+    assert seen >= 5
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != DIALECT.name])
+@pytest.mark.parametrize("name", RECORDED)
 def test_recorded_requests_of_other_dialects_are_parameters(shared: Callable[..., Path], name: str) -> None:
     source = get(name)
     for exchange, match in contract.recorded(shared("provider-exchanges"), source):
