@@ -439,6 +439,21 @@ def test_a_client_of_gemini_that_asks_for_no_events_gets_an_array(
     assert texts[0] == texts[1] != ""
 
 
+@pytest.mark.parametrize(("query", "key"), [("", KEY), ("?alt=sse", KEY), ("", "sk-wrong")])
+def test_an_error_before_the_array_is_a_list_of_one(client: httpx.Client, query: str, key: str) -> None:
+    """As from Google: its clients read elements; of events, they read the error as an object."""
+    path = f"/v1beta/models/no-such-model:streamGenerateContent{query}"
+    body = SURFACES[2].body("no-such-model", True)
+    answer = client.post(path, json=body, headers={"authorization": f"Bearer {key}"})
+    assert answer.status_code == (404 if key == KEY else 401)
+    found = answer.json()
+    error = found if query else found[0]
+    assert error["error"]["code"] == answer.status_code
+    assert query or len(found) == 1
+    whole = client.post("/v1beta/models/no-such-model:generateContent", json=SURFACES[2].body("no-such-model", False))
+    assert whole.json()["error"]["code"] == 404
+
+
 @pytest.mark.parametrize("model", UPSTREAMS)
 def test_an_array_that_breaks_off_ends_with_the_error(
     client: httpx.Client, providers: SimulatedProviders, model: str
@@ -606,7 +621,7 @@ def test_a_model_that_cannot_think_is_not_asked_to(
     client: httpx.Client, providers: SimulatedProviders, model: str, asked: bool
 ) -> None:
     """Claude Code asks every model; OpenAI answers 400 for one that cannot."""
-    thinking = {"max_tokens": 8000, "thinking": {"type": "enabled", "budget_tokens": 4000}}
+    thinking: dict[str, Any] = {"max_tokens": 8000, "thinking": {"type": "enabled", "budget_tokens": 4000}}
     answer = ask(client, SURFACES[1], model, **thinking)
     assert answer.status_code == 200, answer.text
     assert ("reasoning_effort" in providers.last.json) is asked

@@ -1,4 +1,4 @@
-"""Body limits: how long the body of an answer may keep its reader waiting.
+"""Body limits: how long the body of an answer may keep its reader waiting, and how much of it is read.
 
 Until the first piece it is `first_token`, between two pieces `between_tokens`, and never longer than what is left of
 the whole call. httpx knows one limit for all of a body, so where these three are not one, the waiting is limited here:
@@ -97,6 +97,35 @@ def pieces_watched(pieces: Iterator[bytes], limits: BodyLimits, connection: Any)
             raise StreamBroken(watchdog.struck)
     finally:
         watchdog.stop()
+
+
+class WholeBody:
+    """A body that is read whole, as far as that is sane: what a host sends without an end, or packed a thousandfold,
+    shall not fill the memory. Of an error, the beginning does.
+    """
+
+    LONGEST = 1024 * 1024 * 1024
+    LONGEST_ERROR = 1024 * 1024
+    """Bytes, uncompressed."""
+
+    def __init__(self, status: int) -> None:
+        self._is_error = not 200 <= status < 300
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def has_enough(self, piece: bytes) -> bool:
+        """Take one more piece; whether that is enough. Raises StreamBroken where an answer is longer than any is."""
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._is_error:
+            return self._size > self.LONGEST_ERROR
+        if self._size > self.LONGEST:
+            raise StreamBroken(Broken("protocol", f"the answer is longer than {self.LONGEST:,} bytes"))
+        return False
+
+    def whole(self) -> bytes:
+        """The body; of a long error, its beginning."""
+        return b"".join(self._pieces)
 
 
 class Watchdog:

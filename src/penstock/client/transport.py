@@ -18,7 +18,15 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
-from penstock.client.body_limits import OVER, BodyLimits, StreamBroken, pieces_in_time, pieces_watched, silent
+from penstock.client.body_limits import (
+    OVER,
+    BodyLimits,
+    StreamBroken,
+    WholeBody,
+    pieces_in_time,
+    pieces_watched,
+    silent,
+)
 from penstock.exchange import Broken, Reply, Send, Timeouts
 
 __all__ = [
@@ -267,9 +275,12 @@ class HTTPXTransport:
             if send.stream and _is_stream(response.status_code, headers):
                 first = next(iter(stream), b"")
                 return Reply(response.status_code, headers, first, stream)
-            body = b"".join(stream)
+            body = WholeBody(response.status_code)
+            for piece in stream:
+                if body.has_enough(piece):
+                    break
             stream.close()
-            return Reply(response.status_code, headers, body)
+            return Reply(response.status_code, headers, body.whole())
         except StreamBroken as cut:
             stream.close()
             return cut.broken
@@ -321,8 +332,8 @@ class AsyncHTTPXTransport:
 
         limits = BodyLimits(send)
         try:
+            client = await self._client()  # making the first one takes its time, and is nobody's silence
             async with asyncio.timeout(send.seconds_left):  # also the name look-up, and a head that drips
-                client = await self._client()
                 response = await client.send(_build(client, send), stream=True)
             return await self._read(client, response, send, limits)
         except TimeoutError:
@@ -342,9 +353,12 @@ class AsyncHTTPXTransport:
             if send.stream and _is_stream(response.status_code, headers):
                 first = await anext(aiter(stream), b"")
                 return Reply(response.status_code, headers, first, stream)
-            body = b"".join([piece async for piece in stream])
+            body = WholeBody(response.status_code)
+            async for piece in stream:
+                if body.has_enough(piece):
+                    break
             await stream.aclose()
-            return Reply(response.status_code, headers, body)
+            return Reply(response.status_code, headers, body.whole())
         except StreamBroken as cut:
             await stream.aclose()
             return cut.broken

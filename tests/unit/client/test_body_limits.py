@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import ssl
 import threading
 from pathlib import Path
 
 import pytest
 
+from penstock.client.body_limits import WholeBody
 from penstock.client.transport import Network
 from penstock.exchange import Broken, Reply
 from tests.support.raw_server import HOLD, saying
@@ -60,6 +62,27 @@ def test_an_encrypted_connection_is_ended_too(ask: Ask, certificate: tuple[Path,
     with saying(STREAM, PIECE, HOLD, tls=context) as server:
         found = ask(request(server.url, stream=True, left=0.5), trusted)
     assert found == Broken("timeout", "the deadline for the whole call is over", sent=True)
+
+
+ENDLESS = [b"x" * 65536] * 100_000
+
+
+def test_of_an_error_without_an_end_the_beginning_is_read(ask: Ask) -> None:
+    with saying(b"HTTP/1.1 500 X\r\ncontent-type: text/plain\r\n\r\n", *ENDLESS) as server:
+        found = ask(request(server.url))
+    assert isinstance(found, Reply) and found.status == 500
+    assert set(found.body) == {ord("x")} and len(found.body) < 2 * 1024 * 1024
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_an_answer_without_an_end_is_left(ask: Ask, monkeypatch: pytest.MonkeyPatch, packed: bool) -> None:
+    monkeypatch.setattr(WholeBody, "LONGEST", 4 * 1024 * 1024)
+    head, body = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n", ENDLESS
+    if packed:
+        head, body = head + b"content-encoding: gzip\r\n", [gzip.compress(b" " * 50_000_000)]
+    with saying(head + b"\r\n", *body) as server:
+        found = ask(request(server.url))
+    assert found == Broken("protocol", "the answer is longer than 4,194,304 bytes", sent=True)
 
 
 def test_nobody_watches_when_all_is_over(ask: Ask) -> None:
