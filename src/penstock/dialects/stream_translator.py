@@ -13,13 +13,13 @@ What has no step is noted, each path once. Only the first choice is told.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context, StreamRenderer, boundary
 from penstock.dialects.framing import TRANSPORT
-from penstock.dialects.leftovers import note_findings, note_leftovers
+from penstock.dialects.leftovers import findings, leftovers
 from penstock.dialects.tool_ids import call_id
 from penstock.dialects.tool_memo import as_text
 from penstock.types.content import (
@@ -145,7 +145,7 @@ class StreamTranslator:
         """The frames of one event."""
         if event.extras is not None:
             left = {key: value for key, value in event.extras.items() if key != TRANSPORT}
-            self._note_findings("", left)
+            self._note_all(findings("", left))
         for delta in event.deltas:
             _TAKERS[type(delta)](self, delta)
         return self._taken()
@@ -172,16 +172,8 @@ class StreamTranslator:
         given = part.call.call_id if part.call is not None else None
         return given or call_id(self.start.id or self.context.id, part.index)
 
-    def _note_leftovers(self, path: str, extras: dict[str, Any] | None) -> None:
-        found: list[Note] = []
-        note_leftovers(path, extras, found)
-        for note in found:
-            self.note(note.path, note.detail, note.kind)
-
-    def _note_findings(self, path: str, extras: dict[str, Any] | None) -> None:
-        found: list[Note] = []
-        note_findings(path, extras, found)
-        for note in found:
+    def _note_all(self, notes: Iterable[Note]) -> None:
+        for note in notes:
             self.note(note.path, note.detail, note.kind)
 
     def _taken(self) -> bytes:
@@ -209,13 +201,13 @@ class StreamTranslator:
         self.start = delta
         if delta.service_tier is not None:
             self.note("service_tier", "there is no such field")
-        self._note_findings("", delta.extras)
+        self._note_all(findings("", delta.extras))
         self._begin()
 
     def _take_stop(self, delta: Stop) -> None:
         if self._first(delta):
             self._stop = delta
-            self._note_findings("choices[0]", delta.extras)
+            self._note_all(findings("choices[0]", delta.extras))
 
     def _take_usage(self, delta: UsageDelta) -> None:
         self.usage = delta.usage if self.usage is None else self.usage.merged(delta.usage)
@@ -271,7 +263,7 @@ class StreamTranslator:
     def _take_part(self, delta: PartStart) -> None:
         if self._first(delta):
             part = delta.part
-            self._note_leftovers(f"choices[0].parts[{delta.index}]", part.extras)
+            self._note_all(leftovers(f"choices[0].parts[{delta.index}]", part.extras))
             begin = _BEGINNERS.get(type(part))
             if begin is None:
                 told = self._open(delta.index, SILENT)

@@ -16,7 +16,7 @@ integers beyond 64 bits) falls back to the standard library, so that such an ans
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -24,7 +24,6 @@ from msgspec import Struct
 
 from penstock.types.content import Extras
 from penstock.types.errors import DialectError, MalformedError
-from penstock.types.notes import Note
 from penstock.types.stream import HOLE
 
 _decoder = msgspec.json.Decoder()
@@ -253,59 +252,6 @@ def _merge_value(below: Any, above: Any) -> Any:
     if isinstance(below, list) and isinstance(above, list) and len(below) == len(above):
         return [_merge_value(old, new) for old, new in zip(below, above, strict=True)]
     return above
-
-
-def note_extras(path: str, extras: Extras, ignored: Iterable[str] = ()) -> list[Note]:
-    """A note for each unmodelled field that another dialect's renderer leaves behind.
-
-    Explicit nulls, empty values and the constants of a wire format (`"type": "function"`) say nothing and need none;
-    nor do keys in parentheses, under which a dialect keeps what is of use to itself alone.
-    """
-    if not extras:
-        return []
-    left = {key: value for key, value in extras.items() if value is not None and key not in _CONSTANTS}
-    if not left:
-        return []  # nearly always
-    return [Note(place, "dropped", "only its own dialect can say this") for place in _meaningful(path, left, ignored)]
-
-
-def note_findings(path: str, extras: Extras) -> list[Note]:
-    """The same for what stands beside an answer: in the response itself, its usage, its choices.
-
-    A flat fact there (a duration, a fingerprint; in a response or its usage also an object of such) is a provider's
-    remark on its own work, which nobody asked for: it is no loss to a client of another API, and a caller of the SDK
-    finds it in `_hidden_params`. What has more depth (what a moderation found, what an answer is grounded in, the
-    message of a choice) is noted.
-    """
-    if not extras:
-        return []
-    deep = {key: value for key, value in extras.items() if not _is_flat(value, int(path in _FLAT))}
-    return note_extras(path, deep) if deep else []
-
-
-_FLAT = ("", "usage")
-"""Where an object may be a remark: the response itself, its counts."""
-
-
-def _is_flat(value: Any, depth: int) -> bool:
-    if isinstance(value, dict):
-        return depth > 0 and all(_is_flat(inner, depth - 1) or not inner for inner in value.values())
-    return not isinstance(value, list)
-
-
-_SILENT: tuple[Any, ...] = (None, {}, [], "")
-_CONSTANTS = frozenset({"type", "object", "role", "index", "status"})
-
-
-def _meaningful(path: str, extras: Mapping[str, Any], ignored: Iterable[str]) -> Iterator[str]:
-    for key, value in extras.items():
-        if value in _SILENT or key in _CONSTANTS or key in ignored or key.startswith("("):
-            continue
-        place = f"{path}.{key}" if path else key
-        if isinstance(value, dict):
-            yield from _meaningful(place, value, ())
-        else:
-            yield place
 
 
 Counts = Mapping[str, "str | Counts"]

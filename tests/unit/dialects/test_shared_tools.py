@@ -7,10 +7,9 @@ import pytest
 
 from penstock.dialects import constants
 from penstock.dialects.json_schema import object_schema, without_keywords
-from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.media_types import media_type_of, plain_text_of, sniffed
 from penstock.types.content import Base64, Blocks, FileId, Media, PlainText, Text, Url
-from penstock.types.notes import Note
 
 CONSTANTS = {"type": "function"}
 
@@ -33,13 +32,10 @@ def test_constants_leave_no_trace_and_come_back(value: dict[str, Any], extras: d
 
 
 def test_leftovers_are_noted_where_they_mean_something() -> None:
-    notes: list[Note] = []
-    note_leftovers("a", None, notes)
-    note_leftovers(
-        "a", {"type": "x", "(mark)": 1, "null": None, "empty": {}, "b": {"c": 1, "role": "x"}, "d": 0}, notes
-    )
-    note_leftovers("", {"e": [1]}, notes)
-    assert [note.path for note in notes] == ["a.b.c", "a.d", "e"]
+    extras = {"type": "x", "(mark)": 1, "null": None, "empty": {}, "b": {"c": 1, "role": "x", "e": ""}, "d": 0}
+    assert [note.path for note in leftovers("a", extras)] == ["a.b.c", "a.d"]
+    assert [note.path for note in leftovers("", {"e": [1]})] == ["e"]
+    assert leftovers("a", None) == ()
 
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n0000").decode()

@@ -173,15 +173,6 @@ def test_nested_objects_are_merged_and_lists_only_where_they_are_as_long() -> No
     }
 
 
-def test_extras_are_noted_but_for_what_says_nothing() -> None:
-    extras = {"seed": 4, "none": None, "empty": {}, "type": "x", "(memo)": 1, "deep": {"a": 1, "b": ""}, "known": 2}
-    assert [note.path for note in wire.note_extras("choices[0]", extras, {"known"})] == [
-        "choices[0].seed",
-        "choices[0].deep.a",
-    ]
-    assert wire.note_extras("", None) == []
-
-
 def test_holes_are_filled_in_their_order() -> None:
     frame = {"a": HOLE, "b": [{"c": HOLE}, 1, HOLE], "d": {"e": 2}}
     assert wire.fill(frame, iter([1, 2, 3])) == {"a": 1, "b": [{"c": 2}, 1, 3], "d": {"e": 2}}

@@ -11,12 +11,12 @@ from typing import Any
 
 from penstock.dialects import wire
 from penstock.dialects.anthropic_messages.access import write_cache
-from penstock.dialects.anthropic_messages.leftovers import note_leftovers
 from penstock.dialects.anthropic_messages.media import document_tails
 from penstock.dialects.anthropic_messages.messages import as_object
 from penstock.dialects.anthropic_messages.server_parts import write_server_call, write_server_result
 from penstock.dialects.anthropic_messages.signatures import ORIGIN, seal
 from penstock.dialects.anthropic_messages.tools import Names
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.media_types import media_type_of, plain_text_of
 from penstock.types.content import (
     Base64,
@@ -107,7 +107,7 @@ class Draft:
         if ttl not in (None, "5m", "1h"):
             self.note(f"{path}.cache.ttl", "dropped", "a marker lives 5m or 1h here")
             ttl = None
-        note_leftovers(f"{path}.cache", cache.extras, self.notes)
+        self.notes += leftovers(f"{path}.cache", cache.extras)
         block["cache_control"] = write_cache(Cache(ttl))
         self._markers.append((block, path))
         return block
@@ -128,7 +128,7 @@ def write_parts(parts: tuple[Part, ...], role: Role, path: str, draft: Draft) ->
     for number, part in enumerate(parts):
         place = f"{path}[{number}]"
         if part.extras:
-            note_leftovers(place, part.extras, draft.notes)
+            draft.notes += leftovers(place, part.extras)
         blocks += _WRITERS[type(part)](part, role, place, draft)
     return blocks
 

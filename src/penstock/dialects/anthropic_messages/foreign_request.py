@@ -13,13 +13,13 @@ from penstock.dialects.anthropic_messages.access import write_cache
 from penstock.dialects.anthropic_messages.foreign import Draft
 from penstock.dialects.anthropic_messages.foreign_tools import write_server_tool
 from penstock.dialects.anthropic_messages.formats import Output, plan_output
-from penstock.dialects.anthropic_messages.leftovers import note_leftovers
 from penstock.dialects.anthropic_messages.server_parts import write_server_result
 from penstock.dialects.anthropic_messages.thinking import ANSWER_SHARE, Plan, plan_reasoning
 from penstock.dialects.anthropic_messages.tools import Names, own_name, write_tool_choice
 from penstock.dialects.anthropic_messages.turns import begins_without_thought, write_turns
 from penstock.dialects.json_answer import JSON_TOOL
 from penstock.dialects.json_schema import object_schema
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.said import Said, note_unspeakable
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.types.content import ServerToolResult, ToolCall
@@ -62,7 +62,7 @@ def write_foreign(request: Request, profile: Profile) -> Rendered[Body]:
     """The request body, its notes, and the memo for the answer."""
     request = with_tool_ids(request)
     draft = Draft(profile, Names(_valid_first(request)))
-    note_leftovers("", request.extras, draft.notes)
+    draft.notes += leftovers("", request.extras)
     body: Body = {} if request.model is None else {"model": request.model}
     tools = _write_tools(request, draft)
     draft.server_tools = frozenset(tool.name for tool in request.tools or () if tool.kind == "server")
@@ -137,7 +137,7 @@ def _label_of(tool: Tool) -> str | None:
 def _write_tool(tool: Tool, path: str, draft: Draft) -> list[Body]:
     if tool.kind == "server":
         return write_server_tool(tool, path, draft)
-    note_leftovers(path, tool.extras, draft.notes)
+    draft.notes += leftovers(path, tool.extras)
     found: Body = {"name": draft.names.wire(tool.name)}
     if tool.description:
         found["description"] = tool.description
@@ -174,7 +174,7 @@ def _tools_of_history(turns: Any, draft: Draft) -> list[Body]:
 def _write_choice(request: Request, tools: list[Body], output: Output, body: Body, draft: Draft) -> str | None:
     """`tool_choice`, and the tool that takes a structured answer (its name is returned)."""
     choice, parallel = request.tool_choice, request.parallel_tool_calls
-    note_leftovers("tool_choice", None if choice is None else choice.extras, draft.notes)
+    draft.notes += leftovers("tool_choice", None if choice is None else choice.extras)
     if output.tool is not None and not _must_call(choice):
         json_tool = draft.names.fresh(JSON_TOOL) if JSON_TOOL in draft.names.back else JSON_TOOL
         alone = not tools or (choice is not None and choice.mode == "none")

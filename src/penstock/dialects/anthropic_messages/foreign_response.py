@@ -15,7 +15,7 @@ from penstock.dialects.anthropic_messages.messages import as_object, park
 from penstock.dialects.anthropic_messages.server_parts import write_server_call, write_server_result
 from penstock.dialects.anthropic_messages.signatures import seal
 from penstock.dialects.anthropic_messages.stops import foreign_stop_word
-from penstock.dialects.leftovers import note_findings, note_leftovers
+from penstock.dialects.leftovers import findings, leftovers
 from penstock.types.content import (
     Json,
     Media,
@@ -40,7 +40,7 @@ Write = Callable[[Any, str, list[Note]], list[Block]]
 def write_foreign_choice(choice: Choice, notes: list[Note]) -> tuple[list[Block], str]:
     """(content, stop reason) of a choice."""
     path = f"choices[{choice.index}]"
-    note_findings(path, choice.extras, notes)
+    notes += findings(path, choice.extras)
     content: list[Block] = []
     for number, part in enumerate(choice.parts):
         content += write_foreign_part(part, f"{path}.parts[{number}]", notes)
@@ -52,7 +52,7 @@ def write_foreign_choice(choice: Choice, notes: list[Note]) -> tuple[list[Block]
 
 def write_foreign_part(part: Part, path: str, notes: list[Note]) -> list[Block]:
     """The blocks of one part, the parked signature of it included."""
-    note_leftovers(path, part.extras, notes)
+    notes += leftovers(path, part.extras)
     return _WRITERS[type(part)](part, path, notes)
 
 

@@ -9,7 +9,7 @@ message_delta, message_stop     written when the events end, since usage may com
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec.structs import replace
@@ -23,7 +23,7 @@ from penstock.dialects.anthropic_messages.server_parts import write_server_call,
 from penstock.dialects.anthropic_messages.stops import foreign_stop_word
 from penstock.dialects.anthropic_messages.usage import write_foreign_usage
 from penstock.dialects.dialect import Context
-from penstock.dialects.leftovers import note_findings, note_leftovers
+from penstock.dialects.leftovers import findings, leftovers
 from penstock.dialects.tool_ids import call_id
 from penstock.types.content import (
     Citation,
@@ -89,7 +89,7 @@ class ForeignStream:
         if self._ended:
             return b""
         if event.extras:
-            self._note_findings("", event.extras)
+            self._note_leftovers(findings("", event.extras))
         if not self._begun:
             self._look_ahead(event)
         for delta in event.deltas:
@@ -120,16 +120,8 @@ class ForeignStream:
         if note not in self.notes:
             self.notes.append(note)
 
-    def _note_leftovers(self, path: str, extras: Object | None) -> None:
-        found: list[Note] = []
-        note_leftovers(path, extras, found)
-        for note in found:
-            self._note(note.path, note.detail)
-
-    def _note_findings(self, path: str, extras: Object | None) -> None:
-        found: list[Note] = []
-        note_findings(path, extras, found)
-        for note in found:
+    def _note_leftovers(self, notes: Iterable[Note]) -> None:
+        for note in notes:
             self._note(note.path, note.detail)
 
     def _note_too_late(self, block: Block) -> None:
@@ -179,7 +171,7 @@ class ForeignStream:
         if self._begun:
             return
         self._start = start
-        self._note_findings("", start.extras)
+        self._note_leftovers(findings("", start.extras))
         self._begin()
 
     def _add_usage(self, delta: UsageDelta) -> None:
@@ -187,7 +179,7 @@ class ForeignStream:
 
     def _remember_stop(self, stop: Stop) -> None:
         self._stop = stop
-        self._note_findings("choices[0]", stop.extras)
+        self._note_leftovers(findings("choices[0]", stop.extras))
 
     def _summarise(self, delta: Snapshot) -> None:
         """A whole response so far. The last one says what the stream itself may have left out."""
@@ -235,7 +227,7 @@ class ForeignStream:
 
     def _begin_part(self, delta: PartStart) -> None:
         part, index = delta.part, delta.index
-        self._note_leftovers(_path(index), part.extras)
+        self._note_leftovers(leftovers(_path(index), part.extras))
         if isinstance(part, ToolCall):
             self._begin_call(index, part)
         elif isinstance(part, Thinking):

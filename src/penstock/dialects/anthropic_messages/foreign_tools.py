@@ -12,9 +12,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.dialects.anthropic_messages.foreign import Draft
-from penstock.dialects.anthropic_messages.leftovers import note_leftovers
 from penstock.dialects.anthropic_messages.server_tools import MCP_SETTINGS, TABLES, write_servers, write_toolset
 from penstock.dialects.anthropic_messages.tools import DEFAULT_TYPES, base_name, is_versioned
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.tool_settings import mcp_server, one_list, sayable, without_schemes
 from penstock.types.request import Tool
 from penstock.types.tool_settings import ToolSettings
@@ -28,7 +28,7 @@ def write_server_tool(tool: Tool, path: str, draft: Draft) -> list[Body]:
     """The tool, in a list that is empty where it cannot be said."""
     if is_versioned(tool.name):
         return _write_own(tool, path, draft)
-    note_leftovers(path, tool.extras, draft.notes)
+    draft.notes += leftovers(path, tool.extras)
     if tool.name == "mcp":
         return _write_mcp(tool, path, draft)
     known = DEFAULT_TYPES.get(tool.name)

@@ -19,7 +19,7 @@ from penstock.dialects.anthropic_messages.names import NAME
 from penstock.dialects.anthropic_messages.stops import STOP_REASONS, STOP_WORDS
 from penstock.dialects.anthropic_messages.usage import SERVED, read_usage, write_foreign_usage, write_usage
 from penstock.dialects.dialect import Context
-from penstock.dialects.leftovers import note_findings
+from penstock.dialects.leftovers import findings
 from penstock.dialects.tool_ids import response_with_tool_ids
 from penstock.types.content import Part, Text, ToolCall
 from penstock.types.errors import DialectError, MalformedError
@@ -160,7 +160,7 @@ def stop_word(reason: StopReason | None, native: str | None) -> str | None:
 def _write_foreign(response: Response, context: Context) -> Rendered[dict[str, Any]]:
     notes: list[Note] = []
     response = response_with_tool_ids(response, context.id)
-    note_findings("", response.extras, notes)
+    notes += findings("", response.extras)
     notes.extend(
         Note(f"choices[{number}]", "dropped", "a message has one alternative")
         for number in range(1, len(response.choices))

@@ -6,7 +6,7 @@ Source: https://platform.claude.com/docs/en/build-with-claude/streaming
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from penstock.dialects import wire
@@ -210,7 +210,7 @@ def _loose_piece(delta: Any) -> Object | None:
 class LooseStream(ForeignStream):
     """Events of this dialect without frames: what is said is ours already, and only has to be put in order."""
 
-    def _note_leftovers(self, path: str, extras: Object | None) -> None:
+    def _note_leftovers(self, notes: Iterable[Note]) -> None:
         """Extras of our own parts are written with them."""
 
     def _message(self) -> Object:

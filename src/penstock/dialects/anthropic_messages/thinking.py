@@ -21,7 +21,7 @@ from msgspec import Struct
 from penstock.dialects import reasoning as efforts
 from penstock.dialects import wire
 from penstock.dialects.anthropic_messages.access import maybe_at
-from penstock.dialects.anthropic_messages.leftovers import note_leftovers
+from penstock.dialects.leftovers import leftovers
 from penstock.types.content import Extras
 from penstock.types.notes import Note
 from penstock.types.profile import Profile
@@ -101,7 +101,7 @@ def plan_reasoning(request: Request, profile: Profile, forced: bool, unfinished:
     wanted = request.reasoning
     if wanted is None or wanted.effort == "default":
         return NO_PLAN
-    note_leftovers("reasoning", wanted.extras, notes)
+    notes += leftovers("reasoning", wanted.extras)
     if wanted.enabled is False or efforts.budget(wanted) == 0:
         return Plan({"type": "disabled"}) if profile.reasoning != "none" else NO_PLAN
     obstacle = _obstacle(profile, forced, unfinished)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.dialects.anthropic_messages.foreign import Block, Draft, write_parts
-from penstock.dialects.anthropic_messages.leftovers import note_leftovers
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.plain import plain_text
 from penstock.types.request import Message, Request
 
@@ -109,7 +109,7 @@ def _add_message(found: Turns, message: Message, path: str, draft: Draft) -> Non
         found.speak(message.role, [{"type": "text", "text": text.text}])
         return
     if message.extras:
-        note_leftovers(path, message.extras, draft.notes)
+        draft.notes += leftovers(path, message.extras)
     if message.name is not None and message.role != "tool":
         draft.note(f"{path}.name", "dropped", "messages have no names")
     blocks = write_parts(message.parts, message.role, f"{path}.parts", draft)

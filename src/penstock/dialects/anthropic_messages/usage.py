@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.dialects import wire
-from penstock.dialects.leftovers import note_findings
+from penstock.dialects.leftovers import findings
 from penstock.types.notes import Note
 from penstock.types.stream import HOLE
 from penstock.types.usage import Usage
@@ -171,7 +171,7 @@ def write_foreign_usage(usage: Usage | None, notes: list[Note], path: str = "usa
     """Another dialect's usage for a client of this one, who always finds the two totals."""
     if usage is None:
         return {"input_tokens": 0, "output_tokens": 0}
-    note_findings(path, usage.extras, notes)
+    notes += findings(path, usage.extras)
     plain = Usage(**{name: getattr(usage, name) for name in _NAMES})
     found = {"input_tokens": 0, "output_tokens": 0, **_write_counts(plain, plain)}
     if "cache_creation" in found:  # clients want both lifetimes

@@ -33,7 +33,7 @@ from penstock.dialects.bedrock_converse.names import NAME, tool_names
 from penstock.dialects.bedrock_converse.schemas import Output, plan_output
 from penstock.dialects.bedrock_converse.turns import adapt_turns
 from penstock.dialects.json_schema import object_schema
-from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.said import Said
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.dialects.tool_memo import FREE_FORM, ToolNames, memo_of
@@ -91,7 +91,7 @@ class Adapted(Struct, frozen=True):
 def adapt(request: Request, profile: Profile, notes: list[Note]) -> Adapted:
     """`request` as one of this dialect. `notes` grows."""
     request = with_tool_ids(request)
-    note_leftovers("", request.extras, notes)
+    notes += leftovers("", request.extras)
     names = tool_names(request)
     adapter = PartAdapter(notes, profile, names)
     output = plan_output(request.response_format, profile, names, notes)
@@ -163,7 +163,7 @@ def _tool(
 ) -> list[Tool]:
     if tool.kind == "server":
         return _system_tool(tool, path, adapter, notes)
-    note_leftovers(path, tool.extras, notes)
+    notes += leftovers(path, tool.extras)
     cache = adapter.cache(tool.cache, path)
     name = names.write(tool.name)
     if name != tool.name:
@@ -185,7 +185,7 @@ def _system_tool(tool: Tool, path: str, adapter: PartAdapter, notes: list[Note])
     if name not in SYSTEM_TOOLS.values():
         notes.append(Note(path, "dropped", f"Bedrock runs no tool {tool.name!r}"))
         return []
-    note_leftovers(path, tool.extras, notes)
+    notes += leftovers(path, tool.extras)
     if sayable(tool, path, (), notes, "Bedrock") is None:
         return []
     return [Tool(name, "server", cache=adapter.cache(tool.cache, path))]
@@ -208,7 +208,7 @@ def _choice(request: Request, tools: tuple[Tool, ...] | None, names: ToolNames, 
     choice = request.tool_choice
     if choice is None:
         return None
-    note_leftovers("tool_choice", choice.extras, notes)
+    notes += leftovers("tool_choice", choice.extras)
     if tools is None:
         if choice.mode in ("required", "tool"):
             notes.append(Note("tool_choice", "dropped", "there are no tools to choose from"))
@@ -277,7 +277,7 @@ def _additional(request: Request, profile: Profile, forced: bool, notes: list[No
         elif value not in silent:
             notes.append(Note(name, "dropped", "Converse has no place for it"))
     if request.reasoning is not None:
-        note_leftovers("reasoning", request.reasoning.extras, notes)
+        notes += leftovers("reasoning", request.reasoning.extras)
     return found
 
 

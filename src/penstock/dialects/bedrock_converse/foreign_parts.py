@@ -17,7 +17,7 @@ from penstock.dialects.bedrock_converse.citations import LOCATIONS
 from penstock.dialects.bedrock_converse.media import MEDIA_TYPES, SEARCH_RESULT, format_of
 from penstock.dialects.bedrock_converse.names import DocumentNames, call_id
 from penstock.dialects.bedrock_converse.signatures import ORIGIN
-from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.media_types import media_type_of, sniffed
 from penstock.dialects.tool_memo import ToolNames, as_object, as_text
 from penstock.types.content import (
@@ -81,7 +81,7 @@ class PartAdapter:
 
     def note_leftovers(self, part: Part, path: str) -> None:
         """Note what the part carries beyond the representation."""
-        note_leftovers(path, part.extras, self._notes)
+        self._notes += leftovers(path, part.extras)
 
     def note(self, path: str, kind: Any, detail: str) -> None:
         """Add one note."""
@@ -96,7 +96,7 @@ class PartAdapter:
         if cache is None:
             return None
         self.cache_points += 1
-        note_leftovers(f"{path}.cache", cache.extras, self._notes)
+        self._notes += leftovers(f"{path}.cache", cache.extras)
         if cache.ttl is None or cache.ttl in TTLS:
             return Cache(cache.ttl)
         self.note(f"{path}.cache.ttl", "dropped", f"Converse keeps a cache for one of {', '.join(sorted(TTLS))}")
@@ -145,7 +145,7 @@ class PartAdapter:
 
     def citation(self, citation: Citation, path: str) -> Citation:
         """A citation in the places that Converse has: a web page, a document's number, a source by name."""
-        note_leftovers(path, citation.extras, self._notes)
+        self._notes += leftovers(path, citation.extras)
         title, cited, index = citation.title, citation.cited_text, citation.document_index
         if citation.url is not None and "://" in citation.url and citation.unit is None:
             return Citation(citation.url, title, cited, native="web")

@@ -22,7 +22,7 @@ from penstock.dialects.bedrock_converse.messages import read_answer, write_answe
 from penstock.dialects.bedrock_converse.names import NAME
 from penstock.dialects.bedrock_converse.usage import read_usage, write_usage
 from penstock.dialects.dialect import Context
-from penstock.dialects.leftovers import note_findings
+from penstock.dialects.leftovers import findings
 from penstock.dialects.tool_ids import response_with_tool_ids
 from penstock.dialects.tool_memo import recall_parts, stop_after
 from penstock.types.content import Extras, Part, ToolCall
@@ -168,7 +168,7 @@ def render_response(response: Response, context: Context) -> Rendered[dict[str, 
         return Rendered(_write_own(response))
     notes: list[Note] = []
     response = response_with_tool_ids(response, context.id)
-    note_findings("", response.extras, notes)
+    notes += findings("", response.extras)
     for choice in response.choices[1:]:
         notes.append(Note(f"choices[{choice.index}]", "dropped", "an answer of Converse has one choice"))
     choice = response.choices[0] if response.choices else Choice()
@@ -187,7 +187,7 @@ def render_response(response: Response, context: Context) -> Rendered[dict[str, 
 def _adapt_parts(choice: Choice, notes: list[Note]) -> tuple[Part, ...]:
     adapter = PartAdapter(notes, answer=True)
     path = f"choices[{choice.index}]"
-    note_findings(path, choice.extras, notes)
+    notes += findings(path, choice.extras)
     found: list[Part] = []
     for number, part in enumerate(choice.parts):
         found += adapter.adapt(part, f"{path}.parts[{number}]", True)
@@ -217,7 +217,7 @@ def foreign_usage(usage: Usage | None, notes: list[Note]) -> dict[str, Any]:
         notes.append(Note("usage", "added", "no counts were reported, and Converse demands some: they say 0"))
     if usage is None:
         return write_usage(Usage(), False)
-    note_findings("usage", usage.extras, notes)
+    notes += findings("usage", usage.extras)
     for name in _LOST_COUNTS:
         if getattr(usage, name):
             notes.append(Note(f"usage.{name}", "dropped", "Converse does not count it"))

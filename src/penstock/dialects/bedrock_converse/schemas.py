@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from penstock.dialects.json_answer import ANY_OBJECT, JSON_TOOL, JSON_TOOL_TASK, json_instruction
 from penstock.dialects.json_schema import BOUNDS, closed, object_schema
-from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.tool_memo import ToolNames
 from penstock.types.notes import Note
 from penstock.types.profile import Profile
@@ -40,7 +40,7 @@ def plan_output(wanted: ResponseFormat | None, profile: Profile, names: ToolName
     """The way that the profile's level allows. "Any JSON object" has no native form: it takes the tool."""
     if wanted is None or wanted.kind == "text":
         return NO_OUTPUT
-    note_leftovers("response_format", wanted.extras, notes)
+    notes += leftovers("response_format", wanted.extras)
     level = profile.structured_output
     schema = wanted.schema if wanted.kind == "json_schema" else None
     if level == "json_schema" and schema is not None:

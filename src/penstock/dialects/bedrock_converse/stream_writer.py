@@ -24,7 +24,7 @@ from penstock.dialects.bedrock_converse.response import STOP_FIELDS, adapt_tier,
 from penstock.dialects.bedrock_converse.signatures import seal
 from penstock.dialects.bedrock_converse.stream_own import write_own
 from penstock.dialects.dialect import Context
-from penstock.dialects.leftovers import note_findings
+from penstock.dialects.leftovers import findings
 from penstock.types.content import (
     Base64,
     Json,
@@ -151,7 +151,7 @@ class EventWriter:
     def _start(self, delta: Start) -> bytes:
         self._seed = self._seed or delta.id
         self._tier = delta.service_tier or self._tier
-        note_findings("", delta.extras, self.notes)
+        self.notes += findings("", delta.extras)
         if self._started:
             return b""
         self._started = True
@@ -401,7 +401,7 @@ class EventWriter:
     def _write_stop(self) -> bytes:
         delta = self._stop_delta or Stop()
         written = self._flush()
-        note_findings("choices[0]", delta.extras, self.notes)
+        self.notes += findings("choices[0]", delta.extras)
         parts: tuple[Part, ...] = (ToolCall(None, "", ""),) if self._called else ()
         choice = Choice(parts, delta.reason, delta.native, delta.sequence)
         payload: Payload = {"stopReason": stop_word(choice, self.notes)}

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from penstock.dialects import wire
 from penstock.dialects.bedrock_converse.foreign_parts import PartAdapter
 from penstock.dialects.bedrock_converse.media import SEARCH_RESULT
-from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.plain import plain_text
 from penstock.types.content import Cache, Json, Media, Part, Text, Thinking, ToolCall, ToolResult
 from penstock.types.notes import Note
@@ -60,7 +60,7 @@ class Turns:
             return
         path = f"messages[{number}]"
         if message.extras:
-            note_leftovers(path, message.extras, self.notes)
+            self.notes += leftovers(path, message.extras)
         if message.name is not None and message.role != "tool":
             self.notes.append(Note(f"{path}.name", "dropped", "messages have no names"))
         parts = self._parts(message, path)

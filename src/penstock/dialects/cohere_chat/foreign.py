@@ -24,7 +24,7 @@ from penstock.dialects.cohere_chat.names import NAME
 from penstock.dialects.cohere_chat.turns import adapt_turns
 from penstock.dialects.json_answer import JSON_TOOL, JSON_TOOL_TASK, json_instruction
 from penstock.dialects.json_schema import object_schema, without_refused
-from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.said import Said, note_unspeakable
 from penstock.dialects.tool_ids import with_tool_ids
 from penstock.dialects.tool_memo import FREE_FORM, ToolNames, memo_of, tool_names_of
@@ -84,7 +84,7 @@ class Output(Struct, frozen=True):
 def adapt(request: Request, profile: Profile, notes: list[Note]) -> tuple[Request, Memo]:
     """`request` as one of this dialect, and the memo for the answer. `notes` grows."""
     request = with_tool_ids(request)
-    note_leftovers("", request.extras, notes)
+    notes += leftovers("", request.extras)
     names = ToolNames(tool_names_of(request), _BAD_IN_NAME, _LONGEST_NAME, "_")
     tools, choice = _adapt_tools(request, profile, names, notes)
     if choice is not None and choice.mode == "none" and _is_json(request.response_format):
@@ -133,7 +133,7 @@ def _adapt_tools(
     """The tools to declare, and the choice among them. A choice of some is said by leaving the others out."""
     choice = request.tool_choice
     if choice is not None:
-        note_leftovers("tool_choice", choice.extras, notes)
+        notes += leftovers("tool_choice", choice.extras)
     if request.tools and not profile.tools:
         notes.append(Note("tools", "dropped", "this model calls no tools"))
         return (), _adapt_choice(choice, False, notes)
@@ -172,7 +172,7 @@ def _adapt_tool(tool: Tool, path: str, profile: Profile, names: ToolNames, notes
     if tool.kind == "server":
         notes.append(Note(path, "dropped", f"Cohere runs no tool {tool.name!r}"))
         return []
-    note_leftovers(path, tool.extras, notes)
+    notes += leftovers(path, tool.extras)
     if tool.cache is not None:
         notes.append(Note(f"{path}.cache", "dropped", "Cohere has no cache markers"))
     if tool.kind == "custom" and tool.format is not None and tool.format.get("type") != "text":
@@ -220,7 +220,7 @@ def _plan_output(
     wanted = request.response_format
     if wanted is None or wanted.kind == "text":
         return Output()
-    note_leftovers("response_format", wanted.extras, notes)
+    notes += leftovers("response_format", wanted.extras)
     level = profile.structured_output
     schema = wanted.schema if wanted.kind == "json_schema" else None
     if level == "none" or (choice is not None and tools):
@@ -261,7 +261,7 @@ def _adapt_reasoning(wanted: Reasoning | None, profile: Profile, notes: list[Not
     """`thinking`: a switch, and a budget where one was asked for in tokens or in words."""
     if wanted is None:
         return None
-    note_leftovers("reasoning", wanted.extras, notes)
+    notes += leftovers("reasoning", wanted.extras)
     wanted = effort_table.with_known_effort(wanted, notes)
     if wanted.summary is not None:
         notes.append(Note("reasoning.summary", "dropped", "Cohere shows its thoughts, and no summary of them"))

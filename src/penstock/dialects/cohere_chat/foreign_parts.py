@@ -18,7 +18,7 @@ from penstock.dialects.cohere_chat.citations import foreign_block, foreign_plan
 from penstock.dialects.cohere_chat.messages import LISTED
 from penstock.dialects.cohere_chat.names import DOCUMENT, DOCUMENTS
 from penstock.dialects.documents import words_about
-from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.media_types import media_type_of, plain_text_of
 from penstock.dialects.tool_memo import ToolNames, as_text
 from penstock.types.content import (
@@ -76,14 +76,14 @@ class PartAdapter:
 
     def part(self, part: Part, role: str, path: str) -> list[Part]:
         """One part. Tool results are `result`'s."""
-        note_leftovers(path, part.extras, self.notes)
+        self.notes += leftovers(path, part.extras)
         if part.cache is not None:
             self.note(f"{path}.cache", "dropped", "Cohere has no cache markers")
         return _ADAPTERS[type(part)](self, part, role, path)
 
     def result(self, part: ToolResult, path: str) -> tuple[ToolResult, list[Part]]:
         """A tool result, and the media that has to follow in a user message."""
-        note_leftovers(path, part.extras, self.notes)
+        self.notes += leftovers(path, part.extras)
         if part.cache is not None:
             self.note(f"{path}.cache", "dropped", "Cohere has no cache markers")
         if part.is_error:
@@ -103,7 +103,7 @@ class PartAdapter:
         citations = None
         if part.citations and role == "assistant":
             for number, citation in enumerate(part.citations):
-                note_leftovers(f"{path}.citations[{number}]", citation.extras, self.notes)
+                self.notes += leftovers(f"{path}.citations[{number}]", citation.extras)
             citations = part.citations
         elif part.citations:
             self.note(f"{path}.citations", "dropped", "only the assistant's message carries citations")

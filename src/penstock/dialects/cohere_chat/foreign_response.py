@@ -16,7 +16,7 @@ from penstock.dialects.cohere_chat.stops import foreign_word
 from penstock.dialects.cohere_chat.usage import write_foreign_usage
 from penstock.dialects.dialect import Context
 from penstock.dialects.documents import note_source_span
-from penstock.dialects.leftovers import note_findings, note_leftovers
+from penstock.dialects.leftovers import findings, leftovers
 from penstock.dialects.tool_ids import response_with_tool_ids
 from penstock.dialects.tool_memo import as_text
 from penstock.types.content import (
@@ -46,7 +46,7 @@ def write_foreign(response: Response, context: Context) -> Rendered[Object]:
     """The answer object."""
     response = response_with_tool_ids(response, response.id or context.id)
     notes: Notes = []
-    note_findings("", response.extras, notes)
+    notes += findings("", response.extras)
     if response.service_tier is not None:
         notes.append(Note("service_tier", "dropped", "Cohere has no such field"))
     for choice in response.choices[1:]:
@@ -60,12 +60,12 @@ def write_foreign(response: Response, context: Context) -> Rendered[Object]:
 
 def _write_choice(choice: Choice, notes: Notes) -> Object:
     path = f"choices[{choice.index}]"
-    note_findings(path, choice.extras, notes)
+    notes += findings(path, choice.extras)
     parts: list[Part] = []
     logprobs: list[TokenLogprob] = []
     for number, part in enumerate(choice.parts):
         place = f"{path}.parts[{number}]"
-        note_leftovers(place, part.extras, notes)
+        notes += leftovers(place, part.extras)
         adapted = adapt_part(part, place, notes)
         parts += adapted
         logprobs += adapted[0].logprobs or () if adapted and isinstance(adapted[0], Text) else ()
@@ -92,7 +92,7 @@ def note_signature(signature: Signature | None, path: str, notes: Notes) -> None
 
 def note_citation(citation: Citation, path: str, notes: Notes) -> None:
     """What only the citation's own dialect can say."""
-    note_leftovers(path, citation.extras, notes)
+    notes += leftovers(path, citation.extras)
     note_source_span(citation, path, notes)
 
 

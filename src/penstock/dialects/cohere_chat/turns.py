@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from penstock.dialects.cohere_chat.foreign_parts import PartAdapter, as_assistant, as_content
 from penstock.dialects.cohere_chat.names import DOCUMENTS
-from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.plain import plain_text
 from penstock.types.content import Media, Part, PlainText, Text, ToolCall, ToolResult
 from penstock.types.request import Message, Request
@@ -62,7 +62,7 @@ class _Turns:
         return True
 
     def _note(self, message: Message, path: str) -> None:
-        note_leftovers(path, message.extras, self.adapter.notes)
+        self.adapter.notes += leftovers(path, message.extras)
         if message.name is not None:
             self.adapter.note(f"{path}.name", "dropped", "messages have no names")
         if message.cache is not None:

@@ -12,6 +12,7 @@ from penstock.dialects.dialect import PathMatch, boundary
 from penstock.dialects.embeddings.bedrock import match_invoke
 from penstock.dialects.embeddings.dialect import EmbeddingDialect, Purposes, note_unsaid, texts_of
 from penstock.dialects.embeddings.errors import errors_of
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.places import Places
 from penstock.types.embedding import EmbeddingRequest, EmbeddingResponse, Vector
 from penstock.types.errors import DialectError
@@ -69,7 +70,7 @@ def _read_parameters(parameters: dict[str, Any], found: dict[str, Any]) -> dict[
 def render_request(request: EmbeddingRequest, profile: Profile) -> Rendered[dict[str, Any]]:
     """The request body, for the first input: callers cut longer lists (`max_inputs`)."""
     foreign = request.dialect != NAME
-    notes: list[Note] = wire.note_extras("", request.extras) if foreign else []
+    notes = [*leftovers("", request.extras)] if foreign else []
     texts = texts_of(request.inputs, notes)
     notes += [Note(f"inputs[{number}]", "dropped", "one input a request") for number in range(1, len(texts))]
     word = None if request.input_type is None else _PURPOSES.write(request.input_type)
@@ -120,7 +121,7 @@ def render_response(response: EmbeddingResponse) -> Rendered[dict[str, Any]]:
     if response.usage is not None and response.usage.input_tokens is not None:
         body["inputTextTokenCount"] = response.usage.input_tokens
     if foreign:
-        return Rendered(body, tuple(wire.note_extras("", response.extras)))
+        return Rendered(body, leftovers("", response.extras))
     return Rendered(wire.merge(response.extras, body))
 
 

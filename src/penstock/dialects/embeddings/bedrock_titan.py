@@ -13,6 +13,7 @@ from penstock.dialects.dialect import PathMatch, boundary
 from penstock.dialects.embeddings.bedrock import match_invoke
 from penstock.dialects.embeddings.dialect import EmbeddingDialect, note_unsaid, texts_of
 from penstock.dialects.embeddings.errors import errors_of
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.wire import Field, Fields
 from penstock.types.embedding import EmbeddingRequest, EmbeddingResponse, Vector
 from penstock.types.notes import Note, Rendered
@@ -48,7 +49,7 @@ def read_request(value: Any, match: PathMatch) -> EmbeddingRequest:
 def render_request(request: EmbeddingRequest, profile: Profile) -> Rendered[dict[str, Any]]:
     """The request body, for the first input: callers cut longer lists (`max_inputs`)."""
     foreign = request.dialect != NAME
-    notes: list[Note] = wire.note_extras("", request.extras) if foreign else []
+    notes = [*leftovers("", request.extras)] if foreign else []
     texts = texts_of(request.inputs, notes)
     found: dict[str, Any] = {"inputText": texts[0]} if texts else {}
     notes += [Note(f"inputs[{number}]", "dropped", "one input a request") for number in range(1, len(texts))]
@@ -98,7 +99,7 @@ def render_response(response: EmbeddingResponse) -> Rendered[dict[str, Any]]:
         found["embeddingsByType"] = {**(found["embeddingsByType"] or {}), **typed}
     if response.usage is not None and response.usage.input_tokens is not None:
         found["inputTextTokenCount"] = response.usage.input_tokens
-    return Rendered(found, tuple(wire.note_extras("", response.extras)) if foreign else ())
+    return Rendered(found, leftovers("", response.extras) if foreign else ())
 
 
 _parse_error, _render_error = errors_of("bedrock_converse")

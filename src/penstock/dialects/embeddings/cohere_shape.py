@@ -11,6 +11,7 @@ from typing import Any
 from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch
 from penstock.dialects.embeddings.dialect import Purposes, note_unsaid, texts_of
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.wire import Field, Fields
 from penstock.types.embedding import EmbeddingRequest, EmbeddingResponse, Vector
 from penstock.types.errors import MalformedError
@@ -80,7 +81,7 @@ def render_request(
 
 def _foreign(request: EmbeddingRequest, notes: list[Note]) -> dict[str, Any]:
     """Another dialect's request. Cohere demands a purpose: "document" unless the caller said one."""
-    notes += wire.note_extras("", request.extras)
+    notes += leftovers("", request.extras)
     word = None if request.input_type is None else PURPOSES.write(request.input_type)
     if request.input_type is None:
         notes.append(Note("input_type", "added", "Cohere demands a purpose: search_document"))
@@ -157,7 +158,7 @@ def render_response(name: str, response: EmbeddingResponse) -> Rendered[dict[str
         tokens = None if response.usage is None else response.usage.input_tokens
         if tokens is not None:
             found["meta"] = {"billed_units": {"input_tokens": tokens}}
-        return Rendered(found, tuple(wire.note_extras("", response.extras)))
+        return Rendered(found, leftovers("", response.extras))
     extras = dict(response.extras or {})
     if response.native == "list":
         extras["embeddings"] = [vector.values for vector in response.vectors]

@@ -15,6 +15,7 @@ from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch, boundary
 from penstock.dialects.embeddings.dialect import EmbeddingDialect, Purposes, note_unsaid, texts_of
 from penstock.dialects.embeddings.errors import errors_of
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.places import AT_THE_ROOT, Places
 from penstock.types.content import Opaque
 from penstock.types.embedding import EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Vector
@@ -118,7 +119,7 @@ def _settings(shared: dict[str, Any]) -> dict[str, Any]:
 def render_request(request: EmbeddingRequest, profile: Profile) -> Rendered[dict[str, Any]]:
     """The request body: one request an input, or the single form where the caller used it."""
     foreign = request.dialect != NAME
-    notes: list[Note] = wire.note_extras("", request.extras) if foreign else []
+    notes = [*leftovers("", request.extras)] if foreign else []
     word = None if request.input_type is None else _PURPOSES.write(request.input_type)
     shared: dict[str, Any] = {} if word is None else {"taskType": word}
     if request.dimensions is not None:
@@ -187,7 +188,7 @@ def render_response(response: EmbeddingResponse) -> Rendered[dict[str, Any]]:
             None if foreign else response.usage.extras, wire.write_counts(values, _COUNTS)
         )
     if foreign:
-        return Rendered(found, tuple(wire.note_extras("", response.extras)))
+        return Rendered(found, leftovers("", response.extras))
     return Rendered(wire.merge(response.extras, found))
 
 

@@ -12,11 +12,12 @@ from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch, boundary
 from penstock.dialects.embeddings.dialect import EmbeddingDialect, note_unsaid, texts_of
 from penstock.dialects.embeddings.errors import errors_of
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.places import Places
 from penstock.dialects.wire import Field, Fields
 from penstock.types.embedding import EmbeddingRequest, EmbeddingResponse, Vector
 from penstock.types.errors import MalformedError
-from penstock.types.notes import Note, Rendered
+from penstock.types.notes import Rendered
 from penstock.types.profile import Profile
 from penstock.types.usage import Usage
 
@@ -58,7 +59,7 @@ def read_request(value: Any, match: PathMatch) -> EmbeddingRequest:
 def render_request(request: EmbeddingRequest, profile: Profile) -> Rendered[dict[str, Any]]:
     """The request body."""
     foreign = request.dialect != NAME
-    notes: list[Note] = wire.note_extras("", request.extras) if foreign else []
+    notes = [*leftovers("", request.extras)] if foreign else []
     texts = texts_of(request.inputs, notes)
     key = "input" if foreign else (request.spelling or {}).get("inputs", "input")
     found: dict[str, Any] = {key: texts[0] if request.single and len(texts) == 1 else texts}
@@ -106,7 +107,7 @@ def render_response(response: EmbeddingResponse) -> Rendered[dict[str, Any]]:
         found["prompt_eval_count"] = response.usage.input_tokens
     if response.dialect == NAME:
         return Rendered(wire.merge(response.extras, found))
-    return Rendered(found, tuple(wire.note_extras("", response.extras)))
+    return Rendered(found, leftovers("", response.extras))
 
 
 _parse_error, _render_error = errors_of("ollama_chat")

@@ -14,6 +14,7 @@ from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch, boundary
 from penstock.dialects.embeddings.dialect import EmbeddingDialect, Purposes, note_unsaid
 from penstock.dialects.embeddings.errors import errors_of
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.wire import Field, Fields
 from penstock.types.content import Opaque, Part, Text
 from penstock.types.embedding import EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Vector
@@ -100,7 +101,7 @@ def read_request(value: Any, match: PathMatch) -> EmbeddingRequest:
 def render_request(request: EmbeddingRequest, profile: Profile) -> Rendered[dict[str, Any]]:
     """The request body."""
     foreign = request.dialect != NAME
-    notes: list[Note] = wire.note_extras("", request.extras) if foreign else []
+    notes = [*leftovers("", request.extras)] if foreign else []
     spelling = {} if foreign else request.spelling or {}
     inputs = [_write_input(value, f"inputs[{number}]", notes) for number, value in enumerate(request.inputs)]
     found: dict[str, Any] = {"input": inputs[0] if request.single and len(inputs) == 1 else inputs}
@@ -203,7 +204,7 @@ def render_response(response: EmbeddingResponse) -> Rendered[dict[str, Any]]:
         found["usage"] = _write_usage(response.usage, foreign)
     if not foreign:
         return Rendered(wire.merge(response.extras, found))
-    return Rendered({"object": "list", **found}, tuple(wire.note_extras("", response.extras)))
+    return Rendered({"object": "list", **found}, leftovers("", response.extras))
 
 
 def _write_vector(vector: Vector, foreign: bool) -> dict[str, Any]:

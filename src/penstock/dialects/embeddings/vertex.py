@@ -13,10 +13,11 @@ from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch, boundary
 from penstock.dialects.embeddings.dialect import EmbeddingDialect, Purposes, note_unsaid, texts_of
 from penstock.dialects.embeddings.errors import errors_of
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.places import Places
 from penstock.types.embedding import EmbeddingRequest, EmbeddingResponse, Vector
 from penstock.types.errors import MalformedError
-from penstock.types.notes import Note, Rendered
+from penstock.types.notes import Rendered
 from penstock.types.profile import Profile
 from penstock.types.usage import Usage
 
@@ -80,7 +81,7 @@ def read_request(value: Any, match: PathMatch) -> EmbeddingRequest:
 def render_request(request: EmbeddingRequest, profile: Profile) -> Rendered[dict[str, Any]]:
     """The request body."""
     foreign = request.dialect != NAME
-    notes: list[Note] = wire.note_extras("", request.extras) if foreign else []
+    notes = [*leftovers("", request.extras)] if foreign else []
     word = None if request.input_type is None else _PURPOSES.write(request.input_type)
     shared = {} if word is None else {"task_type": word}
     parameters: dict[str, Any] = {} if request.dimensions is None else {"outputDimensionality": request.dimensions}
@@ -130,7 +131,7 @@ def render_response(response: EmbeddingResponse) -> Rendered[dict[str, Any]]:
         for vector in response.vectors
     ]
     if foreign:
-        return Rendered({"predictions": predictions}, tuple(wire.note_extras("", response.extras)))
+        return Rendered({"predictions": predictions}, leftovers("", response.extras))
     return Rendered(wire.merge(response.extras, {"predictions": predictions}))
 
 

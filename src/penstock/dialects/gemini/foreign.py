@@ -22,7 +22,7 @@ from penstock.dialects.gemini.names import tool_names
 from penstock.dialects.gemini.repairs import filler, repair
 from penstock.dialects.gemini.signatures import SKIP_VALIDATION
 from penstock.dialects.gemini.usage import SERVICE_TIERS
-from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.plain import plain_text
 from penstock.dialects.said import Said
 from penstock.dialects.tool_ids import with_tool_ids
@@ -99,7 +99,7 @@ _SPEAKERS = {"user": "user", "assistant": "model"}
 
 def _note_message(message: Message, path: str, notes: list[Note]) -> None:
     if message.extras is not None:
-        note_leftovers(path, message.extras, notes)
+        notes += leftovers(path, message.extras)
     if message.name is not None:
         notes.append(Note(f"{path}.name", "dropped", "Gemini's turns have no names"))
     if message.cache is not None:
@@ -137,7 +137,7 @@ def _add_placeholder(parts: list[dict[str, Any]]) -> None:
 
 def _write_fields(request: Request, profile: Profile, notes: list[Note], found: dict[str, Any]) -> None:
     """The fields of the body that are neither turns, tools nor generationConfig."""
-    note_leftovers("", request.extras, notes)
+    notes += leftovers("", request.extras)
     notes += [Note(name, "dropped", reason) for name, reason, _ in _UNSAYABLE.of(request)]
     if request.service_tier not in (None, "auto"):
         tier = SERVICE_TIERS.get(request.service_tier or "")

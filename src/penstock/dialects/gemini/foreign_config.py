@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from penstock.dialects.gemini.config import CONFIG, JSON, PLAIN_TEXT, write_voice
 from penstock.dialects.gemini.foreign_tools import write_schema
 from penstock.dialects.json_answer import json_instruction
-from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.reasoning import budget, effort, with_known_effort
 from penstock.dialects.said import Said
 from penstock.types.notes import Note
@@ -113,7 +113,7 @@ def _voice(audio: dict[str, Any], notes: list[Note]) -> str | None:
 
 
 def _thinking(reasoning: Reasoning, profile: Profile, notes: list[Note]) -> dict[str, Any]:
-    note_leftovers("reasoning", reasoning.extras, notes)
+    notes += leftovers("reasoning", reasoning.extras)
     reasoning = with_known_effort(reasoning, notes)
     if profile.reasoning == "none":
         notes.append(Note("reasoning", "dropped", "this model does not think"))
@@ -173,7 +173,7 @@ def with_answer_level(request: Request, profile: Profile) -> Profile:
 
 
 def _format(wanted: ResponseFormat, profile: Profile, notes: list[Note]) -> dict[str, Any]:
-    note_leftovers("response_format", wanted.extras, notes)
+    notes += leftovers("response_format", wanted.extras)
     if wanted.kind == "text":
         return {"responseMimeType": PLAIN_TEXT}
     level = profile.structured_output

@@ -14,7 +14,7 @@ from penstock.dialects.documents import words_about
 from penstock.dialects.gemini.foreign_media import write_media
 from penstock.dialects.gemini.parts import write_answer
 from penstock.dialects.gemini.signatures import ORIGIN
-from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.server_outcomes import code_outcome
 from penstock.dialects.tool_ids import tool_names
 from penstock.dialects.tool_memo import ToolNames, as_object
@@ -57,7 +57,7 @@ class PartWriter:
     def write(self, part: Part, path: str) -> list[WirePart]:
         """The wire parts of a part of a message."""
         if part.extras is not None:
-            note_leftovers(path, part.extras, self.notes)
+            self.notes += leftovers(path, part.extras)
         if part.cache is not None:
             self.drop(f"{path}.cache", "Gemini caches prefixes by itself, or by a cachedContent that was made before")
         return _WRITERS[type(part)](self, part, path)

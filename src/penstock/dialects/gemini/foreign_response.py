@@ -20,7 +20,7 @@ from penstock.dialects.gemini.media import guess_type
 from penstock.dialects.gemini.parts import TOOL_TYPE_OF
 from penstock.dialects.gemini.signatures import write_signature
 from penstock.dialects.gemini.usage import COUNTS, DETAILS, SERVICE_TIERS, write_foreign_usage
-from penstock.dialects.leftovers import note_findings, note_leftovers
+from penstock.dialects.leftovers import findings, leftovers
 from penstock.dialects.token_logprobs import without_extras
 from penstock.dialects.tool_memo import as_object
 from penstock.types.content import (
@@ -63,7 +63,7 @@ _SAYABLE = frozenset(
 def write_foreign_response(response: Response, context: Context) -> Rendered[dict[str, Any]]:
     """The answer object, and what it could not say."""
     notes: list[Note] = []
-    note_findings("", response.extras, notes)
+    notes += findings("", response.extras)
     found: dict[str, Any] = {"candidates": [_write_choice(choice, notes) for choice in response.choices]}
     usage = response.usage
     if usage is not None:
@@ -80,7 +80,7 @@ def write_foreign_response(response: Response, context: Context) -> Rendered[dic
 def note_usage(usage: Usage) -> list[Note]:
     """A note for every count that has no place in usageMetadata."""
     notes: list[Note] = []
-    note_findings("usage", usage.extras, notes)
+    notes += findings("usage", usage.extras)
     for name in usage.__struct_fields__:
         if name not in _SAYABLE and name not in ("extras", "spelling") and getattr(usage, name):
             notes.append(Note(f"usage.{name}", "dropped", "Gemini does not report it"))
@@ -89,7 +89,7 @@ def note_usage(usage: Usage) -> list[Note]:
 
 def _write_choice(choice: Choice, notes: list[Note]) -> dict[str, Any]:
     path = f"choices[{choice.index}]"
-    note_findings(path, choice.extras, notes)
+    notes += findings(path, choice.extras)
     writer = AnswerWriter(notes)
     for number, part in enumerate(choice.parts):
         writer.add(part, f"{path}.parts[{number}]")
@@ -139,7 +139,7 @@ class AnswerWriter:
             self.logprobs += part.logprobs or ()
         if type(part) is ToolCall:
             self._notes += note_arguments(part, part.arguments, path)
-        note_leftovers(path, part.extras, self._notes)
+        self._notes += leftovers(path, part.extras)
         self.parts += found
 
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from penstock.dialects.gemini.schema import to_subset
 from penstock.dialects.gemini.tool_settings import TABLES, write_tool_settings
 from penstock.dialects.json_schema import without_refused
-from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.tool_memo import FREE_FORM, ToolNames
 from penstock.dialects.tool_settings import mcp_server, sayable, unversioned, without_schemes
 from penstock.types.notes import NO_MEMO, Memo, Note
@@ -75,7 +75,7 @@ def _memo(request: Request, names: ToolNames, json_tool: dict[str, Any] | None) 
 
 
 def _function(tool: Tool, path: str, profile: Profile, names: ToolNames, notes: list[Note]) -> dict[str, Any]:
-    note_leftovers(path, tool.extras, notes)
+    notes += leftovers(path, tool.extras)
     if tool.cache is not None:
         notes.append(Note(f"{path}.cache", "dropped", "Gemini caches prefixes by itself"))
     if tool.strict and not profile.strict_tools:
@@ -138,7 +138,7 @@ def _served(tools: tuple[Tool, ...], functions: list[Any], profile: Profile, not
 
 def _serve(tool: Tool, key: str, path: str, profile: Profile, notes: list[Note], found: dict[str, Any]) -> None:
     """Put one tool into `found`, unless it cannot be kept to its settings."""
-    note_leftovers(path, tool.extras, notes)
+    notes += leftovers(path, tool.extras)
     settings = _settings(tool, path, profile, notes)
     if settings is None:
         return
@@ -185,7 +185,7 @@ def _tool_config(
             notes.append(Note("tool_choice", "dropped", "there is no function to choose"))
         return {}
     if choice is not None:
-        note_leftovers("tool_choice", choice.extras, notes)
+        notes += leftovers("tool_choice", choice.extras)
     declared = {function["name"] for function in functions}
     if json_tool is not None:
         allowed = _forced(choice, names, declared, json_tool["name"])

@@ -9,7 +9,7 @@ Every frame has a candidate with content, since clients drop a turn of a chat ot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from msgspec.structs import replace
@@ -32,12 +32,11 @@ from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
 from penstock.dialects.gemini.logprobs import write_logprobs
 from penstock.dialects.gemini.signatures import write_signature
 from penstock.dialects.gemini.usage import SERVICE_TIERS, write_foreign_usage
-from penstock.dialects.leftovers import note_findings, note_leftovers
+from penstock.dialects.leftovers import findings, leftovers
 from penstock.dialects.token_logprobs import without_extras
 from penstock.types.content import (
     Base64,
     Citation,
-    Extras,
     Media,
     Part,
     Refusal,
@@ -165,7 +164,7 @@ class FrameWriter:
         return {"modelVersion": context.model or start.model or "", "responseId": start.id or context.id}
 
     def _begin(self, delta: Start) -> bytes:
-        self._note_findings("", delta.extras)
+        self._add_notes(findings("", delta.extras))
         if not self._tail:
             self._start = delta
         return b""
@@ -242,7 +241,7 @@ class FrameWriter:
     def _part_start(self, delta: PartStart) -> bytes:
         part = self._open(delta, lambda: delta.part)
         part.part = delta.part
-        self._note_leftovers(f"choices[{delta.choice}].parts[{delta.index}]", delta.part.extras)
+        self._add_notes(leftovers(f"choices[{delta.choice}].parts[{delta.index}]", delta.part.extras))
         if isinstance(delta.part, Text | Thinking):
             return self._begin_text(delta.part, part, delta)
         if isinstance(delta.part, Media) and not isinstance(delta.part.source, Base64) and delta.part.source is None:
@@ -321,7 +320,7 @@ class FrameWriter:
         """The calls that the choice leaves to its caller; the reason itself waits for the end."""
         candidate = self._candidates.setdefault(delta.choice, _Candidate())
         candidate.stop = delta
-        self._note_findings(f"choices[{delta.choice}]", delta.extras)
+        self._add_notes(findings(f"choices[{delta.choice}]", delta.extras))
         if delta.sequence is not None:
             self._note(f"choices[{delta.choice}].stop_sequence", "Gemini does not say which sequence it met")
         return self._flush_all(candidate, delta.choice)
@@ -386,19 +385,7 @@ class FrameWriter:
     def _note(self, path: str, detail: str) -> None:
         self._add_notes([Note(path, "dropped", detail)])
 
-    def _note_leftovers(self, path: str, extras: Extras) -> None:
-        if extras is not None:
-            found: list[Note] = []
-            note_leftovers(path, extras, found)
-            self._add_notes(found)
-
-    def _note_findings(self, path: str, extras: Extras) -> None:
-        if extras is not None:
-            found: list[Note] = []
-            note_findings(path, extras, found)
-            self._add_notes(found)
-
-    def _add_notes(self, notes: list[Note]) -> None:
+    def _add_notes(self, notes: Iterable[Note]) -> None:
         """Each of them once."""
         self.notes += [note for note in notes if note not in self.notes]
 

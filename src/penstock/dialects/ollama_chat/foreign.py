@@ -17,7 +17,7 @@ from typing import Any
 from penstock.dialects import reasoning as effort_table
 from penstock.dialects.json_answer import json_instruction
 from penstock.dialects.json_schema import object_schema, without_refused
-from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.ollama_chat.foreign_parts import PartAdapter
 from penstock.dialects.ollama_chat.names import NAME
 from penstock.dialects.plain import plain_text
@@ -61,7 +61,7 @@ NO_RESULT = "This call was not answered."
 def adapt(request: Request, profile: Profile, notes: list[Note]) -> tuple[Request, Memo]:
     """`request` as one of this dialect, and the memo for the answer. `notes` grows."""
     request = with_tool_ids(request)
-    note_leftovers("", request.extras, notes)
+    notes += leftovers("", request.extras)
     adapter = PartAdapter(notes, tool_names(request.messages))
     messages = _adapt_messages(request, adapter, profile, notes)
     wanted, prompt = _adapt_format(request.response_format, profile, notes)
@@ -110,7 +110,7 @@ def _adapt_message(message: Message, path: str, adapter: PartAdapter, notes: lis
     text = plain_text(message)
     if text is not None:
         return [Message(_ROLES.get(message.role, message.role), (text,))]
-    note_leftovers(path, message.extras, notes)
+    notes += leftovers(path, message.extras)
     if message.name is not None:
         notes.append(Note(f"{path}.name", "dropped", "messages have no names"))
     if message.cache is not None:
@@ -165,7 +165,7 @@ def _adapt_tools(request: Request, profile: Profile, notes: list[Note]) -> tuple
     """The tools to declare. What a choice forbids is left out; what it forces, cannot be."""
     tools, choice = request.tools or (), request.tool_choice
     if choice is not None:
-        note_leftovers("tool_choice", choice.extras, notes)
+        notes += leftovers("tool_choice", choice.extras)
     if tools and not profile.tools:
         notes.append(Note("tools", "dropped", "this model calls no tools"))
         tools = ()
@@ -199,7 +199,7 @@ def _adapt_tool(tool: Tool, path: str, profile: Profile, notes: list[Note]) -> l
     if tool.kind == "server":
         notes.append(Note(path, "dropped", f"Ollama runs no tool {tool.name!r}"))
         return []
-    note_leftovers(path, tool.extras, notes)
+    notes += leftovers(path, tool.extras)
     if tool.cache is not None:
         notes.append(Note(f"{path}.cache", "dropped", "Ollama has no cache markers"))
     if tool.strict:
@@ -220,7 +220,7 @@ def _adapt_format(
     """(the format, an instruction that stands in for it or goes with it)."""
     if wanted is None or wanted.kind == "text":
         return None, None
-    note_leftovers("response_format", wanted.extras, notes)
+    notes += leftovers("response_format", wanted.extras)
     level = profile.structured_output
     schema = wanted.schema if wanted.kind == "json_schema" else None
     if level == "none":
@@ -247,7 +247,7 @@ def _adapt_reasoning(wanted: Reasoning | None, profile: Profile, notes: list[Not
     """`think`: a word for models with levels (`profile.reasoning` effort or level), else a switch."""
     if wanted is None:
         return None
-    note_leftovers("reasoning", wanted.extras, notes)
+    notes += leftovers("reasoning", wanted.extras)
     wanted = effort_table.with_known_effort(wanted, notes)
     if wanted.summary is not None:
         notes.append(Note("reasoning.summary", "dropped", "Ollama shows the thoughts, and no summary of them"))

@@ -10,7 +10,7 @@ from typing import Any
 
 from penstock.dialects import wire
 from penstock.dialects.documents import words_about
-from penstock.dialects.leftovers import note_leftovers
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.media_types import media_type_of, plain_text_of
 from penstock.dialects.tool_memo import as_object
 from penstock.types.content import (
@@ -64,14 +64,14 @@ class PartAdapter:
 
     def part(self, part: Part, role: str, path: str) -> list[Part]:
         """One part."""
-        note_leftovers(path, part.extras, self.notes)
+        self.notes += leftovers(path, part.extras)
         if part.cache is not None:
             self.note(f"{path}.cache", "dropped", "Ollama has no cache markers")
         return _ADAPTERS[type(part)](self, part, role, path)
 
     def result(self, part: ToolResult, path: str) -> ToolResult:
         """A tool result, with the name of its tool."""
-        note_leftovers(path, part.extras, self.notes)
+        self.notes += leftovers(path, part.extras)
         if part.cache is not None:
             self.note(f"{path}.cache", "dropped", "Ollama has no cache markers")
         if part.is_error:

@@ -10,7 +10,7 @@ from typing import Any
 
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context
-from penstock.dialects.leftovers import note_findings, note_leftovers
+from penstock.dialects.leftovers import findings, leftovers
 from penstock.dialects.ollama_chat.messages import numbered, write_parts
 from penstock.dialects.ollama_chat.stops import foreign_word
 from penstock.dialects.ollama_chat.times import text_of
@@ -44,7 +44,7 @@ def write_foreign(response: Response, context: Context) -> Rendered[Object]:
     """The answer object."""
     response = response_with_tool_ids(response, response.id or context.id)
     notes: Notes = []
-    note_findings("", response.extras, notes)
+    notes += findings("", response.extras)
     if response.service_tier is not None:
         notes.append(Note("service_tier", "dropped", "Ollama has no such field"))
     for choice in response.choices[1:]:
@@ -62,12 +62,12 @@ def write_foreign(response: Response, context: Context) -> Rendered[Object]:
 
 def _write_choice(choice: Choice, notes: Notes) -> Object:
     path = f"choices[{choice.index}]"
-    note_findings(path, choice.extras, notes)
+    notes += findings(path, choice.extras)
     parts: list[Part] = []
     logprobs: list[TokenLogprob] = []
     for number, part in enumerate(choice.parts):
         place = f"{path}.parts[{number}]"
-        note_leftovers(place, part.extras, notes)
+        notes += leftovers(place, part.extras)
         for adapted in _ADAPTERS[type(part)](part, place, notes):
             logprobs += adapted.logprobs or () if isinstance(adapted, Text) else ()
             parts.append(adapted)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.dialects import wire
-from penstock.dialects.leftovers import note_findings
+from penstock.dialects.leftovers import findings
 from penstock.types.notes import Note
 from penstock.types.usage import Usage
 
@@ -67,7 +67,7 @@ _NAMES = tuple(name for name in COUNTS.values() if isinstance(name, str))
 
 def write_foreign_usage(usage: Usage, notes: list[Note]) -> dict[str, Any]:
     """Another dialect's counts."""
-    note_findings("usage", usage.extras, notes)
+    notes += findings("usage", usage.extras)
     notes.extend(
         Note(f"usage.{name}", "dropped", "Ollama has no such count") for name in _UNSPEAKABLE if getattr(usage, name)
     )

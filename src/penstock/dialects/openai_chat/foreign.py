@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from penstock.dialects import wire
 from penstock.dialects.documents import words_about
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.media_types import derived_name, media_type_of
 from penstock.dialects.openai_chat.server_tools import ROOT, adapt_server_tool
 from penstock.dialects.openai_tiers import adapt_tier
@@ -50,7 +51,7 @@ def adapt(request: Request, profile: Profile, notes: list[Note]) -> Request:
         messages.append(Message(profile.system_role or "system", parts))
     for number, message in enumerate(request.messages):
         messages += _adapt_message(message, f"messages[{number}]", profile, notes)
-    notes += wire.note_extras("", request.extras)
+    notes += leftovers("", request.extras)
     tools = _adapt_tools(request.tools, profile, notes)
     cache = request.cache if profile.message_extensions else None
     if request.cache is not None and cache is None:
@@ -74,7 +75,7 @@ def _adapt_tools(tools: tuple[Tool, ...] | None, profile: Profile, notes: list[N
             elif adapted is not None:
                 found.append(adapted)
             continue
-        notes += wire.note_extras(path, tool.extras)
+        notes += leftovers(path, tool.extras)
         found.append(replace(tool, native=None, extras=None, parameters=_object_schema(tool)))
     return tuple(sorted(found, key=lambda tool: tool.native in ROOT))
 
@@ -92,7 +93,7 @@ def _adapt_message(message: Message, path: str, profile: Profile, notes: list[No
     """One foreign message as one or several of ours: tool results first, then what else the turn holds."""
     found: list[Message] = []
     kept: list[Part] = []
-    notes += wire.note_extras(path, message.extras)
+    notes += leftovers(path, message.extras)
     for number, part in enumerate(message.parts):
         part_path = f"{path}.parts[{number}]"
         if isinstance(part, ToolResult):
@@ -124,7 +125,7 @@ def _adapt_result(part: ToolResult, path: str, profile: Profile, notes: list[Not
         notes.append(Note(path, "changed", "tool results hold only text here: the media follows in a user message"))
     if part.is_error:
         notes.append(Note(f"{path}.is_error", "dropped", "Chat Completions has no flag for a failed tool"))
-    notes += wire.note_extras(path, part.extras)
+    notes += leftovers(path, part.extras)
     return ToolResult(part.call_id, tuple(texts), cache=_cache(part, path, profile, notes)), media
 
 
@@ -141,7 +142,7 @@ def _adapt_part(part: Part, role: str, path: str, profile: Profile, notes: list[
     if adapt_one is None:
         notes.append(Note(path, "dropped", f"Chat Completions has no place for {type(part).__name__}"))
         return []
-    notes += wire.note_extras(path, part.extras)
+    notes += leftovers(path, part.extras)
     return adapt_one(part, role, path, profile, notes)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.dialects import wire
+from penstock.dialects.leftovers import findings, leftovers
 from penstock.dialects.openai_chat.thinking import visible_text, write_block
 from penstock.dialects.token_logprobs import completed
 from penstock.types.content import (
@@ -34,12 +35,12 @@ from penstock.types.response import Choice
 def adapt_choice(choice: Choice, notes: list[Note]) -> tuple[tuple[Part, ...], dict[str, Any]]:
     """(the parts that a message holds, further fields of the message)."""
     path = f"choices[{choice.index}]"
-    notes += wire.note_findings(path, choice.extras)
+    notes += findings(path, choice.extras)
     parts: list[Part] = []
     fields: dict[str, Any] = {}
     offset = 0
     for number, part in enumerate(choice.parts):
-        notes += wire.note_extras(f"{path}.parts[{number}]", part.extras)
+        notes += leftovers(f"{path}.parts[{number}]", part.extras)
         if isinstance(part, Text):
             parts.append(_adapt_text(part, offset, fields))
             offset += len(part.text)

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context
+from penstock.dialects.leftovers import findings
 from penstock.dialects.openai_chat.citations import SAID_IN_CITATIONS, SOURCES, cite_sources, read_sources
 from penstock.dialects.openai_chat.foreign_response import adapt_choice
 from penstock.dialects.openai_chat.json_tool import unwrap_answer
@@ -303,7 +304,7 @@ def render_response(response: Response, context: Context) -> Rendered[dict[str, 
             found["model"] = context.model
         return Rendered(found)
     response = response_with_tool_ids(response, response.id or context.id)
-    notes = wire.note_findings("", response.extras)
+    notes = [*findings("", response.extras)]
     found = {
         "id": response.id or context.id,
         "object": "chat.completion",
@@ -313,7 +314,7 @@ def render_response(response: Response, context: Context) -> Rendered[dict[str, 
     }
     if response.usage is not None:
         found["usage"] = write_usage(response.usage, True)
-        notes += wire.note_findings("usage", response.usage.extras)
+        notes += findings("usage", response.usage.extras)
     tier = adapt_tier(response.service_tier, notes)
     if tier is not None:
         found["service_tier"] = tier

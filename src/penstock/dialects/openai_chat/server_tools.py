@@ -27,6 +27,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.dialects import wire
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.openai_tool_settings import generic_of, read_tool_settings, table_of, write_tool_settings
 from penstock.dialects.tool_settings import (
     UNREAD,
@@ -307,7 +308,7 @@ def adapt_server_tool(tool: Tool, path: str, profile: Profile, notes: list[Note]
     if form is None:
         notes.append(Note(path, "dropped", f"Chat Completions has no provider-run tool {tool.name!r}"))
         return None
-    notes += wire.note_extras(path, tool.extras)
+    notes += leftovers(path, tool.extras)
     table = table_of(form, name) if form.startswith("openrouter:") else None
     known = _SAYABLE.get(form, frozenset() if table is None else table.names)
     settings = sayable(tool, path, known, notes, _CHAT)

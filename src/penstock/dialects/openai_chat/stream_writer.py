@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context
 from penstock.dialects.framing import TRANSPORT, write_event
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.openai_chat.citations import write_citation
 from penstock.dialects.openai_chat.errors import render_error
 from penstock.dialects.openai_chat.foreign_response import adapt_citation, as_json
@@ -302,7 +303,7 @@ class ChunkWriter:
         part = self._server_parts.pop(key, None)
         if part is None:
             return []
-        for note in wire.note_extras(f"choices[{key[0]}].parts[{key[1]}]", part.extras):
+        for note in leftovers(f"choices[{key[0]}].parts[{key[1]}]", part.extras):
             if note not in self.notes:
                 self.notes.append(note)
         return self._chunk({"provider_specific_fields": {"server_parts": [as_json(part)]}}, key[0])

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from penstock.dialects import wire
 from penstock.dialects.documents import words_about
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.media_types import derived_name, media_type_of
 from penstock.dialects.openai_responses.fields import COMPLETED
 from penstock.dialects.openai_responses.foreign_outcomes import with_outcome
@@ -67,7 +68,7 @@ def adapt(request: Request, profile: Profile, notes: list[Note]) -> tuple[Reques
     request = with_tool_ids(request)
     turn = _Adapter(request, profile, notes)
     system, messages = turn.messages()
-    notes += wire.note_extras("", request.extras)
+    notes += leftovers("", request.extras)
     tools = turn.tools()
     settings = adapt_settings(request, profile, notes)
     choice = turn.tool_choice(tools)
@@ -164,7 +165,7 @@ class _Adapter:
         if text is not None:
             return message, (text,)
         path = f"messages[{number}]"
-        self.notes += wire.note_extras(path, message.extras)
+        self.notes += leftovers(path, message.extras)
         if message.name is not None:
             self.note(f"{path}.name", "dropped", "messages have no names here")
         parts = self.parts(message.parts, message.role, f"{path}.parts")
@@ -191,7 +192,7 @@ class _Adapter:
             self.note(path, "dropped", f"Responses takes no {type(part).__name__} of another provider")
             return ()
         if part.extras:
-            self.notes += wire.note_extras(path, part.extras)
+            self.notes += leftovers(path, part.extras)
         return adapt_one(self, part, role, path)
 
     def cache(self, cache: Cache | None, path: str, role: str) -> Cache | None:
@@ -205,7 +206,7 @@ class _Adapter:
                 "Responses caches by itself" if role != "assistant" else "only input can be marked",
             )
             return None
-        self.notes += wire.note_extras(f"{path}.cache", cache.extras)
+        self.notes += leftovers(f"{path}.cache", cache.extras)
         if cache.ttl is None or cache.ttl in ("30m", "12h"):
             return Cache(cache.ttl)
         self.note(f"{path}.cache.ttl", "changed", "Responses knows 30m (the default) and 12h")
@@ -396,7 +397,7 @@ class _Adapter:
     def tool(self, tool: Tool, path: str) -> Tool | None:
         if tool.kind == "server":
             return self._server_tool(tool, path)
-        self.notes += wire.note_extras(path, tool.extras)
+        self.notes += leftovers(path, tool.extras)
         if tool.cache is not None:
             self.note(f"{path}.cache", "dropped", "Responses caches by itself")
         name = self.name(tool.name)
@@ -407,7 +408,7 @@ class _Adapter:
         return Tool(name, "function", tool.description, parameters, strict)
 
     def _server_tool(self, tool: Tool, path: str) -> Tool | None:
-        self.notes += wire.note_extras(path, tool.extras)
+        self.notes += leftovers(path, tool.extras)
         if tool.cache is not None:
             self.note(f"{path}.cache", "dropped", "Responses caches by itself")
         if tool.settings is not None and tool.settings.max_uses is not None and self._is_only_server_tool():
@@ -426,7 +427,7 @@ class _Adapter:
         choice = self.request.tool_choice
         if choice is None:
             return None
-        self.notes += wire.note_extras("tool_choice", choice.extras)
+        self.notes += leftovers("tool_choice", choice.extras)
         if not tools:
             if choice.mode not in ("auto", "none"):
                 self.note("tool_choice", "dropped", "there are no tools to choose from")

@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from penstock.dialects import wire
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.openai_responses.fields import ITEM
 from penstock.dialects.server_outcomes import MCP, code_outcome, mcp_words
 from penstock.types.content import ServerToolCall, ServerToolResult
@@ -26,7 +26,7 @@ def with_outcome(item: ServerToolCall, result: ServerToolResult, path: str, note
     add = _OUTCOMES.get(item.native or "")
     found = None if add is None else add(item, result)
     if found is not None:
-        notes += wire.note_extras(path, result.extras)
+        notes += leftovers(path, result.extras)
         if result.name != MCP or mcp_words(result.content)[1]:
             notes.append(Note(path, "weakened", "an item of Responses tells the words and the addresses found only"))
     return found

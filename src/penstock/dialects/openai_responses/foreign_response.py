@@ -15,6 +15,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.dialects import wire
+from penstock.dialects.leftovers import findings, leftovers
 from penstock.dialects.openai_responses.content import write_thought
 from penstock.dialects.openai_responses.fields import COMPLETED
 from penstock.dialects.openai_responses.foreign_outcomes import with_outcome
@@ -96,7 +97,7 @@ def adapt_answer(response: Response, seed: str, notes: list[Note]) -> tuple[Part
     if not response.choices:
         return ()
     choice = response.choices[0]
-    notes += wire.note_findings(f"choices[{choice.index}]", choice.extras)
+    notes += findings(f"choices[{choice.index}]", choice.extras)
     found: list[Part] = []
     output_index, in_message = -1, False
     calls: list[tuple[ServerToolCall, int]] = []
@@ -148,7 +149,7 @@ def item_type(part: Part) -> str:
 def adapt_part(part: Part, index: int, seed: str, path: str, notes: list[Note]) -> Part | None:
     """One part without another dialect's fields; None (and a note) where output has no place for it."""
     if part.extras:
-        notes += wire.note_extras(path, part.extras)
+        notes += leftovers(path, part.extras)
     adapt_one = _ADAPTERS.get(type(part))
     adapted = None if adapt_one is None else adapt_one(part, path, notes)
     if adapted is None:

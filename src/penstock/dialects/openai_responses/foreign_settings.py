@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.dialects import reasoning as effort_table
-from penstock.dialects import wire
+from penstock.dialects.leftovers import leftovers
 from penstock.dialects.openai_tiers import adapt_tier
 from penstock.dialects.said import Said
 from penstock.types.notes import Note
@@ -81,7 +81,7 @@ def _include(request: Request, profile: Profile, notes: list[Note]) -> dict[str,
 def _reasoning(wanted: Reasoning | None, profile: Profile, notes: list[Note]) -> Reasoning | None:
     if wanted is None:
         return None
-    notes += wire.note_extras("reasoning", wanted.extras)
+    notes += leftovers("reasoning", wanted.extras)
     word = effort_table.effort(wanted, profile.reasoning_efforts)
     if wanted.budget_tokens is not None and wanted.effort is None:
         notes.append(Note("reasoning.budget_tokens", "changed", f"Responses takes a word: {word}"))
@@ -99,7 +99,7 @@ def _reasoning(wanted: Reasoning | None, profile: Profile, notes: list[Note]) ->
 def _format(wanted: ResponseFormat | None, notes: list[Note]) -> ResponseFormat | None:
     if wanted is None:
         return None
-    notes += wire.note_extras("response_format", wanted.extras)
+    notes += leftovers("response_format", wanted.extras)
     if wanted.kind != "json_schema":
         return ResponseFormat(wanted.kind)
     if wanted.name is None:

@@ -17,7 +17,7 @@ Source: https://platform.openai.com/docs/api-reference/responses-streaming.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec.structs import replace
@@ -25,6 +25,7 @@ from msgspec.structs import replace
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context
 from penstock.dialects.framing import write_event
+from penstock.dialects.leftovers import findings
 from penstock.dialects.openai_responses.content import write_citation, write_part
 from penstock.dialects.openai_responses.errors import CODES, FAILURE_CODES
 from penstock.dialects.openai_responses.fields import Item
@@ -105,7 +106,7 @@ class Narrator:
         """The frames for one event."""
         self._fold.add(event)
         if event.extras:
-            self._note_all(wire.note_findings("", event.extras))
+            self._note_all(findings("", event.extras))
         for delta in event.deltas:
             if getattr(delta, "choice", 0):
                 self._note(Note(f"choices[{delta.choice}]", "dropped", "Responses gives one answer"))  # type: ignore[union-attr]
@@ -136,14 +137,14 @@ class Narrator:
         if all(note.path != known.path for known in self.notes):
             self.notes.append(note)
 
-    def _note_all(self, notes: list[Note]) -> None:
+    def _note_all(self, notes: Iterable[Note]) -> None:
         for note in notes:
             self._note(note)
 
     # The response as a whole
 
     def _start(self, delta: Start) -> None:
-        self._note_all(wire.note_findings("", delta.extras))
+        self._note_all(findings("", delta.extras))
         if self._started is not None:
             return
         self._started = delta
@@ -180,7 +181,7 @@ class Narrator:
 
     def _conclude(self, response: Response, choice: Choice) -> None:
         self._finished = True
-        notes: list[Note] = wire.note_findings(f"choices[{choice.index}]", choice.extras)
+        notes = [*findings(f"choices[{choice.index}]", choice.extras)]
         status, reason = status_of(choice, notes)
         output = [item for item in self._output if item is not None]
         if status == "incomplete" and output and "status" in output[-1]:

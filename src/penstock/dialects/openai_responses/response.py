@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context
+from penstock.dialects.leftovers import findings
 from penstock.dialects.openai_responses.foreign import adapt
 from penstock.dialects.openai_responses.foreign_response import adapt_answer, status_of
 from penstock.dialects.openai_responses.messages import read_output, write_output
@@ -225,7 +226,7 @@ def render_response(response: Response, context: Context) -> Rendered[Body]:
         if context.model is not None:
             body["model"] = context.model
         return Rendered(body)
-    notes = wire.note_findings("", response.extras)
+    notes = [*findings("", response.extras)]
     seed = response.id or context.id
     choice = response.choices[0] if response.choices else None
     output = write_output(adapt_answer(response, seed, notes))
@@ -248,7 +249,7 @@ def measures(response: Response, notes: list[Note]) -> Body:
 
 def complete_usage(usage: Usage, notes: list[Note]) -> Body:
     """Another dialect's usage with all the counts that clients require."""
-    notes += wire.note_findings("usage", usage.extras)
+    notes += findings("usage", usage.extras)
     given, written = usage.input_tokens or 0, usage.output_tokens or 0
     filled = replace(
         usage,
