@@ -170,9 +170,10 @@ async def _send(answer: Answer, request: Asked, send: Send) -> None:
     ids = dict.fromkeys(("x-penstock-call-id", "x-request-id", "request-id"), request.call_id)
     headers = [(name.encode(), value.encode("latin-1")) for name, value in {**ids, **answer.headers}.items()]
     if answer.stream is None:
-        headers.append((b"content-length", str(len(answer.body)).encode()))
+        body = b"[%b]" % answer.body if answer.status >= 400 and request.reads_array else answer.body
+        headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body})
+        await send({"type": "http.response.body", "body": body})
         return
     headers += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
     try:

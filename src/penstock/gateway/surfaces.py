@@ -71,6 +71,15 @@ class Asked(Struct, frozen=True):
         return f"Asked({self.method}, call_id={self.call_id})"
 
     @property
+    def reads_array(self) -> bool:
+        """Whether the client reads its stream as one JSON array (Gemini's without `alt=sse`): then its elements are all
+        that it reads, and an error comes as the only one.
+        """
+        match = None if self.dialect is None else self.dialect.match_path(self.path)
+        asked_for = None if self.dialect is None else self.dialect.stream_type_asked(self.query)
+        return match is not None and bool(match.stream) and asked_for == "application/json"
+
+    @property
     def voice(self) -> Dialect:
         """The dialect to answer in, also where none is spoken: Anthropic's and Google's clients show who they are."""
         if self.dialect is not None:

@@ -19,7 +19,7 @@ from penstock.dialects.gemini.logprobs import write_logprobs
 from penstock.dialects.gemini.media import guess_type
 from penstock.dialects.gemini.parts import TOOL_TYPE_OF
 from penstock.dialects.gemini.signatures import write_signature
-from penstock.dialects.gemini.usage import COUNTS, DETAILS, SERVICE_TIERS, write_foreign_usage
+from penstock.dialects.gemini.usage import COUNTS, DETAILS, write_foreign_tier, write_foreign_usage
 from penstock.dialects.leftovers import findings, leftovers
 from penstock.dialects.token_logprobs import without_extras
 from penstock.dialects.tool_memo import as_object
@@ -69,9 +69,9 @@ def write_foreign_response(response: Response, context: Context) -> Rendered[dic
     if usage is not None:
         notes += note_usage(usage)
         found["usageMetadata"] = write_foreign_usage(usage)
-    if response.service_tier is not None:
-        tier = SERVICE_TIERS.get(response.service_tier, response.service_tier)
-        found.setdefault("usageMetadata", {}).setdefault("serviceTier", tier)
+    tier = write_foreign_tier(usage, response.service_tier, notes)
+    if tier:
+        found.setdefault("usageMetadata", {}).update(tier)
     found["modelVersion"] = context.model or response.model or ""
     found["responseId"] = response.id or context.id
     return Rendered(found, tuple(notes))

@@ -4,8 +4,9 @@
     citationMetadata       passages that the model recited (`citationSources` in the Gemini API's older form)
     urlContextMetadata     pages that the URL context tool has read
 
-The metadata stay whole in the choice's extras, so that they go out again as they came; the citations are derived from
-them, say so in `native`, and are left aside by the writer of this dialect. Other dialects' citations become
+The metadata stay in the choice's extras, so that they go out again as they came; the citations are derived from them,
+say so in `native`, and are left aside by the writer of this dialect. What the citations say to the last stands there
+under a key of its own (`set_aside`, `put_back`): no other dialect loses it. Other dialects' citations become
 groundingMetadata.
 
 Offsets are bytes of UTF-8 on the wire and characters in the representation. Since answers are often counted against the
@@ -16,7 +17,7 @@ Source: https://ai.google.dev/api/generate-content#GroundingMetadata, #CitationM
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -36,7 +37,7 @@ def cite(parts: tuple[Part, ...], metadata: Mapping[str, Any]) -> tuple[Part, ..
     """`parts` with the citations that `metadata` (a candidate's fields) says."""
     if not any(metadata.get(key) for key in KEYS):
         return parts
-    texts = {index: part.text for index, part in enumerate(parts) if type(part) is Text}
+    texts = texts_of(parts)
     found: dict[int, list[Citation]] = {}
     for index, citation in derive(metadata, texts):
         found.setdefault(index, []).append(citation)
@@ -44,6 +45,11 @@ def cite(parts: tuple[Part, ...], metadata: Mapping[str, Any]) -> tuple[Part, ..
         replace(part, citations=tuple(found[index])) if index in found and type(part) is Text else part
         for index, part in enumerate(parts)
     )
+
+
+def texts_of(parts: tuple[Part, ...]) -> dict[int, str]:
+    """The texts among `parts`."""
+    return {index: part.text for index, part in enumerate(parts) if type(part) is Text}
 
 
 def derive(metadata: Mapping[str, Any], texts: Texts) -> list[tuple[int, Citation]]:
@@ -136,13 +142,118 @@ def _read_pages(metadata: Any) -> Iterator[Citation]:
             yield Citation(url, native=URL_CONTEXT)
 
 
+# What the citations carry of the metadata.
+
+
+_LISTS = {
+    GROUNDING: ("groundingChunks", "groundingSupports"),
+    RECITATION: ("citations", "citationSources"),
+    URL_CONTEXT: ("urlMetadata",),
+}
+_SAID = "(said in citations)"
+_PLACE = frozenset({"startIndex", "endIndex", "partIndex"})
+_SEGMENT = _PLACE | {"text"}
+_PASSAGE = frozenset({"startIndex", "endIndex", "uri", "title"})
+_CHUNKS: dict[str, frozenset[str]] = {
+    "web": frozenset({"uri", "title", "domain"}),  # (the domain is that of the address)
+    "retrievedContext": frozenset({"uri", "title", "text", "documentName"}),
+    "maps": frozenset({"uri", "title", "text"}),
+    "image": frozenset({"sourceUri", "title"}),
+}
+
+
+def set_aside(extras: dict[str, Any], texts: Texts) -> dict[str, Any]:
+    """`extras` of a choice, with the lists that its citations say to the last under a key of their own."""
+    said: dict[str, Any] = {}
+    left = dict(extras)
+    for key, names in _LISTS.items():
+        metadata = extras.get(key)
+        if type(metadata) is dict and any(metadata.get(name) for name in names) and _CARRIED[key](metadata, texts):
+            said[key] = {name: metadata[name] for name in names if name in metadata}
+            left[key] = {name: value for name, value in metadata.items() if name not in names}
+    return {**left, _SAID: said} if said else extras
+
+
+def put_back(extras: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`extras` as they were before `set_aside`."""
+    said = extras.get(_SAID)
+    if said is None:
+        return extras
+    left = {key: value for key, value in extras.items() if key != _SAID}
+    return left | {key: {**left.get(key, {}), **lists} for key, lists in said.items()}
+
+
+def _grounding_is_carried(metadata: dict[str, Any], texts: Texts) -> bool:
+    """Whether every chunk is cited by its source, and every support stands at its place."""
+    chunks, supports = metadata.get("groundingChunks", []), metadata.get("groundingSupports", [])
+    if type(chunks) is not list or type(supports) is not list or not texts:
+        return False
+    cited = {number for support in _dicts(supports) for number in _list(support.get("groundingChunkIndices"))}
+    return (
+        all(_is_source(chunk) for chunk in chunks)
+        and all(_is_support(support, len(chunks), texts) for support in supports)
+        and (not supports or cited >= set(range(len(chunks))))
+    )
+
+
+def _is_source(chunk: Any) -> bool:
+    if type(chunk) is not dict or len(chunk) != 1:
+        return False
+    kind, inner = next(iter(chunk.items()))
+    return type(inner) is dict and _CHUNKS.get(kind, frozenset()) >= inner.keys() and _are_strings(inner)
+
+
+def _are_strings(inner: dict[str, Any]) -> bool:
+    return all(type(value) is str for value in inner.values())
+
+
+def _is_support(support: Any, count: int, texts: Texts) -> bool:
+    if type(support) is not dict or support.keys() - {"confidenceScores"} != {"segment", "groundingChunkIndices"}:
+        return False
+    segment, numbers = support["segment"], support["groundingChunkIndices"]
+    if support.get("confidenceScores") or type(numbers) is not list or not numbers:
+        return False
+    known = all(type(number) is int and 0 <= number < count for number in numbers)
+    return known and type(segment) is dict and segment.keys() <= _SEGMENT and _locate(segment, texts)[1] is not None
+
+
+def _recitations_are_carried(metadata: dict[str, Any], texts: Texts) -> bool:
+    if not texts or (metadata.get("citations") and metadata.get("citationSources")):
+        return False
+    sources = metadata.get("citations") or metadata.get("citationSources")
+    return type(sources) is list and all(
+        type(source) is dict and source.keys() <= _PASSAGE and _locate(source, texts)[1] is not None
+        for source in sources
+    )
+
+
+def _pages_are_carried(metadata: dict[str, Any], texts: Texts) -> bool:
+    pages = metadata.get("urlMetadata")
+    return (
+        bool(texts)
+        and type(pages) is list
+        and all(type(page) is dict and page.keys() == {"retrievedUrl", "urlRetrievalStatus"} for page in pages)
+        and len(list(_read_pages(metadata))) == len(pages)
+    )
+
+
+_CARRIED: dict[str, Callable[[dict[str, Any], Texts], bool]] = {
+    GROUNDING: _grounding_is_carried,
+    RECITATION: _recitations_are_carried,
+    URL_CONTEXT: _pages_are_carried,
+}
+
+
+# What was searched.
+
+
 def count_searches(candidates: Iterable[Mapping[str, Any]]) -> dict[str, int] | None:
     """What Google ran for these candidates, by generic tool name, as it bills it: each query of a web search, and maps
     once. None where nothing was run. (https://ai.google.dev/gemini-api/docs/google-search#pricing)
     """
     searches = maps = 0
     for candidate in candidates:
-        metadata = _dict(candidate.get(GROUNDING))
+        metadata = _dict(put_back(candidate).get(GROUNDING))
         queries = [each for key in _QUERIES for each in _list(metadata.get(key)) if each]
         kinds = {kind for chunk in _dicts(metadata.get("groundingChunks")) for kind in chunk}
         searches += len(queries) or int("web" in kinds)

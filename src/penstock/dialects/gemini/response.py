@@ -18,7 +18,16 @@ from msgspec.structs import replace
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context
 from penstock.dialects.gemini.foreign_response import write_foreign_response
-from penstock.dialects.gemini.grounding import GROUNDING, cite, count_searches, write_grounding
+from penstock.dialects.gemini.grounding import (
+    DERIVED,
+    GROUNDING,
+    cite,
+    count_searches,
+    put_back,
+    set_aside,
+    texts_of,
+    write_grounding,
+)
 from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
 from penstock.dialects.gemini.logprobs import read_logprobs, write_logprobs
 from penstock.dialects.gemini.messages import read_parts, write_parts
@@ -170,6 +179,8 @@ def _read_candidate(value: Any, position: int, memo: Memo) -> Choice:
     elif type(index) is not int:
         raise MalformedError(f"expected an integer, got {wire.describe(index)}", "index")
     parts = cite(recall_parts(parts, memo), candidate)
+    if extras and not DERIVED.isdisjoint(extras):
+        extras = set_aside(extras, texts_of(parts))
     return Choice(
         parts,
         stop_reason(native, any(type(part) is ToolCall for part in parts)),
@@ -297,7 +308,7 @@ def _write_feedback(choice: Choice) -> dict[str, Any]:
 
 def _write_candidate(choice: Choice) -> dict[str, Any]:
     shapes = names_of(choice.native)
-    extras = choice.extras or {}
+    extras = dict(put_back(choice.extras or {}))
     found: dict[str, Any] = {}
     if choice.parts or "-content" not in shapes:
         content = write_parts(choice.parts, shapes)

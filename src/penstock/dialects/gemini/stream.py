@@ -21,7 +21,7 @@ from penstock.dialects.framing import Frame, FramedParser
 from penstock.dialects.gemini.errors import error_in_stream
 from penstock.dialects.gemini.frames import GeminiFrames
 from penstock.dialects.gemini.grounding import KEYS as SOURCES
-from penstock.dialects.gemini.grounding import derive
+from penstock.dialects.gemini.grounding import derive, set_aside
 from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
 from penstock.dialects.gemini.logprobs import read_logprobs
 from penstock.dialects.gemini.partial_args import PartialArguments
@@ -85,6 +85,10 @@ class _Choice:
         self.seen += 1
         return self.index
 
+    def whole_texts(self) -> dict[int, str]:
+        """The texts so far. O(their length)."""
+        return {index: "".join(pieces) for index, pieces in self.texts.items()}
+
 
 class FrameReader:
     """From frames to events. `finished` says that every choice has given its reason to stop."""
@@ -94,6 +98,7 @@ class FrameReader:
         self._started = False
         self._failed = False
         self._grounded = False
+        self._late: list[Delta] = []
         self._choices: dict[int, _Choice] = {}
 
     @property
@@ -149,19 +154,25 @@ class FrameReader:
         deltas.append(Stop(blocked.stop_reason, blocked.stop_native, extras=blocked.extras))
 
     def _read_candidates(self, candidates: Any, deltas: list[Delta]) -> None:
+        """Probabilities that come behind their text are told last, since only texts have holes in the frame."""
+        self._late.clear()
         for position, value in enumerate(wire.array(candidates)):
             try:
                 self._read_candidate(wire.obj(value), position, deltas)
             except DialectError as error:
                 raise error.at(position).at("candidates") from None
+        if self._late:
+            deltas += self._late
 
     def _read_candidate(self, candidate: dict[str, Any], position: int, deltas: list[Delta]) -> None:
         choice = self._choice(candidate.get("index", position))
         beside = None if _CANDIDATE_KEYS.issuperset(candidate) else self._read_beside(choice, candidate)
         content = candidate.get("content")
-        if content is not None:
-            logprobs = read_logprobs(candidate[LOGPROBS]) if beside and LOGPROBS in beside else None
-            self._read_content(choice, wire.obj(content), deltas, logprobs)
+        logprobs = read_logprobs(candidate[LOGPROBS]) if beside and LOGPROBS in beside else None
+        taken = content is not None and self._read_content(choice, wire.obj(content), deltas, logprobs)
+        if logprobs is not None and not taken and choice.texts:
+            self._late.append(TextDelta(max(choice.texts), "", choice.number, logprobs[0]))
+            _leave(choice.extras, logprobs[1])
         reason = candidate.get("finishReason")
         if reason is not None:
             reason = read_finish(candidate)[0]
@@ -188,7 +199,8 @@ class FrameReader:
             choice.stop = reason
         if choice.stop is not None:
             stop = stop_reason(choice.stop, choice.called)
-            deltas.append(Stop(stop, choice.stop, choice=choice.number, extras=dict(choice.extras) or None))
+            extras = set_aside(choice.extras, choice.whole_texts()) if self._grounded else choice.extras
+            deltas.append(Stop(stop, choice.stop, choice=choice.number, extras=dict(extras) or None))
 
     def _read_beside(self, choice: _Choice, candidate: dict[str, Any]) -> dict[str, Any]:
         """Whatever else the candidate says; later frames add to what earlier ones said."""
@@ -196,10 +208,11 @@ class FrameReader:
         choice.extras |= beside
         return beside
 
-    def _read_content(self, choice: _Choice, content: dict[str, Any], deltas: list[Delta], logprobs: Any) -> None:
+    def _read_content(self, choice: _Choice, content: dict[str, Any], deltas: list[Delta], logprobs: Any) -> bool:
+        """The parts. True where a text among them took the probabilities."""
         parts = content.get("parts")
         if parts is None:
-            return
+            return False
         tokens, rest = (None, None) if logprobs is None else logprobs
         for place, part in enumerate(wire.array(parts) if type(parts) is not dict else (parts,)):
             try:
@@ -209,6 +222,7 @@ class FrameReader:
             if text and tokens is not None:
                 tokens = None
                 _leave(choice.extras, rest)
+        return logprobs is not None and tokens is None
 
     def _read_part(self, choice: _Choice, part: dict[str, Any], deltas: list[Delta], tokens: Any) -> bool:
         """One part. True where it was a piece of text (which then has the tokens' probabilities)."""
@@ -314,8 +328,7 @@ class FrameReader:
 
     def _cite(self, choice: _Choice, deltas: list[Delta]) -> None:
         """Citations for what the metadata say by now, as far as they have not been told."""
-        texts = {index: "".join(pieces) for index, pieces in choice.texts.items()}
-        for index, citation in derive(choice.extras, texts):
+        for index, citation in derive(choice.extras, choice.whole_texts()):
             if (index, citation) not in choice.cited:
                 choice.cited.append((index, citation))
                 deltas.append(CitationDelta(index, citation, choice.number))

@@ -31,7 +31,7 @@ from penstock.dialects.gemini.grounding import write_grounding
 from penstock.dialects.gemini.logprobs import KEY as LOGPROBS
 from penstock.dialects.gemini.logprobs import write_logprobs
 from penstock.dialects.gemini.signatures import write_signature
-from penstock.dialects.gemini.usage import SERVICE_TIERS, write_foreign_usage
+from penstock.dialects.gemini.usage import write_foreign_tier, write_foreign_usage
 from penstock.dialects.leftovers import findings, leftovers
 from penstock.dialects.token_logprobs import without_extras
 from penstock.types.content import (
@@ -369,9 +369,9 @@ class FrameWriter:
 
     def _write_usage(self, usage: Usage) -> dict[str, Any]:
         self._add_notes(note_usage(usage))
-        found = write_foreign_usage(usage)
-        if self._start.service_tier is not None:
-            found.setdefault("serviceTier", SERVICE_TIERS.get(self._start.service_tier, self._start.service_tier))
+        notes: list[Note] = []
+        found = {**write_foreign_usage(usage), **write_foreign_tier(usage, self._start.service_tier, notes)}
+        self._add_notes(notes)
         return found
 
     def _last(self, number: int, candidate: _Candidate) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from penstock.dialects import wire
 from penstock.dialects.gemini.numbers import MODALITIES, word_of
+from penstock.types.notes import Note
 from penstock.types.usage import Usage
 
 COUNTS: dict[str, str] = {
@@ -216,6 +217,18 @@ def write_foreign_usage(usage: Usage) -> dict[str, Any]:
         details = _details(usage, table, list(table))
         if len(details) > (1 if details and details[0]["modality"] == "TEXT" else 0):
             found[key] = details
-    if usage.service_tier is not None:
-        found["serviceTier"] = SERVICE_TIERS.get(usage.service_tier, usage.service_tier)
+    return found
+
+
+def write_foreign_tier(usage: Usage | None, tier: str | None, notes: list[Note]) -> dict[str, str]:
+    """`serviceTier` of `usageMetadata` for another dialect's answer: what its usage says, else the answer (`tier`)."""
+    said = [("usage.service_tier", None if usage is None else usage.service_tier), ("service_tier", tier)]
+    found: dict[str, str] = {}
+    for path, word in said:
+        if word is None or word == "auto" or found:
+            continue
+        if word in SERVICE_TIERS:
+            found["serviceTier"] = SERVICE_TIERS[word]
+        else:
+            notes.append(Note(path, "dropped", f"Gemini has no tier {word!r}"))
     return found

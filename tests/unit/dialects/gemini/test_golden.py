@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from penstock.dialects import registry
 from penstock.dialects.dialect import Context, PathMatch
 from penstock.dialects.gemini import DIALECT, match_path, path
 from penstock.dialects.gemini.errors import read_error
+from penstock.dialects.gemini.grounding import put_back
 from penstock.types.content import (
     Base64,
     Citation,
@@ -30,10 +32,11 @@ from penstock.types.fold import Fold, fold
 from penstock.types.notes import NO_MEMO, Memo
 from penstock.types.profile import DEFAULT_PROFILE
 from penstock.types.request import Reasoning, Request, ResponseFormat, Tool, ToolChoice
-from penstock.types.response import Choice
-from penstock.types.stream import End, Stop, StreamEvent
+from penstock.types.response import Choice, Response
+from penstock.types.stream import End, Start, Stop, StreamEvent, TextDelta, UsageDelta
 from penstock.types.tool_settings import ToolSettings
 from penstock.types.usage import Usage
+from tests.contract import dialects as contract
 from tests.contract.dialects import parse_stream
 from tests.unit.dialects.gemini.samples import ANSWER, CHUNKS, PARTIAL_CALL, SIGNATURE, STREAM, frame
 
@@ -492,7 +495,96 @@ def test_probabilities_and_sources_come_with_their_texts() -> None:
     (choice,) = fold(parse_stream(DIALECT, data), "gemini").choices
     cited = Citation("https://example.com", start=5, end=8, native="groundingMetadata")
     assert choice.parts == (Text("Über uns", (cited,), (TokenLogprob("Über "), TokenLogprob("uns"))),)
-    assert choice.extras == {"groundingMetadata": grounding}
+    assert put_back(choice.extras or {}) == {"groundingMetadata": grounding}
+
+
+def test_probabilities_that_come_behind_their_text_are_its_own() -> None:
+    late = {"logprobsResult": {"chosenCandidates": [{"token": "Hi"}], "avgLogprobs": -1}}
+    pieces = {"content": {"parts": [{"text": "Hi"}]}}
+    last = {"finishReason": "STOP", "content": {"role": "model"}, **late}
+    data = b"".join(frame({"candidates": [{**each, "index": index} for index in (0, 1)]}) for each in (pieces, last))
+    for choice in fold(parse_stream(DIALECT, data), "gemini").choices:
+        assert choice.parts == (Text("Hi", logprobs=(TokenLogprob("Hi"),)),)
+        assert choice.extras == {"logprobsResult": {"avgLogprobs": -1}}
+    contract.assert_stream_exact(DIALECT, data)
+
+
+CHUNK = {"web": {"uri": "https://example.com", "title": "E"}}
+SUPPORT = {"segment": {"startIndex": 0, "endIndex": 2, "text": "Hi"}, "groundingChunkIndices": [0]}
+SAID_IN_CITATIONS: list[tuple[dict[str, Any], list[str]]] = [
+    ({"groundingMetadata": {"groundingChunks": [CHUNK], "groundingSupports": [SUPPORT]}}, []),
+    ({"groundingMetadata": {"groundingChunks": [CHUNK]}}, []),
+    (
+        {"groundingMetadata": {"groundingChunks": [CHUNK], "groundingSupports": [SUPPORT], "webSearchQueries": ["q"]}},
+        ["webSearchQueries"],
+    ),
+    (
+        {"groundingMetadata": {"groundingChunks": [CHUNK, CHUNK], "groundingSupports": [SUPPORT]}},
+        ["groundingChunks", "groundingSupports"],
+    ),
+    (
+        {"groundingMetadata": {"groundingChunks": [{"maps": {"uri": "u", "placeId": "p"}}]}},
+        ["groundingChunks"],
+    ),
+    (
+        {
+            "groundingMetadata": {
+                "groundingChunks": [CHUNK],
+                "groundingSupports": [{**SUPPORT, "confidenceScores": [1]}],
+            }
+        },
+        ["groundingChunks", "groundingSupports"],
+    ),
+    ({"citationMetadata": {"citations": [{"startIndex": 0, "endIndex": 2, "uri": "u"}]}}, []),
+    (
+        {"citationMetadata": {"citations": [{"startIndex": 0, "endIndex": 2, "uri": "u", "license": "x"}]}},
+        ["citations"],
+    ),
+    (
+        {
+            "urlContextMetadata": {
+                "urlMetadata": [{"retrievedUrl": "u", "urlRetrievalStatus": "URL_RETRIEVAL_STATUS_SUCCESS"}]
+            }
+        },
+        [],
+    ),
+]
+
+
+@pytest.mark.parametrize(("metadata", "lost"), SAID_IN_CITATIONS)
+def test_what_citations_say_is_no_loss(metadata: dict[str, Any], lost: list[str]) -> None:
+    candidate = {
+        "content": {"parts": [{"text": "Hi"}], "role": "model"},
+        "finishReason": "STOP",
+        "index": 0,
+        **metadata,
+    }
+    wire = {"candidates": [candidate], "responseId": "r", "modelVersion": "m"}
+    contract.assert_response_exact(DIALECT, wire)
+    contract.assert_stream_exact(DIALECT, frame(wire))
+    whole = DIALECT.parse_response(wire, NO_MEMO)
+    streamed = fold(parse_stream(DIALECT, frame(wire)), "gemini")
+    assert streamed.choices[0].extras == whole.choices[0].extras
+    (key,) = metadata
+    for response in (whole, streamed):
+        said = registry.get("openai_responses").render_response(response, Context())
+        assert [note.path for note in said.notes] == [f"choices[0].{key}.{name}" for name in lost]
+
+
+@pytest.mark.parametrize(
+    ("tier", "said", "noted"),
+    [("default", "standard", []), ("auto", None, []), ("on_demand", None, ["service_tier"]), (None, None, [])],
+)
+def test_tiers_of_others(tier: str | None, said: str | None, noted: list[str]) -> None:
+    usage = Usage(input_tokens=1, output_tokens=1)
+    response = Response(dialect="contract", choices=(Choice((Text("Hi"),), "stop"),), usage=usage, service_tier=tier)
+    rendered = DIALECT.render_response(response, Context())
+    assert rendered.value["usageMetadata"].get("serviceTier") == said
+    assert [note.path for note in rendered.notes] == noted
+    writer = DIALECT.stream_renderer(Context(source="contract"))
+    head = StreamEvent((Start(service_tier=tier), TextDelta(0, "Hi"), Stop("stop"), UsageDelta(usage), End()))
+    assert (b"serviceTier" in writer.render(head) + writer.close()) == (said is not None)
+    assert [note.path for note in writer.notes] == noted
 
 
 def test_metadata_after_the_end_of_a_choice_still_counts() -> None:
