@@ -563,7 +563,8 @@ def test_a_providers_key_never_leaves_in_an_error(
     whole, streamed = ask(client, surface, model), ask(client, surface, model, stream=True)
     assert whole.status_code == 401
     for answer in (whole, streamed):
-        assert "Incorrect API key provided: [key removed]" in answer.text
+        # taken out by the call that sent it, or at the last by the gateway
+        assert re.search(r"Incorrect API key provided: (\*\*\*|\[key removed\])", answer.text), answer.text
         assert key not in answer.text + repr(answer.headers)
 
 
