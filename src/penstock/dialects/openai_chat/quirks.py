@@ -12,7 +12,7 @@ from typing import Any
 from penstock.dialects import reasoning as effort_table
 from penstock.dialects.json_answer import json_instruction
 from penstock.dialects.json_schema import without_refused
-from penstock.dialects.openai_chat.reasoning import SWITCHES, write_reasoning
+from penstock.dialects.openai_chat.reasoning import SWITCHES, note_narrowing, write_reasoning
 from penstock.types.notes import Note
 from penstock.types.profile import DEFAULT_PROFILE, Profile
 from penstock.types.request import Request
@@ -177,6 +177,7 @@ def _reasoning(body: Body, request: Request, profile: Profile, notes: list[Note]
     for key in ("reasoning_effort", "reasoning", "thinking", "enable_thinking", "chat_template_kwargs"):
         body.pop(key, None)
     asked = write_reasoning(request.reasoning, profile)
+    note_narrowing(request.reasoning, asked, notes)
     if not asked:
         notes.append(Note("reasoning", "dropped", "this model cannot be asked to reason"))
     if others:

@@ -14,6 +14,7 @@ from typing import Any
 
 from penstock.dialects import reasoning as effort_table
 from penstock.dialects import wire
+from penstock.types.notes import Note
 from penstock.types.profile import Profile
 from penstock.types.request import Reasoning
 
@@ -139,3 +140,23 @@ def write_reasoning(wanted: Reasoning, profile: Profile) -> dict[str, Any]:
         case _:
             word = effort_table.effort(wanted, profile.reasoning_efforts)
             return {} if word is None else {"reasoning_effort": word}
+
+
+def note_narrowing(wanted: Reasoning, asked: dict[str, Any], notes: list[Note]) -> None:
+    """A note where `asked`, the fields that `write_reasoning` gave, ask for another amount of reasoning than the caller
+    did: hosts know few words, or have nothing but a switch. (That an effort is said as the tokens of the table is no
+    loss.)
+    """
+    if (wanted.effort is None and wanted.budget_tokens is None) or not asked or "reasoning" in asked:
+        return
+    path = "reasoning.budget_tokens" if wanted.effort is None else "reasoning.effort"
+    word = asked.get("reasoning_effort")
+    if word is None:
+        measured = "budget_tokens" in asked.get("thinking", ())
+        if not measured and effort_table.budget(wanted) != 0:
+            notes.append(Note(path, "weakened", "this host has a switch for reasoning, and no measure"))
+        return
+    if word != (wanted.effort or ("none" if wanted.budget_tokens == 0 else None)):
+        notes.append(Note(path, "weakened", f"the nearest word that this host knows is {word!r}"))
+    if wanted.effort is not None and wanted.budget_tokens is not None:
+        notes.append(Note("reasoning.budget_tokens", "dropped", "this host takes a word"))

@@ -19,6 +19,7 @@ from penstock.dialects.openai_chat.media import read_cache, write_cache
 from penstock.dialects.openai_chat.messages import read_messages, write_message
 from penstock.dialects.openai_chat.quirks import apply_quirks
 from penstock.dialects.openai_chat.reasoning import (
+    note_narrowing,
     read_effort,
     read_object,
     read_switch,
@@ -418,7 +419,10 @@ def _write_own(request: Request) -> dict[str, Any]:
 def _write_foreign(request: Request, profile: Profile, notes: list[Note]) -> dict[str, Any]:
     found = _write_common(request, True, {})
     if request.reasoning is not None:
-        found |= write_reasoning(request.reasoning, profile)
+        asked = write_reasoning(request.reasoning, profile)
+        if profile.reasoning == "default":  # of any other, the quirk has the last word
+            note_narrowing(request.reasoning, asked, notes)
+        found |= asked
         if request.reasoning.summary is not None and "reasoning" not in found:
             notes.append(Note("reasoning.summary", "dropped", "Chat Completions shows no reasoning summaries"))
     if request.stream and "stream_options" not in found and profile.stream_options:

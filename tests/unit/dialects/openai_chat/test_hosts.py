@@ -26,7 +26,7 @@ from penstock.types.content import (
 )
 from penstock.types.notes import NO_MEMO
 from penstock.types.profile import Profile
-from penstock.types.request import Message, Request, Tool
+from penstock.types.request import Message, Reasoning, Request, Tool
 from penstock.types.response import Choice, Response, StopReason
 from penstock.types.stream import ArgumentsDelta, End, PartEnd, PartStart, Stop, StreamEvent, TextDelta
 from tests.contract import dialects as contract
@@ -255,6 +255,46 @@ def test_a_switch_may_have_an_effort_beside_it(wanted: str, sent: dict[str, Any]
     assert {name: written[name] for name in ("thinking", "reasoning_effort") if name in written} == sent
     written = DIALECT.render_request(request, Profile(reasoning="thinking_type")).value
     assert "reasoning_effort" not in written, "where no efforts are known, there is the switch alone"
+
+
+LOW_TO_HIGH = ("low", "medium", "high")
+
+
+@pytest.mark.parametrize(
+    ("profile", "wanted", "sent", "noted"),
+    [
+        (Profile(reasoning_efforts=LOW_TO_HIGH), Reasoning("low"), {"reasoning_effort": "low"}, []),
+        (Profile(reasoning_efforts=LOW_TO_HIGH), Reasoning("max"), {"reasoning_effort": "high"}, ["effort"]),
+        (Profile(reasoning_efforts=LOW_TO_HIGH), Reasoning("none"), {"reasoning_effort": "low"}, ["effort"]),
+        (Profile(), Reasoning(budget_tokens=3000), {"reasoning_effort": "high"}, ["budget_tokens"]),
+        (Profile(), Reasoning(budget_tokens=0), {"reasoning_effort": "none"}, []),
+        (Profile(), Reasoning("low", 3000), {"reasoning_effort": "low"}, ["budget_tokens"]),
+        (
+            Profile(reasoning="effort", reasoning_efforts=LOW_TO_HIGH),
+            Reasoning("max"),
+            {"reasoning_effort": "high"},
+            ["effort"],
+        ),
+        (Profile(reasoning="enable_thinking"), Reasoning("high"), {"enable_thinking": True}, ["effort"]),
+        (Profile(reasoning="enable_thinking"), Reasoning("none"), {"enable_thinking": False}, []),
+        (Profile(reasoning="enable_thinking"), Reasoning(enabled=True), {"enable_thinking": True}, []),
+        (
+            Profile(reasoning="template"),
+            Reasoning(budget_tokens=9),
+            {"chat_template_kwargs": {"enable_thinking": True}},
+            ["budget_tokens"],
+        ),
+        (Profile(reasoning="budget"), Reasoning("low"), {"thinking": {"type": "enabled", "budget_tokens": 1024}}, []),
+        (Profile(reasoning="object"), Reasoning("max", 9), {"reasoning": {"effort": "max", "max_tokens": 9}}, []),
+    ],
+)
+def test_another_amount_of_reasoning_is_noted(
+    profile: Profile, wanted: Reasoning, sent: dict[str, Any], noted: list[str]
+) -> None:
+    request = Request(dialect="contract", model="m", messages=(Message("user", (Text("x"),)),), reasoning=wanted)
+    rendered = DIALECT.render_request(request, profile)
+    assert {key: value for key, value in rendered.value.items() if key not in ("model", "messages")} == sent
+    assert [note.path for note in rendered.notes] == [f"reasoning.{name}" for name in noted]
 
 
 def test_thoughts_that_are_replayed_reach_a_host_that_takes_nothing_else_of_its_own() -> None:
