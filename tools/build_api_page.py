@@ -10,15 +10,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, get_args
+from typing import Any
 
 import penstock
 from penstock.client.engine import Engine
 from penstock.client.objects import Answer, Object
-from penstock.client.resources import Resource
+from penstock.client.resources import Call, Resource, Twins
 from penstock.testing import providers as simulated
 from tools import docstrings
-from tools.signatures import signature, written
+from tools.signatures import signature
 from tools.tables import code, table
 
 TOPICS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -188,7 +188,7 @@ def _parts_of_answers() -> str:
 
 def _of_class(kind: type) -> Iterator[str]:
     if issubclass(kind, Resource):
-        yield table(("call", "gives"), list(_calls(kind, "")))
+        yield table(("call", "gives", "what it does"), list(_calls(kind, "", issubclass(kind, penstock.AsyncClient))))
     elif issubclass(kind, Object):
         yield _fields(kind)
         yield _members(kind, [each for each in kind.__mro__ if each not in Answer.__mro__])
@@ -237,22 +237,24 @@ def _call(name: str, value: Any) -> str:
     return f"{name}({', '.join(str(each).split(':')[0].split(' =')[0] for each in given)})"
 
 
-def _calls(kind: type, prefix: str) -> Iterator[tuple[str, str]]:
-    """(call, what it gives) of a client's attributes, the nested ones too."""
-    for name, value in vars(kind).items():
+def _calls(kind: type, prefix: str, awaits: bool) -> Iterator[tuple[str, str, str]]:
+    """(call, what it gives, what it does) of a client's attributes, the nested ones too."""
+    for name, value in (item for each in reversed(kind.__mro__) for item in vars(each).items()):
         inner = _resource(value)
         if inner is not None:
-            yield from _calls(inner, f"{prefix}{name}.")
-        elif hasattr(value, "__orig_class__"):
-            given = ", ".join([*value._names, "..."])
-            yield code(f"{prefix}{name}({given})"), code(" | ".join(map(written, get_args(value.__orig_class__))))
+            yield from _calls(inner, f"{prefix}{name}.", awaits or name == "achat")
+        elif isinstance(value, Twins | Call):
+            made = value._methods[awaits] if isinstance(value, Twins) else value._method
+            gives = code(str(inspect.signature(made).return_annotation))
+            yield code(_call(f"{prefix}{name}", made)), gives, docstrings.summary(_doc_of_member(made))
         elif not name.startswith("_") and (inspect.isroutine(value) or isinstance(value, property | cached_property)):
-            yield code(_call(f"{prefix}{name}", value)), docstrings.summary(_doc_of_member(value))
+            yield code(_call(f"{prefix}{name}", value)), "", docstrings.summary(_doc_of_member(value))
 
 
-def _resource(value: Any) -> type[Resource] | None:
+def _resource(value: Any) -> type[Resource[Any]] | None:
     """The class of resource that an attribute of a client is."""
     if not isinstance(value, cached_property):
         return None
-    kind = inspect.get_annotations(value.func, eval_str=True)["return"]
+    said: Any = inspect.get_annotations(value.func, eval_str=True)["return"]
+    kind = getattr(said, "__origin__", said)
     return kind if isinstance(kind, type) and issubclass(kind, Resource) else None

@@ -5,194 +5,247 @@
 
 What is given to a client holds for all its calls: keys and addresses, retries, timeouts, callbacks, its own providers
 (`registry`), environment, proxy and certificates (`network`), or an httpx client of the user's (`http_client`). Each
-resource below is a table of names over the same functions that the module-level calls use.
+resource below is a table: the name of a method, what it does, and the module's calls that it is like, blocking and for
+coroutines. Both clients have the same resources.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from types import TracebackType
-from typing import Any, Literal, Self, overload
+from typing import Any, Self
 
-from penstock.client import dialect_calls, media, stored, text_completions
+from penstock.client import api, dialect_calls, media, stored, text_completions
+from penstock.client import api_dialects as shapes
+from penstock.client import api_operations as operations
 from penstock.client.embeddings import EMBEDDING, EmbeddingCall
 from penstock.client.engine import Engine, engine_with
-from penstock.client.objects import ModelResponse, ModelResponseStream
+from penstock.client.objects import ModelResponse
+from penstock.client.operations import arun, run
 from penstock.client.reranking import RERANK
-from penstock.client.resources import (
-    AsyncMethod,
-    AsyncShapeMethod,
-    AsyncStreamingMethod,
-    AsyncStreamingShapeMethod,
-    Method,
-    Resource,
-    ShapeMethod,
-    StreamingMethod,
-    StreamingShapeMethod,
-)
-from penstock.client.result_objects import (
-    AnthropicMessage,
-    AnthropicStreamEvent,
-    Batch,
-    BinaryContent,
-    EmbeddingResponse,
-    FileDeleted,
-    FileObject,
-    GenerateContentResponse,
-    ImageResponse,
-    ModerationResponse,
-    Page,
-    RerankResponse,
-    ResponsesDeleted,
-    ResponsesResponse,
-    ResponsesStreamEvent,
-    StreamedEvent,
-    TextCompletionResponse,
-    TranscriptionResponse,
-)
+from penstock.client.resources import Awaited, Blocking, FunctionDoor, M, OperationDoor, Resource, ShapeDoor, Twins
+from penstock.client.result_objects import Page, ResponsesResponse
 from penstock.client.shapes import CHAT_SHAPE
-from penstock.client.streams import AsyncStream, Stream
+
+_RESPONSES, _GEMINI = dialect_calls.RESPONSES_SHAPE, dialect_calls.GEMINI_SHAPE
+
+# -- calls that only clients have: never streamed ---------------------------------------------------------------------
 
 
-# -- blocking ---------------------------------------------------------------------------------------------------------
-class ChatCompletions(Resource):
+def _parse(model: str, messages: Sequence[Any], **arguments: Any) -> ModelResponse:
+    """`create` without a stream. With a class or a schema as `response_format`, `message.parsed` holds the object."""
+    return api.completion(model, messages, **arguments, stream=False)
+
+
+async def _aparse(model: str, messages: Sequence[Any], **arguments: Any) -> ModelResponse:
+    return await api.acompletion(model, messages, **arguments, stream=False)
+
+
+def _parse_response(model: str, input: str | Sequence[Any], **arguments: Any) -> ResponsesResponse:
+    """`create` without a stream. With a class as `text_format`, `output_parsed` holds the object."""
+    return shapes.responses(model, input, **arguments, stream=False)
+
+
+async def _aparse_response(model: str, input: str | Sequence[Any], **arguments: Any) -> ResponsesResponse:
+    return await shapes.aresponses(model, input, **arguments, stream=False)
+
+
+def _list_models(custom_llm_provider: str | None = None, **arguments: Any) -> Page:
+    """The models that a provider has (default: openai), asked of the provider itself."""
+    return run(api.default_engine(), stored.MODEL_LIST, {"custom_llm_provider": custom_llm_provider, **arguments})
+
+
+async def _alist_models(custom_llm_provider: str | None = None, **arguments: Any) -> Page:
+    given = {"custom_llm_provider": custom_llm_provider, **arguments}
+    return await arun(api.default_engine(), stored.MODEL_LIST, given)
+
+
+# -- the resources ----------------------------------------------------------------------------------------------------
+
+
+class ChatCompletions(Resource[M]):
     """`client.chat.completions`."""
 
-    create = StreamingShapeMethod[ModelResponse, Stream[ModelResponseStream, ModelResponse]](CHAT_SHAPE)
-    parse = ShapeMethod[ModelResponse](CHAT_SHAPE, stream=False)
+    create = Twins(ShapeDoor(CHAT_SHAPE), api.completion, api.acompletion)
+    parse = Twins(ShapeDoor(CHAT_SHAPE, stream=False), _parse, _aparse)
 
 
-class Chat(Resource):
+class Chat(Resource[M]):
     """`client.chat`."""
 
     @cached_property
-    def completions(self) -> ChatCompletions:
-        return ChatCompletions(self._engine)
+    def completions(self) -> ChatCompletions[M]:
+        return ChatCompletions(self._engine, self._awaits)
 
 
-class Completions(Resource):
+class Completions(Resource[M]):
     """`client.completions`: text completions."""
 
-    @overload
-    def create(self, *, stream: Literal[False] | None = None, **arguments: Any) -> TextCompletionResponse: ...
-    @overload
-    def create(
-        self, *, stream: Literal[True], **arguments: Any
-    ) -> Stream[TextCompletionResponse, TextCompletionResponse]: ...
-    @overload
-    def create(
-        self, *, stream: bool | None, **arguments: Any
-    ) -> TextCompletionResponse | Stream[TextCompletionResponse, TextCompletionResponse]: ...
-    def create(
-        self, **arguments: Any
-    ) -> TextCompletionResponse | Stream[TextCompletionResponse, TextCompletionResponse]:
-        """See `penstock.text_completion`."""
-        return text_completions.text_completion(self._engine, **self._given((), (), arguments))
+    create = Twins(
+        FunctionDoor(text_completions.text_completion, text_completions.atext_completion),
+        shapes.text_completion,
+        shapes.atext_completion,
+    )
 
 
-class Embeddings(Resource):
+class Embeddings(Resource[M]):
     """`client.embeddings`."""
 
-    create = Method[EmbeddingResponse](EMBEDDING, call=EmbeddingCall)
+    create = Twins(OperationDoor(EMBEDDING, EmbeddingCall), operations.embedding, operations.aembedding)
 
 
-class InputItems(Resource):
+class InputItems(Resource[M]):
     """`client.responses.input_items`."""
 
-    list = Method[Page](stored.RESPONSE_INPUT_ITEMS, "response_id")
+    list = Twins(OperationDoor(stored.RESPONSE_INPUT_ITEMS), shapes.list_input_items, shapes.alist_input_items)
 
 
-class Responses(Resource):
+class Responses(Resource[M]):
     """`client.responses`."""
 
-    create = StreamingShapeMethod[ResponsesResponse, Stream[ResponsesStreamEvent, ResponsesResponse]](
-        dialect_calls.RESPONSES_SHAPE
-    )
-    parse = ShapeMethod[ResponsesResponse](dialect_calls.RESPONSES_SHAPE, stream=False)
-    retrieve = Method[ResponsesResponse](stored.RESPONSE_RETRIEVE, "response_id")
-    delete = Method[ResponsesDeleted](stored.RESPONSE_DELETE, "response_id")
-    cancel = Method[ResponsesResponse](stored.RESPONSE_CANCEL, "response_id")
+    create = Twins(ShapeDoor(_RESPONSES), shapes.responses, shapes.aresponses)
+    parse = Twins(ShapeDoor(_RESPONSES, stream=False), _parse_response, _aparse_response)
+    retrieve = Twins(OperationDoor(stored.RESPONSE_RETRIEVE), shapes.get_responses, shapes.aget_responses)
+    delete = Twins(OperationDoor(stored.RESPONSE_DELETE), shapes.delete_responses, shapes.adelete_responses)
+    cancel = Twins(OperationDoor(stored.RESPONSE_CANCEL), shapes.cancel_responses, shapes.acancel_responses)
 
     @cached_property
-    def input_items(self) -> InputItems:
-        return InputItems(self._engine)
+    def input_items(self) -> InputItems[M]:
+        return InputItems(self._engine, self._awaits)
 
 
-class Messages(Resource):
+class Messages(Resource[M]):
     """`client.messages`: Anthropic's shape."""
 
-    create = StreamingShapeMethod[AnthropicMessage, Stream[AnthropicStreamEvent, AnthropicMessage]](
-        dialect_calls.MESSAGES_SHAPE
-    )
+    create = Twins(ShapeDoor(dialect_calls.MESSAGES_SHAPE), shapes.messages, shapes.amessages)
 
 
-class Images(Resource):
+class Images(Resource[M]):
     """`client.images`."""
 
-    generate = StreamingMethod[ImageResponse, Stream[StreamedEvent, ImageResponse]](media.IMAGE_GENERATION)
-    edit = StreamingMethod[ImageResponse, Stream[StreamedEvent, ImageResponse]](media.IMAGE_EDIT)
+    generate = Twins(OperationDoor(media.IMAGE_GENERATION), operations.image_generation, operations.aimage_generation)
+    edit = Twins(OperationDoor(media.IMAGE_EDIT), operations.image_edit, operations.aimage_edit)
 
 
-class Speech(Resource):
+class Speech(Resource[M]):
     """`client.audio.speech`."""
 
-    create = Method[BinaryContent](media.SPEECH)
+    create = Twins(OperationDoor(media.SPEECH), operations.speech, operations.aspeech)
 
 
-class Transcriptions(Resource):
+class Transcriptions(Resource[M]):
     """`client.audio.transcriptions`."""
 
-    create = StreamingMethod[TranscriptionResponse, Stream[StreamedEvent, TranscriptionResponse]](media.TRANSCRIPTION)
+    create = Twins(OperationDoor(media.TRANSCRIPTION), operations.transcription, operations.atranscription)
 
 
-class Audio(Resource):
+class Audio(Resource[M]):
     """`client.audio`."""
 
     @cached_property
-    def speech(self) -> Speech:
-        return Speech(self._engine)
+    def speech(self) -> Speech[M]:
+        return Speech(self._engine, self._awaits)
 
     @cached_property
-    def transcriptions(self) -> Transcriptions:
-        return Transcriptions(self._engine)
+    def transcriptions(self) -> Transcriptions[M]:
+        return Transcriptions(self._engine, self._awaits)
 
 
-class Moderations(Resource):
+class Moderations(Resource[M]):
     """`client.moderations`."""
 
-    create = Method[ModerationResponse](media.MODERATION)
+    create = Twins(OperationDoor(media.MODERATION), operations.moderation, operations.amoderation)
 
 
-class Files(Resource):
+class Files(Resource[M]):
     """`client.files`."""
 
-    create = Method[FileObject](stored.FILE_CREATE)
-    retrieve = Method[FileObject](stored.FILE_RETRIEVE, "file_id")
-    delete = Method[FileDeleted](stored.FILE_DELETE, "file_id")
-    list = Method[Page](stored.FILE_LIST)
-    content = Method[BinaryContent](stored.FILE_CONTENT, "file_id")
+    create = Twins(OperationDoor(stored.FILE_CREATE), operations.create_file, operations.acreate_file)
+    retrieve = Twins(OperationDoor(stored.FILE_RETRIEVE), operations.file_retrieve, operations.afile_retrieve)
+    delete = Twins(OperationDoor(stored.FILE_DELETE), operations.file_delete, operations.afile_delete)
+    list = Twins(OperationDoor(stored.FILE_LIST), operations.file_list, operations.afile_list)
+    content = Twins(OperationDoor(stored.FILE_CONTENT), operations.file_content, operations.afile_content)
 
 
-class Batches(Resource):
+class Batches(Resource[M]):
     """`client.batches`."""
 
-    create = Method[Batch](stored.BATCH_CREATE)
-    retrieve = Method[Batch](stored.BATCH_RETRIEVE, "batch_id")
-    list = Method[Page](stored.BATCH_LIST)
-    cancel = Method[Batch](stored.BATCH_CANCEL, "batch_id")
+    create = Twins(OperationDoor(stored.BATCH_CREATE), operations.create_batch, operations.acreate_batch)
+    retrieve = Twins(OperationDoor(stored.BATCH_RETRIEVE), operations.retrieve_batch, operations.aretrieve_batch)
+    list = Twins(OperationDoor(stored.BATCH_LIST), operations.list_batches, operations.alist_batches)
+    cancel = Twins(OperationDoor(stored.BATCH_CANCEL), operations.cancel_batch, operations.acancel_batch)
 
 
-class Models(Resource):
-    """`client.models`: what a provider has (`custom_llm_provider`, default openai), and Gemini's own calls."""
+class Models(Resource[M]):
+    """`client.models`: what a provider has, and Gemini's own calls."""
 
-    list = Method[Page](stored.MODEL_LIST)
-    generate_content = ShapeMethod[GenerateContentResponse](dialect_calls.GEMINI_SHAPE, stream=False)
-    generate_content_stream = ShapeMethod[Stream[GenerateContentResponse, GenerateContentResponse]](
-        dialect_calls.GEMINI_SHAPE, stream=True
+    list = Twins(OperationDoor(stored.MODEL_LIST), _list_models, _alist_models)
+    generate_content = Twins(ShapeDoor(_GEMINI, stream=False), shapes.generate_content, shapes.agenerate_content)
+    generate_content_stream = Twins(
+        ShapeDoor(_GEMINI, stream=True), shapes.generate_content_stream, shapes.agenerate_content_stream
     )
 
 
-class Client(Resource):
+class Resources(Resource[M]):
+    """What both clients have."""
+
+    @cached_property
+    def chat(self) -> Chat[M]:
+        return Chat(self._engine, self._awaits)
+
+    @cached_property
+    def completions(self) -> Completions[M]:
+        return Completions(self._engine, self._awaits)
+
+    @cached_property
+    def embeddings(self) -> Embeddings[M]:
+        return Embeddings(self._engine, self._awaits)
+
+    @cached_property
+    def responses(self) -> Responses[M]:
+        return Responses(self._engine, self._awaits)
+
+    @cached_property
+    def messages(self) -> Messages[M]:
+        return Messages(self._engine, self._awaits)
+
+    @cached_property
+    def images(self) -> Images[M]:
+        return Images(self._engine, self._awaits)
+
+    @cached_property
+    def audio(self) -> Audio[M]:
+        return Audio(self._engine, self._awaits)
+
+    @cached_property
+    def moderations(self) -> Moderations[M]:
+        return Moderations(self._engine, self._awaits)
+
+    @cached_property
+    def files(self) -> Files[M]:
+        return Files(self._engine, self._awaits)
+
+    @cached_property
+    def batches(self) -> Batches[M]:
+        return Batches(self._engine, self._awaits)
+
+    @cached_property
+    def models(self) -> Models[M]:
+        return Models(self._engine, self._awaits)
+
+    rerank = Twins(OperationDoor(RERANK), operations.rerank, operations.arerank)
+
+    @property
+    def engine(self) -> Engine:
+        """What the calls share: for the helpers that take an engine."""
+        return self._engine
+
+
+_REFUSAL = "a client takes no {}: give it to the call"
+
+
+class Client(Resources[Blocking]):
     """The blocking client.
 
     It takes the options of `penstock.client.options.Options` as defaults of its calls (api_key, api_base, num_retries,
@@ -201,58 +254,7 @@ class Client(Resource):
     """
 
     def __init__(self, **arguments: Any) -> None:
-        super().__init__(engine_with(arguments, "a client takes no {}: give it to the call"))
-
-    @cached_property
-    def chat(self) -> Chat:
-        return Chat(self._engine)
-
-    @cached_property
-    def completions(self) -> Completions:
-        return Completions(self._engine)
-
-    @cached_property
-    def embeddings(self) -> Embeddings:
-        return Embeddings(self._engine)
-
-    @cached_property
-    def responses(self) -> Responses:
-        return Responses(self._engine)
-
-    @cached_property
-    def messages(self) -> Messages:
-        return Messages(self._engine)
-
-    @cached_property
-    def images(self) -> Images:
-        return Images(self._engine)
-
-    @cached_property
-    def audio(self) -> Audio:
-        return Audio(self._engine)
-
-    @cached_property
-    def moderations(self) -> Moderations:
-        return Moderations(self._engine)
-
-    @cached_property
-    def files(self) -> Files:
-        return Files(self._engine)
-
-    @cached_property
-    def batches(self) -> Batches:
-        return Batches(self._engine)
-
-    @cached_property
-    def models(self) -> Models:
-        return Models(self._engine)
-
-    rerank = Method[RerankResponse](RERANK)
-
-    @property
-    def engine(self) -> Engine:
-        """What the calls share: for the helpers that take an engine."""
-        return self._engine
+        super().__init__(engine_with(arguments, _REFUSAL))
 
     def close(self) -> None:
         """Close the connections. A client of the user's own (`http_client`) stays open."""
@@ -267,147 +269,7 @@ class Client(Resource):
         self.close()
 
 
-# -- for coroutines ---------------------------------------------------------------------------------------------------
-class AsyncChatCompletions(Resource):
-    """`client.chat.completions`."""
-
-    create = AsyncStreamingShapeMethod[ModelResponse, AsyncStream[ModelResponseStream, ModelResponse]](CHAT_SHAPE)
-    parse = AsyncShapeMethod[ModelResponse](CHAT_SHAPE, stream=False)
-
-
-class AsyncChat(Resource):
-    """`client.chat`."""
-
-    @cached_property
-    def completions(self) -> AsyncChatCompletions:
-        return AsyncChatCompletions(self._engine)
-
-
-class AsyncCompletions(Resource):
-    """`client.completions`: text completions."""
-
-    @overload
-    async def create(self, *, stream: Literal[False] | None = None, **arguments: Any) -> TextCompletionResponse: ...
-    @overload
-    async def create(
-        self, *, stream: Literal[True], **arguments: Any
-    ) -> AsyncStream[TextCompletionResponse, TextCompletionResponse]: ...
-    @overload
-    async def create(
-        self, *, stream: bool | None, **arguments: Any
-    ) -> TextCompletionResponse | AsyncStream[TextCompletionResponse, TextCompletionResponse]: ...
-    async def create(
-        self, **arguments: Any
-    ) -> TextCompletionResponse | AsyncStream[TextCompletionResponse, TextCompletionResponse]:
-        """See `penstock.atext_completion`."""
-        return await text_completions.atext_completion(self._engine, **self._given((), (), arguments))
-
-
-class AsyncEmbeddings(Resource):
-    """`client.embeddings`."""
-
-    create = AsyncMethod[EmbeddingResponse](EMBEDDING, call=EmbeddingCall)
-
-
-class AsyncInputItems(Resource):
-    """`client.responses.input_items`."""
-
-    list = AsyncMethod[Page](stored.RESPONSE_INPUT_ITEMS, "response_id")
-
-
-class AsyncResponses(Resource):
-    """`client.responses`."""
-
-    create = AsyncStreamingShapeMethod[ResponsesResponse, AsyncStream[ResponsesStreamEvent, ResponsesResponse]](
-        dialect_calls.RESPONSES_SHAPE
-    )
-    parse = AsyncShapeMethod[ResponsesResponse](dialect_calls.RESPONSES_SHAPE, stream=False)
-    retrieve = AsyncMethod[ResponsesResponse](stored.RESPONSE_RETRIEVE, "response_id")
-    delete = AsyncMethod[ResponsesDeleted](stored.RESPONSE_DELETE, "response_id")
-    cancel = AsyncMethod[ResponsesResponse](stored.RESPONSE_CANCEL, "response_id")
-
-    @cached_property
-    def input_items(self) -> AsyncInputItems:
-        return AsyncInputItems(self._engine)
-
-
-class AsyncMessages(Resource):
-    """`client.messages`: Anthropic's shape."""
-
-    create = AsyncStreamingShapeMethod[AnthropicMessage, AsyncStream[AnthropicStreamEvent, AnthropicMessage]](
-        dialect_calls.MESSAGES_SHAPE
-    )
-
-
-class AsyncImages(Resource):
-    """`client.images`."""
-
-    generate = AsyncStreamingMethod[ImageResponse, AsyncStream[StreamedEvent, ImageResponse]](media.IMAGE_GENERATION)
-    edit = AsyncStreamingMethod[ImageResponse, AsyncStream[StreamedEvent, ImageResponse]](media.IMAGE_EDIT)
-
-
-class AsyncSpeech(Resource):
-    """`client.audio.speech`."""
-
-    create = AsyncMethod[BinaryContent](media.SPEECH)
-
-
-class AsyncTranscriptions(Resource):
-    """`client.audio.transcriptions`."""
-
-    create = AsyncStreamingMethod[TranscriptionResponse, AsyncStream[StreamedEvent, TranscriptionResponse]](
-        media.TRANSCRIPTION
-    )
-
-
-class AsyncAudio(Resource):
-    """`client.audio`."""
-
-    @cached_property
-    def speech(self) -> AsyncSpeech:
-        return AsyncSpeech(self._engine)
-
-    @cached_property
-    def transcriptions(self) -> AsyncTranscriptions:
-        return AsyncTranscriptions(self._engine)
-
-
-class AsyncModerations(Resource):
-    """`client.moderations`."""
-
-    create = AsyncMethod[ModerationResponse](media.MODERATION)
-
-
-class AsyncFiles(Resource):
-    """`client.files`."""
-
-    create = AsyncMethod[FileObject](stored.FILE_CREATE)
-    retrieve = AsyncMethod[FileObject](stored.FILE_RETRIEVE, "file_id")
-    delete = AsyncMethod[FileDeleted](stored.FILE_DELETE, "file_id")
-    list = AsyncMethod[Page](stored.FILE_LIST)
-    content = AsyncMethod[BinaryContent](stored.FILE_CONTENT, "file_id")
-
-
-class AsyncBatches(Resource):
-    """`client.batches`."""
-
-    create = AsyncMethod[Batch](stored.BATCH_CREATE)
-    retrieve = AsyncMethod[Batch](stored.BATCH_RETRIEVE, "batch_id")
-    list = AsyncMethod[Page](stored.BATCH_LIST)
-    cancel = AsyncMethod[Batch](stored.BATCH_CANCEL, "batch_id")
-
-
-class AsyncModels(Resource):
-    """`client.models`: what a provider has (`custom_llm_provider`, default openai), and Gemini's own calls."""
-
-    list = AsyncMethod[Page](stored.MODEL_LIST)
-    generate_content = AsyncShapeMethod[GenerateContentResponse](dialect_calls.GEMINI_SHAPE, stream=False)
-    generate_content_stream = AsyncShapeMethod[AsyncStream[GenerateContentResponse, GenerateContentResponse]](
-        dialect_calls.GEMINI_SHAPE, stream=True
-    )
-
-
-class AsyncClient(Resource):
+class AsyncClient(Resources[Awaited]):
     """The client for coroutines: every method is awaited.
 
     It takes the options of `penstock.client.options.Options` as defaults of its calls (api_key, api_base, num_retries,
@@ -416,58 +278,7 @@ class AsyncClient(Resource):
     """
 
     def __init__(self, **arguments: Any) -> None:
-        super().__init__(engine_with(arguments, "a client takes no {}: give it to the call"))
-
-    @cached_property
-    def chat(self) -> AsyncChat:
-        return AsyncChat(self._engine)
-
-    @cached_property
-    def completions(self) -> AsyncCompletions:
-        return AsyncCompletions(self._engine)
-
-    @cached_property
-    def embeddings(self) -> AsyncEmbeddings:
-        return AsyncEmbeddings(self._engine)
-
-    @cached_property
-    def responses(self) -> AsyncResponses:
-        return AsyncResponses(self._engine)
-
-    @cached_property
-    def messages(self) -> AsyncMessages:
-        return AsyncMessages(self._engine)
-
-    @cached_property
-    def images(self) -> AsyncImages:
-        return AsyncImages(self._engine)
-
-    @cached_property
-    def audio(self) -> AsyncAudio:
-        return AsyncAudio(self._engine)
-
-    @cached_property
-    def moderations(self) -> AsyncModerations:
-        return AsyncModerations(self._engine)
-
-    @cached_property
-    def files(self) -> AsyncFiles:
-        return AsyncFiles(self._engine)
-
-    @cached_property
-    def batches(self) -> AsyncBatches:
-        return AsyncBatches(self._engine)
-
-    @cached_property
-    def models(self) -> AsyncModels:
-        return AsyncModels(self._engine)
-
-    rerank = AsyncMethod[RerankResponse](RERANK)
-
-    @property
-    def engine(self) -> Engine:
-        """What the calls share: for the helpers that take an engine."""
-        return self._engine
+        super().__init__(engine_with(arguments, _REFUSAL), awaits=True)
 
     async def close(self) -> None:
         """Close the connections. A client of the user's own (`http_client`) stays open."""

@@ -22,54 +22,50 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
-from typing import Any, Literal, Self, overload
+from typing import Any, Self
 
-from penstock.client import dialect_calls, media, text_completions
+from penstock.client import api, dialect_calls, media, text_completions
+from penstock.client import api_dialects as shapes
+from penstock.client import api_operations as operations
 from penstock.client import router_settings as settings
-from penstock.client.clients import AsyncChat, Chat
+from penstock.client.clients import Chat
 from penstock.client.embeddings import EMBEDDING, EmbeddingCall
 from penstock.client.engine import ENGINE_ARGUMENTS, Engine
 from penstock.client.failures import raising
-from penstock.client.objects import ModelResponse, ModelResponseStream
 from penstock.client.options import Options, split, timeouts_of
 from penstock.client.reranking import RERANK
 from penstock.client.resources import (
-    AsyncMethod,
-    AsyncShapeMethod,
-    AsyncStreamingMethod,
-    AsyncStreamingShapeMethod,
-    Method,
+    Awaited,
+    Blocking,
+    Call,
+    FunctionDoor,
+    OperationDoor,
     Resource,
-    ShapeMethod,
-    StreamingMethod,
-    StreamingShapeMethod,
+    ShapeDoor,
 )
-from penstock.client.result_objects import (
-    AnthropicMessage,
-    AnthropicStreamEvent,
-    BinaryContent,
-    EmbeddingResponse,
-    GenerateContentResponse,
-    ImageResponse,
-    ModerationResponse,
-    RerankResponse,
-    ResponsesResponse,
-    ResponsesStreamEvent,
-    StreamedEvent,
-    TextCompletionResponse,
-    TranscriptionResponse,
-)
+from penstock.client.result_objects import ModerationResponse
 from penstock.client.routed_engine import RoutedEngine
 from penstock.client.shapes import CHAT_SHAPE
-from penstock.client.streams import AsyncStream, Stream
 from penstock.routing.deployment import Deployment, deployments_of
 from penstock.routing.groups import Groups, UnknownGroup
 from penstock.routing.health import HEALTHY, CooldownRules, Health
 from penstock.routing.plan import Retries
 from penstock.routing.strategies import Strategy
 
+_TEXT = FunctionDoor(text_completions.text_completion, text_completions.atext_completion)
 
-class Router(Resource):
+
+def _moderation(model: str, input: str | Sequence[Any], **arguments: Any) -> ModerationResponse:
+    """As `penstock.moderation`, with the group first."""
+    return operations.moderation(input, model, **arguments)
+
+
+async def _amoderation(model: str, input: str | Sequence[Any], **arguments: Any) -> ModerationResponse:
+    """As `penstock.amoderation`, with the group first."""
+    return await operations.amoderation(input, model, **arguments)
+
+
+class Router(Resource[Blocking]):
     """Calls to model groups.
 
     model_list            the deployments, in LiteLLM's form: `{"model_name": group, "litellm_params": {"model", ...},
@@ -179,102 +175,40 @@ class Router(Resource):
 
     # -- calls --------------------------------------------------------------------------------------------------------
 
-    completion = StreamingShapeMethod[ModelResponse, Stream[ModelResponseStream, ModelResponse]](
-        CHAT_SHAPE, "model", "messages"
-    )
-    acompletion = AsyncStreamingShapeMethod[ModelResponse, AsyncStream[ModelResponseStream, ModelResponse]](
-        CHAT_SHAPE, "model", "messages"
-    )
-    responses = StreamingShapeMethod[ResponsesResponse, Stream[ResponsesStreamEvent, ResponsesResponse]](
-        dialect_calls.RESPONSES_SHAPE, "model", "input"
-    )
-    aresponses = AsyncStreamingShapeMethod[ResponsesResponse, AsyncStream[ResponsesStreamEvent, ResponsesResponse]](
-        dialect_calls.RESPONSES_SHAPE, "model", "input"
-    )
-    messages = StreamingShapeMethod[AnthropicMessage, Stream[AnthropicStreamEvent, AnthropicMessage]](
-        dialect_calls.MESSAGES_SHAPE, "model", "messages"
-    )
-    amessages = AsyncStreamingShapeMethod[AnthropicMessage, AsyncStream[AnthropicStreamEvent, AnthropicMessage]](
-        dialect_calls.MESSAGES_SHAPE, "model", "messages"
-    )
-    generate_content = ShapeMethod[GenerateContentResponse](
-        dialect_calls.GEMINI_SHAPE, "model", "contents", stream=False
-    )
-    agenerate_content = AsyncShapeMethod[GenerateContentResponse](
-        dialect_calls.GEMINI_SHAPE, "model", "contents", stream=False
-    )
-    embedding = Method[EmbeddingResponse](EMBEDDING, "model", "input", call=EmbeddingCall)
-    aembedding = AsyncMethod[EmbeddingResponse](EMBEDDING, "model", "input", call=EmbeddingCall)
-    rerank = Method[RerankResponse](RERANK, "model", "query", "documents")
-    arerank = AsyncMethod[RerankResponse](RERANK, "model", "query", "documents")
-    image_generation = StreamingMethod[ImageResponse, Stream[StreamedEvent, ImageResponse]](
-        media.IMAGE_GENERATION, "prompt", "model"
-    )
-    aimage_generation = AsyncStreamingMethod[ImageResponse, AsyncStream[StreamedEvent, ImageResponse]](
-        media.IMAGE_GENERATION, "prompt", "model"
-    )
-    image_edit = StreamingMethod[ImageResponse, Stream[StreamedEvent, ImageResponse]](
-        media.IMAGE_EDIT, "image", "prompt"
-    )
-    aimage_edit = AsyncStreamingMethod[ImageResponse, AsyncStream[StreamedEvent, ImageResponse]](
-        media.IMAGE_EDIT, "image", "prompt"
-    )
-    speech = Method[BinaryContent](media.SPEECH, "model", "input", "voice")
-    aspeech = AsyncMethod[BinaryContent](media.SPEECH, "model", "input", "voice")
-    transcription = StreamingMethod[TranscriptionResponse, Stream[StreamedEvent, TranscriptionResponse]](
-        media.TRANSCRIPTION, "model", "file"
-    )
-    atranscription = AsyncStreamingMethod[TranscriptionResponse, AsyncStream[StreamedEvent, TranscriptionResponse]](
-        media.TRANSCRIPTION, "model", "file"
-    )
-    moderation = Method[ModerationResponse](media.MODERATION, "model", "input")
-    amoderation = AsyncMethod[ModerationResponse](media.MODERATION, "model", "input")
-
-    @overload
-    def text_completion(
-        self, model: str, prompt: str | Sequence[Any], *, stream: Literal[False] | None = None, **arguments: Any
-    ) -> TextCompletionResponse: ...
-    @overload
-    def text_completion(
-        self, model: str, prompt: str | Sequence[Any], *, stream: Literal[True], **arguments: Any
-    ) -> Stream[TextCompletionResponse, TextCompletionResponse]: ...
-    @overload
-    def text_completion(
-        self, model: str, prompt: str | Sequence[Any], *, stream: bool | None, **arguments: Any
-    ) -> TextCompletionResponse | Stream[TextCompletionResponse, TextCompletionResponse]: ...
-    def text_completion(
-        self, model: str, prompt: str | Sequence[Any], **arguments: Any
-    ) -> TextCompletionResponse | Stream[TextCompletionResponse, TextCompletionResponse]:
-        """See `penstock.text_completion`."""
-        return text_completions.text_completion(self._engine, model=model, prompt=prompt, **arguments)
-
-    @overload
-    async def atext_completion(
-        self, model: str, prompt: str | Sequence[Any], *, stream: Literal[False] | None = None, **arguments: Any
-    ) -> TextCompletionResponse: ...
-    @overload
-    async def atext_completion(
-        self, model: str, prompt: str | Sequence[Any], *, stream: Literal[True], **arguments: Any
-    ) -> AsyncStream[TextCompletionResponse, TextCompletionResponse]: ...
-    @overload
-    async def atext_completion(
-        self, model: str, prompt: str | Sequence[Any], *, stream: bool | None, **arguments: Any
-    ) -> TextCompletionResponse | AsyncStream[TextCompletionResponse, TextCompletionResponse]: ...
-    async def atext_completion(
-        self, model: str, prompt: str | Sequence[Any], **arguments: Any
-    ) -> TextCompletionResponse | AsyncStream[TextCompletionResponse, TextCompletionResponse]:
-        """See `penstock.atext_completion`."""
-        return await text_completions.atext_completion(self._engine, model=model, prompt=prompt, **arguments)
+    completion = Call(ShapeDoor(CHAT_SHAPE), api.completion)
+    acompletion = Call(ShapeDoor(CHAT_SHAPE), api.acompletion)
+    text_completion = Call(_TEXT, shapes.text_completion)
+    atext_completion = Call(_TEXT, shapes.atext_completion)
+    responses = Call(ShapeDoor(dialect_calls.RESPONSES_SHAPE), shapes.responses)
+    aresponses = Call(ShapeDoor(dialect_calls.RESPONSES_SHAPE), shapes.aresponses)
+    messages = Call(ShapeDoor(dialect_calls.MESSAGES_SHAPE), shapes.messages)
+    amessages = Call(ShapeDoor(dialect_calls.MESSAGES_SHAPE), shapes.amessages)
+    generate_content = Call(ShapeDoor(dialect_calls.GEMINI_SHAPE, stream=False), shapes.generate_content)
+    agenerate_content = Call(ShapeDoor(dialect_calls.GEMINI_SHAPE, stream=False), shapes.agenerate_content)
+    embedding = Call(OperationDoor(EMBEDDING, EmbeddingCall), operations.embedding)
+    aembedding = Call(OperationDoor(EMBEDDING, EmbeddingCall), operations.aembedding)
+    rerank = Call(OperationDoor(RERANK), operations.rerank)
+    arerank = Call(OperationDoor(RERANK), operations.arerank)
+    image_generation = Call(OperationDoor(media.IMAGE_GENERATION), operations.image_generation)
+    aimage_generation = Call(OperationDoor(media.IMAGE_GENERATION), operations.aimage_generation)
+    image_edit = Call(OperationDoor(media.IMAGE_EDIT), operations.image_edit)
+    aimage_edit = Call(OperationDoor(media.IMAGE_EDIT), operations.aimage_edit)
+    speech = Call(OperationDoor(media.SPEECH), operations.speech)
+    aspeech = Call(OperationDoor(media.SPEECH), operations.aspeech)
+    transcription = Call(OperationDoor(media.TRANSCRIPTION), operations.transcription)
+    atranscription = Call(OperationDoor(media.TRANSCRIPTION), operations.atranscription)
+    moderation = Call(OperationDoor(media.MODERATION), _moderation)
+    amoderation = Call(OperationDoor(media.MODERATION), _amoderation)
 
     @cached_property
-    def chat(self) -> Chat:
+    def chat(self) -> Chat[Blocking]:
         """`router.chat.completions.create(...)`, as a client has it."""
         return Chat(self._engine)
 
     @cached_property
-    def achat(self) -> AsyncChat:
+    def achat(self) -> Chat[Awaited]:
         """The same for coroutines."""
-        return AsyncChat(self._engine)
+        return Chat(self._engine, awaits=True)
 
     # -- what there is ------------------------------------------------------------------------------------------------
 
