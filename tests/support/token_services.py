@@ -8,7 +8,8 @@ services, a Databricks workspace.
 It is written from the services' documentation and refuses what they refuse: each request is checked (method, headers,
 form, proof of identity, signature) before anything is given. What it gives is new each time and remembered, so that a
 test can tell at the model host what should arrive. `lifetime` is how long the next credentials hold; `faults` breaks a
-service: a status, ("status", body), HANG (no answer until the test is over) or CLOSE (no answer, and the line drops).
+service: a status, (status, body), HANG (no answer until the test is over), CLOSE (no answer, and the line drops) or
+ECHO (a refusal that quotes the whole request).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
@@ -30,6 +32,7 @@ from penstock.testing.providers import sigv4 as peer
 
 HANG: Final = "hang"
 CLOSE: Final = "close"
+ECHO: Final = "echo"
 Fault: TypeAlias = int | str | tuple[int, str]
 
 # What callers must prove themselves with. All of it is fake, and none of it may ever show up in an error or a log.
@@ -37,7 +40,7 @@ WEB_IDENTITY = "eyFAKE.web-identity-fake.signature"
 POD_TOKEN = "pod-authorization-token-fake"
 BASE_KEY, BASE_SECRET = "AKIABASEFAKE", "base-secret-access-key-fake"
 SSO_TOKEN = "sso-access-token-fake"
-REFRESH_TOKEN = "refresh-token-fake"
+REFRESH_TOKEN = "1//refresh-token+fake"
 CLIENT_SECRET = "client-secret-fake-0123456789"
 IDENTITY_HEADER = "identity-header-fake"
 IBM_KEY = "ibm-api-key-fake-0123456789"
@@ -97,6 +100,13 @@ class Refused(Exception):
 
 def _bytes(body: Any) -> bytes:
     return body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+
+
+def _echo(asked: Asked) -> bytes:
+    said = f"you sent {dict(asked.headers)} and {asked.body.decode()} which is {asked.form if asked.body else ''}"
+    if asked.service == "sts":
+        return f"<Error><Code>Echo</Code><Message>{escape(said, quote=False)}</Message></Error>".encode()
+    return _bytes({"message": said})
 
 
 def _json(body: Any, **headers: str) -> Answer:
@@ -168,6 +178,8 @@ class TokenServices:
             self._over.wait(60)
         if fault in (HANG, CLOSE):
             return None
+        if fault == ECHO:
+            return Answer(400, _echo(asked))
         if isinstance(fault, int):
             return Answer(fault, b'{"error": "server_error", "message": "scripted"}')
         if isinstance(fault, tuple):

@@ -82,7 +82,7 @@ class AsyncWorld:
 
     async def _fetch(self, command: Fetch) -> Outcome:
         transport = self._direct if command.direct else self._transport
-        return world.as_outcome(await transport.send(world.as_send(command)))
+        return world.as_outcome(await transport.send(world.as_send(command)), command)
 
     async def _read_file(self, command: ReadFile) -> FileContent:
         return await asyncio.to_thread(world.read_file, command)

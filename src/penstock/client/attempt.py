@@ -19,6 +19,7 @@ from penstock.client.opening import ENDED, Opening, OpenStream
 from penstock.client.options import Options
 from penstock.client.passing import set_apart
 from penstock.client.prepare import authorise, complete, locate, refuse_unsupported
+from penstock.client.refusals import Sent, cleared, read_refusal
 from penstock.dialects import registry, wire
 from penstock.dialects.dialect import Dialect, StreamParser
 from penstock.exchange import Attempt, Preparation, Reply, Timeouts, Unfinished
@@ -65,6 +66,7 @@ class ChatAttempt:
     target: Endpoint | None = None
     notes: tuple[Note, ...] = ()
     memo: Memo = NO_MEMO
+    sent: Sent | None = None
     lent: Borrowing = field(init=False)
 
     def __post_init__(self) -> None:
@@ -105,13 +107,17 @@ class ChatAttempt:
                 stream=stream,
                 prefer=self.prefer,
                 facts=self.facts,
+                memory=self.credentials,
+                now=now,
             )
             self.target = target
             request = self.request if self.adjust is None else self.adjust(self.request, target)
             request = yield from resolve_media(request, self.dialect, target.profile)
             body = wire.encode(self._render(request, target))
             target = self.target
-            return (yield from authorise(target, body, self.options, self.lent, now))
+            request_to_send = yield from authorise(target, body, self.options, self.lent, now)
+            self.sent = Sent(request_to_send, target.auth, now)
+            return request_to_send
 
     def _render(self, request: Request, target: Endpoint) -> dict[str, Any]:
         request = replace(request, model=target.wire_model, spelling=_without_path(request.spelling))
@@ -137,7 +143,7 @@ class ChatAttempt:
         try:
             response = self.dialect.parse_response(wire.decode(reply.body), self.memo)
         except DialectError as error:
-            return not_an_answer(self.read_error(reply), reply, error)
+            return not_an_answer(self.read_error(reply), cleared(reply, self.sent), error)
         if not self.request.stream:
             return response
         return whole_stream(response)
@@ -151,7 +157,7 @@ class ChatAttempt:
             dialect=self.dialect.name,
             text=self.dialect.stream_media_type == "text/event-stream",
             whole=lambda data: cast("Response | OpenStream | ErrorResponse", self.read(of(data))),
-            refuse=lambda data, error: not_an_answer(self.read_error(of(data)), of(data), error),
+            refuse=lambda data, error: not_an_answer(self.read_error(of(data)), cleared(of(data), self.sent), error),
         )
 
     def _stream_parser(self) -> StreamParser:
@@ -164,7 +170,8 @@ class ChatAttempt:
 
     def read_error(self, reply: Reply) -> ErrorResponse:
         """The provider's refusal."""
-        return self.dialect.parse_error(reply.status, reply.headers, reply.body)
+        parse = self.dialect.parse_error
+        return read_refusal(reply, self.sent, lambda clear: parse(clear.status, clear.headers, clear.body))
 
 
 def _without_path(spelling: dict[str, str] | None) -> dict[str, str] | None:

@@ -29,6 +29,7 @@ from penstock.client.mock import local_attempt, raise_mock, wants_mock
 from penstock.client.objects import Answer
 from penstock.client.options import Options, split, timeouts_of
 from penstock.client.prepare import authorise, complete, locate, refuse_unsupported
+from penstock.client.refusals import Sent, cleared, read_refusal
 from penstock.client.result_objects import BinaryContent
 from penstock.client.streams import AsyncStream, Stream
 from penstock.dialects import registry, wire
@@ -36,7 +37,7 @@ from penstock.dialects.dialect import Headers
 from penstock.exchange import Attempt, Plan, Preparation, Reply, Success, Timeouts
 from penstock.providers.auth.credentials import Borrowing
 from penstock.providers.endpoint import Endpoint
-from penstock.providers.resolve_model import ResolvedModel
+from penstock.providers.resolve_model import ResolvedModel, no_model
 from penstock.types.errors import DialectError, ErrorResponse, MalformedError
 from penstock.types.notes import Note, Rendered
 from penstock.types.usage import Usage
@@ -74,7 +75,9 @@ class Operation(Generic[R]):
     capability   what is asked of the provider (`penstock.providers.wire_formats.Capability`)
     encode       (arguments for the model, target, options) -> Payload. Raises DialectError
     read         (reply, target) -> the answer. Raises DialectError where it is none
-    arguments    readers of the arguments that have a type of their own; `required` must be there
+    arguments    readers of the arguments that have a type of their own
+    required     the arguments that must be there, each with what to pass, for the error that asks for it
+    example      a model, for the error that asks for one
     model        the model where the caller names none; None: one must be named; "": the call needs no model, only a
                  provider (`custom_llm_provider`, default `provider`)
     selector     the format that must be spoken, by its segment of a model string
@@ -93,7 +96,8 @@ class Operation(Generic[R]):
     encode: Callable[[Body, Endpoint, Options], Payload]
     read: Callable[[Reply, Endpoint], R]
     arguments: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
-    required: tuple[str, ...] = ()
+    required: Mapping[str, str] = field(default_factory=dict)
+    example: str = "openai/gpt-5-mini"
     model: str | None = None
     provider: str = "openai"
     selector: str | None = None
@@ -119,6 +123,7 @@ class SimpleAttempt(Generic[R]):
     engine: Engine
     target: Endpoint | None = None
     notes: tuple[Note, ...] = ()
+    sent: Sent | None = None
     lent: Borrowing = field(init=False)
 
     def __post_init__(self) -> None:
@@ -146,7 +151,7 @@ class SimpleAttempt(Generic[R]):
     def streams(self) -> bool:
         return bool(self.body.get("stream")) and self.operation.event is not None
 
-    def locate(self) -> Generator[Any, Any, Endpoint]:
+    def locate(self, now: float | None = None) -> Generator[Any, Any, Endpoint]:
         """The target. Raises ProviderError."""
         engine = self.engine
         return (
@@ -157,28 +162,30 @@ class SimpleAttempt(Generic[R]):
                 engine.environment,
                 stream=self.streams,
                 facts=engine.model_facts,
+                memory=engine.credentials,
+                now=engine.clock.unix() if now is None else now,
             )
         )
 
     def prepare(self, now: float) -> Preparation:
         """Find the target, encode, authorise."""
         with stopping_the_attempt():
-            self.target = yield from self.locate()
+            self.target = yield from self.locate(now)
             payload = self.operation.encode(dict(self.body), self.target, self.options)
             self.target, self.notes = payload.target, payload.notes
             refuse_unsupported(payload.notes, self.operation.parameters, self.name, self.options)
             if self.options.strict:
                 Rendered(None, payload.notes).require_lossless()
-            return (
-                yield from authorise(
-                    self.target,
-                    payload.body,
-                    self.options,
-                    self.lent,
-                    now,
-                    content_type=payload.content_type,
-                )
+            request = yield from authorise(
+                self.target,
+                payload.body,
+                self.options,
+                self.lent,
+                now,
+                content_type=payload.content_type,
             )
+            self.sent = Sent(request, self.target.auth, now)
+            return request
 
     def read(self, reply: Reply) -> R | OpenFrames | ErrorResponse:
         """The answer, a stream that has begun, or the error inside a 200."""
@@ -188,7 +195,7 @@ class SimpleAttempt(Generic[R]):
         try:
             return self.operation.read(reply, self.target)
         except DialectError as error:
-            return not_an_answer(self.read_error(reply), reply, error)
+            return not_an_answer(self.read_error(reply), cleared(reply, self.sent), error)
 
     def _read_stream(self, reply: Reply) -> OpenFrames | ErrorResponse:
         def parse_error(data: bytes) -> ErrorResponse:
@@ -199,7 +206,8 @@ class SimpleAttempt(Generic[R]):
     def read_error(self, reply: Reply) -> ErrorResponse:
         """The provider's refusal."""
         assert self.target is not None, "an answer follows a request"
-        return self.operation.errors(self.target.format)(reply.status, reply.headers, reply.body)
+        parse = self.operation.errors(self.target.format)
+        return read_refusal(reply, self.sent, lambda clear: parse(clear.status, clear.headers, clear.body))
 
 
 @dataclass(slots=True)
@@ -267,6 +275,8 @@ class SimpleCall(Generic[R]):
         return self.operation.mock(options.mock_response, body)
 
     def _resolve(self, model: str, options: Options) -> ResolvedModel:
+        if not model and self.operation.model is None:
+            raise no_model(self.operation.example)
         if model or self.operation.model is None:
             return self.engine.resolve(model, options)
         provider = options.custom_llm_provider or self.operation.provider
@@ -338,9 +348,9 @@ class SimpleCall(Generic[R]):
 
 def check(operation: Operation[Any], body: Body) -> None:
     """Read what has a type of its own, and miss what is required. Raises MalformedError with the argument's name."""
-    for name in operation.required:
+    for name, wanted in operation.required.items():
         if body.get(name) is None:
-            raise MalformedError("a value is required", name)
+            raise MalformedError(f"a value is required ({wanted})", name)
     for name, read in operation.arguments.items():
         if body.get(name) is not None:
             try:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from penstock.client.betas import joined
 from penstock.client.modifying import is_allowed
@@ -15,11 +15,11 @@ from penstock.dialects import wire
 from penstock.exchange import HTTPRequest, Preparation
 from penstock.providers.auth.commands import Flow
 from penstock.providers.auth.credentials import Borrowing, Credential, NoCredential
-from penstock.providers.auth.single_flight import obtain_once
+from penstock.providers.auth.single_flight import Memory, obtain_once
 from penstock.providers.discover import discover, undiscovered
 from penstock.providers.endpoint import Endpoint, endpoint
 from penstock.providers.resolve_model import ResolvedModel
-from penstock.types.errors import LossError
+from penstock.types.errors import LossError, MalformedError
 from penstock.types.notes import Note
 
 _NO_CREDENTIAL = NoCredential()
@@ -38,13 +38,15 @@ def locate(
     stream: bool = False,
     prefer: Sequence[str] = (),
     facts: Callable[[str, str, str], Mapping[str, Any]] | None = None,
+    memory: Memory | None = None,
+    now: float = 0.0,
 ) -> Generator[Any, Any, Endpoint]:
     """The target of a call, spoken to in one of the formats `prefer` where the host can. Files and metadata servers are
-    asked only for settings that nobody gave. Raises ProviderError.
+    asked only for settings that nobody gave, and once for all calls that share a `memory`. Raises ProviderError.
     """
     provider, parameters = resolved.provider, options.address
     if undiscovered(provider, resolved.model, parameters, environment):
-        found = yield from discover(provider, resolved.model, parameters, environment)
+        found = yield from discover(provider, resolved.model, parameters, environment, memory=memory, now=now)
         parameters = {**parameters, **found}
     return endpoint(
         provider,
@@ -101,11 +103,24 @@ def authorise(
     url = _with_query(target.full_url, options.extra_query)
     headers = {"content-type": content_type} if content_type else {}
     headers = joined(headers, target.headers, options.extra_headers)
+    _require_sendable(options.extra_headers)
     credential: Credential = _NO_CREDENTIAL
     if target.auth.needs_credential:
         credential = yield from _obtain(target, credentials, now)
     signed = target.auth.sign(target.method, url, headers, body, credential, now)
     return HTTPRequest(target.method, signed.url, tuple(joined(headers, signed.headers).items()), body)
+
+
+def _require_sendable(headers: Mapping[str, str] | None) -> None:
+    """Raise MalformedError for a header of the caller's that HTTP cannot carry (RFC 9110, section 5.5), without its
+    value, which may be secret.
+    """
+    for name, value in (headers or {}).items():
+        if not isinstance(value, str):
+            raise MalformedError(f"the header {name} must be a string, not {type(value).__name__}", "extra_headers")
+        if not (value.isascii() and value.isprintable() and value == value.strip()):
+            message = f"the header {name} holds what no header can carry (only ASCII, no line break, no space around)"
+            raise MalformedError(message, "extra_headers")
 
 
 def _obtain(target: Endpoint, credentials: Borrowing, now: float) -> Flow[Credential]:
@@ -119,4 +134,4 @@ def _obtain(target: Endpoint, credentials: Borrowing, now: float) -> Flow[Creden
 def _with_query(url: str, query: Mapping[str, str] | None) -> str:
     if not query:
         return url
-    return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(query, quote_via=quote)}"  # a plus would be signed as one

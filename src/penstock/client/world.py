@@ -47,9 +47,12 @@ def as_send(command: Fetch) -> Send:
     return Send(request, False, timeouts, seconds)
 
 
-def as_outcome(event: Reply | Broken) -> Fetched | Unreachable:
+def as_outcome(event: Reply | Broken, command: Fetch) -> Fetched | Unreachable:
     """Its answer as an outcome."""
     if isinstance(event, Broken):
+        if event.kind == "timeout":
+            what = "no answer" if event.sent else "no connection"
+            return Unreachable(f"{what} within {command.timeout:.3g} s", event.sent)
         return Unreachable(event.message, event.sent)
     return Fetched(event.status, event.headers, event.body)
 
@@ -158,7 +161,7 @@ class World:
 
     def _fetch(self, command: Fetch) -> Outcome:
         transport = self._direct if command.direct else self._transport
-        return as_outcome(transport.send(as_send(command)))
+        return as_outcome(transport.send(as_send(command)), command)
 
     def _call(self, command: Call) -> CallResult:
         value = command.function()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from msgspec import Struct
 
@@ -85,7 +85,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
         """The address as it is sent, before `auth` signs it."""
         if not self.query:
             return self.url
-        return f"{self.url}{'&' if '?' in self.url else '?'}{urlencode(self.query)}"
+        return f"{self.url}{'&' if '?' in self.url else '?'}{urlencode(self.query, quote_via=quote)}"
 
 
 def endpoint(

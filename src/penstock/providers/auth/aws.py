@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from penstock.providers.auth import sigv4
 from penstock.providers.auth.authorization import Signed
-from penstock.providers.auth.aws_chain import aws_credentials
+from penstock.providers.auth.aws_chain import aws_credentials, keys_at_hand
 from penstock.providers.auth.commands import Flow
 from penstock.providers.auth.credentials import AwsCredentials, Credential, digest, require_sendable
 
@@ -30,6 +30,9 @@ class AwsAuthorization(Struct, frozen=True, kw_only=True):
 
     @property
     def cache_key(self) -> str:
+        """None for keys that lie at hand: there is nothing to fetch, and if a host refuses them, no others to try."""
+        if keys_at_hand(self.parameters, self.environment):
+            return ""
         return f"aws:{digest(self.region, sorted(self.parameters.items()), sorted(self.environment.items()))}"
 
     def obtain(self, now: float) -> Flow[Credential]:

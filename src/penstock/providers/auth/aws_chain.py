@@ -93,6 +93,15 @@ def aws_credentials(
     return (yield from assume_role(role, found, search.sts, now)) if role else found
 
 
+def keys_at_hand(parameters: Mapping[str, Any], environment: Mapping[str, str]) -> bool:
+    """Whether the chain ends with the keys of the call or the environment, without asking anybody."""
+    if parameters.get("aws_role_name"):
+        return False
+    if parameters.get("aws_access_key_id") or parameters.get("aws_secret_access_key"):
+        return True
+    return bool(environment.get("AWS_ACCESS_KEY_ID")) and not parameters.get("aws_profile_name")
+
+
 def _find(search: _Search) -> Flow[AwsCredentials]:
     if found := _keys_of_call(search):
         return found
@@ -120,15 +129,13 @@ def _keys_of_environment(search: _Search) -> AwsCredentials | None:
 
 
 def _keys(values: list[Any], names: tuple[str, str, str], source: str) -> AwsCredentials | None:
-    access, secret, session = values
+    access, secret, session = (str(value).strip() if value else None for value in values)
     if not access and not secret:
         return None
     if not access or not secret:
         given, absent = (names[0], names[1]) if access else (names[1], names[0])
         raise ProviderError("malformed_credentials", f"{given} is set but {absent} is not.", f"Set {absent} too.")
-    return AwsCredentials(
-        access_key_id=str(access), secret_access_key=str(secret), session_token=session or None, source=source
-    )
+    return AwsCredentials(access_key_id=access, secret_access_key=secret, session_token=session or None, source=source)
 
 
 def _role_of_call(search: _Search) -> Role | None:

@@ -84,7 +84,7 @@ def _named(sections: Sections, kind: str) -> Sections:
 
 def parse_sections(content: bytes, path: str) -> Sections:
     """The sections of one file. `path` is for the error message."""
-    parser = configparser.RawConfigParser(default_section="\0", strict=False, inline_comment_prefixes=(" #", " ;"))
+    parser = configparser.RawConfigParser(default_section="\0", strict=False, inline_comment_prefixes=("#", ";"))
     try:
         parser.read_string(content.decode("utf-8-sig"))
     except (configparser.Error, UnicodeDecodeError) as error:

@@ -10,6 +10,9 @@ from email.utils import parsedate_to_datetime
 TOLERANCE = 240.0
 """Seconds by which two clocks may differ before it is told; AWS and Google refuse from 300 on."""
 
+_BELIEVABLE = 30 * 86_400.0
+"""Seconds from which on a `Date` alone proves nothing: a clock that is off by more fails at the certificates before."""
+
 _COMPLAINTS = (
     "signature expired",
     "signature not yet current",
@@ -26,14 +29,12 @@ def clock_advice(said: str, headers: Mapping[str, str], now: float) -> str:
     at `now`; "" where it is right.
     """
     behind = _behind(headers.get("date"), now)
-    if abs(behind) > TOLERANCE:
+    complains = any(complaint in said.lower() for complaint in _COMPLAINTS)
+    if abs(behind) > TOLERANCE and (complains or abs(behind) < _BELIEVABLE):
         which = "behind" if behind > 0 else "ahead of"
         amount = f"{abs(behind) / 60:.0f} minutes"
         return f"This machine's clock is {amount} {which} that of the service: set it right."
-    lowered = said.lower()
-    if any(complaint in lowered for complaint in _COMPLAINTS):
-        return "The service finds the time of the request wrong: check this machine's clock."
-    return ""
+    return "The service finds the time of the request wrong: check this machine's clock." if complains else ""
 
 
 def _behind(date: str | None, now: float) -> float:

@@ -261,5 +261,14 @@ def _ask_metadata(environment: Mapping[str, str], command: Fetch) -> Flow[Fetche
             message = f"Google's metadata server at {place(command.url)} did not answer: {answer.reason}."
             raise ProviderError("token_unreachable", message, f"Check GCE_METADATA_HOST, or: {_FIX}")
         return None
-    is_google = answer.headers.get("metadata-flavor", "").lower() == "google"
-    return answer if is_google or answer.status >= 500 else None
+    if answer.headers.get("metadata-flavor", "").lower() == "google":
+        return answer
+    if answer.status < 500 and not environment.get("GCE_METADATA_HOST"):
+        return None
+    message = f"{place(command.url)} answered HTTP {answer.status}, and not as Google's metadata server does"
+    raise ProviderError(
+        "token_refused",
+        f"{message} (no Metadata-Flavor).",
+        f"Check GCE_METADATA_HOST, or: {_FIX}",
+        status=answer.status,
+    )

@@ -7,7 +7,8 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from urllib.parse import parse_qsl
+from collections.abc import Iterable
+from urllib.parse import parse_qsl, quote_plus
 
 from penstock.providers.auth.commands import Fetch
 
@@ -18,8 +19,12 @@ SECRET_HEADERS = frozenset(
         "x-amz-sso_bearer_token",
         "x-aws-ec2-metadata-token",
         "x-identity-header",
+        "x-api-key",
+        "x-goog-api-key",
+        "api-key",
     }
 )
+"""Headers with secrets, of token requests and of requests to models, in lower case."""
 SECRET_FIELDS = frozenset(
     {
         "apikey",
@@ -31,15 +36,19 @@ SECRET_FIELDS = frozenset(
         "WebIdentityToken",
     }
 )
-"""Form fields and headers of token requests that are secret; errors are about the others: a scope, an audience."""
-_SHORTEST = 4
+"""Form fields of token requests that are secret; errors are about the others: a scope, an audience."""
+_SHORTEST = 6
+"""What is shorter is no secret, but would be found in words."""
+_SIGNATURE = "AWS4-HMAC-SHA256"
 _KEY_LIKE = re.compile(r"[A-Za-z0-9/+=]{40,}")
 
 
 def without_secrets(said: str, command: Fetch) -> str:
     """`said` with the secrets of `command` blackened."""
-    for secret in sorted(_secrets(command), key=len, reverse=True):
-        said = said.replace(secret, "***")
+    fields = parse_qsl(command.body.decode(errors="replace")) if command.body else []
+    for secret in secrets_in(command.headers.items(), (value for name, value in fields if name in SECRET_FIELDS)):
+        for spelled in (secret, quote_plus(secret)):
+            said = said.replace(spelled, "***")
     return said
 
 
@@ -48,13 +57,12 @@ def without_keys(said: str) -> str:
     return _KEY_LIKE.sub("***", said)
 
 
-def _secrets(command: Fetch) -> set[str]:
-    headers = [value for name, value in command.headers.items() if name.lower() in SECRET_HEADERS]
-    words = [word for value in headers for word in (value, *value.split(" ")[1:])]
-    fields = parse_qsl(command.body.decode(errors="replace")) if command.body else []
-    found = [*words, *(part for word in words for part in _pair(word))]
-    found += [value for name, value in fields if name in SECRET_FIELDS]
-    return {secret for secret in found if len(secret) >= _SHORTEST}
+def secrets_in(headers: Iterable[tuple[str, str]], others: Iterable[str] = ()) -> list[str]:
+    """The secrets in headers, and `others`, longest first. A signature is none: it holds for one request."""
+    values = [value for name, value in headers if name.lower() in SECRET_HEADERS and not value.startswith(_SIGNATURE)]
+    words = [word for value in values for word in value.split(" ")[-2:]]
+    found = {*words, *(part for word in words for part in _pair(word)), *others}
+    return sorted((secret for secret in found if len(secret) >= _SHORTEST), key=len, reverse=True)
 
 
 def _pair(word: str) -> list[str]:
