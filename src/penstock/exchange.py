@@ -226,7 +226,7 @@ def exchange(
     while (chosen := plan.after(tried)) is not None:
         attempt, left = chosen.attempt, limit.left()
         if left is not None and left <= max(0.0, chosen.wait):
-            if left <= 0 or not tried:
+            if not tried or (left <= 0 and tried[-1].error.native != "deadline"):
                 passed = limit.passed(tried[-1].error.message if tried else "")
                 tried.append(Tried(attempt.name, attempt.provider, attempt.model, passed, 0.0, sent=False))
             break  # waiting would not help: the last error is the one to show

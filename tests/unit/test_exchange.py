@@ -196,9 +196,9 @@ def test_what_was_tried_says_who_how_long_and_whether_it_was_sent() -> None:
         ("p/a", "p", "a", 2.0, False),
         ("p/a", "p", "a", 2.0, True),
     ]
-    assert [(each.error.kind, each.error.native) for each in failed.tried] == [
-        ("unavailable", "connect"),
-        ("unavailable", "read"),
+    assert [(each.error.kind, each.error.status, each.error.native) for each in failed.tried] == [
+        ("unavailable", 503, "connect"),
+        ("unavailable", 503, "read"),
     ]
 
 
@@ -206,9 +206,39 @@ def test_what_was_tried_says_who_how_long_and_whether_it_was_sent() -> None:
 def test_a_redirect_is_a_wrong_address_and_asked_once(status: int) -> None:
     moved = Reply(status, {"location": "https://user:secret@other.example/v2?key=secret"}, b"", "a stream")
     failed = Playbook(ladder("a", retries=3), [moved]).fail()
-    assert (failed.error.kind, failed.error.native, len(failed.tried)) == ("not_found", "redirect", 1)
+    assert (failed.error.kind, failed.error.status, failed.error.native) == ("not_found", 404, "redirect")
+    assert len(failed.tried) == 1
     assert "https://other.example/v2;" in failed.error.message
     assert "secret" not in failed.error.message
+
+
+@pytest.mark.parametrize("status", [200, 201, 299])
+def test_any_2xx_is_an_answer(status: int) -> None:
+    assert Playbook(ladder("a"), [Reply(status, {}, b"fine")]).run().value == b"fine"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "renewed", "log", "tries"),
+    [
+        (401, True, ["a", "a"], 0),
+        (403, True, ["a", "a"], 0),
+        (402, True, ["a", "b"], 1),
+        (404, True, ["a", "b"], 1),
+        (401, False, ["a", "b"], 1),
+    ],
+)
+def test_a_credential_that_is_refused_is_renewed_and_used_within_the_attempt(
+    refusal: int, renewed: bool, log: list[str], tries: int
+) -> None:
+    play = Playbook(Ladder([attempt("a", renew=lambda: renewed), attempt("b")]), [status(refusal), OK])
+    assert len(play.run().tried) == tries
+    assert play.log == log
+
+
+def test_a_credential_is_renewed_once() -> None:
+    play = Playbook(Ladder([attempt("a", renew=lambda: True)]), [status(401), status(401)])
+    assert play.fail().error.status == 401
+    assert play.log == ["a", "a"]
 
 
 _TOO_SHORT = ErrorResponse(kind="server", status=500, message="too short")
@@ -246,7 +276,7 @@ def test_no_step_of_a_preparation_takes_longer_than_what_is_left() -> None:
     asked: list[float] = []
 
     def prepare(now: float) -> Generator[Any, Any, HTTPRequest]:
-        for seconds in (60.0, 60.0, 1.0):
+        for seconds in (60.0, 60.0, 1.0, 60.0):
             yield RunProgram(("token",), seconds)
         return HTTPRequest("POST", "https://a.example/chat")
 
@@ -257,8 +287,26 @@ def test_no_step_of_a_preparation_takes_longer_than_what_is_left() -> None:
         time.now += 4.0
         event = Unreachable("no matter")
     assert asked == [10.0, 6.0, 1.0]
-    with pytest.raises(ExchangeFailed, match="the deadline of 10 s"):
+    with pytest.raises(ExchangeFailed, match=r"of 10 s .* Before that: RunProgram\(.*had taken that long") as failed:
         steps.send(event)  # and nothing is sent
+    assert failed.value.error.message.count("the deadline") == 1
+
+
+@pytest.mark.parametrize("total", [None, 10.0])
+def test_a_preparation_is_closed_when_the_call_is_cancelled(total: float | None) -> None:
+    log: list[str] = []
+
+    def prepare(now: float) -> Generator[Any, Any, HTTPRequest]:
+        try:
+            yield RunProgram(("token",), 60.0)
+        finally:
+            log.append("closed")
+        return HTTPRequest("POST", "https://a.example/chat")
+
+    steps = exchange(Ladder([attempt("a", prepare=prepare)]), Time().clock, total)
+    keeping = [next(steps)]
+    steps.close()
+    assert len(keeping) == 1 and log == ["closed"]
 
 
 def test_a_timeout_of_the_transport_is_one_of_the_call() -> None:
@@ -375,7 +423,8 @@ def test_when_the_time_is_up_that_is_the_error() -> None:
     play = Playbook(ladder("a", "b"), [status(400)], total=10.0, takes=10.0)
     failed = play.fail()
     assert play.log == ["a"]
-    assert (failed.error.kind, failed.error.native, failed.tried[-1].model) == ("timeout", "deadline", "b")
+    assert (failed.error.kind, failed.error.status, failed.error.native) == ("timeout", 408, "deadline")
+    assert failed.tried[-1].model == "b"
     assert "10 s" in failed.error.message
     assert [each.sent for each in failed.tried] == [True, False]
 
