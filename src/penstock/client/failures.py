@@ -48,7 +48,10 @@ def error_of(error: ProviderError | DialectError | FetchRefused) -> ErrorRespons
     """An error of ours as the value that the exchange and the exception tree read."""
     if isinstance(error, ProviderError):
         kind = _kind(error)
-        return ErrorResponse(kind=kind, status=_STATUS.get(kind, 400), message=str(error), native=error.kind)
+        param = "model" if error.kind == "unknown_model" else None
+        return ErrorResponse(
+            kind=kind, status=_STATUS.get(kind, 400), message=str(error), native=error.kind, param=param
+        )
     if isinstance(error, FetchRefused):
         return ErrorResponse(kind="invalid_request", status=400, message=str(error), native="media")
     if isinstance(error, UnsupportedParameter):

@@ -27,8 +27,18 @@ from penstock.client.result_objects import (
 from penstock.dialects import registry, wire
 from penstock.exchange import Reply
 from penstock.providers.endpoint import Endpoint
+from penstock.types.errors import MalformedError
 
 S = TypeVar("S", bound=Answer)
+
+
+_ID = "the `id` that the provider gave it"
+
+
+def _identifier(value: Any) -> str:
+    if not wire.string(value):
+        raise MalformedError(f"a value is required ({_ID})")
+    return str(value)
 
 
 def _member(method: str, parameter: str, *below: str) -> Callable[[Body, Endpoint, Options], Payload]:
@@ -55,8 +65,8 @@ def _of(name: str, kind: type[S], capability: str, method: str, parameter: str, 
         capability=capability,
         encode=_member(method, parameter, *below),
         read=json_answer(kind),
-        arguments={parameter: wire.string},
-        required=(parameter,),
+        arguments={parameter: _identifier},
+        required={parameter: _ID},
         model="",
     )
 
@@ -78,7 +88,7 @@ FILE_CREATE: Operation[FileObject] = Operation(
     encode=form_payload,
     read=json_answer(FileObject),
     arguments={"file": _upload, "purpose": wire.string},
-    required=("file", "purpose"),
+    required={"file": "bytes, an open file, a path, or (name, content)", "purpose": 'what for, such as "batch"'},
     model="",
 )
 FILE_RETRIEVE = _of("file_retrieve", FileObject, "files", "GET", "file_id")
@@ -89,8 +99,8 @@ FILE_CONTENT: Operation[BinaryContent] = Operation(
     capability="files",
     encode=_member("GET", "file_id", "content"),
     read=binary_answer,
-    arguments={"file_id": wire.string},
-    required=("file_id",),
+    arguments={"file_id": _identifier},
+    required={"file_id": _ID},
     model="",
 )
 
@@ -102,7 +112,11 @@ BATCH_CREATE: Operation[Batch] = Operation(
     encode=json_payload,
     read=json_answer(Batch),
     arguments={"input_file_id": wire.string, "endpoint": wire.string, "metadata": wire.obj},
-    required=("completion_window", "endpoint", "input_file_id"),
+    required={
+        "completion_window": 'within which time, such as "24h"',
+        "endpoint": 'such as "/v1/chat/completions"',
+        "input_file_id": "the `id` of an uploaded file",
+    },
     model="",
     own=frozenset({"metadata"}),
 )
@@ -125,8 +139,8 @@ def _response(
         capability="chat",
         encode=_response_member(method, *below),
         read=read or json_answer(kind),
-        arguments={"response_id": wire.string},
-        required=("response_id",),
+        arguments={"response_id": _identifier},
+        required={"response_id": _ID},
         model="",
         selector="responses",
         errors=lambda wire_format: registry.get("openai_responses").parse_error,

@@ -58,8 +58,7 @@ def resolve_model(
     `known_models` gives the names that an error may propose. Raises ProviderError: unknown_provider, unknown_model.
     """
     if not name.strip():
-        message = "The model must be a name, not empty."
-        raise ProviderError("unknown_model", message, "Name one, like openai/gpt-5-mini.")
+        raise no_model("openai/gpt-5-mini")
     if provider:
         return replace(_named(registry.get(provider), name), written=provider)
     if found := _by_prefix(name, registry):
@@ -72,6 +71,13 @@ def resolve_model(
     if found := _by_family(name, registry):
         return _with_selector(found, name, 5)
     raise _unknown(name, registry, api_base, known_models)
+
+
+def no_model(example: str) -> ProviderError:
+    """The error for a call without a model. `example` is one that would do."""
+    return ProviderError(
+        "unknown_model", "`model` is missing or empty.", f'Pass "provider/model", such as "{example}".'
+    )
 
 
 def _named(provider: Provider, name: str) -> ResolvedModel:

@@ -12,7 +12,10 @@ import pytest
 
 import penstock
 from penstock import AsyncClient, Client, exceptions
+from penstock.client import embeddings, media, reranking, stored, text_completions
+from penstock.client.operations import Operation, check
 from penstock.exchange import Broken, HTTPRequest, Reply, Send
+from penstock.types.errors import MalformedError
 from penstock.types.retry import Backoff
 
 FAKE = {"environment": {}, "api_key": "sk-fake", "num_retries": 0}
@@ -117,8 +120,52 @@ def test_a_provider_that_does_not_serve_the_call_says_what_it_serves() -> None:
 
 
 def test_a_model_is_needed() -> None:
-    with pytest.raises(exceptions.UnknownModelError, match="must be a name"):
+    with pytest.raises(exceptions.UnknownModelError, match="`model` is missing"):
         Client(**FAKE).images.generate(prompt="a fox")
+
+
+@pytest.mark.parametrize(
+    ("call", "given"),
+    [
+        (penstock.image_generation, {"prompt": "a fox"}),
+        (penstock.image_edit, {"image": b"x", "prompt": "a fox"}),
+        (penstock.speech, {"input": "a", "voice": "alloy"}),
+        (penstock.transcription, {"file": b"x"}),
+        (penstock.embedding, {"input": "a"}),
+        (penstock.rerank, {"query": "q", "documents": ["a"]}),
+        (penstock.completion, {"messages": [{"role": "user", "content": "a"}]}),
+        (penstock.responses, {"input": "a"}),
+        (penstock.messages, {"messages": [{"role": "user", "content": "a"}]}),
+        (penstock.generate_content, {"contents": "a"}),
+        (penstock.text_completion, {"prompt": "a"}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+@pytest.mark.parametrize("model", [None, "", " "])
+def test_a_call_without_a_model_says_what_to_pass(call: Any, given: dict[str, Any], model: Any) -> None:
+    with pytest.raises(exceptions.UnknownModelError) as caught:
+        call(model=model, **given)
+    assert caught.value.param == "model"
+    assert 'Pass "provider/model", such as "' in caught.value.message
+    example = caught.value.message.rpartition('such as "')[2].rstrip('".')
+    assert penstock.get_llm_provider(example)[1] in ("openai", "cohere")
+
+
+OPERATIONS = [
+    value
+    for module in (embeddings, media, reranking, stored, text_completions)
+    for value in vars(module).values()
+    if isinstance(value, Operation) and value.required
+]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_what_is_required_is_asked_for_by_name(operation: Operation[Any]) -> None:
+    for missing in operation.required:
+        with pytest.raises(MalformedError) as caught:
+            check(operation, {name: ["x"] for name in operation.required if name != missing})
+        assert caught.value.path == missing
+        assert len(operation.required[missing]) > 10 and operation.required[missing] in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["", ".", ".."])
