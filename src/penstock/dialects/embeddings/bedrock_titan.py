@@ -11,16 +11,20 @@ from typing import Any
 from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch, boundary
 from penstock.dialects.embeddings.bedrock import match_invoke
-from penstock.dialects.embeddings.dialect import EmbeddingDialect, note_unsaid, texts_of
+from penstock.dialects.embeddings.dialect import EmbeddingDialect, note_unsaid, pieces_of
 from penstock.dialects.embeddings.errors import errors_of
 from penstock.dialects.leftovers import leftovers
 from penstock.dialects.wire import Field, Fields
-from penstock.types.embedding import EmbeddingRequest, EmbeddingResponse, Vector
+from penstock.types.content import Base64, Media, Text
+from penstock.types.embedding import EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Vector
 from penstock.types.notes import Note, Rendered
 from penstock.types.profile import Profile
 from penstock.types.usage import Usage
 
 NAME = "bedrock_titan_embed"
+
+
+_IMAGE = "inputImage"
 
 
 def _read_text(value: Any) -> tuple[str, ...]:
@@ -40,8 +44,13 @@ def recognises(body: dict[str, Any]) -> bool:
 
 
 def read_request(value: Any, match: PathMatch) -> EmbeddingRequest:
-    """A request body. An image stays as it is (`extras`)."""
+    """A request body: one input, of a text, an image or both."""
     found = FIELDS.read(wire.obj(value))
+    extras = found.get("extras") or {}
+    if isinstance(extras.get(_IMAGE), str):
+        texts = tuple(Text(text) for text in found.get("inputs", ()))
+        found["inputs"] = ((*texts, Media("image", Base64(extras[_IMAGE]))),)
+        found["extras"] = {key: inner for key, inner in extras.items() if key != _IMAGE} or None
     found.setdefault("inputs", ())
     return EmbeddingRequest(dialect=NAME, model=match.model, single=True, **found)
 
@@ -50,9 +59,8 @@ def render_request(request: EmbeddingRequest, profile: Profile) -> Rendered[dict
     """The request body, for the first input: callers cut longer lists (`max_inputs`)."""
     foreign = request.dialect != NAME
     notes = [*leftovers("", request.extras)] if foreign else []
-    texts = texts_of(request.inputs, notes)
-    found: dict[str, Any] = {"inputText": texts[0]} if texts else {}
-    notes += [Note(f"inputs[{number}]", "dropped", "one input a request") for number in range(1, len(texts))]
+    found = _write_input(request.inputs[0], foreign, notes) if request.inputs else {}
+    notes += [Note(f"inputs[{number}]", "dropped", "one input a request") for number in range(1, len(request.inputs))]
     if request.dimensions is not None:
         found["dimensions"] = request.dimensions
     if isinstance(request.encoding_format, tuple):
@@ -64,6 +72,19 @@ def render_request(request: EmbeddingRequest, profile: Profile) -> Rendered[dict
     )
     note_unsaid(request, frozenset(said), notes)
     return Rendered(found, tuple(notes))
+
+
+def _write_input(value: EmbeddingInput, foreign: bool, notes: list[Note]) -> dict[str, Any]:
+    """The text and the image of one input."""
+    if not foreign and isinstance(value, str):
+        return {"inputText": value}
+    pieces = pieces_of(value)
+    texts = [piece.text for piece in pieces if isinstance(piece, Text)]
+    images = [piece.source.data for piece in pieces if isinstance(piece, Media) and isinstance(piece.source, Base64)]
+    if len(texts) + len(images[:1]) < len(pieces) or not pieces:
+        notes.append(Note("inputs[0]", "dropped", "Titan embeds a text and one image, given as bytes"))
+    found = {"inputText": " ".join(texts)} if texts or not images else {}
+    return {**found, _IMAGE: images[0]} if images else found
 
 
 def read_response(value: Any) -> EmbeddingResponse:

@@ -1,8 +1,8 @@
 """EmbeddingDialect: what every wire format for embeddings offers. The smaller sibling of
 `penstock.dialects.dialect.Dialect`, with the same rules.
 
-Two tools are shared here: the words for what a vector is for, which every provider spells in its own way, and the
-reading of texts.
+Three tools are shared here: the words for what a vector is for, which every provider spells in its own way, the reading
+of texts, and that of images: an input is a text, or parts of which one vector is made.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from penstock.dialects import wire
 from penstock.dialects.dialect import Headers, PathMatch
+from penstock.dialects.media_types import media_type_of
 from penstock.dialects.places import AT_THE_ROOT, Places
-from penstock.types.content import Text
+from penstock.types.content import Base64, Media, Part, Text, Url
 from penstock.types.embedding import EmbeddingInput, EmbeddingRequest, EmbeddingResponse
 from penstock.types.errors import ErrorResponse
 from penstock.types.notes import Note, Rendered
@@ -85,6 +87,30 @@ def _text_of(value: EmbeddingInput, path: str, notes: list[Note]) -> str:
     if len(texts) < len(value):
         notes.append(Note(path, "dropped", "this API embeds text only"))
     return " ".join(texts)
+
+
+def pieces_of(value: EmbeddingInput) -> tuple[Part, ...]:
+    """An input as parts, for an API that embeds images. A text that is nothing but an image's `data:` URL is that
+    image: so callers of OpenAI's API, which takes texts alone, say it to hosts that take both.
+    """
+    if isinstance(value, str):
+        return (image_of(value) if value.startswith("data:image/") else Text(value),)
+    return tuple(part for part in value if not isinstance(part, int))
+
+
+def image_of(url: str) -> Media:
+    """An image at an address, which may hold the bytes themselves."""
+    data = wire.data_url(url)
+    return Media("image", Url(url)) if data is None else Media("image", Base64(data[1]), data[0])
+
+
+def image_url(image: Media) -> str | None:
+    """The address of an image, or its bytes as one; None where it has neither."""
+    if isinstance(image.source, Url):
+        return image.source.url
+    if isinstance(image.source, Base64):
+        return f"data:{media_type_of(image) or 'image/png'};base64,{image.source.data}"
+    return None
 
 
 def note_unsaid(request: EmbeddingRequest, said: frozenset[str], notes: list[Note]) -> None:

@@ -13,11 +13,12 @@ from urllib.parse import unquote
 
 from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch, boundary
-from penstock.dialects.embeddings.dialect import EmbeddingDialect, Purposes, note_unsaid, texts_of
+from penstock.dialects.embeddings.dialect import EmbeddingDialect, Purposes, note_unsaid, pieces_of
 from penstock.dialects.embeddings.errors import errors_of
 from penstock.dialects.leftovers import leftovers
+from penstock.dialects.media_types import KINDS, media_type_of
 from penstock.dialects.places import AT_THE_ROOT, Places
-from penstock.types.content import Opaque
+from penstock.types.content import Base64, Media, Opaque, Part, Text
 from penstock.types.embedding import EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Vector
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.notes import Note, Rendered
@@ -37,6 +38,8 @@ _PURPOSES = Purposes(
         "question_answering": "QUESTION_ANSWERING",
     }
 )
+_REPEATED = "(requests)"
+"""In the extras: what each request of a batch says of its own, where that is nothing but the model again."""
 _SHARED = ("taskType", "outputDimensionality")
 _COUNTS: wire.Counts = {"promptTokenCount": "input_tokens", "totalTokenCount": "total_tokens"}
 
@@ -48,21 +51,54 @@ def match_path(path: str) -> PathMatch | None:
 
 
 def _read_content(value: Any) -> EmbeddingInput:
-    """A content of exactly one plain text is that text; anything richer is kept whole."""
+    """A content of exactly one plain text is that text, one of texts and media its parts; anything richer is kept
+    whole.
+    """
     content = wire.obj(value)
     parts = content.get("parts")
-    part = parts[0] if content.keys() == {"parts"} and isinstance(parts, list) and len(parts) == 1 else None
-    if isinstance(part, dict) and part.keys() == {"text"} and isinstance(part["text"], str):
-        text: str = part["text"]
-        return text
-    return (Opaque(content, native="content"),)
+    read = [_read_part(part) for part in parts] if content.keys() == {"parts"} and isinstance(parts, list) else [None]
+    found = tuple(part for part in read if part is not None)
+    if not found or len(found) < len(read):
+        return (Opaque(content, native="content"),)
+    first = found[0]
+    return first.text if len(found) == 1 and isinstance(first, Text) else found
 
 
-def _write_content(value: EmbeddingInput, text: str) -> dict[str, Any]:
-    if not isinstance(value, str) and value and isinstance(value[0], Opaque) and value[0].native == "content":
-        content: dict[str, Any] = value[0].value
+def _read_part(part: Any) -> Text | Media | None:
+    if not isinstance(part, dict) or len(part) != 1:
+        return None
+    if isinstance(part.get("text"), str):
+        return Text(part["text"])
+    blob = part.get("inlineData")
+    if not isinstance(blob, dict) or blob.keys() != {"mimeType", "data"}:
+        return None
+    if not all(isinstance(text, str) for text in blob.values()):
+        return None
+    kind = KINDS.get(blob["mimeType"].partition("/")[0], "file")
+    return Media(kind, Base64(blob["data"]), blob["mimeType"])
+
+
+def _write_content(value: EmbeddingInput, path: str, foreign: bool, notes: list[Note]) -> dict[str, Any]:
+    if not foreign and isinstance(value, str):
+        return {"parts": [{"text": value}]}
+    pieces = pieces_of(value)
+    if not foreign and pieces and isinstance(pieces[0], Opaque):
+        content: dict[str, Any] = pieces[0].value
         return content
-    return {"parts": [{"text": text}]}
+    written = [_write_part(piece) for piece in pieces]
+    parts = [part for part in written if part is not None]
+    if len(parts) < len(written) or (not isinstance(value, str) and not pieces):
+        notes.append(Note(path, "dropped", "Gemini embeds texts, and media given as bytes"))
+    return {"parts": parts or [{"text": ""}]}
+
+
+def _write_part(part: Part) -> dict[str, Any] | None:
+    if isinstance(part, Text):
+        return {"text": part.text}
+    if not isinstance(part, Media) or not isinstance(part.source, Base64):
+        return None
+    kind = part.media_type or media_type_of(part) or "image/png"
+    return {"inlineData": {"mimeType": kind, "data": part.source.data}}
 
 
 def read_request(value: Any, match: PathMatch) -> EmbeddingRequest:
@@ -83,11 +119,12 @@ def read_request(value: Any, match: PathMatch) -> EmbeddingRequest:
     left = [
         {key: found for key, found in request.items() if key != "content" and key not in shared} for request in requests
     ]
+    rest = {key: found for key, found in body.items() if key != "requests"}
     return EmbeddingRequest(
         dialect=NAME,
         model=match.model,
         inputs=tuple(_read_content(request["content"]) for request in requests),
-        extras={**body, "requests": left},
+        extras={**rest, "requests": left} if any(own.keys() - {"model"} for own in left) else {**rest, _REPEATED: left},
         **_settings(shared),
     )
 
@@ -124,8 +161,9 @@ def render_request(request: EmbeddingRequest, profile: Profile) -> Rendered[dict
     shared: dict[str, Any] = {} if word is None else {"taskType": word}
     if request.dimensions is not None:
         shared["outputDimensionality"] = request.dimensions
-    texts = _texts(request, notes)
-    contents = [_write_content(value, text) for value, text in zip(request.inputs, texts, strict=True)]
+    contents = [
+        _write_content(value, f"inputs[{number}]", foreign, notes) for number, value in enumerate(request.inputs)
+    ]
     if not foreign and request.single and len(contents) == 1:
         return Rendered(wire.merge(request.extras, {"content": contents[0], **shared}), tuple(notes))
     if foreign:
@@ -135,15 +173,11 @@ def render_request(request: EmbeddingRequest, profile: Profile) -> Rendered[dict
         name = request.model or ""
         model = {"model": name if "/" in name else f"models/{name}"} if name else {}
         return Rendered({"requests": [{**model, "content": each, **shared} for each in contents]}, tuple(notes))
-    left: list[dict[str, Any]] = (request.extras or {}).get("requests") or []
+    extras = dict(request.extras or {})
+    left: list[dict[str, Any]] = extras.pop(_REPEATED, None) or extras.get("requests") or []
     left = left if len(left) == len(contents) else [left[0] if left else {}] * len(contents)
     requests = [{**own, "content": each, **shared} for own, each in zip(left, contents, strict=True)]
-    return Rendered({**(request.extras or {}), "requests": requests}, tuple(notes))
-
-
-def _texts(request: EmbeddingRequest, notes: list[Note]) -> list[str]:
-    """The inputs as texts; contents of our own dialect are written whole and need none."""
-    return texts_of(request.inputs, [] if request.dialect == NAME else notes)
+    return Rendered({**extras, "requests": requests}, tuple(notes))
 
 
 def read_response(value: Any) -> EmbeddingResponse:

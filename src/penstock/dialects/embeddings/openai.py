@@ -1,5 +1,5 @@
 """OpenAI's embeddings (POST /v1/embeddings), which Mistral, Voyage, Jina, NVIDIA and every local server speak with
-small additions.
+small additions; Jina also `{"image": address or bytes}`.
 
 Source: https://platform.openai.com/docs/api-reference/embeddings. Voyage and NVIDIA say `input_type`, Voyage and
 Cohere-like hosts `output_dimension` and `truncation`.
@@ -12,11 +12,11 @@ from typing import Any
 
 from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch, boundary
-from penstock.dialects.embeddings.dialect import EmbeddingDialect, Purposes, note_unsaid
+from penstock.dialects.embeddings.dialect import EmbeddingDialect, Purposes, image_of, image_url, note_unsaid
 from penstock.dialects.embeddings.errors import errors_of
 from penstock.dialects.leftovers import leftovers
 from penstock.dialects.wire import Field, Fields
-from penstock.types.content import Opaque, Part, Text
+from penstock.types.content import Base64, Media, Opaque, Part, Text
 from penstock.types.embedding import EmbeddingInput, EmbeddingRequest, EmbeddingResponse, Vector
 from penstock.types.errors import MalformedError
 from penstock.types.notes import Note, Rendered
@@ -27,6 +27,8 @@ NAME = "openai_embeddings"
 
 _PATH = re.compile(r"(?:^|/)(?:deployments/(?P<model>[^/]+)/)?embeddings/?$")
 _PURPOSES = Purposes({"query": "query", "document": "document"})
+_BARE = "bare"
+"""The native of a text in an object without a type."""
 _NO_INDEX = "(no index)"
 """In the extras of a vector: it came without a number."""
 _COUNTS: wire.Counts = {"prompt_tokens": "input_tokens", "total_tokens": "total_tokens"}
@@ -57,6 +59,11 @@ def _read_input(value: Any) -> EmbeddingInput:
 def _read_part(part: dict[str, Any]) -> Part:
     if part.keys() == {"type", "text"} and part["type"] == "text" and isinstance(part["text"], str):
         return Text(part["text"], native="text")
+    if part.keys() == {"text"} and isinstance(part["text"], str):
+        return Text(part["text"], native=_BARE)
+    if part.keys() == {"image"} and isinstance(part["image"], str):
+        image = part["image"]
+        return image_of(image) if image.startswith(("data:", "http")) else Media("image", Base64(image))
     return Opaque(part)
 
 
@@ -103,7 +110,9 @@ def render_request(request: EmbeddingRequest, profile: Profile) -> Rendered[dict
     foreign = request.dialect != NAME
     notes = [*leftovers("", request.extras)] if foreign else []
     spelling = {} if foreign else request.spelling or {}
-    inputs = [_write_input(value, f"inputs[{number}]", notes) for number, value in enumerate(request.inputs)]
+    inputs = [
+        _write_input(value, f"inputs[{number}]", not foreign, notes) for number, value in enumerate(request.inputs)
+    ]
     found: dict[str, Any] = {"input": inputs[0] if request.single and len(inputs) == 1 else inputs}
     encoding = request.encoding_format if isinstance(request.encoding_format, str) else None
     values = {
@@ -134,10 +143,10 @@ def _write_foreign_purpose(
     note_unsaid(request, frozenset(said), notes)
 
 
-def _write_input(value: EmbeddingInput, path: str, notes: list[Note]) -> Any:
+def _write_input(value: EmbeddingInput, path: str, own: bool, notes: list[Note]) -> Any:
     if isinstance(value, str):
         return value
-    written = [_write_part(part) for part in value]
+    written = [_write_part(part, own) for part in value]
     if all(isinstance(element, int) for element in written):
         return written
     texts = [element for element in written if isinstance(element, str)]
@@ -149,11 +158,16 @@ def _write_input(value: EmbeddingInput, path: str, notes: list[Note]) -> Any:
     return objects[0] if len(objects) == 1 else objects or ""
 
 
-def _write_part(part: Any) -> Any:
+def _write_part(part: Any, own: bool) -> Any:
     if isinstance(part, int):
         return part
     if isinstance(part, Text):
+        if own and part.native == _BARE:
+            return {"text": part.text}
         return {"type": "text", "text": part.text} if part.native == "text" else part.text
+    if isinstance(part, Media) and own:
+        bare = isinstance(part.source, Base64) and part.media_type is None
+        return {"image": part.source.data if bare and isinstance(part.source, Base64) else image_url(part)}
     return part.value if isinstance(part, Opaque) and isinstance(part.value, dict) else None
 
 

@@ -62,9 +62,11 @@ def read_request(value: Any, match: PathMatch) -> EmbeddingRequest:
     )
     parameters = body.get("parameters")
     extras: dict[str, Any] = {key: found for key, found in body.items() if key != "instances"}
-    extras["instances"] = [
+    left_over = [
         {key: found for key, found in each.items() if key != "content" and key not in shared} for each in instances
     ]
+    if any(left_over):
+        extras["instances"] = left_over
     found: dict[str, Any] = {}
     if isinstance(parameters, dict):
         extras["parameters"] = left = dict(parameters)
