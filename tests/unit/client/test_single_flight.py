@@ -91,7 +91,8 @@ def workspace() -> Iterator[Workspace]:
 
 def test_threads(workspace: Workspace) -> None:
     with Client() as client, ThreadPoolExecutor(CROWD) as pool:
-        calls = [pool.submit(client.chat.completions.create, **workspace.arguments) for _ in range(CROWD)]
+        create: Any = client.chat.completions.create
+        calls = [pool.submit(create, **workspace.arguments) for _ in range(CROWD)]
         workspace.asked.wait(30)
         workspace.open.set()
         answers: list[Any] = [call.result(30) for call in calls]
