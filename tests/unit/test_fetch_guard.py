@@ -219,10 +219,18 @@ def test_redirects_have_an_end() -> None:
     assert len(web.connected) == MAX_REDIRECTS + 1
 
 
+def test_only_a_redirect_leads_on() -> None:
+    created = FetchedMedia(200, {"location": "http://b.example/y", "content-type": "image/png"}, b"PNG")
+    web = Web({"a.example": (PUBLIC,)}, {"http://a.example/x": created})
+    assert web.fetch("http://a.example/x") == ("image/png", b"PNG")
+    assert len(web.connected) == 1
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
         (FetchedMedia(404, {}, b""), "answered 404"),
+        (FetchedMedia(404, {"location": "/y"}, b""), "answered 404"),
         (FetchedMedia(204, {}, b""), "answered 204"),
         (FetchedMedia(302, {}, b""), "answered 302"),
         (NotFetched("it is larger than 9 bytes"), "larger than 9"),

@@ -358,13 +358,133 @@ def test_off_peak_weekdays_are_counted_in_their_own_zone() -> None:
 
 
 @pytest.mark.parametrize(
-    "quantities",
-    [{"pages": -1}, {"pages": float("nan")}, {"pages": True}, {"sheets": 1}, {"audio_seconds": 1}],
+    ("quantities", "reason"),
+    [
+        ({"pages": -1}, "the number of pages is not a count: -1"),
+        ({"pages": float("nan")}, "the number of pages is not a count: nan"),
+        ({"pages": True}, "the number of pages is not a count: True"),
+        ({"sheets": 1}, "'sheets' is not a quantity that has a price; known are: "),
+        ({"audio_seconds": 1}, "the list has no price for audio_seconds"),
+    ],
 )
-def test_quantities_that_cannot_be_billed_are_named(quantities: dict[str, float]) -> None:
+def test_quantities_that_cannot_be_billed_are_named(quantities: dict[str, float], reason: str) -> None:
     bill = cost(Usage(), listed({"mode": "ocr", "ocr_cost_per_page": "0.001"}), quantities=quantities)
     assert bill.total is None
-    assert bill.reasons
+    assert bill.reasons[0].startswith(reason)
+
+
+HEARD = {"mode": "audio_transcription"}
+TIERED = {"mode": "search", "tiered_pricing": [{"max_results_range": [1, 10], "input_cost_per_query": 1}]}
+SPOKEN = {"mode": "audio_speech", "output_cost_per_second": "0.5"}
+
+
+@pytest.mark.parametrize(
+    ("row", "usage", "total"),
+    [
+        ({**HEARD, "input_cost_per_second": 2}, Usage(seconds=3), 6),
+        ({**HEARD, "input_cost_per_second": 0, "output_cost_per_second": 2}, Usage(seconds=3), 6),
+        ({**HEARD, "input_cost_per_second": 2, "output_cost_per_second": 2}, Usage(seconds=3), 6),
+        ({**HEARD, "input_cost_per_second": 0, "output_cost_per_second": 0}, Usage(seconds=3), 0),
+        (SPOKEN, Usage(seconds=3), Decimal("1.5")),
+        ({**SPOKEN, "output_cost_per_token": 1}, Usage(seconds=3, output_tokens=2), 2),
+    ],
+    ids=str,
+)
+def test_a_second_is_billed_once(row: dict[str, Any], usage: Usage, total: Decimal | int) -> None:
+    assert cost(usage, listed(row)).total == total
+
+
+@pytest.mark.parametrize(
+    ("row", "usage", "terms", "reason"),
+    [
+        (
+            {**HEARD, "input_cost_per_second": 1, "output_cost_per_second": 2},
+            Usage(seconds=3),
+            Terms(),
+            "the list has two different prices for a second of audio",
+        ),
+        (
+            {"input_cost_per_token": 1, "output_cost_per_token": 1, "citation_cost_per_token": 1},
+            Usage(input_tokens=1, output_tokens=1),
+            Terms(),
+            "citation tokens are billed, and the usage does not report them",
+        ),
+        (TIERED, Usage(search_units=1), Terms(), "and the number of results asked for is not known"),
+        (TIERED, Usage(search_units=1), Terms(max_results=11), "and it asked for 11 results"),
+        (
+            {**HEARD, "input_cost_per_second": 1},
+            Usage(seconds=3),
+            Terms(service_tier="flex"),
+            "no input_cost_per_second is published for the service tier 'flex'",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_unit_without_one_price_says_why(row: dict[str, Any], usage: Usage, terms: Terms, reason: str) -> None:
+    bill = cost(usage, listed(row), terms)
+    assert bill.total is None
+    assert any(reason in each for each in bill.reasons), bill.reasons
+
+
+def test_a_whole_list_prices_its_units_at_every_tier() -> None:
+    heard = listed({**HEARD, "input_cost_per_second": 1}, whole=True)
+    assert cost(Usage(seconds=3), heard, Terms(service_tier="flex")).total == 3
+
+
+@pytest.mark.parametrize(
+    ("usage", "total"),
+    [
+        (Usage(input_tokens=10, output_tokens=5, total_tokens=15), 70),
+        (Usage(input_tokens=10, output_tokens=5, total_tokens=17, tool_use_input_tokens=2, reasoning_tokens=3), 74),
+        (Usage(input_tokens=10, output_tokens=5, total_tokens=18, tool_use_input_tokens=2, reasoning_tokens=3), 100),
+        (Usage(input_tokens=10, output_tokens=5, total_tokens=20, tool_use_input_tokens=2, reasoning_tokens=3), 104),
+        (Usage(input_tokens=10, output_tokens=5, total_tokens=19, tool_use_input_tokens=2, reasoning_tokens=3), 70),
+        (Usage(input_tokens=10, output_tokens=5, total_tokens=12, tool_use_input_tokens=2, reasoning_tokens=3), 70),
+        (Usage(output_tokens=5, total_tokens=8, reasoning_tokens=3), 50),
+        (Usage(input_tokens=10, total_tokens=12, tool_use_input_tokens=2), 20),
+    ],
+    ids=str,
+)
+def test_the_total_tells_what_is_counted_beside_input_and_output(usage: Usage, total: int) -> None:
+    """Tokens that a tool brought in, and thoughts, where the total exceeds the two by exactly these."""
+    assert cost(usage, listed({"input_cost_per_token": 2, "output_cost_per_token": 10})).total == total
+
+
+@pytest.mark.parametrize(
+    ("usage", "total"),
+    [
+        (
+            Usage(
+                input_tokens=10,
+                input_audio_tokens=5,
+                input_image_tokens=5,
+                cache_read_tokens=4,
+                cache_read_audio_tokens=1,
+            ),
+            4 * 10 + 2 * 100 + 13,
+        ),
+        (
+            Usage(
+                input_tokens=11,
+                input_audio_tokens=5,
+                input_image_tokens=5,
+                cache_read_tokens=4,
+                cache_read_audio_tokens=1,
+            ),
+            None,
+        ),
+    ],
+)
+def test_cached_audio_that_is_told_leaves_the_rest_to_the_others(usage: Usage, total: int | None) -> None:
+    """Of the four cached tokens one is of audio; the others are of pictures, if there is no text."""
+    row = {
+        **{"input_cost_per_token": 1, "input_cost_per_audio_token": 10, "input_cost_per_image_token": 100},
+        **{"cache_read_input_token_cost": 2, "cache_read_input_audio_token_cost": 1},
+        "cache_read_input_image_token_cost": 4,
+    }
+    bill = cost(usage, listed(row))
+    assert bill.total == total
+    assert bill.reasons == (() if total else ("the usage does not say how many of the cached tokens are image",))
 
 
 @pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1.0])
