@@ -24,6 +24,7 @@ from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from penstock.providers.urls import without_secrets
 from penstock.types.errors import ErrorKind, ErrorResponse
 from penstock.types.retry import RETRYABLE, Again, Backoff, Tried
 
@@ -319,18 +320,12 @@ def _read(attempt: Attempt[T], reply: Reply) -> Generator[Step, Event, T | Error
 
 def _leads_away(reply: Reply) -> ErrorResponse:
     """A redirect. It is not followed: the key is for the address that the caller knows."""
+    where = without_secrets(reply.headers.get("location", "")) or "nowhere"
     message = (
-        f"the address answered {reply.status}, which leads to {_shown(reply.headers.get('location', ''))}; a key is "
+        f"the address answered {reply.status}, which leads to {where}; a key is "
         "not sent on to another address: if that one is right, give it as `api_base`"
     )
     return ErrorResponse(kind="not_found", status=404, message=message, native="redirect")
-
-
-def _shown(url: str) -> str:
-    """An address without what may be secret in it: user and password, and all behind the question mark."""
-    scheme, slashes, rest = url.partition("?")[0].rpartition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"[:200] or "nowhere"
 
 
 def _ask(attempt: Attempt[Any], limit: _Limit) -> Generator[Step, Event, Reply | tuple[ErrorResponse, bool]]:

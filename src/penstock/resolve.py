@@ -27,6 +27,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from penstock.dialects.dialect import Dialect
+from penstock.providers.urls import without_secrets
 from penstock.types.content import Base64, Blocks, Media, Part, Text, ToolResult, Url
 from penstock.types.profile import Profile
 from penstock.types.request import Message, Request
@@ -40,16 +41,9 @@ class FetchRefused(ValueError):
     """Media that could not, or may not, be fetched. `fix` says what the caller can do."""
 
     def __init__(self, url: str, reason: str) -> None:
-        self.url = _shown(url)
+        self.url = without_secrets(url)
         self.fix = "Send the bytes themselves (a data: URL), or upload the file to the provider."
         super().__init__(f"{self.url} was not fetched: {reason}. {self.fix}")
-
-
-def _shown(url: str) -> str:
-    """An address without what may be secret in it: user and password, and all behind the question mark."""
-    scheme, slashes, rest = url.partition("?")[0].partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}"[:200]
 
 
 class LookUp(Struct, frozen=True):
@@ -176,9 +170,8 @@ def fetch(url: str) -> Generator[Any, Any, tuple[str, bytes]]:
             continue
         if answer.status != 200:
             raise FetchRefused(url, f"its host answered {answer.status}")
-        return answer.headers.get("content-type", "").partition(";")[
-            0
-        ].strip() or "application/octet-stream", answer.body
+        media_type = answer.headers.get("content-type", "").partition(";")[0].strip()
+        return media_type or "application/octet-stream", answer.body
     raise FetchRefused(url, f"it leads on more than {MAX_REDIRECTS} times")
 
 

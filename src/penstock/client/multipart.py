@@ -116,14 +116,10 @@ def fields_of(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         if isinstance(value, Mapping):
             found += fields_of({f"{name}[{key}]": inner for key, inner in value.items()})
         elif isinstance(value, list | tuple):
-            found += [(f"{name}[]", _text(element)) for element in value]
+            found += [(f"{name}[]", wire.as_text(element)) for element in value]
         elif value is not None:
-            found.append((name, _text(value)))
+            found.append((name, wire.as_text(value)))
     return found
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else wire.encode(value).decode()
 
 
 def encode(fields: Iterable[tuple[str, str]], files: Iterable[tuple[str, FilePart]]) -> tuple[bytes, str]:

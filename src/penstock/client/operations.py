@@ -454,7 +454,7 @@ def binary_answer(reply: Reply, target: Endpoint) -> BinaryContent:
 def at(method: str, target: Endpoint, *segments: str, query: Mapping[str, Any] | None = None) -> Endpoint:
     """The target of a resource below the collection: `/files/{id}/content`. Each segment is one, whatever is in it."""
     url = "/".join([target.url.rstrip("/"), *(_segment(each) for each in segments)])
-    given = {name: _query_text(value) for name, value in (query or {}).items() if value is not None}
+    given = {name: wire.as_text(value) for name, value in (query or {}).items() if value is not None}
     return replace(target, method=method, url=url, query={**target.query, **given})
 
 
@@ -462,7 +462,3 @@ def _segment(text: str) -> str:
     if text in ("", ".", ".."):
         raise MalformedError(f"{text!r} is no id")
     return quote(text, safe="")
-
-
-def _query_text(value: Any) -> str:
-    return value if isinstance(value, str) else wire.encode(value).decode()

@@ -228,20 +228,16 @@ def _add_parts(load: Load, parts: Iterable[Part], default_images: bool) -> None:
             load.texts.append(part.text or "\n".join(part.summary or ()))
         elif isinstance(part, ToolCall):
             load.calls += 1
-            load.texts += [part.name, _json_text(part.arguments)]
+            load.texts += [part.name, wire.as_text(part.arguments)]
         elif isinstance(part, ToolResult):
             load.calls += 1
             _add_parts(load, part.parts, default_images)
         elif isinstance(part, Json):
-            load.texts.append(_json_text(part.value))
+            load.texts.append(wire.as_text(part.value))
         elif isinstance(part, Media):
             _add_media(load, part, default_images)
         else:
             load.guessed = True
-
-
-def _json_text(value: Any) -> str:
-    return value if isinstance(value, str) else wire.encode(value).decode()
 
 
 def _tool_text(tool: Tool) -> str:

@@ -180,7 +180,7 @@ def _told(value: dict[str, Any]) -> dict[str, Any]:
         if isinstance(words, list) and len(words) == 1 and isinstance(words[0], dict) and "message" in words[0]:
             return words[0]
         if words:
-            return {**holder, "message": words if isinstance(words, str) else wire.encode(words).decode()}
+            return {**holder, "message": wire.as_text(words)}
     return holder
 
 

@@ -21,7 +21,6 @@ from penstock.dialects.dialect import Context, StreamRenderer, boundary
 from penstock.dialects.framing import TRANSPORT
 from penstock.dialects.leftovers import findings, leftovers
 from penstock.dialects.tool_ids import call_id
-from penstock.dialects.tool_memo import as_text
 from penstock.types.content import (
     Citation,
     Json,
@@ -256,7 +255,7 @@ class StreamTranslator:
             return
         part.ended = True
         if part.call is not None and part.call.custom:
-            self.tell_arguments(part, as_text({"input": part.text}))
+            self.tell_arguments(part, wire.as_text({"input": part.text}))
         if part.kind != SILENT:
             self.tell_part_end(part)
 
@@ -303,7 +302,7 @@ class StreamTranslator:
         self._open(index, CALL, part)
         self._sign(index, part.signature)
         if part.arguments:
-            self._take_arguments(ArgumentsDelta(index, as_text(part.arguments)))
+            self._take_arguments(ArgumentsDelta(index, wire.as_text(part.arguments)))
 
     def _take_whole_media(self, index: int, part: Media) -> None:
         self._take_media(MediaDelta(index, transcript=part.transcript or "", kind=part.kind))
@@ -393,7 +392,7 @@ class StreamTranslator:
             elif isinstance(whole, Thinking):
                 self._take_thought(ThinkingDelta(index, whole.text or "\n\n".join(whole.summary or ())))
             elif isinstance(whole, ToolCall):
-                self._take_arguments(ArgumentsDelta(index, as_text(whole.arguments)))
+                self._take_arguments(ArgumentsDelta(index, wire.as_text(whole.arguments)))
 
 
 class GuardedRenderer:

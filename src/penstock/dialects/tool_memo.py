@@ -93,11 +93,6 @@ class ToolNames:
         return cleaned[: self._longest]
 
 
-def as_text(arguments: dict[str, Any] | str) -> str:
-    """The JSON text of a call's input."""
-    return arguments if isinstance(arguments, str) else wire.encode(arguments).decode()
-
-
 def as_object(arguments: dict[str, Any] | str) -> tuple[dict[str, Any], bool]:
     """(a call's input as an object, whether it is what the text said). What is no JSON object stands in one, as
     `input`; no text at all is an empty object.
@@ -117,7 +112,7 @@ def free_form(arguments: dict[str, Any] | str) -> str:
     """The text that a free-form tool was called with: the one string of its input, or all of it as JSON text."""
     value, _ = as_object(arguments)
     inner = value.get("input") if len(value) == 1 else None
-    return inner if isinstance(inner, str) else as_text(arguments)
+    return inner if isinstance(inner, str) else wire.as_text(arguments)
 
 
 def recall(call: ToolCall, memo: Memo) -> Part:
@@ -125,7 +120,7 @@ def recall(call: ToolCall, memo: Memo) -> Part:
     stood for.
     """
     if call.name == memo.json_tool and memo.json_tool is not None:
-        return Text(as_text(call.arguments))
+        return Text(wire.as_text(call.arguments))
     name = call.name if memo.tool_names is None else memo.tool_names.get(call.name, call.name)
     if name in memo.custom_tools:
         return replace(call, name=name, arguments=free_form(call.arguments), custom=True)

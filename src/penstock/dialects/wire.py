@@ -24,6 +24,7 @@ from msgspec import Struct
 
 from penstock.types.content import Extras
 from penstock.types.errors import DialectError, MalformedError
+from penstock.types.errors import describe as describe
 from penstock.types.stream import HOLE
 
 _decoder = msgspec.json.Decoder()
@@ -59,6 +60,11 @@ def encode(value: Any) -> bytes:
         return _encode_leniently(value, error)
 
 
+def as_text(value: Any) -> str:
+    """A string as it is, any other value as its JSON text. Raises MalformedError as `encode` does."""
+    return value if isinstance(value, str) else encode(value).decode()
+
+
 def _encode_leniently(value: Any, error: Exception) -> bytes:
     try:
         return json.dumps(value, separators=(",", ":")).encode()
@@ -74,22 +80,17 @@ def _expected(what: str, value: Any) -> NoReturn:
     raise MalformedError(f"expected {what}, got {describe(value)}")
 
 
-def describe(value: Any) -> str:
-    """The JSON type of `value` in words, for error messages."""
-    names = {
-        bool: "a boolean",
-        int: "an integer",
-        float: "a number",
-        str: "a string",
-        list: "a list",
-        dict: "an object",
-    }
-    return "null" if value is None else names.get(type(value), type(value).__name__)
-
-
 def string(value: Any) -> str:
     """A JSON string."""
     return value if isinstance(value, str) else _expected("a string", value)
+
+
+def optional_string(holder: Mapping[str, Any], key: str) -> str | None:
+    """The string at `key`, None where there is none or an explicit null."""
+    value = holder.get(key)
+    if value is None or isinstance(value, str):
+        return value
+    raise MalformedError(f"expected a string, got {describe(value)}", key)
 
 
 def number(value: Any) -> Any:
@@ -274,6 +275,12 @@ def read_counts(wire: Mapping[str, Any], table: Counts) -> tuple[dict[str, Any],
         else:
             left[key] = value
     return values, left
+
+
+def count_names(table: Counts) -> tuple[str, ...]:
+    """Every Usage field that the table knows."""
+    nested = [(known,) if isinstance(known, str) else count_names(known) for known in table.values()]
+    return tuple([name for names in nested for name in names])
 
 
 def write_counts(values: Mapping[str, Any], table: Counts) -> dict[str, Any]:

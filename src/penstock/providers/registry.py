@@ -2,8 +2,8 @@
 a bad one is refused there.
 
 A registry is a value of its own: a client may have one with three providers in it. The SDK's functions share one per
-process (`default_registry`), as programs share one configuration of `logging`: it is the only mutable global of this
-package, and is only ever added to.
+process (`default_registry`), as programs share one configuration of `logging`: this, which is only ever added to, and
+the shared facts (facts/default.py) are the only mutable globals of this package.
 
 Plug-ins offer rows by the entry point group `penstock.providers`: a Provider, a sequence of them, or a function that
 returns either. They are loaded by `load_plugins()`, which a server calls as it starts, else on the first name that the

@@ -1,4 +1,4 @@
-"""Addresses: putting base URLs and paths together the way people mean it, and telling whose host a URL is.
+"""Addresses: putting base URLs and paths together the way people mean it, telling whose host a URL is, and showing one.
 
 People paste base URLs with more or less of the path: `https://api.anthropic.com`, `.../v1`, `.../v1/messages`. Where
 the end of the base is the beginning of the path, the two are taken for the same segments and written once.
@@ -96,6 +96,14 @@ def host_globs(provider: Provider) -> tuple[str, ...]:
 def host_of_template(template: str) -> str:
     """The host part of a URL template, placeholders included."""
     return template.partition("://")[2].partition("/")[0].lower()
+
+
+def without_secrets(url: str) -> str:
+    """`url` for a message, 200 characters at most: without user and password, and all behind the question mark."""
+    address = url.partition("?")[0]
+    start = address.find("://") + 3 if "://" in address else 0
+    host, slash, path = address[start:].partition("/")
+    return f"{address[:start]}{host.rpartition('@')[2]}{slash}{path}"[:200]
 
 
 def quote_model(path: str, model: str) -> str:

@@ -40,6 +40,19 @@ class DialectError(ValueError):
         return f"{who}{self.message}{where}"
 
 
+def describe(value: Any) -> str:
+    """The JSON type of `value` in words, for the messages of errors."""
+    names = {
+        bool: "a boolean",
+        int: "an integer",
+        float: "a number",
+        str: "a string",
+        list: "a list",
+        dict: "an object",
+    }
+    return "null" if value is None else names.get(type(value), type(value).__name__)
+
+
 class MalformedError(DialectError):
     """The bytes or the value are not of this dialect."""
 

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
+from penstock.types.errors import describe
+
 _MOST_ERRORS = 20
 _DEEPEST = 100
 
@@ -28,7 +30,7 @@ def check_schema(schema: Any, path: str = "schema") -> str | None:
     if isinstance(schema, bool):
         return None
     if not isinstance(schema, dict):
-        return f"{path} must be an object, not {_name(schema)}"
+        return f"{path} must be an object, not {describe(schema)}"
     for key, check in _SCHEMA_CHECKS.items():
         if key in schema:
             problem = check(schema[key], f"{path}.{key}")
@@ -51,13 +53,13 @@ def _check_type(value: Any, path: str) -> str | None:
 
 def _check_map(value: Any, path: str) -> str | None:
     if not isinstance(value, dict):
-        return f"{path} must be an object of schemas, not {_name(value)}"
+        return f"{path} must be an object of schemas, not {describe(value)}"
     return next((found for name, inner in value.items() if (found := check_schema(inner, f"{path}.{name}"))), None)
 
 
 def _check_list(value: Any, path: str) -> str | None:
     if not isinstance(value, list) or not value:
-        return f"{path} must be a list of schemas with at least one, not {_name(value)}"
+        return f"{path} must be a list of schemas with at least one, not {describe(value)}"
     found = (check_schema(inner, f"{path}[{number}]") for number, inner in enumerate(value))
     return next((problem for problem in found if problem), None)
 
@@ -65,21 +67,21 @@ def _check_list(value: Any, path: str) -> str | None:
 def _check_names(value: Any, path: str) -> str | None:
     if isinstance(value, list) and all(isinstance(name, str) for name in value):
         return None
-    return f"{path} must be a list of names, not {_name(value)}"
+    return f"{path} must be a list of names, not {describe(value)}"
 
 
 def _check_enum(value: Any, path: str) -> str | None:
-    return None if isinstance(value, list) else f"{path} must be a list, not {_name(value)}"
+    return None if isinstance(value, list) else f"{path} must be a list, not {describe(value)}"
 
 
 def _check_number(value: Any, path: str) -> str | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return None if is_number else f"{path} must be a number, not {_name(value)}"
+    return None if is_number else f"{path} must be a number, not {describe(value)}"
 
 
 def _check_pattern(value: Any, path: str) -> str | None:
     if not isinstance(value, str):
-        return f"{path} must be a string, not {_name(value)}"
+        return f"{path} must be a string, not {describe(value)}"
     try:
         re.compile(value)
     except re.error as error:
@@ -171,18 +173,6 @@ class _Validator:
 Errors = Iterator[str]
 
 
-def _name(value: Any) -> str:
-    names = {
-        bool: "a boolean",
-        int: "an integer",
-        float: "a number",
-        str: "a string",
-        list: "a list",
-        dict: "an object",
-    }
-    return "null" if value is None else names.get(type(value), type(value).__name__)
-
-
 def _is(value: Any, kind: str) -> bool:
     match kind:
         case "object":
@@ -224,7 +214,7 @@ def _at(path: str, message: str) -> str:
 def _type(walk: _Validator, value: Any, schema: dict[str, Any], path: str, depth: int) -> Errors:
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     if not any(_is(value, kind) for kind in kinds):
-        yield _at(path, f"expected {' or '.join(map(str, kinds))}, got {_name(value)}")
+        yield _at(path, f"expected {' or '.join(map(str, kinds))}, got {describe(value)}")
 
 
 def _enum(walk: _Validator, value: Any, schema: dict[str, Any], path: str, depth: int) -> Errors:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from penstock.dialects.tool_memo import (
     ToolNames,
     as_object,
-    as_text,
     free_form,
     recall,
     recall_parts,
@@ -92,7 +91,6 @@ def test_calls_are_recalled() -> None:
     parts = (Text("a"), ToolCall("1", "a_b", "{}"))
     assert recall_parts(parts, NO_MEMO) is parts
     assert recall_parts(parts, memo)[0] is parts[0]
-    assert as_text({"a": 1}) == '{"a":1}'
 
 
 def test_the_calls_decide_why_an_answer_stopped() -> None:

@@ -173,6 +173,25 @@ def test_nested_objects_are_merged_and_lists_only_where_they_are_as_long() -> No
     }
 
 
+def test_a_text_stays_as_it_is_and_another_value_becomes_its_json() -> None:
+    assert wire.as_text('{"a"') == '{"a"'
+    assert wire.as_text({"a": 1}) == '{"a":1}'
+
+
+def test_a_string_may_be_missing_but_nothing_else() -> None:
+    assert wire.optional_string({"a": "b"}, "a") == "b"
+    assert wire.optional_string({"a": None}, "a") is wire.optional_string({}, "a") is None
+    with pytest.raises(MalformedError, match="expected a string, got an integer at a"):
+        wire.optional_string({"a": 1}, "a")
+
+
+def test_a_table_of_counts_names_its_fields_at_any_depth() -> None:
+    assert wire.count_names({"in": "input_tokens", "details": {"deep": {"cached": "cache_read_tokens"}}}) == (
+        "input_tokens",
+        "cache_read_tokens",
+    )
+
+
 def test_holes_are_filled_in_their_order() -> None:
     frame = {"a": HOLE, "b": [{"c": HOLE}, 1, HOLE], "d": {"e": 2}}
     assert wire.fill(frame, iter([1, 2, 3])) == {"a": 1, "b": [{"c": 2}, 1, 3], "d": {"e": 2}}

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from penstock.providers.errors import ProviderError
 from penstock.providers.provider import Provider
-from penstock.providers.urls import belongs_to, check, closeness, join, origin_of, quote_model
+from penstock.providers.urls import belongs_to, check, closeness, join, origin_of, quote_model, without_secrets
 
 JOINS = [
     ("https://h.example", "/v1/messages", "https://h.example/v1/messages"),
@@ -107,3 +107,18 @@ def test_models_in_paths(path: str, model: str, filled: str) -> None:
 )
 def test_origins(url: str, origin: str) -> None:
     assert origin_of(url) == origin
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:pw@h.example/a/b?key=k", "https://h.example/a/b"),
+        ("me:pw@h.example/a", "h.example/a"),
+        ("https://me:pw@h.example/https://x@y", "https://h.example/https://x@y"),
+        ("/relative?key=k", "/relative"),
+        ("", ""),
+    ],
+)
+def test_an_address_is_shown_without_its_secrets(url: str, shown: str) -> None:
+    assert without_secrets(url) == shown
+    assert len(without_secrets("https://h.example/" + "a" * 999)) == 200

@@ -249,7 +249,7 @@ class ForeignStream:
         block.signature = part.signature
         self._blocks.give_turn(block)
         if part.arguments:
-            self._add_arguments(ArgumentsDelta(index, _as_text(part.arguments)))
+            self._add_arguments(ArgumentsDelta(index, wire.as_text(part.arguments)))
 
     def _begin_server_call(self, index: int, part: ServerToolCall, head: Object) -> None:
         """A call that the provider runs itself streams like one of the caller's tools."""
@@ -259,7 +259,7 @@ class ForeignStream:
         block.signature = part.signature
         self._blocks.give_turn(block)
         if arguments:
-            self._add_arguments(ArgumentsDelta(index, _as_text(arguments)))
+            self._add_arguments(ArgumentsDelta(index, wire.as_text(arguments)))
 
     def _identified(self, part: ServerToolCall, index: int) -> ServerToolCall:
         """The call with an id, which its result repeats: one without is that of the latest call."""
@@ -365,19 +365,15 @@ class ForeignStream:
             elif not block.opened and not block.waiting:
                 self._add_thought(ThinkingDelta(block.index, visible_thought(part)))
         elif isinstance(part, ToolCall) and not block.pieces and part.arguments:
-            self._add_arguments(ArgumentsDelta(block.index, _as_text(part.arguments)))
+            self._add_arguments(ArgumentsDelta(block.index, wire.as_text(part.arguments)))
         elif isinstance(part, ServerToolCall) and block.kind == CALL and not block.pieces:
             written = write_server_call(part)
             if written is not None and written["input"]:
-                self._add_arguments(ArgumentsDelta(block.index, _as_text(written["input"])))
+                self._add_arguments(ArgumentsDelta(block.index, wire.as_text(written["input"])))
 
 
 def _path(index: int) -> str:
     return f"choices[0].parts[{index}]"
-
-
-def _as_text(arguments: dict[str, Any] | str) -> str:
-    return arguments if isinstance(arguments, str) else wire.encode(arguments).decode()
 
 
 _WRITERS: dict[type, Callable[[ForeignStream, Any], None]] = {

@@ -83,7 +83,7 @@ def recall(part: Part, memo: Memo) -> Part:
     if type(part) is not ToolCall:
         return part
     if part.name == memo.json_tool:
-        return Text(part.arguments if isinstance(part.arguments, str) else wire.encode(part.arguments).decode())
+        return Text(wire.as_text(part.arguments))
     name = (memo.tool_names or {}).get(part.name, part.name)
     if name in memo.custom_tools:
         inner = as_object(part.arguments).get("input")

@@ -116,11 +116,7 @@ def _write_counts(usage: Usage, total: Usage) -> dict[str, Any]:
     return found
 
 
-def _names(table: wire.Counts) -> list[str]:
-    return [name for known in table.values() for name in ([known] if isinstance(known, str) else _names(known))]
-
-
-_NAMES = tuple(_names(COUNTS))
+_NAMES = wire.count_names(COUNTS)
 
 
 def usage_with_holes(source: dict[str, Any]) -> dict[str, Any]:

@@ -319,7 +319,7 @@ def _metadata(metadata: dict[str, Any] | None, notes: list[Note]) -> dict[str, s
     """`requestMetadata`: at most 16 pairs of short plain texts."""
     found: dict[str, str] = {}
     for key, value in (metadata or {}).items():
-        text = value if isinstance(value, str) else wire.encode(value).decode()
+        text = wire.as_text(value)
         fits = all(len(word) <= _LONGEST_METADATA and _METADATA.fullmatch(word) for word in (key, text))
         if not fits or not key or len(found) == _MOST_METADATA:
             notes.append(Note(f"metadata.{key}", "dropped", "requestMetadata takes 16 short texts of plain characters"))

@@ -19,7 +19,7 @@ from penstock.dialects.bedrock_converse.names import DocumentNames, call_id
 from penstock.dialects.bedrock_converse.signatures import ORIGIN
 from penstock.dialects.leftovers import leftovers
 from penstock.dialects.media_types import media_type_of, sniffed
-from penstock.dialects.tool_memo import ToolNames, as_object, as_text
+from penstock.dialects.tool_memo import ToolNames, as_object
 from penstock.types.content import (
     Base64,
     Blocks,
@@ -191,7 +191,7 @@ class PartAdapter:
     def _call(self, part: ToolCall, path: str, assistant: bool, in_result: bool) -> list[Part]:
         if not (self._answer or self._profile.tools):
             self.note(path, "weakened", "this model knows no tools: told in words")
-            return [Text(f"Called the tool {part.name} with {as_text(part.arguments)}")]
+            return [Text(f"Called the tool {part.name} with {wire.as_text(part.arguments)}")]
         signature = self._signature(part.signature, path)
         cache = self.cache(part.cache, path)
         arguments = {"input": part.arguments} if part.custom else self._arguments(part.arguments, path)

@@ -20,7 +20,7 @@ from penstock.dialects.cohere_chat.names import DOCUMENT, DOCUMENTS
 from penstock.dialects.documents import words_about
 from penstock.dialects.leftovers import leftovers
 from penstock.dialects.media_types import media_type_of, plain_text_of
-from penstock.dialects.tool_memo import ToolNames, as_text
+from penstock.dialects.tool_memo import ToolNames
 from penstock.types.content import (
     Base64,
     Blocks,
@@ -174,7 +174,7 @@ class PartAdapter:
             return self.drop(path, "only the assistant calls tools")
         if part.signature is not None:
             self.note(f"{path}.signature", "dropped", "Cohere signs nothing")
-        arguments = as_text({"input": part.arguments}) if part.custom else as_text(part.arguments) or "{}"
+        arguments = wire.as_text({"input": part.arguments}) if part.custom else wire.as_text(part.arguments) or "{}"
         return [ToolCall(part.call_id, self.names.write(part.name), arguments)]
 
     def _server_part(self, part: ServerToolCall | ServerToolResult, role: str, path: str) -> list[Part]:

@@ -18,7 +18,6 @@ from penstock.dialects.dialect import Context
 from penstock.dialects.documents import note_source_span
 from penstock.dialects.leftovers import findings, leftovers
 from penstock.dialects.tool_ids import response_with_tool_ids
-from penstock.dialects.tool_memo import as_text
 from penstock.types.content import (
     Citation,
     Json,
@@ -125,7 +124,7 @@ def _thinking(part: Thinking, path: str, notes: Notes) -> list[Part]:
 
 def _call(part: ToolCall, path: str, notes: Notes) -> list[Part]:
     note_signature(part.signature, path, notes)
-    arguments = as_text({"input": part.arguments}) if part.custom else as_text(part.arguments) or "{}"
+    arguments = wire.as_text({"input": part.arguments}) if part.custom else wire.as_text(part.arguments) or "{}"
     return [ToolCall(part.call_id, part.name, arguments)]
 
 

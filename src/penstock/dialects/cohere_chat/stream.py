@@ -26,7 +26,7 @@ from penstock.dialects.cohere_chat.stops import stop_reason
 from penstock.dialects.cohere_chat.usage import read_usage
 from penstock.dialects.dialect import StreamParser
 from penstock.dialects.framing import Frame, FramedParser, ServerSentEvents
-from penstock.dialects.tool_memo import as_text, free_form, recall
+from penstock.dialects.tool_memo import free_form, recall
 from penstock.types.content import Part, Text, Thinking, ToolCall
 from penstock.types.errors import DialectError, MalformedError
 from penstock.types.notes import Memo
@@ -179,7 +179,7 @@ class FrameReader:
         if type(part) is Text:
             self._stands_for_json.add(index)
         elif isinstance(part, ToolCall) and part.custom:
-            self._free_form[index] = [as_text(call.arguments)]
+            self._free_form[index] = [wire.as_text(call.arguments)]
             part = replace(part, arguments="")
         return (PartStart(index, part),)
 

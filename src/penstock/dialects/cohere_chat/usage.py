@@ -78,11 +78,7 @@ def write_usage(usage: Usage) -> dict[str, Any]:
     return wire.deep_merge(usage.extras, wire.write_counts(values, COUNTS))
 
 
-def _names(table: wire.Counts) -> list[str]:
-    return [name for known in table.values() for name in ([known] if isinstance(known, str) else _names(known))]
-
-
-_NAMES = tuple(_names(COUNTS))
+_NAMES = wire.count_names(COUNTS)
 
 
 def write_foreign_usage(usage: Usage, notes: list[Note]) -> dict[str, Any]:

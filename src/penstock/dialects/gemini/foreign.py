@@ -157,4 +157,4 @@ def _put(found: dict[str, Any], name: str, key: str, value: Any, profile: Profil
 
 
 def _labels(metadata: dict[str, Any]) -> dict[str, str]:
-    return {key: value if isinstance(value, str) else wire.encode(value).decode() for key, value in metadata.items()}
+    return {key: wire.as_text(value) for key, value in metadata.items()}

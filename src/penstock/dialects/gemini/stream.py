@@ -292,7 +292,7 @@ class FrameReader:
         self._announce(index, mine, choice.number, deltas)
 
     def _announce(self, index: int, call: ToolCall, number: int, deltas: list[Delta]) -> None:
-        arguments = call.arguments if isinstance(call.arguments, str) else wire.encode(call.arguments).decode()
+        arguments = wire.as_text(call.arguments)
         begun: dict[str, Any] | str = "" if isinstance(call.arguments, str) else {}
         head = ToolCall(
             call.call_id, call.name, begun, call.custom, call.signature, None, call.id, call.native, call.extras

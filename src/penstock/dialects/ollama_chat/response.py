@@ -44,13 +44,13 @@ def read_response(value: Any, memo: Memo) -> Response:
     if created is not None:
         extras[CREATED] = body["created_at"]
     parts = recall_parts(_with_logprobs(parts, body, extras), memo)
-    native = string_at(body, "done_reason")
+    native = wire.optional_string(body, "done_reason")
     called = any(type(part) is ToolCall for part in parts)
     reason = stop_reason(native, body.get("done") is True, called)
     choice = Choice(parts, reason, native, extras=None if message_extras is None else {"message": message_extras})
     return Response(
         dialect=NAME,
-        model=string_at(body, "model"),
+        model=wire.optional_string(body, "model"),
         created=created,
         choices=(choice,),
         usage=read_usage(body),
@@ -77,14 +77,6 @@ def _without_role(extras: Object | None) -> Object:
     found = dict(extras or {})
     found[constants.ABSENT] = [*found.get(constants.ABSENT, ()), "role"]
     return found
-
-
-def string_at(body: Object, key: str) -> str | None:
-    """The string at `key`, None where there is none."""
-    value = body.get(key)
-    if value is None or isinstance(value, str):
-        return value
-    raise MalformedError(f"expected a string, got {wire.describe(value)}", key)
 
 
 def _with_logprobs(parts: tuple[Part, ...], body: Object, extras: Object) -> tuple[Part, ...]:

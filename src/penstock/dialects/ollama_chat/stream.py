@@ -21,7 +21,7 @@ from penstock.dialects.ollama_chat.errors import error_of, render_error
 from penstock.dialects.ollama_chat.foreign_stream import ForeignStream
 from penstock.dialects.ollama_chat.messages import write_call
 from penstock.dialects.ollama_chat.names import NAME
-from penstock.dialects.ollama_chat.response import CREATED, KNOWN, read_message_of, string_at
+from penstock.dialects.ollama_chat.response import CREATED, KNOWN, read_message_of
 from penstock.dialects.ollama_chat.stops import stop_reason
 from penstock.dialects.ollama_chat.times import seconds_of
 from penstock.dialects.ollama_chat.usage import KEYS, read_usage, write_usage
@@ -85,7 +85,7 @@ class LineReader:
         extras = {key: value for key, value in line.items() if key not in _LINE}
         if created is not None:
             extras[CREATED] = line["created_at"]
-        deltas.append(Start(None, string_at(line, "model"), created, extras=extras or None))
+        deltas.append(Start(None, wire.optional_string(line, "model"), created, extras=extras or None))
 
     def _next(self) -> int:
         self._seen += 1
@@ -125,11 +125,11 @@ class LineReader:
             return
         arguments = part.arguments
         empty: Any = "" if isinstance(arguments, str) else {}
-        text = arguments if isinstance(arguments, str) else wire.encode(arguments).decode()
+        text = wire.as_text(arguments)
         deltas += (PartStart(index, replace(part, arguments=empty)), ArgumentsDelta(index, text), PartEnd(index))
 
     def _finish(self, line: Object, deltas: list[Delta]) -> None:
-        native = string_at(line, "done_reason")
+        native = wire.optional_string(line, "done_reason")
         if native is not None:
             line["done_reason"] = HOLE
         extras = None if self._message_extras is None else {"message": self._message_extras}

@@ -257,7 +257,7 @@ def _adapt_call(part: ToolCall, role: str, path: str, profile: Profile, notes: l
     if role != "assistant":
         notes.append(Note(path, "dropped", "only the assistant calls tools"))
         return []
-    arguments = part.arguments if isinstance(part.arguments, str) else wire.encode(part.arguments).decode()
+    arguments = wire.as_text(part.arguments)
     extras: dict[str, Any] = {"type": "custom" if part.custom else "function"}
     if part.signature is not None and part.signature.origin == profile.signature_origin == "gemini":
         extras["extra_content"] = {"google": {"thought_signature": part.signature.value}}

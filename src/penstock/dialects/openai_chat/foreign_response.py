@@ -102,7 +102,7 @@ def _add_thinking(part: Thinking, fields: dict[str, Any]) -> None:
 
 
 def _adapt_call(part: ToolCall) -> ToolCall:
-    arguments = part.arguments if isinstance(part.arguments, str) else wire.encode(part.arguments).decode()
+    arguments = wire.as_text(part.arguments)
     extras: dict[str, Any] = {"type": "custom" if part.custom else "function"}
     if part.signature is not None:
         extras["provider_specific_fields"] = {"thought_signature": part.signature.value}

@@ -160,11 +160,7 @@ def write_usage(usage: Usage, foreign: bool) -> dict[str, Any]:
     return found
 
 
-def _count_names(table: wire.Counts) -> list[str]:
-    return [name for known in table.values() for name in ([known] if isinstance(known, str) else _count_names(known))]
-
-
-_COUNT_NAMES = tuple(_count_names(COUNTS))
+_COUNT_NAMES = wire.count_names(COUNTS)
 
 
 def _read_choices(value: Any) -> tuple[Choice, ...]:

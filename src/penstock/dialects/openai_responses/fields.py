@@ -29,14 +29,6 @@ _IN_PROGRESS: Extras = {ITEM: {"status": "in_progress"}}
 _BY_STATUS = {"completed": COMPLETED, "in_progress": _IN_PROGRESS}
 
 
-def optional_string(holder: dict[str, Any], key: str) -> str | None:
-    """The string at `key`, None where there is none or an explicit null."""
-    value = holder.get(key)
-    if value is None or isinstance(value, str):
-        return value
-    raise MalformedError(f"expected a string, got {wire.describe(value)}", key)
-
-
 def required_string(holder: dict[str, Any], key: str) -> str:
     """The string at `key`."""
     value = holder.get(key)

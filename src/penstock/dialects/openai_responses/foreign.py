@@ -253,7 +253,7 @@ class _Adapter:
         if part.signature is not None:
             self.note(f"{path}.signature", "dropped", "a call carries no signature here")
         self.cache(part.cache, path, role)
-        arguments = part.arguments if isinstance(part.arguments, str) else wire.encode(part.arguments).decode()
+        arguments = wire.as_text(part.arguments)
         call_id = self.call_id(part.call_id, path)
         if part.custom:
             self.custom_calls.add(part.call_id)

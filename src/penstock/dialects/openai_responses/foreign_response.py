@@ -191,7 +191,7 @@ def _adapt_thinking(part: Thinking, path: str, notes: list[Note]) -> Part:
 
 
 def _adapt_call(part: ToolCall, path: str, notes: list[Note]) -> Part:
-    arguments = part.arguments if isinstance(part.arguments, str) else wire.encode(part.arguments).decode()
+    arguments = wire.as_text(part.arguments)
     signature = _carried(part, path, notes)
     if part.custom:
         return ToolCall(part.call_id, part.name, arguments, True, signature)

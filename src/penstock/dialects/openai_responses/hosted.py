@@ -14,13 +14,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from penstock.dialects import wire
 from penstock.dialects.media_types import sniffed
 from penstock.dialects.openai_responses.content import read_part, write_part
 from penstock.dialects.openai_responses.fields import (
     Item,
     add_extras,
     hide,
-    optional_string,
     required_string,
     rest_of_item,
 )
@@ -93,12 +93,12 @@ def read_hosted_call(item: Item, siblings: Siblings) -> tuple[Part, ...]:
     came = _outcome_field(item, call)
     known = _CALL_KEYS[call.type] | {name for name in (field, came) if name is not None}
     extras = hide(rest_of_item(item, known), "execution")
-    item_id = optional_string(item, "id")
-    call_id = optional_string(item, "call_id") if call.call_id else item_id
+    item_id = wire.optional_string(item, "id")
+    call_id = wire.optional_string(item, "call_id") if call.call_id else item_id
     name = required_string(item, "name") if call.named else call.name
     if runs_on_server(item, call):
         own_id = item_id if call.call_id else None
-        server = optional_string(item, "server_label") if call.named else None
+        server = wire.optional_string(item, "server_label") if call.named else None
         asked = ServerToolCall(call_id, name, arguments, server, id=own_id, native=call.type, extras=extras)
         return (asked,) if came is None else (asked, _read_outcome(item, came, call))
     given = "" if arguments is None else arguments
@@ -117,7 +117,7 @@ _ERROR = "error"
 
 def _read_outcome(item: Item, field: str, call: HostedCall) -> ServerToolResult:
     failed = True if field == _ERROR else None
-    return ServerToolResult(optional_string(item, "id"), call.name, item[field], failed, native=call.type)
+    return ServerToolResult(wire.optional_string(item, "id"), call.name, item[field], failed, native=call.type)
 
 
 def is_outcome(part: Part) -> bool:
@@ -215,7 +215,7 @@ OUTPUTS: dict[str | None, HostedOutput] = {
 def read_hosted_output(item: Item, siblings: Siblings) -> tuple[Part, ...]:
     kind = OUTPUTS[item["type"]]
     value = item.get(kind.field)
-    call_id, item_id = optional_string(item, "call_id"), optional_string(item, "id")
+    call_id, item_id = wire.optional_string(item, "call_id"), wire.optional_string(item, "id")
     extras = hide(rest_of_item(item, frozenset({"type", "id", "call_id", "status", kind.field})), "execution")
     if _came_from_server(item, siblings):
         return (ServerToolResult(call_id, kind.name, value, id=item_id, native=kind.type, extras=extras),)
@@ -299,7 +299,7 @@ IMAGE = "image_generation_call"
 
 
 def read_image(item: Item) -> tuple[Part, ...]:
-    data = optional_string(item, "result")
+    data = wire.optional_string(item, "result")
     name = item.get("output_format")
     media_type = f"image/{name}" if isinstance(name, str) else sniffed(data or "")
     return (
@@ -307,7 +307,7 @@ def read_image(item: Item) -> tuple[Part, ...]:
             "image",
             None if data is None else Base64(data),
             media_type,
-            id=optional_string(item, "id"),
+            id=wire.optional_string(item, "id"),
             native=IMAGE,
             extras=rest_of_item(item, _IMAGE_KEYS),
         ),

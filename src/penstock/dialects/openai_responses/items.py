@@ -27,7 +27,7 @@ from typing import Any
 
 from penstock.dialects import wire
 from penstock.dialects.openai_responses.content import read_content, read_thought, write_content, write_thought
-from penstock.dialects.openai_responses.fields import Item, add_extras, optional_string, required_string, rest_of_item
+from penstock.dialects.openai_responses.fields import Item, add_extras, required_string, rest_of_item
 from penstock.dialects.openai_responses.hosted import (
     CALLS,
     IMAGE,
@@ -99,12 +99,12 @@ def _read_function_call(item: Item, siblings: Siblings) -> tuple[Part, ...]:
     signature, extras = read_thought(item, rest_of_item(item, _FUNCTION_KEYS))
     return (
         ToolCall(
-            optional_string(item, "call_id"),
+            wire.optional_string(item, "call_id"),
             required_string(item, "name"),
             arguments,
             False,
             signature,
-            id=optional_string(item, "id"),
+            id=wire.optional_string(item, "id"),
             native="object" if isinstance(arguments, dict) else None,
             extras=extras,
         ),
@@ -116,7 +116,7 @@ _FUNCTION_KEYS = frozenset({"type", "id", "call_id", "name", "arguments", "statu
 
 def _read_bare_call(item: Item, custom: bool) -> tuple[Part, ...]:
     known = _CUSTOM_KEYS if custom else _FUNCTION_KEYS
-    call_id, item_id = optional_string(item, "call_id"), optional_string(item, "id")
+    call_id, item_id = wire.optional_string(item, "call_id"), wire.optional_string(item, "id")
     name, extras = required_string(item, "name"), rest_of_item(item, known)
     return (ToolCall(call_id, name, "", custom, id=item_id, native=NO_INPUT, extras=extras),)
 
@@ -131,12 +131,12 @@ def _read_custom_call(item: Item, siblings: Siblings) -> tuple[Part, ...]:
     signature, extras = read_thought(item, rest_of_item(item, _CUSTOM_KEYS))
     return (
         ToolCall(
-            optional_string(item, "call_id"),
+            wire.optional_string(item, "call_id"),
             required_string(item, "name"),
             required_string(item, "input"),
             True,
             signature,
-            id=optional_string(item, "id"),
+            id=wire.optional_string(item, "id"),
             extras=extras,
         ),
     )
@@ -150,7 +150,7 @@ def _write_call(part: ToolCall) -> Item:
     if native in CALLS:
         return write_hosted_call(part, CALLS[native])
     if part.custom:
-        arguments: Any = part.arguments if isinstance(part.arguments, str) else wire.encode(part.arguments).decode()
+        arguments: Any = wire.as_text(part.arguments)
         found: Item = {"type": "custom_tool_call", "name": part.name, "input": arguments}
     else:
         as_text = isinstance(part.arguments, dict) and native != "object"
@@ -191,11 +191,11 @@ def _read_output(item: Item, custom: bool) -> ToolResult:
     else:
         parts, native = (Json(output),), "json"
     return ToolResult(
-        optional_string(item, "call_id"),
+        wire.optional_string(item, "call_id"),
         parts,
-        optional_string(item, "name"),
+        wire.optional_string(item, "name"),
         custom=custom,
-        id=optional_string(item, "id"),
+        id=wire.optional_string(item, "id"),
         native=native,
         extras=rest_of_item(item, _OUTPUT_KEYS),
     )

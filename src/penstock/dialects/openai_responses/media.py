@@ -11,7 +11,7 @@ from typing import Any
 
 from penstock.dialects import wire
 from penstock.dialects.media_types import AUDIO_TYPES, audio_format
-from penstock.dialects.openai_responses.fields import at, optional_string, required_string
+from penstock.dialects.openai_responses.fields import at, required_string
 from penstock.types.content import Base64, Cache, Extras, FileId, Media, MediaKind, Part, Source, Url
 from penstock.types.errors import MalformedError
 
@@ -28,12 +28,12 @@ def read_cache(holder: dict[str, Any]) -> Cache | None:
 
 def _read_marker(value: Any) -> Cache:
     marker = wire.obj(value)
-    mode = optional_string(marker, "mode")
+    mode = wire.optional_string(marker, "mode")
     extras = wire.rest(marker, frozenset({"mode", "ttl"}))
     if mode in ("ephemeral", _NO_MODE):
-        return Cache(optional_string(marker, "ttl"), extras={**(extras or {}), "mode": mode})
+        return Cache(wire.optional_string(marker, "ttl"), extras={**(extras or {}), "mode": mode})
     kind = "ephemeral" if mode == "explicit" else _NO_MODE if mode is None else mode
-    return Cache(optional_string(marker, "ttl"), kind, extras)
+    return Cache(wire.optional_string(marker, "ttl"), kind, extras)
 
 
 _NO_MODE = "none"
@@ -56,7 +56,7 @@ def _read_image(part: dict[str, Any]) -> Part:
         "image",
         source,
         media_type,
-        detail=optional_string(part, "detail"),
+        detail=wire.optional_string(part, "detail"),
         cache=read_cache(part),
         native=None if kind == "input_image" else kind,
         extras=wire.rest(part, _IMAGE_KEYS[taken]),
@@ -70,11 +70,11 @@ _IMAGE_KEYS = {
 
 def _image_source(part: dict[str, Any]) -> tuple[Source | None, str | None, str]:
     """(source, media type, the key it was read from)."""
-    url = optional_string(part, "image_url")
+    url = wire.optional_string(part, "image_url")
     if url is not None:
         data = wire.data_url(url)
         return (Url(url), None, "image_url") if data is None else (Base64(data[1]), data[0], "image_url")
-    file_id = optional_string(part, "file_id")
+    file_id = wire.optional_string(part, "file_id")
     return (None, None, "") if file_id is None else (FileId(file_id), None, "file_id")
 
 
@@ -88,8 +88,8 @@ def _read_file(part: dict[str, Any]) -> Part:
         "file",
         source,
         media_type,
-        name=optional_string(part, "filename"),
-        detail=optional_string(part, "detail"),
+        name=wire.optional_string(part, "filename"),
+        detail=wire.optional_string(part, "detail"),
         cache=read_cache(part),
         native="file_data" if isinstance(source, Url) and taken == "file_data" else None,
         extras=_media_rest(part, taken, "filename", "detail"),
@@ -100,7 +100,7 @@ def _file_source(part: dict[str, Any]) -> tuple[Source | None, str | None, str]:
     """(source, media type, key): bytes as a data URL or as bare base64, a URL (some hosts take it in `file_data` too),
     an uploaded file.
     """
-    text = optional_string(part, "file_data")
+    text = wire.optional_string(part, "file_data")
     if text is not None:
         data = wire.data_url(text)
         if data is not None:
@@ -109,7 +109,7 @@ def _file_source(part: dict[str, Any]) -> tuple[Source | None, str | None, str]:
             return None, None, ""
         return (Url(text) if "://" in text[:16] else Base64(text)), None, "file_data"
     for key, make in (("file_url", Url), ("file_id", FileId)):
-        value = optional_string(part, key)
+        value = wire.optional_string(part, key)
         if value is not None:
             return make(value), None, key
     return None, None, ""
@@ -117,10 +117,8 @@ def _file_source(part: dict[str, Any]) -> tuple[Source | None, str | None, str]:
 
 def _read_audio(part: dict[str, Any]) -> Part:
     inner = at("input_audio", wire.obj, part.get("input_audio"))
-    data, name = (
-        at("input_audio", required_string, inner, "data"),
-        at("input_audio", optional_string, inner, "format"),
-    )
+    data = at("input_audio", required_string, inner, "data")
+    name = at("input_audio", wire.optional_string, inner, "format")
     media_type = None if name is None else AUDIO_TYPES.get(name, f"audio/{name}")
     extras = _media_rest(part, "input_audio")
     left = wire.rest(inner, frozenset({"data", "format"}))

@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from penstock.dialects import wire
 from penstock.dialects.openai_responses.content import read_answer_part, read_content, write_content
-from penstock.dialects.openai_responses.fields import ENVELOPE, ITEM, Item, add_extras, optional_string, rest_of_item
+from penstock.dialects.openai_responses.fields import ENVELOPE, ITEM, Item, add_extras, rest_of_item
 from penstock.dialects.openai_responses.hosted import Siblings, add_outcome, is_outcome
 from penstock.dialects.openai_responses.items import is_content, read_answer_item, read_item, write_item
 from penstock.dialects.openai_responses.reasoning import MORE, add_reasoning_entry
@@ -90,7 +90,9 @@ def _read_message(item: Item, role: Role) -> Message:
     if len(item) == 2 and form == "string":
         return Message(role, parts)
     native = _SPELLINGS[item.get("type") is not None, form]
-    return Message(role, parts, id=optional_string(item, "id"), native=native, extras=rest_of_item(item, _MESSAGE_KEYS))
+    return Message(
+        role, parts, id=wire.optional_string(item, "id"), native=native, extras=rest_of_item(item, _MESSAGE_KEYS)
+    )
 
 
 _MESSAGE_KEYS = frozenset({"type", "role", "content", "id", "status"})

@@ -236,7 +236,7 @@ class Narrator:
         elif isinstance(part, ToolCall):
             slot = self._open_call(index, part)
             given = part.arguments
-            self._say(slot, given if isinstance(given, str) else wire.encode(given).decode() if given else "")
+            self._say(slot, wire.as_text(given) if given else "")
         else:
             self._ensure_started()
             self._slots[index] = Slot(index, "whole")

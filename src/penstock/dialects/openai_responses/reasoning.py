@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from penstock.dialects.openai_responses.fields import ITEM, Item, add_extras, optional_string, rest_of_item
+from penstock.dialects import wire
+from penstock.dialects.openai_responses.fields import ITEM, Item, add_extras, rest_of_item
 from penstock.types.content import Extras, Part, Signature, Thinking
 
 MORE = "more"
@@ -24,7 +25,7 @@ def read_reasoning(item: Item) -> tuple[Part, ...]:
     known, signature, words = _REASONING_KEYS, None, ""
     if summary is None or content is None:
         known -= {key for key, read in (("summary", summary), ("content", content)) if read is None}
-    value = optional_string(item, "encrypted_content")
+    value = wire.optional_string(item, "encrypted_content")
     if value is not None:
         signature = read_signature(value, item.get("format"))
     elif isinstance(item.get("signature"), str):
@@ -37,7 +38,7 @@ def read_reasoning(item: Item) -> tuple[Part, ...]:
     if content is not None:
         words = f"{words} {'content' if content else 'empty'}" if words else "content" if content else "empty"
     text = content[0] if content else ""
-    item_id = optional_string(item, "id")
+    item_id = wire.optional_string(item, "id")
     withheld = signature is not None and not text and not summary
     extras = _with_entry_fields(item, rest_of_item(item, known)) if summary or content else rest_of_item(item, known)
     head = Thinking(text, summary, signature, withheld, None, item_id, words or None, extras)

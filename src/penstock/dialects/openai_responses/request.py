@@ -14,7 +14,6 @@ from typing import Any
 
 from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch
-from penstock.dialects.openai_responses.fields import optional_string
 from penstock.dialects.openai_responses.foreign import adapt
 from penstock.dialects.openai_responses.messages import read_input, write_input
 from penstock.dialects.openai_responses.quirks import apply_quirks
@@ -156,8 +155,8 @@ def _read_format(wanted: Body) -> ResponseFormat:
     return ResponseFormat(
         kind,
         None if schema is None else wire.obj(schema),
-        optional_string(wanted, "name"),
-        optional_string(wanted, "description"),
+        wire.optional_string(wanted, "name"),
+        wire.optional_string(wanted, "description"),
         None if strict is None else wire.boolean(strict),
         extras=wire.rest(wanted, _FORMAT_KEYS),
     )

@@ -133,11 +133,7 @@ def _number(text: str) -> int | float:
     return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
-def _count_names(table: wire.Counts) -> list[str]:
-    return [name for known in table.values() for name in ([known] if isinstance(known, str) else _count_names(known))]
-
-
-_COUNT_NAMES = tuple(_count_names(COUNTS))
+_COUNT_NAMES = wire.count_names(COUNTS)
 
 FIELDS = Fields(
     Field("id", leniently(wire.string)),

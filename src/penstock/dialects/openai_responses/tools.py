@@ -12,7 +12,7 @@ import re
 from typing import Any, Literal
 
 from penstock.dialects import wire
-from penstock.dialects.openai_responses.fields import optional_string, required_string
+from penstock.dialects.openai_responses.fields import required_string
 from penstock.dialects.openai_tool_settings import generic_of, read_tool_settings, write_tool_settings
 from penstock.types.errors import MalformedError
 from penstock.types.request import Tool, ToolChoice
@@ -53,7 +53,7 @@ def _read_tool(value: Any) -> Tool:
         return Tool(
             required_string(tool, "name"),
             "custom",
-            optional_string(tool, "description"),
+            wire.optional_string(tool, "description"),
             format=None if grammar is None else wire.obj(grammar),
             extras=wire.rest(tool, _CUSTOM_KEYS),
         )
@@ -78,7 +78,7 @@ def _read_function(tool: dict[str, Any]) -> Tool:
     return Tool(
         required_string(tool, "name"),
         "function",
-        optional_string(tool, "description"),
+        wire.optional_string(tool, "description"),
         None if parameters is None else wire.obj(parameters),
         None if strict is None else wire.boolean(strict),
         extras=wire.rest(tool, _FUNCTION_KEYS),

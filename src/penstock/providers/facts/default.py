@@ -1,7 +1,7 @@
 """The facts that the SDK's functions share in one process, as programs share one configuration of `logging`.
 
-It is the only mutable thing here: a reference to a value, which `register_facts` replaces. A client may be given facts
-of its own instead.
+It is the only mutable thing in this folder: a reference to a value, which `register_facts` replaces. A client may be
+given facts of its own instead.
 """
 
 from __future__ import annotations
