@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -211,6 +212,24 @@ def test_a_service_that_hangs_is_named_within_the_deadline(
     assert scene.way.fix in str(caught.value)
     assert scene.host.requests == []
     assert_hidden(scene, told(caught.value) + caplog.text)
+
+
+def test_who_has_no_patience_does_not_fail_the_others(tmp_path: Path) -> None:
+    """One call gives up while the service thinks; the one that waits with it has more time, and gets its credential."""
+    way = next(way for way in WAYS if way.name == "client secret")
+    with TokenServices() as services, SimulatedProviders() as host:
+        scene = Scene(way, services, host, tmp_path)
+        services.delay.clear()
+        session: Any = Client(environment=scene.environment)
+        with session as client, ThreadPoolExecutor(2) as pool:
+            hasty = pool.submit(client.chat.completions.create, **scene.arguments, timeout=0.5)
+            while not services.count("entra"):
+                time.sleep(0.01)
+            patient = pool.submit(client.chat.completions.create, **scene.arguments, timeout=30)
+            with pytest.raises(PenstockError):
+                hasty.result(30)
+            services.delay.set()
+            assert patient.result(30).choices
 
 
 def told(error: BaseException) -> str:

@@ -2,8 +2,9 @@
 
 Without it, a service that has just lost its token would ask for as many as it has calls under way, and token services
 answer crowds with 429. The one who flies is a call like any other, so it may be cancelled: then the next one flies.
-What it got, credential or error, is what all who waited get. Waiting is a command like the others (`commands.Join`), so
-threads and tasks wait each in their own way, and for each other.
+What it got, credential or error, is what all who waited get; but where nobody answered it, that may have been its own
+deadline, so those who have more time ask once more, together. Waiting is a command like the others (`commands.Join`),
+so threads and tasks wait each in their own way, and for each other.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ def obtain_once(memory: Memory, key: str, obtain: Callable[[float], Flow[Credent
 
     Raises ProviderError as `obtain` does.
     """
+    may_ask_again = True
     while True:
         claimed = memory.claim(key, now)
         if claimed is None:
@@ -40,7 +42,10 @@ def obtain_once(memory: Memory, key: str, obtain: Callable[[float], Flow[Credent
             return (yield from obtain(now))
         outcome = claimed.outcome
         if isinstance(outcome, ProviderError):
-            raise copy.copy(outcome)  # each has a traceback of its own
+            if outcome.kind != "token_unreachable" or not may_ask_again:
+                raise copy.copy(outcome)  # each has a traceback of its own
+            may_ask_again = False
+            continue
         if outcome is not None:
             return outcome
 

@@ -19,6 +19,8 @@ def obtain(now: float) -> Flow[Credential]:
     answer = yield from fetch(ASK)
     if isinstance(answer, Unreachable):
         raise ProviderError("token_unreachable", "nobody is there", "wait")
+    if answer.status != 200:
+        raise ProviderError("token_refused", "no", "ask for the role", status=answer.status)
     return Token(answer.body.decode(), expires_at=now + 30)  # within the margin: spent at once
 
 
@@ -55,13 +57,26 @@ def test_an_error_is_everybodys_too() -> None:
     cache = CredentialCache()
     first, second = Call(cache), Call(cache)
     errors = []
-    for call, outcome in ((first, Unreachable("refused")), (second, Joined(True))):
-        with pytest.raises(ProviderError, match="nobody is there") as raised:
+    for call, outcome in ((first, Fetched(403, {}, b"")), (second, Joined(True))):
+        with pytest.raises(ProviderError, match="no") as raised:
             call.gets(outcome)
         errors.append(raised.value)
     assert errors[0] is not errors[1], "each has a traceback of its own"
-    assert errors[0].kind == errors[1].kind == "token_unreachable" and errors[1].fix == "wait"
+    assert errors[0].kind == errors[1].kind == "token_refused" and errors[1].fix == "ask for the role"
     assert Call(cache).asks == ASK, "the next one tries again"
+
+
+def test_where_nobody_answered_one_of_those_who_wait_asks_once_more() -> None:
+    """It may have been the first one's deadline only."""
+    cache = CredentialCache()
+    first, second, third = Call(cache), Call(cache), Call(cache)
+    with pytest.raises(ProviderError, match="nobody is there"):
+        first.gets(Unreachable("no answer within 0.1 s"))
+    assert second.gets(Joined(True)) == ASK
+    assert isinstance(third.gets(Joined(True)), Join)
+    for call, outcome in ((second, Unreachable("no answer within 5 s")), (third, Joined(True))):
+        with pytest.raises(ProviderError, match="nobody is there"):
+            call.gets(outcome)
 
 
 def test_who_gives_up_leaves_it_to_the_next() -> None:
