@@ -188,12 +188,12 @@ def _grounding_is_carried(metadata: dict[str, Any], texts: Texts) -> bool:
     chunks, supports = metadata.get("groundingChunks", []), metadata.get("groundingSupports", [])
     if type(chunks) is not list or type(supports) is not list or not texts:
         return False
-    cited = {number for support in _dicts(supports) for number in _list(support.get("groundingChunkIndices"))}
-    return (
-        all(_is_source(chunk) for chunk in chunks)
-        and all(_is_support(support, len(chunks), texts) for support in supports)
-        and (not supports or cited >= set(range(len(chunks))))
-    )
+    if not all(_is_source(chunk) for chunk in chunks):
+        return False
+    if not all(_is_support(support, len(chunks), texts) for support in supports):
+        return False
+    cited = {number for support in supports for number in support["groundingChunkIndices"]}
+    return not supports or cited >= set(range(len(chunks)))
 
 
 def _is_source(chunk: Any) -> bool:

@@ -515,6 +515,10 @@ SAID_IN_CITATIONS: list[tuple[dict[str, Any], list[str]]] = [
     ({"groundingMetadata": {"groundingChunks": [CHUNK], "groundingSupports": [SUPPORT]}}, []),
     ({"groundingMetadata": {"groundingChunks": [CHUNK]}}, []),
     (
+        {"groundingMetadata": {"groundingChunks": [CHUNK], "groundingSupports": [{"groundingChunkIndices": [{}, []]}]}},
+        ["groundingChunks", "groundingSupports"],
+    ),
+    (
         {"groundingMetadata": {"groundingChunks": [CHUNK], "groundingSupports": [SUPPORT], "webSearchQueries": ["q"]}},
         ["webSearchQueries"],
     ),
