@@ -320,6 +320,64 @@ def test_data_residency_elsewhere_is_unknown_and_for_older_models_free() -> None
     assert cost(usage, PLAIN, Terms(residency="jp")).total == Decimal("0.000002")
 
 
+FAST = {"input_cost_per_token": 10, "provider_specific_entry": {"us": "1.1", "fast": 2}}
+
+
+@pytest.mark.parametrize(
+    ("row", "terms", "extras", "total"),
+    [
+        (FAST, Terms(speed="fast"), {}, 20),
+        (FAST, Terms(speed="FAST"), {}, 20),
+        (FAST, Terms(), {"speed": "fast"}, 20),
+        (FAST, Terms(speed="standard"), {"speed": "fast"}, 10),
+        (FAST, Terms(speed="fast", residency="US"), {}, 22),
+        (FAST, Terms(), {"inference_geo": "us"}, 11),
+        (FAST, Terms(residency="eu"), {}, "no price is published for data residency in 'eu'"),
+        ({"input_cost_per_token": 10}, Terms(speed="fast"), {}, "no price is published for the fast mode"),
+    ],
+    ids=str,
+)
+def test_place_and_speed_multiply(row: dict[str, Any], terms: Terms, extras: dict[str, Any], total: int | str) -> None:
+    bill = cost(Usage(input_tokens=1, extras=extras), listed(row), terms)
+    assert (bill.total if bill.known else bill.reasons[0]) == total
+
+
+SEARCHING = {
+    "litellm_provider": "perplexity",
+    "input_cost_per_token": 1,
+    "output_cost_per_token": 1,
+    "search_context_cost_per_query": {"search_context_size_low": 5, "search_context_size_high": 9},
+}
+RESEARCHING = {**SEARCHING, "citation_cost_per_token": 0}
+
+
+@pytest.mark.parametrize(
+    ("row", "calls", "extras", "total"),
+    [
+        (SEARCHING, None, {"search_context_size": "high"}, 10),
+        (SEARCHING, 3, {"search_context_size": "high"}, 10),
+        (SEARCHING, None, {"search_context_size": "huge"}, "the fee of a web search depends on search_context_size"),
+        (RESEARCHING, 3, {"search_context_size": "low"}, 16),
+        (RESEARCHING, 3, {"search_context_size": "low", "num_search_queries": 2}, 11),
+        (RESEARCHING, 3, {"search_context_size": "low", "num_search_queries": 0}, 1),
+        (RESEARCHING, 3, {"search_context_size": "low", "num_search_queries": -2}, 16),
+        (RESEARCHING, 3, {"search_context_size": "low", "num_search_queries": True}, 16),
+        (RESEARCHING, None, {"search_context_size": "low"}, "the usage does not report how many there were"),
+    ],
+    ids=str,
+)
+def test_a_host_that_searches_in_every_request(
+    row: dict[str, Any], calls: int | None, extras: dict[str, Any], total: int | str
+) -> None:
+    """One fee a request; for research one a search, as many as the host says."""
+    used = {"web_search": calls} if calls else None
+    bill = cost(Usage(input_tokens=1, server_tool_calls=used, extras={"citation_tokens": 0, **extras}), listed(row))
+    if isinstance(total, str):
+        assert any(total in reason for reason in bill.reasons) and not bill.known
+    else:
+        assert bill.total == total
+
+
 SHANGHAI = timezone(timedelta(hours=8))
 
 
@@ -388,7 +446,6 @@ SPOKEN = {"mode": "audio_speech", "output_cost_per_second": "0.5"}
         (SPOKEN, Usage(seconds=3), Decimal("1.5")),
         ({**SPOKEN, "output_cost_per_token": 1}, Usage(seconds=3, output_tokens=2), 2),
     ],
-    ids=str,
 )
 def test_a_second_is_billed_once(row: dict[str, Any], usage: Usage, total: Decimal | int) -> None:
     assert cost(usage, listed(row)).total == total
@@ -443,7 +500,6 @@ def test_a_whole_list_prices_its_units_at_every_tier() -> None:
         (Usage(output_tokens=5, total_tokens=8, reasoning_tokens=3), 50),
         (Usage(input_tokens=10, total_tokens=12, tool_use_input_tokens=2), 20),
     ],
-    ids=str,
 )
 def test_the_total_tells_what_is_counted_beside_input_and_output(usage: Usage, total: int) -> None:
     """Tokens that a tool brought in, and thoughts, where the total exceeds the two by exactly these."""
@@ -478,8 +534,11 @@ def test_the_total_tells_what_is_counted_beside_input_and_output(usage: Usage, t
 def test_cached_audio_that_is_told_leaves_the_rest_to_the_others(usage: Usage, total: int | None) -> None:
     """Of the four cached tokens one is of audio; the others are of pictures, if there is no text."""
     row = {
-        **{"input_cost_per_token": 1, "input_cost_per_audio_token": 10, "input_cost_per_image_token": 100},
-        **{"cache_read_input_token_cost": 2, "cache_read_input_audio_token_cost": 1},
+        "input_cost_per_token": 1,
+        "input_cost_per_audio_token": 10,
+        "input_cost_per_image_token": 100,
+        "cache_read_input_token_cost": 2,
+        "cache_read_input_audio_token_cost": 1,
         "cache_read_input_image_token_cost": 4,
     }
     bill = cost(usage, listed(row))

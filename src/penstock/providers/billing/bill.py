@@ -97,10 +97,6 @@ class Bill:
         """Whether one of these kinds is on the bill with a price above 0."""
         return any(item.kind in kinds and item.price for item in self.items)
 
-    def has(self, kind: str) -> bool:
-        """Whether there is a line of this kind."""
-        return any(item.kind == kind for item in self.items)
-
 
 def total_of(amounts: Iterable[Decimal]) -> Decimal:
     """The exact sum."""
