@@ -19,8 +19,8 @@ from msgspec import Struct
 from penstock.gateway.answers import Redactor
 from penstock.gateway.inside import host_of
 from penstock.providers.endpoint import variables_of
-from penstock.providers.ways import missing_variables
 from penstock.providers.registry import Registry
+from penstock.providers.ways import missing_variables
 
 MASTER_KEY_VARIABLES = ("PENSTOCK_MASTER_KEY", "LITELLM_MASTER_KEY")
 DEMO = "demo"

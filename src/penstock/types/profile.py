@@ -68,8 +68,8 @@ class Profile(Struct, frozen=True, kw_only=True):
     Reasoning
         reasoning             how thinking is asked for, where a dialect has several ways. Of OpenAI Chat: effort
                               (`reasoning_effort`), object (`reasoning: {}`), thinking_type (`thinking: {"type":
-                              "enabled"}`, with an effort beside it where the efforts are known), budget (the same with `budget_tokens`), enable_thinking, template
-                              (`chat_template_kwargs`); of Anthropic: budget, adaptive; of Gemini: budget, level;
+                              "enabled"}`, with an effort beside it where the efforts are known), budget (the same with
+                              `budget_tokens`), enable_thinking, template (`chat_template_kwargs`); of Anthropic: budget, adaptive; of Gemini: budget, level;
                               of Converse, in `additionalModelRequestFields`: budget, adaptive (Claude), effort
                               (`reasoning_effort`, or what `renames` calls it), level (Nova), and the switches; none:
                               not at all
