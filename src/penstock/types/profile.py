@@ -69,10 +69,10 @@ class Profile(Struct, frozen=True, kw_only=True):
         reasoning             how thinking is asked for, where a dialect has several ways. Of OpenAI Chat: effort
                               (`reasoning_effort`), object (`reasoning: {}`), thinking_type (`thinking: {"type":
                               "enabled"}`, with an effort beside it where the efforts are known), budget (the same with
-                              `budget_tokens`), enable_thinking, template (`chat_template_kwargs`); of Anthropic: budget, adaptive; of Gemini: budget, level;
-                              of Converse, in `additionalModelRequestFields`: budget, adaptive (Claude), effort
-                              (`reasoning_effort`, or what `renames` calls it), level (Nova), and the switches; none:
-                              not at all
+                              `budget_tokens`), enable_thinking, template (`chat_template_kwargs`); of Anthropic:
+                              budget, adaptive; of Gemini: budget, level; of Converse, in
+                              `additionalModelRequestFields`: budget, adaptive (Claude), effort (`reasoning_effort`,
+                              or what `renames` calls it), level (Nova), and the switches; none: not at all
         reasoning_efforts     the effort words the model knows, weakest first (empty: all)
         thinking_field        the message field that carries thinking text ("reasoning_content", "reasoning")
         replay_thinking       whether earlier thinking text must be sent back with tool turns
