@@ -235,6 +235,18 @@ def test_writing_to_the_cache_at_no_extra_charge_is_still_input() -> None:
     assert cost(Usage(input_tokens=5, cache_write_tokens=3, cache_read_tokens=1), prices).total == 8
 
 
+@pytest.mark.parametrize(
+    ("host", "row", "usage", "total"),
+    [
+        ("anthropic", {"cache_creation_input_token_cost": 3}, Usage(input_tokens=10, cache_write_1h_tokens=4), 28),
+        ("openai", {}, Usage(input_tokens=10, cache_write_5m_tokens=4), 20),
+        ("fireworks_ai", {}, Usage(input_tokens=10, cache_read_tokens=4), 16),
+    ],
+)
+def test_a_price_that_the_host_derives_from_another(host: str, row: dict[str, Any], usage: Usage, total: int) -> None:
+    assert cost(usage, listed({"litellm_provider": host, "input_cost_per_token": 2, **row})).total == total
+
+
 def test_an_overlap_that_the_usage_does_not_tell_matters_only_if_prices_differ() -> None:
     row = {"input_cost_per_token": 2, "cache_read_input_token_cost": 1, "input_cost_per_image_token": 2}
     usage = Usage(input_tokens=10, input_image_tokens=6, cache_read_tokens=5)
@@ -402,10 +414,11 @@ def test_off_peak_hours(at: datetime | None, price: int) -> None:
     assert bool(bill.assumptions) is (at is None)
 
 
-def test_off_peak_weekdays_are_counted_in_their_own_zone() -> None:
+@pytest.mark.parametrize("weekdays", [[6], ["sat"], ["Saturday"], [1, 6]])
+def test_off_peak_weekdays_are_counted_in_their_own_zone(weekdays: list[object]) -> None:
     block = {
         "hours_utc": "16:00-17:00",
-        "weekdays": [6],
+        "weekdays": weekdays,
         "weekday_timezone": "Asia/Shanghai",
         "input_cost_per_token": 1,
     }

@@ -20,6 +20,7 @@ GROUPS = Groups(
         deployment("openai/*", "openai/*", "four"),
         deployment("openai/gpt-*", "azure/my-*", "five"),
         deployment("*/embed", "cohere/*", "six"),
+        deployment("*/at/*", "azure/*-in-*", "seven"),
     ],
     {"default": "gpt", "again": "default", "mini": "openai/gpt-mini"},
 )
@@ -36,6 +37,7 @@ GROUPS = Groups(
         ("openai/gpt-5", [("five", "azure/my-5")]),
         ("mini", [("five", "azure/my-mini")]),
         ("v3/embed", [("six", "cohere/v3")]),
+        ("gpt-5/at/eu", [("seven", "azure/gpt-5-in-eu")]),
     ],
 )
 def test_a_name_means(name: str, found: list[tuple[str, str]]) -> None:
@@ -51,8 +53,9 @@ def test_an_unknown_name_is_told_the_nearest() -> None:
 
 def test_who_is_alone() -> None:
     alone = {each.id for each in GROUPS.deployments if GROUPS.is_alone(each)}
-    assert alone == {"three", "four", "five", "six"}
+    assert alone == {"three", "four", "five", "six", "seven"}
 
 
 def test_the_names_to_ask_for() -> None:
-    assert set(GROUPS.names) == {"gpt", "claude", "openai/*", "openai/gpt-*", "*/embed", "default", "again", "mini"}
+    stars = {"openai/*", "openai/gpt-*", "*/embed", "*/at/*"}
+    assert set(GROUPS.names) == {"gpt", "claude", *stars, "default", "again", "mini"}

@@ -32,6 +32,7 @@ class Setting:
 
     def __init__(self, group: str = "g", resting: dict[str, float] | None = None, **fields: Any) -> None:
         self.resting = dict(resting or {})
+        self.full = False
         fallbacks = fields.pop("fallbacks", Fallbacks())
         self.plan = RouterPlan(
             group,
@@ -47,7 +48,8 @@ class Setting:
         self.tried: list[Tried] = []
 
     def candidates(self, group: str) -> Candidates:
-        everyone = [Deployment(group=group, arguments={"model": name}, id=name) for name in GROUPS[group]]
+        names = () if self.full else GROUPS[group]
+        everyone = [Deployment(group=group, arguments={"model": name}, id=name) for name in names]
         ready = tuple(each for each in everyone if each.id not in self.resting)
         back = sorted((self.resting[each.id], each.id, each) for each in everyone if each.id in self.resting)
         return Candidates(ready, back[0][2], back[0][0]) if back else Candidates(ready)
@@ -104,6 +106,14 @@ def names(setting: Setting, *kinds: ErrorKind) -> list[str | None]:
 )
 def test_within_a_group(group: str, kinds: tuple[ErrorKind, ...], asked: list[str | None]) -> None:
     assert names(Setting(group), *kinds) == asked
+
+
+def test_a_group_that_is_full_meanwhile_is_not_waited_for() -> None:
+    """None is ready, and none rests: nobody knows when one will take more."""
+    setting = Setting("only")
+    setting.next()
+    setting.full = True
+    assert setting.fails("server") is None
 
 
 def test_another_deployment_is_asked_at_once_and_the_same_one_after_a_wait() -> None:
