@@ -328,6 +328,7 @@ def test_an_image_at_a_private_address_is_refused(providers: SimulatedProviders,
     image = [{"type": "text", "text": "Look"}, {"type": "image_url", "image_url": {"url": url}}]
     with client_of(providers, dialect) as client, pytest.raises(exceptions.ImageFetchError) as caught:
         ask(client, dialect, messages=[{"role": "user", "content": image}])
+    assert caught.value.status_code == 400
     assert host in caught.value.message and "was not fetched" in caught.value.message
     assert "data: URL" in caught.value.message, "it says what to do instead"
     assert "abc" not in str(caught.value)

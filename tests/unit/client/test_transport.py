@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpcore
 import httpx
 import pytest
 
@@ -263,6 +264,18 @@ def test_the_users_own_client_is_used_and_left_open(providers: SimulatedProvider
         assert not client.is_closed
 
 
+def test_the_users_own_client_for_coroutines_is_used_and_left_open(providers: SimulatedProviders, url: str) -> None:
+    async def main() -> None:
+        async with httpx.AsyncClient(headers={"x-mine": "1"}, trust_env=False) as client:
+            transport = AsyncHTTPXTransport(client)
+            await transport.send(request(url))
+            await transport.aclose()
+            assert not client.is_closed
+
+    asyncio.run(main())
+    assert providers.last.headers["x-mine"] == "1"
+
+
 def test_one_client_for_many_threads(providers: SimulatedProviders, url: str) -> None:
     transport = HTTPXTransport(network=Network(trust_environment=False))
     barrier = threading.Barrier(8)
@@ -411,6 +424,17 @@ def test_authorities_of_the_users_own(ask: Ask, secure_port: int, certificate: t
     assert isinstance(found, Reply) and found.body == b"{}"
 
 
+@pytest.mark.parametrize(
+    ("verify", "checked"), [(True, ssl.CERT_REQUIRED), ("file", ssl.CERT_REQUIRED), (False, ssl.CERT_NONE)]
+)
+def test_who_shows_a_certificate_still_chooses_whose_to_trust(
+    certificate: tuple[Path, Path], verify: Any, checked: ssl.VerifyMode
+) -> None:
+    own = (str(certificate[0]), str(certificate[1]))
+    context = Network(verify=own[0] if verify == "file" else verify, cert=own).arguments()["verify"]
+    assert (context.verify_mode, context.check_hostname) == (checked, verify is not False)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux has loopback more than one address")
 def test_a_certificate_for_another_name_is_refused(ask: Ask, secure_port: int, certificate: tuple[Path, Path]) -> None:
     network = Network(verify=str(certificate[0]), trust_environment=False)
@@ -444,12 +468,13 @@ def test_no_first_token_in_time(ask: Ask, providers: SimulatedProviders, url: st
     providers.script(Scripted.text("late").delivered(**{phase: 60.0}))
     found = ask(request(url, stream=stream, first_token=0.2, between_tokens=0.2))
     assert isinstance(found, Broken) and (found.kind, found.sent) == ("timeout", True)
+    assert found.message == ("nothing more came for 0.2 s" if phase == "before_first" else "nothing came for 0.2 s")
 
 
 def test_a_silence_between_tokens(ask: Ask, providers: SimulatedProviders, url: str) -> None:
     providers.script(Scripted.text("one two three").with_faults(Stall(after=2)))
     found = ask(request(url, stream=True, between_tokens=0.2))
-    assert isinstance(found, Broken) and found.kind == "timeout"
+    assert found == Broken("timeout", "nothing more came for 0.2 s")
 
 
 def test_a_first_token_may_take_longer_than_the_ones_after_it(
@@ -492,8 +517,32 @@ def test_every_transport_error_of_httpx_has_a_meaning(kind: type[Exception]) -> 
     assert broken(kind("")) is not None, "also one without words"
 
 
-def test_other_exceptions_are_none_of_its_business() -> None:
-    assert broken(ValueError("x")) is None
+@pytest.mark.parametrize(
+    ("error", "kind", "message", "sent"),
+    [
+        (httpx.ConnectError("refused"), "connect", "no connection could be made (refused)", False),
+        (httpx.ConnectTimeout("timed out"), "timeout", "the connection was not made in time", False),
+        (httpx.ReadError(""), "read", "the connection broke while the answer was read", True),
+        (httpx.RemoteProtocolError("no head"), "protocol", "no head", True),
+        (httpx.RequestError(""), "read", "RequestError", True),
+        (httpcore.ConnectError("refused"), "connect", "no connection could be made (refused)", False),
+        (httpcore.RemoteProtocolError("no head"), "protocol", "no head", True),
+    ],
+    ids=repr,
+)
+def test_what_happened_is_said_in_words(error: Exception, kind: str, message: str, sent: bool) -> None:
+    assert broken(error) == Broken(kind, message, sent)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [ValueError, type("ConnectError", (Exception,), {"__module__": "somebody.else"})])
+def test_other_exceptions_are_none_of_its_business(kind: type[Exception]) -> None:
+    assert broken(kind("x")) is None
+
+
+def test_an_address_that_is_not_there_is_named_without_its_secrets(ask: Ask) -> None:
+    found = ask(request("http://user:secret@127.0.0.1:9/v1?key=secret"))
+    assert isinstance(found, Broken) and found.message.endswith(": is http://127.0.0.1:9 the right address?")
+    assert "secret" not in found.message
 
 
 # -- whose connections end when ---------------------------------------------------------------------------------------
