@@ -118,11 +118,11 @@ def strict_schema(schema: Any) -> dict[str, Any] | None:
     """`schema` in the form that OpenAI's strict mode demands, or None where it cannot be put so without changing what
     it allows.
 
-    Every object lists all of its properties as required and allows no others
+    Every value has a type, and every object lists all of its properties as required and allows no others
     (https://platform.openai.com/docs/guides/structured-outputs). A property that was optional would become required,
-    so such a schema is left as it is, and sent without `strict`.
+    and an object of any properties an empty one, so such a schema is left as it is, and sent without `strict`.
     """
-    if not isinstance(schema, dict):
+    if not isinstance(schema, dict) or not schema.keys() & _SAYS_WHAT:
         return None
     found: dict[str, Any] = {}
     for key, value in schema.items():
@@ -144,9 +144,15 @@ def strict_schema(schema: Any) -> dict[str, Any] | None:
     return _closed(found)
 
 
+_SAYS_WHAT = frozenset({"type", "properties", "enum", "const", "$ref", "anyOf", "allOf", "oneOf"})
+"""Keywords of which a schema has one if it does not allow everything."""
+
+
 def _closed(schema: dict[str, Any]) -> dict[str, Any] | None:
     if schema.get("type") != "object" and "properties" not in schema:
         return schema
+    if "properties" not in schema and schema.get("additionalProperties") is not False:
+        return None
     properties = schema.get("properties", {})
     if schema.get("additionalProperties") not in (None, False) or set(schema.get("required", ())) != set(properties):
         return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -103,9 +104,19 @@ def test_usage_is_shown_to_whom_asked_for_it(providers: SimulatedProviders, dial
     options = {"stream_options": {"include_usage": True}} if asked else {}
     with client_of(providers, dialect) as client:
         stream = stream_of(client, dialect, **options)
-        shown = [chunk.usage for chunk in stream if chunk.usage is not None]
+        chunks = list(stream)
+    shown = [chunk.usage for chunk in chunks if chunk.usage is not None]
     assert [usage.total_tokens for usage in shown] == ([18] if asked else [])
+    assert asked or all(chunk.choices for chunk in chunks), "no chunk is left of one that had nothing else"
     assert stream.response.usage.total_tokens == 18, "it is known in either case"
+
+
+def test_a_stream_that_says_its_end_and_no_reason_is_whole(providers: SimulatedProviders) -> None:
+    chunk = {"id": "c", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "one"}}]}
+    body = f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n".encode()
+    providers.script(Reply.native(body).delivered(content_type="text/event-stream"))
+    with client_of(providers, "openai_chat") as client:
+        assert content(stream_of(client, "openai_chat")) == "one"
 
 
 @every_dialect
@@ -184,6 +195,21 @@ def test_a_coroutine_that_leaves_early_does_so_too(providers: SimulatedProviders
             async with await stream_of(client, dialect) as stream:
                 await anext(stream)
             assert await asyncio.to_thread(providers.wait_until, lambda each: each.requests[1].outcome == "client left")
+
+    asyncio.run(main())
+
+
+@every_dialect
+def test_a_coroutine_that_leaves_before_the_first_chunk_does_so_too(
+    providers: SimulatedProviders, dialect: str
+) -> None:
+    providers.script(Reply.text("one two three").with_faults(Stall(after=2)))
+
+    async def main() -> None:
+        async with async_client_of(providers, dialect) as client:
+            stream = await stream_of(client, dialect)
+            await stream.aclose()
+            assert await asyncio.to_thread(providers.wait_until, lambda each: each.last.outcome == "client left")
 
     asyncio.run(main())
 

@@ -15,6 +15,7 @@ import pytest
 
 import penstock
 from penstock import JSONSchemaValidationError, acompletion
+from penstock.client.structured import Misfit, parse, strict_schema, wanted_of
 from penstock.testing.providers import Reply, SimulatedProviders, ToolCall
 from tests.support.targets import GROQ, TARGETS, Target, every_dialect, simulating
 
@@ -71,6 +72,93 @@ def test_what_is_asked_for_is_what_comes(way: Any, instance: Any) -> None:
     assert answer.choices[0].message.parsed == instance
     assert sent["type"] == "json_schema"
     assert set(sent["json_schema"]["schema"]["properties"]) == {"name", "age"}
+
+
+WORD = {"type": "string"}
+CLOSED = {"type": "object", "properties": {"a": WORD}, "required": ["a"], "additionalProperties": False}
+OPEN = {"type": "object", "properties": {"a": WORD}, "required": ["a"]}
+OPTIONAL = {"type": "object", "properties": {"a": WORD}}
+
+
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        (WORD, WORD),
+        ({"enum": ["a", "b"]}, {"enum": ["a", "b"]}),
+        ({**WORD, "default": "x"}, WORD),
+        (CLOSED, CLOSED),
+        (OPEN, CLOSED),
+        ({"properties": {"a": WORD}, "required": ["a"]}, {key: CLOSED[key] for key in CLOSED if key != "type"}),
+        ({"type": "object", "properties": {}}, {**CLOSED, "properties": {}, "required": []}),
+        ({**OPEN, "properties": {"a": OPEN}}, {**CLOSED, "properties": {"a": CLOSED}}),
+        ({**OPEN, "$defs": {"x": OPEN}}, {**CLOSED, "$defs": {"x": CLOSED}}),
+        ({**OPEN, "definitions": {"x": OPEN}}, {**CLOSED, "definitions": {"x": CLOSED}}),
+        ({"type": "array", "items": OPEN}, {"type": "array", "items": CLOSED}),
+        ({"type": "array", "prefixItems": [WORD, OPEN]}, {"type": "array", "prefixItems": [WORD, CLOSED]}),
+        ({"anyOf": [OPEN, {"type": "null"}]}, {"anyOf": [CLOSED, {"type": "null"}]}),
+        (OPTIONAL, None),
+        ({**OPEN, "additionalProperties": True}, None),
+        ({**OPEN, "additionalProperties": WORD}, None),
+        ({"type": "object"}, None),
+        ({}, None),
+        (True, None),
+        *[
+            (outer, None)
+            for inner in (OPTIONAL, {"type": "object"}, {})
+            for outer in (
+                {**OPEN, "properties": {"a": inner}},
+                {**OPEN, "$defs": {"x": inner}},
+                {"type": "array", "items": inner},
+                {"anyOf": [WORD, inner]},
+            )
+        ],
+    ],
+)
+def test_a_schema_is_strict_only_if_it_allows_the_same(schema: Any, strict: Any) -> None:
+    assert strict_schema(schema) == strict
+
+
+class Node(msgspec.Struct):
+    name: str
+    children: list[Node]
+
+
+class Author(msgspec.Struct):
+    name: str
+    books: list[Book]
+
+
+class Book(msgspec.Struct):
+    title: str
+    author: Author | None
+
+
+class Shelf(msgspec.Struct):
+    books: list[Struct]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "named"),
+    [
+        (Node, {"name": "a", "children": [{"name": "b", "children": []}]}, {"Node"}),
+        (Author, {"name": "a", "books": [{"title": "t", "author": {"name": "b", "books": []}}]}, {"Author", "Book"}),
+        (Shelf, {"books": [GOOD]}, {"Struct"}),
+        (Struct, GOOD, set()),
+    ],
+)
+def test_a_type_may_refer_to_itself_and_to_others(kind: Any, value: Any, named: set[str]) -> None:
+    wanted = wanted_of(kind)
+    assert wanted is not None and wanted.schema is not None
+    assert set(wanted.schema.get("$defs", {})) == named
+    assert set(wanted.schema["properties"]) == set(value)
+    assert parse(wanted, json.dumps(value)) == msgspec.convert(value, kind)
+    with pytest.raises(Misfit):
+        parse(wanted, json.dumps({**value, next(iter(value)): 7}))
+
+
+@pytest.mark.parametrize("given", [{"type": "json_schema"}, {"type": "json_schema", "json_schema": "x"}, {"type": "x"}])
+def test_a_format_without_a_schema_is_left_to_the_dialect(given: dict[str, Any]) -> None:
+    assert wanted_of(given) is None
 
 
 @every_dialect

@@ -85,6 +85,11 @@ QUOTE = Citation(url="https://a.example")
             [SignatureDelta(0, SIGNED), SignatureDelta(0, Signature("d", "anthropic"), 0, True)],
             (Thinking(signature=Signature("abcd", "anthropic")),),
         ),
+        (
+            [PartStart(0, Thinking("h", signature=SIGNED)), SignatureDelta(0, Signature("d", "anthropic"), 0, True)],
+            (Thinking("h", signature=Signature("abcd", "anthropic")),),
+        ),
+        ([RefusalDelta(0, "n", 0, (TokenLogprob("n"),))], (Refusal("n", logprobs=(TokenLogprob("n"),)),)),
         ([SummaryDelta(0, "a", 1), SummaryDelta(0, "b", 0), SummaryDelta(0, "c", 1)], (Thinking(summary=("b", "ac")),)),
         ([RefusalDelta(0, "n"), RefusalDelta(0, "o")], (Refusal("no"),)),
         ([ArgumentsDelta(0, "{"), ArgumentsDelta(0, "}")], (ToolCall(None, "", "{}"),)),
