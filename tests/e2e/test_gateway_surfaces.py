@@ -626,7 +626,7 @@ def test_a_model_that_cannot_think_is_not_asked_to(
     answer = ask(client, SURFACES[1], model, **thinking)
     assert answer.status_code == 200, answer.text
     assert ("reasoning_effort" in providers.last.json) is asked
-    assert ("reasoning" in answer.headers.get("x-penstock-notes", "")) is not asked
+    assert ("dropped reasoning" in answer.headers.get("x-penstock-notes", "")) is not asked
 
 
 @each_surface
