@@ -214,7 +214,7 @@ def listen(client: Any, dialect: str, heard: list[str], **more: Any) -> None:
 def test_a_cut_stream_raises_with_what_arrived(
     providers: SimulatedProviders, dialect: str, fault: Callable[[int], Any]
 ) -> None:
-    ends: list[type[BaseException]] = []
+    ends: list[type[object]] = []
     for after in range(1, 12):
         heard: list[str] = []
         providers.script(_LONG.with_faults(fault(after)))
