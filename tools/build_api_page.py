@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 import penstock
-from penstock.client.engine import Engine
+from penstock.calls.engine import Engine
 from penstock.client.objects import Answer, Object
 from penstock.client.resources import Call, Resource, Twins
 from penstock.testing import providers as simulated

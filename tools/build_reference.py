@@ -24,8 +24,8 @@ from types import ModuleType
 from typing import Any
 
 from penstock import exceptions
+from penstock.calls.options import SYNONYMS, Options
 from penstock.cli import COMMANDS
-from penstock.client.options import SYNONYMS, Options
 from tools import build_api_page, build_fields_page, docstrings
 from tools.tables import code, table
 

@@ -1,4 +1,4 @@
-"""How far off token counts are: recorded requests, counted by `penstock.client.tokens`, beside the usage that the
+"""How far off token counts are: recorded requests, counted by `penstock.calls.tokens`, beside the usage that the
 provider reported.
 
     python -m tools.measure_tokens ../shared/provider-exchanges [--worst]
@@ -17,9 +17,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from penstock.client import tokenizers
-from penstock.client.token_families import family_of
-from penstock.client.tokens import count_request, load_of
+from penstock.calls import tokenizers
+from penstock.calls.token_families import family_of
+from penstock.calls.tokens import count_request, load_of
 from penstock.conformance.check import recognise
 from penstock.conformance.recording import Exchange, read_folder
 from penstock.dialects.dialect import Dialect

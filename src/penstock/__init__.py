@@ -15,6 +15,10 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from penstock.calls.functions import function_to_dict as function_to_dict
+    from penstock.calls.tokens import TokenCount as TokenCount
+    from penstock.calls.tokens import token_counter as token_counter
+    from penstock.calls.transport import Network as Network
     from penstock.client.api import acompletion as acompletion
     from penstock.client.api import completion as completion
     from penstock.client.api import configure as configure
@@ -76,7 +80,6 @@ if TYPE_CHECKING:
     from penstock.client.clients import Client as Client
     from penstock.client.costs import completion_cost as completion_cost
     from penstock.client.costs import cost_per_token as cost_per_token
-    from penstock.client.functions import function_to_dict as function_to_dict
     from penstock.client.information import get_llm_provider as get_llm_provider
     from penstock.client.information import get_max_tokens as get_max_tokens
     from penstock.client.information import get_model_info as get_model_info
@@ -123,11 +126,8 @@ if TYPE_CHECKING:
     from penstock.client.router import Router as Router
     from penstock.client.streams import AsyncStream as AsyncStream
     from penstock.client.streams import Stream as Stream
-    from penstock.client.tokens import TokenCount as TokenCount
-    from penstock.client.tokens import token_counter as token_counter
     from penstock.client.tool_loop import arun_tool_loop as arun_tool_loop
     from penstock.client.tool_loop import run_tool_loop as run_tool_loop
-    from penstock.client.transport import Network as Network
     from penstock.client.trimming import trim_messages as trim_messages
     from penstock.exceptions import APIConnectionError as APIConnectionError
     from penstock.exceptions import APIError as APIError
@@ -175,7 +175,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "completion_cost",
         "cost_per_token",
     ),
-    "penstock.client.functions": ("function_to_dict",),
+    "penstock.calls.functions": ("function_to_dict",),
     "penstock.client.information": (
         "get_llm_provider",
         "get_max_tokens",
@@ -204,7 +204,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "acount_tokens",
         "count_tokens",
     ),
-    "penstock.client.tokens": (
+    "penstock.calls.tokens": (
         "TokenCount",
         "token_counter",
     ),
@@ -212,7 +212,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         "arun_tool_loop",
         "run_tool_loop",
     ),
-    "penstock.client.transport": ("Network",),
+    "penstock.calls.transport": ("Network",),
     "penstock.client.trimming": ("trim_messages",),
     "penstock.client.api": ("acompletion", "completion", "configure"),
     "penstock.client.api_dialects": (

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 import penstock
-from penstock.client.options import Options
+from penstock.calls.options import Options
 from penstock.providers.auth.kinds import Bearer
 from penstock.providers.provider import RateLimitHeaders
 from tools import build_api_page, build_fields_page, docstrings

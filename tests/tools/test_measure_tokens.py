@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from penstock.client.token_families import FAMILIES, OTHER
+from penstock.calls.token_families import FAMILIES, OTHER
 from tests.support import need
 from tests.support.needs import REPOSITORY
 from tools.measure_tokens import errors, measure, quantile, rows

@@ -14,10 +14,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from penstock.calls.engine import Engine
 from penstock.cli import CommandError
 from penstock.cli.catalog import chat_models
 from penstock.cli.ollama import ollama_address, ollama_models
-from penstock.client.engine import Engine
 from penstock.gateway.config import DEMO, LOCAL, Gateway, gateway_of, providers_with_keys
 from penstock.providers.registry import default_registry
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from penstock.client.options import Options
+from penstock.calls.options import Options
 from penstock.exchange import Success
 from penstock.providers.cost import Cost, Terms, cost
 from penstock.providers.endpoint import Endpoint
@@ -23,8 +23,8 @@ from penstock.types.response import Response
 from penstock.types.usage import Usage
 
 if TYPE_CHECKING:
-    from penstock.client.attempt import ChatAttempt
-    from penstock.client.engine import Engine
+    from penstock.calls.attempt import ChatAttempt
+    from penstock.calls.engine import Engine
 
 
 _UNSAID = frozenset({"auto", "default", "standard", "standard_only"})

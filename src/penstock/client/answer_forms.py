@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from penstock.client.arguments import plain
+from penstock.calls.arguments import plain
 from penstock.client.objects import Object
 from penstock.types.errors import MalformedError
 

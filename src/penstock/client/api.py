@@ -11,8 +11,8 @@ import threading
 from collections.abc import Sequence
 from typing import Any, Literal, overload
 
+from penstock.calls.engine import Engine, engine_with
 from penstock.client import chat
-from penstock.client.engine import Engine, engine_with
 from penstock.client.objects import ModelResponse
 from penstock.client.streams import AsyncChatStream, ChatStream
 
@@ -34,7 +34,7 @@ def default_engine() -> Engine:
 
 
 def configure(**arguments: Any) -> Engine:
-    """Set what holds for all module-level calls from now on: any argument of `penstock.client.engine.Engine`, or any
+    """Set what holds for all module-level calls from now on: any argument of `penstock.calls.engine.Engine`, or any
     option of a call.
 
         penstock.configure(num_retries=0, drop_params=True, callbacks=[MyCallback()])
@@ -64,7 +64,7 @@ def completion(model: str, messages: Sequence[Any], **arguments: Any) -> ModelRe
     model          "provider/model"; a bare name where the catalog knows whose it is; "openai/NAME" with `api_base` for
                    any compatible server
     messages       in OpenAI's shape, or answers of earlier calls as they are
-    **arguments    every parameter of OpenAI's Chat Completions, and the options of `penstock.client.options.Options`;
+    **arguments    every parameter of OpenAI's Chat Completions, and the options of `penstock.calls.options.Options`;
                    `cache_control_injection_points` marks messages to be cached (penstock/client/cache_points.py);
                    what is neither is the provider's own, and goes into its body as it is, to where its API has such
                    parameters (penstock/dialects/places.py)

@@ -3,7 +3,7 @@ Anthropic's Messages, Gemini's generateContent. Each goes to any model of any pr
 is spoken to in it, so that nothing is lost; for any other the call is translated.
 
 Every function has an async twin with the same parameters, whose name begins with `a`. Arguments that are not named here
-are the API's own parameters, or options of `penstock.client.options.Options`. All raise the exceptions of
+are the API's own parameters, or options of `penstock.calls.options.Options`. All raise the exceptions of
 `penstock.exceptions`.
 """
 

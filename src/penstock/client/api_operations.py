@@ -1,7 +1,7 @@
 """The module-level calls that are no chat: embeddings, reranking, images, audio, moderation, files, batches.
 
 Every function has an async twin with the same parameters, whose name begins with `a`. Arguments that are not named here
-are the API's own parameters, or options of `penstock.client.options.Options` (retries, fallbacks, timeouts, keys,
+are the API's own parameters, or options of `penstock.calls.options.Options` (retries, fallbacks, timeouts, keys,
 `mock_response` ...). All raise the exceptions of `penstock.exceptions`.
 """
 

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
+from penstock.calls.engine import Engine
+from penstock.calls.failures import raising
 from penstock.client.answer_forms import AnswerForm
-from penstock.client.engine import Engine
-from penstock.client.failures import raising
 
 Inner = Callable[[dict[str, Any]], Any]
 AsyncInner = Callable[[dict[str, Any]], Awaitable[Any]]

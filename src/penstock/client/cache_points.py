@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from penstock.client.arguments import plain
+from penstock.calls.arguments import plain
 from penstock.types.errors import MalformedError
 
 ARGUMENT = "cache_control_injection_points"

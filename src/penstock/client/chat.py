@@ -16,18 +16,18 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 
+from penstock.calls.arguments import without
+from penstock.calls.attempt import ChatAttempt, whole_stream
+from penstock.calls.demo import NAMES as DEMO_NAMES
+from penstock.calls.demo import demo_answer
+from penstock.calls.engine import Engine, arguments_of
+from penstock.calls.failures import raising
+from penstock.calls.opening import OpenStream
+from penstock.calls.options import Options, split, timeouts_of
 from penstock.client.accounting import chat_terms, hidden_params, remarks_of
-from penstock.client.arguments import without
 from penstock.client.around import aaround, around
-from penstock.client.attempt import ChatAttempt, whole_stream
-from penstock.client.demo import NAMES as DEMO_NAMES
-from penstock.client.demo import demo_answer
-from penstock.client.engine import Engine, arguments_of
-from penstock.client.failures import raising
 from penstock.client.mock import local_attempt, mock_answer, wants_mock
 from penstock.client.objects import Answer, ModelResponse
-from penstock.client.opening import OpenStream
-from penstock.client.options import Options, split, timeouts_of
 from penstock.client.schemas import check_tools
 from penstock.client.shapes import CHAT_SHAPE, Shape
 from penstock.client.streams import AsyncChatStream, AsyncStream, ChatStream, Finish, PureStream, Stream

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from penstock.client.arguments import plain
-from penstock.client.failures import raising
+from penstock.calls.arguments import plain
+from penstock.calls.failures import raising
 from penstock.client.objects import ModelResponse, Usage
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context
@@ -71,7 +71,7 @@ def _add_native_reasons(answer: ModelResponse, chunks: Sequence[Any]) -> None:
 
 
 def _counted(answer: ModelResponse, messages: Sequence[Any]) -> Usage:
-    from penstock.client.tokens import token_counter
+    from penstock.calls.tokens import token_counter
 
     model = answer.get("model") or ""
     read = token_counter(model=model, messages=messages)

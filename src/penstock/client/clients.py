@@ -16,11 +16,11 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
 
+from penstock.calls.engine import Engine, engine_with
 from penstock.client import api, dialect_calls, media, stored, text_completions
 from penstock.client import api_dialects as shapes
 from penstock.client import api_operations as operations
 from penstock.client.embeddings import EMBEDDING, EmbeddingCall
-from penstock.client.engine import Engine, engine_with
 from penstock.client.objects import ModelResponse
 from penstock.client.operations import arun, run
 from penstock.client.reranking import RERANK
@@ -248,9 +248,9 @@ _REFUSAL = "a client takes no {}: give it to the call"
 class Client(Resources[Blocking]):
     """The blocking client.
 
-    It takes the options of `penstock.client.options.Options` as defaults of its calls (api_key, api_base, num_retries,
+    It takes the options of `penstock.calls.options.Options` as defaults of its calls (api_key, api_base, num_retries,
     timeout, drop_params, callbacks ...), `default_headers` and `default_query` to send with each, `http_client` (an
-    httpx.Client), and the arguments of `penstock.client.engine.Engine`. Raises TypeError for anything else.
+    httpx.Client), and the arguments of `penstock.calls.engine.Engine`. Raises TypeError for anything else.
     """
 
     def __init__(self, **arguments: Any) -> None:
@@ -272,9 +272,9 @@ class Client(Resources[Blocking]):
 class AsyncClient(Resources[Awaited]):
     """The client for coroutines: every method is awaited.
 
-    It takes the options of `penstock.client.options.Options` as defaults of its calls (api_key, api_base, num_retries,
+    It takes the options of `penstock.calls.options.Options` as defaults of its calls (api_key, api_base, num_retries,
     timeout, drop_params, callbacks ...), `default_headers` and `default_query` to send with each, `http_client` (an
-    httpx.AsyncClient), and the arguments of `penstock.client.engine.Engine`. Raises TypeError for anything else.
+    httpx.AsyncClient), and the arguments of `penstock.calls.engine.Engine`. Raises TypeError for anything else.
     """
 
     def __init__(self, **arguments: Any) -> None:

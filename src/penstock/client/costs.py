@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from penstock.client.arguments import plain
-from penstock.client.failures import raising
+from penstock.calls.arguments import plain
+from penstock.calls.failures import raising
+from penstock.calls.tokens import token_counter
 from penstock.client.information import get_llm_provider
-from penstock.client.tokens import token_counter
 from penstock.dialects import registry
 from penstock.providers.billing.bill import exact_count
 from penstock.providers.cost import Cost, Terms, cost

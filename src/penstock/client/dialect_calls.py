@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from penstock.calls.arguments import plain
 from penstock.client.answer_forms import RESPONSES_FORM
-from penstock.client.arguments import plain
 from penstock.client.event_streams import EventState
 from penstock.client.result_objects import (
     AnthropicMessage,

@@ -17,6 +17,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from penstock.calls.options import Options, timeouts_of
+from penstock.calls.passing import set_apart
+from penstock.calls.prepare import complete
 from penstock.client.operations import (
     JSON,
     Bill,
@@ -27,9 +30,6 @@ from penstock.client.operations import (
     SimpleAttempt,
     SimpleCall,
 )
-from penstock.client.options import Options, timeouts_of
-from penstock.client.passing import set_apart
-from penstock.client.prepare import complete
 from penstock.client.result_objects import EmbeddingResponse
 from penstock.dialects import embeddings, wire
 from penstock.dialects.dialect import PathMatch

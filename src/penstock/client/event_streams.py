@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
+from penstock.calls.opening import OpenStream
 from penstock.client.objects import Answer
-from penstock.client.opening import OpenStream
 from penstock.client.streams import Finish, FoldedState
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context, Dialect

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from penstock.client.failures import raising
+from penstock.calls.failures import raising
 from penstock.dialects import registry as dialect_registry
 from penstock.providers.auth.choose import parameters_of
 from penstock.providers.endpoint import endpoint, variables_of

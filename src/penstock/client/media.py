@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from penstock.calls.options import Options
 from penstock.client import multipart
 from penstock.client.multipart import FilePart, file_part
 from penstock.client.operations import (
@@ -20,7 +21,6 @@ from penstock.client.operations import (
     json_answer,
     json_payload,
 )
-from penstock.client.options import Options
 from penstock.client.result_objects import (
     BinaryContent,
     ImageResponse,

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from penstock.client.options import Options
+from penstock.calls.options import Options
 from penstock.dialects.openai_chat import DIALECT as CHAT
 from penstock.dialects.openai_chat.messages import read_tool_calls
 from penstock.exchange import Attempt, Timeouts

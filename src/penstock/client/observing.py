@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from penstock.calls.engine import Engine
+from penstock.calls.options import ADDRESS, Options, split
 from penstock.client.callbacks import acall_hook, call_hook, callbacks_of, complain, has_hook
-from penstock.client.engine import Engine
 from penstock.client.logging_payload import (
     breakdown_of,
     error_fields,
@@ -22,7 +23,6 @@ from penstock.client.logging_payload import (
     said_in,
     usage_fields,
 )
-from penstock.client.options import ADDRESS, Options, split
 from penstock.client.streams import AsyncStream, Stream
 from penstock.providers.endpoint import variables_of
 from penstock.types.errors import MalformedError

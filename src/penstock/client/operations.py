@@ -18,18 +18,18 @@ from uuid import uuid4
 from msgspec import Struct
 from msgspec.structs import replace
 
+from penstock.calls.arguments import without
+from penstock.calls.attempt import not_an_answer
+from penstock.calls.engine import Engine, arguments_of
+from penstock.calls.failures import raising, stopping_the_attempt
+from penstock.calls.options import Options, split, timeouts_of
+from penstock.calls.prepare import authorise, complete, locate, refuse_unsupported
+from penstock.calls.refusals import Sent, cleared, read_refusal
 from penstock.client.accounting import hidden_params
-from penstock.client.arguments import without
 from penstock.client.around import aaround, around
-from penstock.client.attempt import not_an_answer
-from penstock.client.engine import Engine, arguments_of
 from penstock.client.event_streams import FrameState, OpenFrames
-from penstock.client.failures import raising, stopping_the_attempt
 from penstock.client.mock import local_attempt, raise_mock, wants_mock
 from penstock.client.objects import Answer
-from penstock.client.options import Options, split, timeouts_of
-from penstock.client.prepare import authorise, complete, locate, refuse_unsupported
-from penstock.client.refusals import Sent, cleared, read_refusal
 from penstock.client.result_objects import BinaryContent
 from penstock.client.streams import AsyncStream, Stream
 from penstock.dialects import registry, wire

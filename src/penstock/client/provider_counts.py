@@ -20,17 +20,17 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from penstock.calls.arguments import messages_of, tool_of
+from penstock.calls.betas import place_betas
+from penstock.calls.engine import Engine
+from penstock.calls.failures import raising
+from penstock.calls.options import Options, split
+from penstock.calls.prepare import complete
+from penstock.calls.tokens import TokenCount, count_request
 from penstock.client.api import default_engine
-from penstock.client.arguments import messages_of, tool_of
-from penstock.client.betas import place_betas
-from penstock.client.engine import Engine
-from penstock.client.failures import raising
 from penstock.client.objects import Answer
 from penstock.client.operations import JSON, Body, Operation, Payload, ReadError, arun, run
-from penstock.client.options import Options, split
-from penstock.client.prepare import complete
 from penstock.client.schemas import check_tools
-from penstock.client.tokens import TokenCount, count_request
 from penstock.dialects import registry, wire
 from penstock.dialects.dialect import PathMatch
 from penstock.dialects.openai_chat import DIALECT as CHAT

@@ -7,10 +7,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from penstock.calls.options import Options
+from penstock.calls.prepare import complete
 from penstock.client.objects import Object
 from penstock.client.operations import JSON, Bill, Body, Operation, Payload, ReadError
-from penstock.client.options import Options
-from penstock.client.prepare import complete
 from penstock.client.result_objects import RerankResponse
 from penstock.dialects import registry, rerank, wire
 from penstock.dialects.rerank.dialect import RerankRequest, RerankResult, read_request, text_of

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from types import MethodType
 from typing import Any, Generic, Protocol, TypeVar, cast, overload
 
+from penstock.calls.engine import Engine
 from penstock.client import chat
-from penstock.client.engine import Engine
 from penstock.client.operations import Operation, SimpleCall, arun_or_stream, run_or_stream
 from penstock.client.shapes import Shape
 

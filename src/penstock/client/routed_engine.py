@@ -17,9 +17,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from penstock.client.engine import Engine, Planned
-from penstock.client.options import SYNONYMS, timeouts_of
-from penstock.client.transport import StreamBroken
+from penstock.calls.engine import Engine, Planned
+from penstock.calls.options import SYNONYMS, timeouts_of
+from penstock.calls.transport import StreamBroken
 from penstock.exchange import Attempt, AttemptFailed, Clock, Plan, Success, exchange
 from penstock.providers.errors import ProviderError
 from penstock.routing.candidates import Candidates, candidates

@@ -24,15 +24,15 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
 
+from penstock.calls.engine import ENGINE_ARGUMENTS, Engine
+from penstock.calls.failures import raising
+from penstock.calls.options import Options, split, timeouts_of
 from penstock.client import api, dialect_calls, media, text_completions
 from penstock.client import api_dialects as shapes
 from penstock.client import api_operations as operations
 from penstock.client import router_settings as settings
 from penstock.client.clients import Chat
 from penstock.client.embeddings import EMBEDDING, EmbeddingCall
-from penstock.client.engine import ENGINE_ARGUMENTS, Engine
-from penstock.client.failures import raising
-from penstock.client.options import Options, split, timeouts_of
 from penstock.client.reranking import RERANK
 from penstock.client.resources import (
     Awaited,
@@ -95,8 +95,8 @@ class Router(Resource[Blocking]):
     default_max_parallel_requests    the `max_parallel_requests` of these
     set_verbose           log every attempt and its end on the logger "penstock", at `debug_level` ("INFO", "DEBUG")
 
-    All else is an option for every call (`penstock.client.options.Options`), or an argument of
-    `penstock.client.engine.Engine`. Raises ValueError for a list or a table that is not right, TypeError for an
+    All else is an option for every call (`penstock.calls.options.Options`), or an argument of
+    `penstock.calls.engine.Engine`. Raises ValueError for a list or a table that is not right, TypeError for an
     argument that there is not.
 
     A call takes `fallbacks` of its own (group names, or dicts with `model` and what shall differ), `disable_fallbacks`,

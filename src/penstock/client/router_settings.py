@@ -12,9 +12,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from penstock.client.demo import NAMES as DEMO_NAMES
-from penstock.client.engine import Engine
-from penstock.client.options import Options, split
+from penstock.calls.demo import NAMES as DEMO_NAMES
+from penstock.calls.engine import Engine
+from penstock.calls.options import Options, split
 from penstock.client.routed_engine import fallback_table
 from penstock.providers.errors import ProviderError
 from penstock.routing.deployment import Deployment, MalformedDeployment

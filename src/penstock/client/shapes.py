@@ -14,10 +14,10 @@ from typing import Any, Generic, TypeVar
 
 from msgspec.structs import replace
 
+from penstock.calls.arguments import messages_of, tool_of
+from penstock.calls.opening import OpenStream
 from penstock.client.answer_forms import CHAT_FORM, AnswerForm
-from penstock.client.arguments import messages_of, tool_of
 from penstock.client.objects import Answer, ModelResponse, ModelResponseStream
-from penstock.client.opening import OpenStream
 from penstock.client.streams import Finish, PureStream, StreamState
 from penstock.dialects.dialect import Context, Dialect, PathMatch
 from penstock.dialects.openai_chat import DIALECT as CHAT
@@ -38,7 +38,7 @@ class Shape(Generic[C, R]):
     stream       (what was opened, context, `_hidden_params`, finish) -> the pure half of a stream
     id_prefix    how ids that we make up begin
     prefer       the formats to speak with the provider where it can; none: the catalog's order
-    own          options (`penstock.client.options`) that are arguments for the model in this shape
+    own          options (`penstock.calls.options`) that are arguments for the model in this shape
     own_with     the same for options that are so only beside another argument: {"metadata": "store"}
     essential    arguments that no other dialect can say and that must not be left out silently
     wants_usage  (arguments) -> whether the caller wants usage in a stream

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from penstock.calls.options import Options
 from penstock.client.media import form_payload
 from penstock.client.multipart import FilePart, file_part
 from penstock.client.objects import Answer
 from penstock.client.operations import Body, Operation, Payload, at, binary_answer, json_answer, json_payload
-from penstock.client.options import Options
 from penstock.client.result_objects import (
     Batch,
     BinaryContent,

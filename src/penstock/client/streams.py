@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
+from penstock.calls.opening import OpenStream
+from penstock.calls.transport import StreamBroken
 from penstock.client.objects import Answer, ModelResponse, ModelResponseStream
-from penstock.client.opening import OpenStream
-from penstock.client.transport import StreamBroken
 from penstock.dialects.dialect import Context
 from penstock.dialects.openai_chat.stream_writer import ChunkWriter
 from penstock.types.errors import DialectError, ErrorResponse

@@ -17,9 +17,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from functools import partial
 from typing import Any
 
+from penstock.calls.engine import Engine
+from penstock.calls.failures import raising
 from penstock.client.answer_forms import AnswerForm, Arguments
-from penstock.client.engine import Engine
-from penstock.client.failures import raising
 from penstock.client.objects import Answer
 from penstock.client.streams import AsyncStream, Stream
 from penstock.client.structured import Misfit, Wanted, parse, repair_of, wanted_of

@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator, Mapping
 from typing import Any, TypeAlias
 
+from penstock.calls.demo import NAMES as DEMO_NAMES
+from penstock.calls.engine import Engine
+from penstock.calls.failures import raising
+from penstock.calls.options import Options, split
+from penstock.calls.prepare import UnsupportedParameter
 from penstock.client import chat
-from penstock.client.demo import NAMES as DEMO_NAMES
-from penstock.client.engine import Engine
-from penstock.client.failures import raising
 from penstock.client.mock import wants_mock
 from penstock.client.objects import Answer, ModelResponse
 from penstock.client.operations import Bill, Body, Operation, arun_or_stream, json_payload, run_or_stream
-from penstock.client.options import Options, split
-from penstock.client.prepare import UnsupportedParameter
 from penstock.client.result_objects import TextCompletionResponse
 from penstock.client.streams import AsyncChatStream, AsyncStream, ChatStream, Stream
 from penstock.dialects import wire

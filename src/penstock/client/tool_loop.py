@@ -22,13 +22,13 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from penstock.calls.arguments import messages_of, plain
+from penstock.calls.engine import Engine
+from penstock.calls.failures import raising
+from penstock.calls.functions import Function, function_of
 from penstock.client import chat
 from penstock.client.api import default_engine
-from penstock.client.arguments import messages_of, plain
 from penstock.client.callbacks import wait_for
-from penstock.client.engine import Engine
-from penstock.client.failures import raising
-from penstock.client.functions import Function, function_of
 from penstock.client.objects import ModelResponse, ToolCall
 from penstock.dialects import wire
 from penstock.providers.cost import Cost

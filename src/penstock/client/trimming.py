@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from penstock.client.arguments import messages_of
-from penstock.client.failures import raising
-from penstock.client.tokens import token_counter
+from penstock.calls.arguments import messages_of
+from penstock.calls.failures import raising
+from penstock.calls.tokens import token_counter
 from penstock.providers.facts import current_facts
 from penstock.types.errors import MalformedError
 

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeAlias
 
-from penstock.client.engine import Engine
+from penstock.calls.engine import Engine
 from penstock.dialects import wire
 from penstock.gateway.answers import JSON, Answer, Refused, refusal
 from penstock.gateway.config import BODY_SILENCE, MAX_BODY, Gateway

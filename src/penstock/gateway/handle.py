@@ -13,14 +13,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from penstock.client.attempt import ChatAttempt, whole_stream
-from penstock.client.demo import NAMES as DEMO_NAMES
-from penstock.client.demo import demo_answer
-from penstock.client.engine import Engine
-from penstock.client.failures import error_of
-from penstock.client.opening import OpenStream
-from penstock.client.options import timeouts_of
-from penstock.client.transport import StreamBroken
+from penstock.calls.attempt import ChatAttempt, whole_stream
+from penstock.calls.demo import NAMES as DEMO_NAMES
+from penstock.calls.demo import demo_answer
+from penstock.calls.engine import Engine
+from penstock.calls.failures import error_of
+from penstock.calls.opening import OpenStream
+from penstock.calls.options import timeouts_of
+from penstock.calls.transport import StreamBroken
 from penstock.dialects import wire
 from penstock.dialects.dialect import Context, Dialect, PathMatch, StreamRenderer
 from penstock.exchange import AttemptFailed, ExchangeFailed, Success

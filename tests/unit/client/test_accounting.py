@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from penstock.calls.engine import Engine
+from penstock.calls.options import Options
 from penstock.client.accounting import chat_terms, prices_at
 from penstock.client.chat import ChatCall
-from penstock.client.engine import Engine
-from penstock.client.options import Options
 from penstock.client.shapes import CHAT_SHAPE
 from penstock.dialects import registry
 from penstock.dialects.dialect import Context

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from penstock.calls.engine import Engine
 from penstock.client.chat import ChatCall
-from penstock.client.engine import Engine
 from penstock.client.shapes import CHAT_SHAPE
 from penstock.exchange import Clock, ExchangeFailed, Reply, Send, Success
 from penstock.providers.auth.commands import Fetch, Fetched

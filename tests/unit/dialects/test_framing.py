@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.client.wrapped_streams import UnwrappedEvents
+from penstock.calls.wrapped_streams import UnwrappedEvents
 from penstock.dialects import registry
 from penstock.dialects.aws_event_stream import write_event as write_message
 from penstock.dialects.dialect import StreamParser

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from penstock.client.engine import Engine
+from penstock.calls.engine import Engine
 from penstock.gateway import app as module
 from penstock.gateway.app import Application, place_of
 from penstock.gateway.config import MAX_BODY, gateway_of

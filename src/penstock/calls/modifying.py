@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from penstock.client.options import Options
+from penstock.calls.options import Options
 from penstock.dialects.openai_chat import DIALECT as CHAT
 from penstock.types.notes import Note
 from penstock.types.profile import DEFAULT_PROFILE, Profile

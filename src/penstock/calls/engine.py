@@ -13,10 +13,10 @@ from collections.abc import Generator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from penstock.client.attempt import ChatAttempt
-from penstock.client.options import Options, split, timeouts_of
-from penstock.client.transport import AsyncHTTPXTransport, AsyncTransport, HTTPXTransport, Network, Transport
-from penstock.client.world import SYSTEM_CLOCK, World
+from penstock.calls.attempt import ChatAttempt
+from penstock.calls.options import Options, split, timeouts_of
+from penstock.calls.transport import AsyncHTTPXTransport, AsyncTransport, HTTPXTransport, Network, Transport
+from penstock.calls.world import SYSTEM_CLOCK, World
 from penstock.exchange import Attempt, Clock, Ladder, Plan, Success, exchange
 from penstock.providers.auth.credentials import CredentialCache
 from penstock.providers.facts import Facts, current_facts
@@ -29,7 +29,7 @@ from penstock.types.request import Request
 from penstock.types.retry import Backoff
 
 if TYPE_CHECKING:
-    from penstock.client.async_world import AsyncWorld
+    from penstock.calls.async_world import AsyncWorld
 
 
 class Planned(Protocol):
@@ -175,7 +175,7 @@ class Engine:
 
     def async_world(self, client: Any = None) -> AsyncWorld:
         """Who does things for a coroutine."""
-        from penstock.client.async_world import AsyncWorld  # asyncio is loaded for those who use it
+        from penstock.calls.async_world import AsyncWorld  # asyncio is loaded for those who use it
 
         transport = self.async_transport if client is None else AsyncHTTPXTransport(client)
         return AsyncWorld(transport, self._async_direct)

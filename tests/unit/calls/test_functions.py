@@ -10,7 +10,7 @@ import pydantic
 import pytest
 
 from penstock import BadRequestError, completion, function_to_dict
-from penstock.client.functions import function_of
+from penstock.calls.functions import function_of
 from penstock.types.errors import MalformedError
 from penstock.types.json_schema import check_schema, errors_in
 

@@ -13,8 +13,8 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from penstock.client.arguments import mapping_of
-from penstock.client.litellm_words import LITELLMS, in_our_words, is_for_a_model
+from penstock.calls.arguments import mapping_of
+from penstock.calls.litellm_words import LITELLMS, in_our_words, is_for_a_model
 from penstock.exchange import Timeouts
 from penstock.providers.prices import is_price_field
 from penstock.types.errors import MalformedError

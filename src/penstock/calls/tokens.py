@@ -17,12 +17,12 @@ from typing import Any, Self
 from msgspec import Struct
 from msgspec.structs import replace
 
-from penstock.client.arguments import messages_of, plain, tool_of
-from penstock.client.failures import raising
-from penstock.client.image_sizes import size_of
-from penstock.client.image_tokens import ImageRule, image_rule, image_tokens
-from penstock.client.token_families import TokenFamily, family_of
-from penstock.client.tokenizers import count_texts
+from penstock.calls.arguments import messages_of, plain, tool_of
+from penstock.calls.failures import raising
+from penstock.calls.image_sizes import size_of
+from penstock.calls.image_tokens import ImageRule, image_rule, image_tokens
+from penstock.calls.token_families import TokenFamily, family_of
+from penstock.calls.tokenizers import count_texts
 from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch
 from penstock.dialects.openai_chat import DIALECT as CHAT

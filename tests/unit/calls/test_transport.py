@@ -17,7 +17,7 @@ import httpcore
 import httpx
 import pytest
 
-from penstock.client.transport import (
+from penstock.calls.transport import (
     AsyncHTTPXTransport,
     HTTPXTransport,
     Network,
@@ -621,7 +621,7 @@ class _Link:
 
 
 def test_an_engine_asks_metadata_services_over_one_transport_and_closes_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from penstock.client import engine as module
+    from penstock.calls import engine as module
     from penstock.providers.auth.commands import Fetch
 
     made: list[_Link] = []

@@ -12,14 +12,14 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from penstock.client.betas import place_betas
-from penstock.client.failures import stopping_the_attempt
-from penstock.client.modifying import insisted, profile_for
-from penstock.client.opening import ENDED, Opening, OpenStream
-from penstock.client.options import Options
-from penstock.client.passing import set_apart
-from penstock.client.prepare import authorise, complete, locate, refuse_unsupported
-from penstock.client.refusals import Sent, cleared, read_refusal
+from penstock.calls.betas import place_betas
+from penstock.calls.failures import stopping_the_attempt
+from penstock.calls.modifying import insisted, profile_for
+from penstock.calls.opening import ENDED, Opening, OpenStream
+from penstock.calls.options import Options
+from penstock.calls.passing import set_apart
+from penstock.calls.prepare import authorise, complete, locate, refuse_unsupported
+from penstock.calls.refusals import Sent, cleared, read_refusal
 from penstock.dialects import registry, wire
 from penstock.dialects.dialect import Dialect, StreamParser
 from penstock.exchange import Attempt, Preparation, Reply, Timeouts, Unfinished
@@ -164,7 +164,7 @@ class ChatAttempt:
         parser = self.dialect.stream_parser(self.memo)
         if self.target is None or self.target.framing is None:
             return parser
-        from penstock.client.wrapped_streams import UnwrappedEvents  # for the one host that wraps
+        from penstock.calls.wrapped_streams import UnwrappedEvents  # for the one host that wraps
 
         return UnwrappedEvents(parser)
 

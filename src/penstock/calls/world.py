@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from penstock.client.transport import StreamBroken, Transport
+from penstock.calls.transport import StreamBroken, Transport
 from penstock.exchange import Broken, Clock, Close, Event, HTTPRequest, ReadOn, Reply, Send, Sleep, Step, Timeouts
 from penstock.providers.auth.commands import (
     Call,
@@ -98,7 +98,7 @@ def _addresses(found: list[Any]) -> Addresses:
 
 def fetch_pinned(command: FetchPinned) -> FetchedMedia | NotFetched:
     """The media behind an address that was checked."""
-    from penstock.client import pinned  # it needs httpx, and few calls need it
+    from penstock.calls import pinned  # it needs httpx, and few calls need it
 
     return pinned.fetch_pinned(command)
 

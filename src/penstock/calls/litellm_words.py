@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from penstock.client.arguments import mapping_of
+from penstock.calls.arguments import mapping_of
 from penstock.types.errors import MalformedError
 
 _METADATA = {"litellm_trace_id": "trace_id", "litellm_session_id": "session_id"}

@@ -9,7 +9,7 @@ import pytest
 
 import penstock
 from penstock import TranslationLossError, UnsupportedParamsError
-from penstock.client.passing import set_apart
+from penstock.calls.passing import set_apart
 from penstock.dialects.dialect import PathMatch
 from penstock.dialects.openai_chat import DIALECT
 from penstock.testing.providers import Reply, SimulatedProviders

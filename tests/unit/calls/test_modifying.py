@@ -10,7 +10,7 @@ import pytest
 
 import penstock
 from penstock import Callback, UnsupportedParamsError
-from penstock.client.arguments import without
+from penstock.calls.arguments import without
 from penstock.testing.providers import Reply
 from tests.support.targets import TARGETS, Target, every_dialect, simulating
 

@@ -18,7 +18,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
-from penstock.client.body_limits import (
+from penstock.calls.body_limits import (
     OVER,
     BodyLimits,
     StreamBroken,

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from penstock.client.body_limits import WholeBody
-from penstock.client.transport import Network
+from penstock.calls.body_limits import WholeBody
+from penstock.calls.transport import Network
 from penstock.exchange import Broken, Reply
 from tests.support.raw_server import HOLD, saying
-from tests.unit.client.test_transport import Ask, ask, certificate, request
+from tests.unit.calls.test_transport import Ask, ask, certificate, request
 
 __all__ = ["ask", "certificate"]
 

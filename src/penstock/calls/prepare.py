@@ -8,9 +8,9 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from penstock.client.betas import joined
-from penstock.client.modifying import is_allowed
-from penstock.client.options import Options
+from penstock.calls.betas import joined
+from penstock.calls.modifying import is_allowed
+from penstock.calls.options import Options
 from penstock.dialects import wire
 from penstock.exchange import HTTPRequest, Preparation
 from penstock.providers.auth.commands import Flow

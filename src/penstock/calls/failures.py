@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from msgspec.structs import replace
 
-from penstock.client.prepare import UnsupportedParameter
+from penstock.calls.prepare import UnsupportedParameter
 from penstock.exchange import AttemptFailed, ExchangeFailed
 from penstock.providers.errors import ProviderError, ProviderErrorKind
 from penstock.resolve import FetchRefused

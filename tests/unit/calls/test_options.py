@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from penstock.client.engine import Engine
-from penstock.client.options import Options, is_price, split, timeouts_of
+from penstock.calls.engine import Engine
+from penstock.calls.options import Options, is_price, split, timeouts_of
 from penstock.exchange import Timeouts
 from penstock.types.errors import MalformedError
 

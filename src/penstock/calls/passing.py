@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from penstock.client.litellm_words import LITELLMS, is_credential, is_internal
-from penstock.client.options import ADDRESS, SYNONYMS, Options, is_price
+from penstock.calls.litellm_words import LITELLMS, is_credential, is_internal
+from penstock.calls.options import ADDRESS, SYNONYMS, Options, is_price
 from penstock.types.embedding import EmbeddingRequest
 from penstock.types.request import Request
 

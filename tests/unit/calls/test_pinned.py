@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from penstock.client import world
-from penstock.client.pinned import fetch_pinned
+from penstock.calls import world
+from penstock.calls.pinned import fetch_pinned
 from penstock.resolve import FetchedMedia, FetchPinned, LookUp, NotFetched
 
 

@@ -27,7 +27,7 @@ def tool_of(value: Any) -> Any:
     MalformedError.
     """
     if callable(value) and not isinstance(value, type | Mapping):
-        from penstock.client.functions import function_of
+        from penstock.calls.functions import function_of
 
         return function_of(value).tool
     return plain(value)

@@ -25,7 +25,7 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from penstock.client.docstrings import Described, described
+from penstock.calls.docstrings import Described, described
 from penstock.types.errors import MalformedError
 
 _UNKNOWN: dict[str, Any] = {}

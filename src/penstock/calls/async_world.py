@@ -11,8 +11,8 @@ import inspect
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, TypeVar
 
-from penstock.client import world
-from penstock.client.transport import AsyncTransport, StreamBroken
+from penstock.calls import world
+from penstock.calls.transport import AsyncTransport, StreamBroken
 from penstock.exchange import Broken, Close, Event, ReadOn, Send, Sleep, Step
 from penstock.providers.auth.commands import (
     Call,

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from penstock.client.betas import joined
+from penstock.calls.betas import joined
+from penstock.calls.engine import Engine
 from penstock.client.chat import ChatCall
 from penstock.client.dialect_calls import MESSAGES_SHAPE
-from penstock.client.engine import Engine
 from penstock.client.operations import SimpleCall
 from penstock.client.provider_counts import COUNT
 from penstock.client.shapes import CHAT_SHAPE

@@ -8,7 +8,7 @@ import pytest
 
 import penstock
 from penstock import BadRequestError
-from penstock.client.litellm_words import LITELLMS, is_credential, is_for_a_model
+from penstock.calls.litellm_words import LITELLMS, is_credential, is_for_a_model
 from penstock.testing.providers import Reply
 from tests.support.targets import Target, every_dialect, simulating
 

@@ -24,11 +24,11 @@ from penstock import (
     count_tokens,
     token_counter,
 )
-from penstock.client import tokenizers
-from penstock.client.image_sizes import size_of
-from penstock.client.image_tokens import OTHER, RULES, ImageRule, image_rule, image_tokens
-from penstock.client.token_families import FAMILIES, family_of
-from penstock.client.tokens import count_request
+from penstock.calls import tokenizers
+from penstock.calls.image_sizes import size_of
+from penstock.calls.image_tokens import OTHER, RULES, ImageRule, image_rule, image_tokens
+from penstock.calls.token_families import FAMILIES, family_of
+from penstock.calls.tokens import count_request
 from penstock.testing.providers import SimulatedProviders
 from penstock.types.content import Signature, Text, ToolCall, ToolResult
 from penstock.types.request import Message, Reasoning, Request
