@@ -28,12 +28,12 @@ TOPICS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Clients", ("client.clients",)),
     ("Router", ("client.router",)),
     ("Streams", ("client.streams", "client.chunk_builder")),
-    ("Tools", ("client.tool_loop", "client.functions")),
+    ("Tools", ("client.tool_loop", "calls.functions")),
     ("Callbacks", ("client.callbacks",)),
     ("Models and providers", ("client.information", "providers.registry")),
     ("Costs", ("client.costs",)),
-    ("Tokens", ("client.tokens", "client.provider_counts", "client.trimming")),
-    ("Network", ("exchange", "client.transport")),
+    ("Tokens", ("calls.tokens", "client.provider_counts", "client.trimming")),
+    ("Network", ("exchange", "calls.transport")),
     ("Answers", ("client.objects", "client.result_objects")),
 )
 """Headings, and the modules whose public names stand below them. A public name of another module is an error."""
