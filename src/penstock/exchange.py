@@ -18,7 +18,7 @@ frame of a stream, is an error like any other.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
@@ -102,8 +102,7 @@ class Broken(Struct, frozen=True):
     sent: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Unfinished(Generic[T]):
+class Unfinished(Struct, Generic[T], frozen=True):
     """What has come of a stream says nothing yet: half an event, a comment that keeps the connection alive. `read`
     makes of its next piece (no bytes: the stream is over) what `Attempt.read` makes of a reply.
     """
@@ -123,14 +122,14 @@ Preparation: TypeAlias = Generator[Any, Any, HTTPRequest]
 """A flow that ends in the request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt(Generic[T]):
+class Attempt(Struct, Generic[T], frozen=True):
     """One way to make the call.
 
     name        "provider/model", for messages
     provider    the provider's name
     model       the model as the caller names it
-    prepare     (now in Unix seconds) -> a flow that may ask for credentials and ends in the request
+    prepare     (now in Unix seconds) -> the request; or, where something must be asked for first (credentials, media),
+                a flow that ends in it
     read        reply -> the value, or the error that the reply holds (even in a 200), or Unfinished. Called for
                 statuses of 200 to 299 only
     read_error  reply -> the error
@@ -145,12 +144,12 @@ class Attempt(Generic[T]):
     model: str
     stream: bool
     timeouts: Timeouts
-    prepare: Callable[[float], Preparation]
+    prepare: Callable[[float], HTTPRequest | Preparation]
     read: Callable[[Reply], T | ErrorResponse | Unfinished[T]]
     read_error: Callable[[Reply], ErrorResponse]
     renew: Callable[[], bool] = lambda: False
     local: Callable[[], T | ErrorResponse] | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = {}
 
 
 class Plan(Protocol):
@@ -181,8 +180,7 @@ class Watch(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Success(Generic[T]):
+class Success(Struct, Generic[T], frozen=True):
     """The value, who gave it, and what had failed before."""
 
     value: T
@@ -222,96 +220,107 @@ def exchange(
     plan: Plan, clock: Clock, total: float | None = None, watch: Watch | None = None
 ) -> Generator[Step, Event, Success[Any]]:
     """Make the call: attempt after attempt as `plan` says, within `total` seconds. Raises ExchangeFailed."""
-    limit = _Limit(clock, total)
+    limit = None if total is None else _Limit(clock.monotonic, total)
     tried: list[Tried] = []
     while (chosen := plan.after(tried)) is not None:
-        attempt, left = chosen.attempt, limit.left()
-        if left is not None and left <= max(0.0, chosen.wait):
-            if not tried or (left <= 0 and tried[-1].error.native != "deadline"):
+        attempt, wait = chosen.attempt, chosen.wait
+        if limit is not None and limit.left() <= max(0.0, wait):
+            if not tried or (limit.left() <= 0 and tried[-1].error.native != "deadline"):
                 passed = limit.passed(tried[-1].error.message if tried else "")
                 tried.append(Tried(attempt.name, attempt.provider, attempt.model, passed, 0.0, sent=False))
             break  # waiting would not help: the last error is the one to show
-        if chosen.wait > 0:
-            yield Sleep(chosen.wait)
-        started = clock.monotonic()
-        result = yield from _watched(attempt, limit, watch)
+        if wait > 0:
+            yield Sleep(wait)
+        began = clock.monotonic()
+        if watch is not None:
+            watch.began(attempt)
+        try:
+            result = yield from _try(attempt, clock, limit, tried)
+        except BaseException:  # cancelled, or a driver's own failure: either way there is no more of this attempt
+            if watch is not None:
+                watch.left(attempt)
+            raise
+        seconds = clock.monotonic() - began
         if isinstance(result, Success):
-            return Success(result.value, result.reply, result.attempt, tuple(tried))
+            if watch is not None:
+                watch.ended(attempt, seconds, None, result.reply.stream is not None)
+            return result
         error, sent = result
-        tried.append(Tried(attempt.name, attempt.provider, attempt.model, error, clock.monotonic() - started, sent))
+        if watch is not None:
+            watch.ended(attempt, seconds, error, False)
+        tried.append(Tried(attempt.name, attempt.provider, attempt.model, error, seconds, sent))
     raise ExchangeFailed(tried)
 
 
 class _Limit:
     """The deadline of the whole call."""
 
-    def __init__(self, clock: Clock, total: float | None) -> None:
-        self.clock = clock
-        self._total = total
-        self._at = None if total is None else clock.monotonic() + total
+    __slots__ = ("_at", "_now", "_total")
 
-    def left(self) -> float | None:
-        """Seconds until it; None: there is none."""
-        return None if self._at is None else self._at - self.clock.monotonic()
+    def __init__(self, now: Callable[[], float], total: float) -> None:
+        self._now = now
+        self._total = total
+        self._at = now() + total
+
+    def left(self) -> float:
+        """Seconds until it."""
+        return self._at - self._now()
 
     def passed(self, before: str = "") -> ErrorResponse:
         """What to say when it is over. `before`: what had happened until then."""
         message = (
-            f"the deadline of {self._total or 0:g} s for the whole call is over; give `timeout` more seconds or retry "
-            "less"
+            f"the deadline of {self._total:g} s for the whole call is over; give `timeout` more seconds or retry less"
         )
         message += f". Before that: {before}" if before else ""
         return ErrorResponse(kind="timeout", status=408, message=message, native="deadline")
 
 
-_Result: TypeAlias = Success[Any] | tuple[ErrorResponse, bool]
-"""What an attempt came to: a success, or an error and whether the provider may have seen the request."""
+def _try(
+    attempt: Attempt[Any], clock: Clock, limit: _Limit | None, tried: Sequence[Tried]
+) -> Generator[Step, Event, Success[Any] | tuple[ErrorResponse, bool]]:
+    """One attempt: prepare, send, read. A success, or an error and whether the provider may have seen the request.
 
-
-def _watched(attempt: Attempt[Any], limit: _Limit, watch: Watch | None) -> Generator[Step, Event, _Result]:
-    """One attempt, with somebody watching."""
-    if watch is None:
-        return (yield from _try(attempt, limit))
-    began = limit.clock.monotonic()
-    watch.began(attempt)
-    try:
-        result = yield from _try(attempt, limit)
-    except BaseException:  # cancelled, or a driver's own failure: either way there is no more of this attempt
-        watch.left(attempt)
-        raise
-    seconds = limit.clock.monotonic() - began
-    if isinstance(result, Success):
-        watch.ended(attempt, seconds, None, result.reply.stream is not None)
-    else:
-        watch.ended(attempt, seconds, result[0], False)
-    return result
-
-
-def _try(attempt: Attempt[Any], limit: _Limit) -> Generator[Step, Event, _Result]:
-    """One attempt: prepare, send, read."""
+    Every call of the gateway comes through here: what a call that goes well does not need is elsewhere.
+    """
     if attempt.local is not None:
         answer = attempt.local()
         return (answer, False) if isinstance(answer, ErrorResponse) else Success(answer, _NO_REPLY, attempt, ())
-    event = yield from _ask(attempt, limit)
-    if isinstance(event, Reply) and event.status in _REFUSED and attempt.renew():
-        event = yield from _ask(attempt, limit)
-    if not isinstance(event, Reply):
-        return event
-    if event.status >= 400:
-        return attempt.read_error(event), True
-    if event.status >= 300:
-        return _leads_away(event), True
-    value = yield from _read(attempt, event)
-    if not isinstance(value, ErrorResponse):
-        return Success(value, event, attempt, ())
-    if event.stream is not None:
-        yield Close(event.stream)
+    renewed = False
+    while True:
+        try:
+            request = attempt.prepare(clock.unix())
+            if not isinstance(request, HTTPRequest):
+                request = yield from request if limit is None else _in_time(request, limit)
+        except AttemptFailed as failed:
+            return failed.error, False
+        left = None
+        if limit is not None:
+            left = limit.left()
+            if left <= 0:  # preparing has taken its time: tokens, media
+                return limit.passed(), False
+        reply = yield Send(request, attempt.stream, attempt.timeouts, left)
+        if not isinstance(reply, Reply):
+            assert isinstance(reply, Broken), f"Send is answered by Reply or Broken, not {type(reply).__name__}"
+            return _broken(reply), reply.sent
+        if reply.status not in _REFUSED or renewed or not attempt.renew():
+            break
+        renewed = True
+    if reply.status >= 300:
+        return (_leads_away(reply) if reply.status < 400 else attempt.read_error(reply)), True
+    value: Any = attempt.read(reply)
+    kind = type(value)
+    if kind is Unfinished:
+        value = yield from _read_on(value, reply)
+        kind = type(value)
+    if kind is not ErrorResponse:
+        return Success(value, reply, attempt, tuple(tried))
+    if reply.stream is not None:
+        yield Close(reply.stream)
     return value, True
 
 
-def _read(attempt: Attempt[T], reply: Reply) -> Generator[Step, Event, T | ErrorResponse]:
-    """What the reply is: of a stream, as much is read as it takes to see that it begins, and not with an error."""
-    value = attempt.read(reply)
+def _read_on(value: Any, reply: Reply) -> Generator[Step, Event, Any]:
+    """As much of a stream is read as it takes to see that it begins, and not with an error."""
     while isinstance(value, Unfinished):
         piece = yield ReadOn(reply.stream)
         value = _broken(piece) if isinstance(piece, Broken) else value.read(piece)
@@ -328,36 +337,18 @@ def _leads_away(reply: Reply) -> ErrorResponse:
     return ErrorResponse(kind="not_found", status=404, message=message, native="redirect")
 
 
-def _ask(attempt: Attempt[Any], limit: _Limit) -> Generator[Step, Event, Reply | tuple[ErrorResponse, bool]]:
-    """Prepare and send: the reply, or why there is none and whether the provider may have seen the request."""
-    try:
-        request = yield from _in_time(attempt.prepare(limit.clock.unix()), limit)
-    except AttemptFailed as failed:
-        return failed.error, False
-    left = limit.left()  # preparing may have taken its time: tokens, media
-    if left is not None and left <= 0:
-        return limit.passed(), False
-    event = yield Send(request, attempt.stream, attempt.timeouts, left)
-    if isinstance(event, Broken):
-        return _broken(event), event.sent
-    assert isinstance(event, Reply), f"Send is answered by Reply or Broken, not {type(event).__name__}"
-    return event
-
-
 def _in_time(preparation: Preparation, limit: _Limit) -> Preparation:
     """The preparation; none of its steps (tokens, media, programs) may take longer than what is left of the call."""
-    if limit.left() is None:
-        return (yield from preparation)
     event: Event = None
     doing: Any = None
     try:
         while True:
             step, left = preparation.send(event), limit.left()
-            if left is not None and left <= 0:
+            if left <= 0:
                 raise AttemptFailed(limit.passed(f"{doing!r} had taken that long" if doing is not None else ""))
             doing = step
             allowed = getattr(step, "timeout", None)
-            event = yield step if allowed is None or left is None else replace(step, timeout=min(allowed, left))
+            event = yield step if allowed is None else replace(step, timeout=min(allowed, left))
     except StopIteration as done:
         request: HTTPRequest = done.value
         return request

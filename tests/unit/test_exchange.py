@@ -325,6 +325,25 @@ def test_a_request_that_cannot_be_made_is_a_failed_attempt() -> None:
     assert [(each.error.message, each.sent) for each in success.tried] == [("set KEY", False)]
 
 
+@pytest.mark.parametrize("total", [None, 30.0])
+def test_a_request_that_needs_nothing_may_come_at_once(total: float | None) -> None:
+    asked: list[float] = []
+
+    def prepare(now: float) -> HTTPRequest:
+        asked.append(now)
+        if len(asked) == 1:
+            raise AttemptFailed(ErrorResponse(kind="overloaded", status=529, message="not yet"))
+        return HTTPRequest("POST", "https://a.example/chat")
+
+    play = Playbook(ladder("a"), [status(401), OK], total)
+    play.plan = Ladder([attempt("a", prepare=prepare, renew=lambda: True)], backoff=Backoff(jitter=0.0))
+    success = play.run()
+    assert play.log == [0.5, "a", "a"]
+    assert success.value == b"fine"
+    assert [(each.error.kind, each.sent) for each in success.tried] == [("overloaded", False)]
+    assert len(asked) == 3
+
+
 def test_a_stream_that_begins_with_an_error_is_closed_and_tried_again() -> None:
     play = Playbook(ladder("a"), [Reply(200, {}, b"an error", "the stream"), OK])
     play.run()

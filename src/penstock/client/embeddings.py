@@ -9,7 +9,6 @@ OpenAI's format.
 from __future__ import annotations
 
 import base64
-import dataclasses
 import struct
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -213,7 +212,7 @@ class EmbeddingCall(SimpleCall[EmbeddingResponse]):
         again = SimpleAttempt(winner.operation, body, winner.resolved, winner.options, winner.engine)
         self.attempts = [again]
         attempt = again.attempt(timeouts_of(winner.options.timeout))
-        return self.engine.ladder([dataclasses.replace(attempt, facts=before.attempt.facts)], self.options)
+        return self.engine.ladder([replace(attempt, facts=before.attempt.facts)], self.options)
 
 
 def _out_of_time(total: float) -> ErrorResponse:

@@ -7,7 +7,6 @@ nobody reads from it any more, and leaves all else to the exchange.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import random
 import threading
@@ -207,7 +206,7 @@ class RoutedEngine(Engine):
         def make(deployment: Deployment, group: str, hops: int) -> Attempt[Any]:
             attempt = call.attempt({**self._change(deployment, call), **changes.get(group, {})})
             facts = {"model_id": deployment.id, "model_group": group, "fallbacks": hops}
-            return dataclasses.replace(attempt, facts=facts)
+            return replace(attempt, facts=facts)
 
         plan = RoutedPlan(
             call.model,
