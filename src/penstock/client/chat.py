@@ -24,7 +24,8 @@ from penstock.calls.engine import Engine, arguments_of
 from penstock.calls.failures import raising
 from penstock.calls.opening import OpenStream
 from penstock.calls.options import Options, split, timeouts_of
-from penstock.client.accounting import chat_terms, hidden_params, remarks_of
+from penstock.calls.pricing import chat_terms
+from penstock.client.accounting import hidden_params, remarks_of
 from penstock.client.around import aaround, around
 from penstock.client.mock import local_attempt, mock_answer, wants_mock
 from penstock.client.objects import Answer, ModelResponse
@@ -132,7 +133,7 @@ class ChatCall(Generic[C, R]):
         usage = None if response is None else response.usage
         facts: dict[str, Any] = {"elapsed": time.perf_counter() - self.started}
         if winner is not None and response is not None:
-            facts["terms"] = chat_terms(winner, response)
+            facts["terms"] = chat_terms(winner.request, winner.notes, response)
         found = hidden_params(self.engine, self.call_id, self.model, options, target, success, usage, **facts)
         remarks = None if response is None or response.dialect == self.shape.dialect.name else remarks_of(response)
         return {**found, "provider_specific_fields": remarks} if remarks else found

@@ -9,7 +9,7 @@ import pytest
 
 from penstock.calls.engine import Engine
 from penstock.calls.options import Options
-from penstock.client.accounting import chat_terms, prices_at
+from penstock.calls.pricing import chat_terms, prices_at
 from penstock.client.chat import ChatCall
 from penstock.client.shapes import CHAT_SHAPE
 from penstock.dialects import registry
@@ -200,7 +200,11 @@ def test_what_the_request_says_of_its_price() -> None:
     call = ChatCall.of(engine, CHAT_SHAPE, arguments)
     attempt = engine.chat_attempt(call.request, call.model, call.options)
     cached = {**USAGE, "prompt_tokens_details": {"cached_tokens": 500}}
-    terms = chat_terms(attempt, registry.get("openai_chat").parse_response(_answer(cached), NO_MEMO))
+    terms = chat_terms(
+        attempt.request, attempt.notes, registry.get("openai_chat").parse_response(_answer(cached), NO_MEMO)
+    )
     assert (terms.search_context_size, terms.explicit_cache) == ("high", True)
-    plain = chat_terms(attempt, registry.get("openai_chat").parse_response(_answer(USAGE), NO_MEMO))
+    plain = chat_terms(
+        attempt.request, attempt.notes, registry.get("openai_chat").parse_response(_answer(USAGE), NO_MEMO)
+    )
     assert not plain.explicit_cache
