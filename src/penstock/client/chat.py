@@ -27,7 +27,7 @@ from penstock.calls.options import Options, split, timeouts_of
 from penstock.calls.pricing import chat_terms
 from penstock.client.accounting import hidden_params, remarks_of
 from penstock.client.around import aaround, around
-from penstock.client.mock import local_attempt, mock_answer, wants_mock
+from penstock.calls.mock import local_attempt, mock_answer, wants_mock
 from penstock.client.objects import Answer, ModelResponse
 from penstock.client.schemas import check_tools
 from penstock.client.shapes import CHAT_SHAPE, Shape

@@ -28,7 +28,7 @@ from penstock.calls.refusals import Sent, cleared, read_refusal
 from penstock.client.accounting import hidden_params
 from penstock.client.around import aaround, around
 from penstock.client.event_streams import FrameState, OpenFrames
-from penstock.client.mock import local_attempt, raise_mock, wants_mock
+from penstock.calls.mock import local_attempt, raise_mock, wants_mock
 from penstock.client.objects import Answer
 from penstock.client.result_objects import BinaryContent
 from penstock.client.streams import AsyncStream, Stream

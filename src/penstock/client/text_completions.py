@@ -16,7 +16,7 @@ from penstock.calls.failures import raising
 from penstock.calls.options import Options, split
 from penstock.calls.prepare import UnsupportedParameter
 from penstock.client import chat
-from penstock.client.mock import wants_mock
+from penstock.calls.mock import wants_mock
 from penstock.client.objects import Answer, ModelResponse
 from penstock.client.operations import Bill, Body, Operation, arun_or_stream, json_payload, run_or_stream
 from penstock.client.result_objects import TextCompletionResponse

@@ -26,7 +26,7 @@ from penstock.dialects.dialect import Context, Dialect, PathMatch, StreamRendere
 from penstock.exchange import AttemptFailed, ExchangeFailed, Success
 from penstock.gateway.answers import JSON, Answer, Redactor, Refused, header_text, refusal
 from penstock.gateway.config import DEMO, Gateway
-from penstock.gateway.surfaces import BETAS, ID_PREFIXES, PREFERRED, Asked
+from penstock.gateway.first_surfaces import BETAS, ID_PREFIXES, PREFERRED, Asked
 from penstock.providers.errors import ProviderError
 from penstock.resolve import FetchRefused
 from penstock.types.errors import DialectError, ErrorResponse

@@ -16,7 +16,7 @@ from msgspec.structs import astuple
 from penstock.types.content import Extras
 
 
-class Usage(Struct, frozen=True, kw_only=True):
+class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Token counts (all ints, all optional), with what the provider itself charged (`cost`, as decimal text in US
     dollars) if it says so.
 

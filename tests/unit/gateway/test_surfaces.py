@@ -2,7 +2,7 @@
 
 import pytest
 
-from penstock.gateway.surfaces import asked, client_of, key_of, surface_of
+from penstock.gateway.first_surfaces import asked, client_of, key_of, surface_of
 
 PATHS = [
     ("/v1/chat/completions", "openai_chat"),

@@ -1,0 +1,329 @@
+"""One connection of a client, as an asyncio protocol on httptools.
+
+Whoever connects has shown no key yet. So a head may have `Limits.head` bytes and must be complete within `head_seconds`;
+the service is asked (`admit`) as soon as the head is there, and only the body of who is admitted is read, up to
+`Limits.body` bytes, with no more than `body_silence` seconds between two pieces. What llhttp finds wrong in a request (two
+lengths, a length beside chunks, a bare line feed, a folded header, a bad chunk) is refused, and the connection ends: who
+sends that may be about to smuggle a request past somebody.
+
+Requests of one connection are answered in their order. While one is answered, the next ones are parsed as far as they came
+with it, and then no more is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any, Protocol
+
+import httptools
+from msgspec import Struct
+
+from penstock.gateway.http.connections import Connections
+from penstock.gateway.http.heads import CONTINUE, JSON
+from penstock.gateway.http.inbound import Answer, Inbound
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """head, headers: bytes of a request's line and headers, and how many headers; body: bytes of its body (None: the
+    service says); seconds for the whole head, between two pieces of a body, and between two requests."""
+
+    head: int = 64 * 1024
+    headers: int = 128
+    body: int = 64 * 1024 * 1024
+    head_seconds: float = 30.0
+    body_silence: float = 30.0
+    idle_seconds: float = 75.0
+
+
+LINGER = 2.0
+"""Seconds for which what a refused client had under way is still read, and dropped: to close at once would take the
+refusal away from it (a reset discards what was not read yet).
+"""
+
+
+class Service(Protocol):
+    """Answers requests."""
+
+    def admit(self, inbound: Inbound) -> Answer | None:
+        """The head is there. An Answer refuses the request, and its body is not read. Who must ask somebody first sets
+        `inbound.pending` and calls `connection.admitted` later.
+        """
+        ...
+
+    def answer(self, inbound: Inbound) -> None:
+        """The request is complete: answer it, now or later."""
+        ...
+
+    def malformed(self, status: int, message: str) -> Answer:
+        """What to say to a request that is none."""
+        ...
+
+
+class Connection(asyncio.Protocol):
+    """One connection. `current` is the request that is being answered."""
+
+    def __init__(self, service: Service, limits: Limits, connections: Connections) -> None:
+        self._service = service
+        self._limits = limits
+        self._connections = connections
+        self._parser: Any = httptools.HttpRequestParser(self)
+        self._reading: Inbound | None = None
+        self._in_head = True
+        self._head_size = 0
+        self._waiting: deque[Inbound] = deque()
+        self._paused = False
+        self._refused = False
+        self.transport: Any = None
+        self.current: Inbound | None = None
+        self.deadline = 0.0
+        self.draining = False
+
+    @property
+    def date(self) -> bytes:
+        """The header `date`."""
+        return self._connections.date
+
+    @property
+    def address(self) -> str:
+        """The client's address."""
+        peer = self.transport.get_extra_info("peername")
+        return str(peer[0]) if isinstance(peer, tuple) else ""
+
+    # -- the transport's side -----------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self.deadline = self._connections.now + self._limits.head_seconds
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.remove(self)
+        self._waiting.clear()
+        self._reading = None
+        current, self.current = self.current, None
+        if current is not None and current.client_left is not None:
+            current.client_left()
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return  # it had more under way
+        if self._in_head:
+            self._head_size += len(data)
+        else:
+            self.deadline = self._connections.now + self._limits.body_silence
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._malformed(400, "this connection speaks HTTP/1.1 only: no upgrade")
+        except httptools.HttpParserError as error:
+            self._malformed(400, f"this is no HTTP request: {_reason(error)}")
+        if self._in_head and self._head_size > self._limits.head:
+            self._malformed(431, f"a request's head may have {self._limits.head:,} bytes at most")
+
+    def pause_writing(self) -> None:
+        current = self.current
+        if current is not None and current.slow is not None:
+            current.slow(True)
+
+    def resume_writing(self) -> None:
+        current = self.current
+        if current is not None and current.slow is not None:
+            current.slow(False)
+
+    # -- the parser's side --------------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self._reading = Inbound(self)
+        self._in_head = True
+        if self.current is None:
+            self.deadline = self._connections.now + self._limits.head_seconds
+
+    def on_url(self, url: bytes) -> None:
+        reading = self._reading
+        if reading is not None:
+            reading.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        reading = self._reading
+        if reading is None:
+            return
+        headers = reading.headers
+        name = name.lower()
+        if name in headers:
+            headers[name] += b", " + value
+        else:
+            headers[name] = value
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._head_size = 0
+        reading, parser = self._reading, self._parser
+        if reading is None or self._refused:
+            return
+        reading.method = parser.get_method().decode("ascii")
+        reading.keep_alive = parser.should_keep_alive() and not self.draining
+        reading.chunked = parser.get_http_version() != "1.0"
+        reading.locate()
+        reading.refusal = self._problem(reading) or self._service.admit(reading)
+        if reading.refusal is None and b"expect" in reading.headers:
+            self._continue(reading)
+        if reading.pending or reading.refusal is not None:
+            self._pause()
+
+    def on_body(self, data: bytes) -> None:
+        reading = self._reading
+        if reading is None or reading.refusal is not None:
+            return
+        reading.size += len(data)
+        if reading.size > self._limits.body:
+            reading.refusal = self._too_large()
+            reading.pieces.clear()
+            self._refuse(reading)
+        else:
+            reading.pieces.append(data)
+
+    def on_message_complete(self) -> None:
+        self._in_head = True
+        reading, self._reading = self._reading, None
+        if reading is None or self._refused:
+            return
+        pieces = reading.pieces
+        reading.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        reading.pieces = []
+        reading.complete = True
+        if self.current is None and not self._waiting:
+            self._serve(reading)
+        else:
+            self._waiting.append(reading)
+            self._pause()
+
+    # -- the service's side -------------------------------------------------------------------------------------------
+
+    def admitted(self, inbound: Inbound, refusal: Answer | None) -> None:
+        """What `admit` could not tell at once."""
+        inbound.pending = False
+        inbound.refusal = inbound.refusal or refusal
+        if inbound.complete:
+            if self.current is None and self._waiting and self._waiting[0] is inbound:
+                self._serve(self._waiting.popleft())
+        elif inbound.refusal is not None:
+            self._refuse(inbound)
+        else:
+            self._resume()
+
+    def answered(self, inbound: Inbound) -> None:
+        """An answer was written to its end."""
+        inbound.client_left = inbound.slow = None
+        self.current = None
+        if not inbound.keep_alive or self.draining or self._refused:
+            self._close()
+            return
+        self.deadline = self._connections.now + self._limits.idle_seconds
+        if self._waiting:
+            if not self._waiting[0].pending:
+                self._serve(self._waiting.popleft())
+        elif self._paused:
+            self._resume()
+
+    def drain(self) -> None:
+        """End as soon as nothing is under way."""
+        self.draining = True
+        if self.current is not None:
+            self.current.keep_alive = self.current.streaming and self.current.keep_alive
+        elif self._reading is None and not self._waiting:
+            self._close()
+
+    def too_late(self) -> None:
+        """The deadline has passed."""
+        if self.current is not None:
+            return
+        if self._reading is None or not self._reading.method:
+            quiet = self._reading is None
+            self._close() if quiet else self._malformed(408, "the head of the request did not come in time")
+        elif not self._reading.pending:
+            self._malformed(408, f"nothing more of the body came for {self._limits.body_silence:g} s")
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _serve(self, inbound: Inbound) -> None:
+        self.current = inbound
+        self.deadline = float("inf")
+        if inbound.pending:
+            self.current = None
+            self._waiting.appendleft(inbound)
+        elif inbound.refusal is not None:
+            answer = inbound.refusal
+            inbound.respond(answer.status, answer.headers, answer.body)
+        else:
+            self._service.answer(inbound)
+
+    def _problem(self, reading: Inbound) -> Answer | None:
+        """What speaks against reading this request's body."""
+        headers = reading.headers
+        if len(headers) > self._limits.headers:
+            return self._service.malformed(431, f"a request may have {self._limits.headers} headers at most")
+        length = headers.get(b"content-length", b"")
+        if length.isdigit() and int(length) > self._limits.body:
+            return self._too_large()
+        encoding = headers.get(b"content-encoding", b"identity")
+        if encoding.lower() != b"identity":
+            return self._service.malformed(415, "send the body uncompressed: no content-encoding is read here")
+        return None
+
+    def _too_large(self) -> Answer:
+        return self._service.malformed(413, f"a body may have {self._limits.body:,} bytes at most")
+
+    def _continue(self, reading: Inbound) -> None:
+        if reading.headers[b"expect"].lower() == b"100-continue" and self.current is None and not reading.pending:
+            self.transport.write(CONTINUE)
+
+    def _refuse(self, inbound: Inbound) -> None:
+        """Refuse a request whose body has not been read: nothing more can be read from this connection."""
+        answer = inbound.refusal
+        if self.current is None and not self._waiting and answer is not None:
+            inbound.keep_alive = False
+            self.current = inbound
+            self._refused = True
+            inbound.respond(answer.status, answer.headers, answer.body)
+
+    def _malformed(self, status: int, message: str) -> None:
+        """Answer what is no request, if nobody else is being answered, and end the connection."""
+        if self._refused:
+            return
+        self._refused = True
+        self._reading = None
+        if self.current is None:
+            answer = self._service.malformed(status, message)
+            inbound = Inbound(self)
+            inbound.keep_alive = False
+            self.current = inbound
+            inbound.respond(answer.status, answer.headers, answer.body)
+
+    def _pause(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            self.transport.resume_reading()
+
+    def _close(self) -> None:
+        """Close; a client that may still be sending gets time to read what it was told."""
+        if self._refused and self.transport.can_write_eof():
+            self._resume()
+            self.transport.write_eof()
+            asyncio.get_running_loop().call_later(LINGER, self.transport.abort)
+        else:
+            self.transport.close()
+
+
+def _reason(error: Exception) -> str:
+    """What the parser says, in so far as it can be said to the one who sent it."""
+    text = str(error)
+    return text if text.isascii() and text.isprintable() and len(text) < 200 else type(error).__name__
+
+
+__all__ = ["JSON", "LINGER", "Connection", "Limits", "Service"]

@@ -1,0 +1,60 @@
+"""All connections of a worker, and the one clock that watches them: a sweep each half second, not a timer a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Protocol
+
+from penstock.gateway.http.heads import date_line
+
+GRAIN = 0.5
+"""Seconds between two sweeps: so late a deadline may be noticed."""
+
+
+class Watched(Protocol):
+    """What a sweep looks at."""
+
+    deadline: float
+
+    def too_late(self) -> None: ...
+    def drain(self) -> None: ...
+
+
+class Connections:
+    """The connections of one worker. `now` is the loop's time at the last sweep, `date` the header of that second."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._open: set[Watched] = set()
+        self.now = loop.time()
+        self.date = date_line(time.time())
+        self._timer = loop.call_later(GRAIN, self._sweep)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, connection: Watched) -> None:
+        """A connection was made."""
+        self._open.add(connection)
+
+    def remove(self, connection: Watched) -> None:
+        """A connection is no more."""
+        self._open.discard(connection)
+
+    def drain(self) -> None:
+        """End every connection as soon as nothing is under way on it."""
+        for connection in list(self._open):
+            connection.drain()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._timer.cancel()
+
+    def _sweep(self) -> None:
+        self.now = now = self._loop.time()
+        self.date = date_line(time.time())
+        self._timer = self._loop.call_later(GRAIN, self._sweep)
+        late = [connection for connection in self._open if connection.deadline < now]
+        for connection in late:
+            connection.too_late()

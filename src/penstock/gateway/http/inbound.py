@@ -1,0 +1,158 @@
+"""One request of a client, and the way to answer it.
+
+A request is answered whole (`respond`) or as a stream (`begin`, `write` ..., `end`; `abort` where it cannot be ended well).
+Headers are passed as ready bytes, each line ended by CRLF: who answers thousands of requests alike prepares them once.
+`client_left` is called if the client goes before the answer is complete, `slow` (True, False) when it does not keep up, and
+when it does again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from penstock.gateway.http.heads import last_chunk, status_line
+
+if TYPE_CHECKING:
+    from penstock.gateway.http.connection import Connection
+
+
+class Answer:
+    """A whole answer: status, header lines, body."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: bytes, body: bytes) -> None:
+        self.status, self.headers, self.body = status, headers, body
+
+
+class Inbound:
+    """A request. `headers` have lower-case names (of a repeated one, the values are joined with a comma); `target` is what
+    stands in the request line, `body` is complete when the service gets to answer.
+    """
+
+    __slots__ = (
+        "body",
+        "chunked",
+        "client_left",
+        "complete",
+        "connection",
+        "context",
+        "headers",
+        "keep_alive",
+        "method",
+        "path",
+        "pending",
+        "pieces",
+        "query",
+        "refusal",
+        "size",
+        "slow",
+        "started",
+        "streaming",
+        "target",
+        "unread",
+    )
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.method = ""
+        self.target = b""
+        self.path = ""
+        self.query = ""
+        self.headers: dict[bytes, bytes] = {}
+        self.body = b""
+        self.pieces: list[bytes] = []
+        self.size = 0
+        self.keep_alive = True
+        self.chunked = True
+        self.complete = False
+        self.pending = False
+        self.unread = False
+        self.streaming = False
+        self.refusal: Answer | None = None
+        self.started = 0.0
+        self.context: object = None
+        self.client_left: Callable[[], None] | None = None
+        self.slow: Callable[[bool], None] | None = None
+
+    # -- what was asked -----------------------------------------------------------------------------------------------
+
+    def locate(self) -> None:
+        """Read path and query out of the target."""
+        target = self.target
+        if target[:1] != b"/":  # the absolute form, as clients of a proxy write it
+            _, _, rest = target.partition(b"://")
+            target = rest[rest.find(b"/") :] if b"/" in rest else b"/"
+        path, _, query = target.partition(b"?")
+        self.path = path.decode("latin-1") if b"%" not in path else unquote(path.decode("latin-1"))
+        self.query = query.decode("latin-1")
+
+    def header(self, name: bytes) -> str:
+        """The value of a header, as text; empty where there is none."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+    @property
+    def address(self) -> str:
+        """Who is at the other end of the connection."""
+        return self.connection.address
+
+    # -- the answer ---------------------------------------------------------------------------------------------------
+
+    def respond(self, status: int, headers: bytes, body: bytes) -> None:
+        """The whole answer, in one write."""
+        connection = self.connection
+        if connection.current is not self:
+            return
+        head = b"%b%bcontent-length: %d\r\n%b\r\n" % (
+            status_line(status, connection.date),
+            headers,
+            len(body),
+            b"" if self.keep_alive else b"connection: close\r\n",
+        )
+        if self.method == "HEAD":
+            body = b""
+        if len(body) > 65536:
+            connection.transport.writelines((head, body))
+        else:
+            connection.transport.write(head + body)
+        connection.answered(self)
+
+    def begin(self, status: int, headers: bytes) -> None:
+        """The head of a streamed answer."""
+        connection = self.connection
+        if connection.current is not self:
+            return
+        self.streaming = True
+        if not self.chunked:
+            self.keep_alive = False  # HTTP/1.0: the end of the connection is the end of the body
+        connection.transport.write(
+            b"%b%b%b%b\r\n"
+            % (
+                status_line(status, connection.date),
+                headers,
+                b"transfer-encoding: chunked\r\n" if self.chunked else b"",
+                b"" if self.keep_alive else b"connection: close\r\n",
+            )
+        )
+
+    def write(self, data: bytes) -> None:
+        """A piece of the body."""
+        connection = self.connection
+        if data and connection.current is self and self.method != "HEAD":
+            connection.transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self.chunked else data)
+
+    def end(self, data: bytes = b"") -> None:
+        """The last piece of the body, and its end."""
+        connection = self.connection
+        if connection.current is not self:
+            return
+        if self.method != "HEAD":
+            connection.transport.write(last_chunk(data) if self.chunked else data)
+        connection.answered(self)
+
+    def abort(self) -> None:
+        """The answer cannot be completed: the connection ends without its last chunk, so that the client can tell."""
+        if self.connection.current is self:
+            self.connection.transport.abort()
