@@ -1,16 +1,16 @@
 """The journal: what a worker writes about each call, so that no kill of any process loses it.
 
 A record is in the journal when the call that writes it returns. "In" means: in the kernel's page cache, of which a
-SIGKILL takes nothing. (A machine that loses its power may lose the last moments; the ledger's database, which drains the
-journal every fraction of a second, is what is synced to the disk.)
+SIGKILL takes nothing. (A machine that loses its power may lose the last moments; the ledger's database, which drains
+the journal every fraction of a second, is what is synced to the disk.)
 
-    journals/                  mode 0700
-        3-1f9a2c/              one folder a worker process: its life, never used again
-            lock               flock, held for as long as the process lives: whoever gets it knows that the worker is dead
-            0000000001.journal segments, in order, mode 0600
+    journals/                      mode 0700
+        3-4711-9f3c01ab/           one folder a worker process: its life, never used again
+            lock                   flock, held while the process lives: whoever gets it knows that the worker is dead
+            0000000001.journal     segments, in order, mode 0600
             0000000002.journal
 
-A segment is a file of fixed size that is allocated when it is made, so that a write into it cannot fail for want of space:
+A segment is a file of fixed size, allocated when it is made, so that a write into it cannot fail for want of space:
 
     16 bytes   FORMAT: what this is, and its version
     16 bytes   random: names the segment, however files are named
@@ -18,8 +18,9 @@ A segment is a file of fixed size that is allocated when it is made, so that a w
     then zeros
 
 The payload is written before its length, so a reader of a living worker's segment sees a whole frame or none (and where
-a machine reorders memory, the CRC says so). A segment is over when the next one exists. What a kill can leave is one torn
-frame as the very last of the last segment; a frame that does not fit its CRC anywhere else is damage, and is said to be.
+a machine reorders memory, the CRC says so). A segment is over when the next one exists. What a kill can leave is one
+torn frame as the very last of the last segment; a frame that does not fit its CRC anywhere else is damage, and is said
+to be.
 
 Segments are written through a shared memory map: 1.8 us a record with encoding and CRC, where os.write takes 2.9. A map
 answers a full disk with SIGBUS unless every block is there already, so it is used on the file systems that promise this
@@ -41,7 +42,7 @@ import secrets
 import struct
 import zlib
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -79,7 +80,7 @@ class Frames(NamedTuple):
     payloads   those of its whole frames, in order
     size       bytes that these take
     tail       what follows them: "end" nothing yet (zeros), "more" the beginning of a frame whose rest is not in this
-               piece (`needed` bytes in all), "torn" a frame that does not fit its CRC
+               piece (`needed` bytes in all, header included), "torn" a frame that does not fit its CRC
     """
 
     payloads: list[bytes]
@@ -103,14 +104,14 @@ def read_frames(data: bytes, at: int = 0) -> Frames:
             return Frames(payloads, position - at, "torn")
         payloads.append(payload)
         position += 8 + length
-    return Frames(payloads, position - at, "more" if any(data[position:]) else "end", 8)
+    return Frames(payloads, position - at, "more", 8)
 
 
 # -- writing ----------------------------------------------------------------------------------------------------------
 
 
 def new_worker_id(slot: int) -> str:
-    """A name for one life of the worker in this slot (0, 1, ...), which no other process ever has: "0-4711-9f3c01ab"."""
+    """A name for one life of the worker in this slot (0, 1, ...), which no other process ever has: 0-4711-9f3c01ab."""
     return f"{slot}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
@@ -130,16 +131,19 @@ class Journal:
     __slots__ = (
         "_encode",
         "_end",
+        "_file",
         "_lock",
+        "_map",
         "_mapped",
         "_opened_end",
-        "_out",
         "_position",
         "_segment_size",
         "directory",
         "segments",
         "worker_id",
     )
+
+    directory: Path
 
     def __init__(
         self,
@@ -150,9 +154,7 @@ class Journal:
         mapped: bool | None = None,
     ) -> None:
         if not _WORKER.fullmatch(worker_id):
-            raise ValueError(
-                f"{worker_id!r} cannot name a worker: 1 to 100 of A-Z a-z 0-9 _ . -, not beginning with . or -"
-            )
+            raise ValueError(f"{worker_id!r} cannot name a worker: use up to 100 of A-Z a-z 0-9 _ . -, a word first")
         parent = Path(directory)
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.worker_id = worker_id
@@ -160,35 +162,26 @@ class Journal:
         self._encode = msgspec.msgpack.Encoder().encode
         self._segment_size = max(4096, segment_size)
         self._mapped = _allocation_is_kept(parent) if mapped is None else mapped
-        self._out: _Out = _Nowhere()
+        self._lock = self._file = -1
+        self._map: mmap.mmap | None = None
         self._position = self._end = self._opened_end = 0
         self.directory = self._begin(parent)
 
     def opened(self, record: Opened) -> None:
         """Write that this request is about to be sent."""
-        payload = self._payload(record)
-        if self._position + 8 + len(payload) > self._opened_end:
-            self._next_segment(len(payload))
-        self._append(payload)
+        self._write(record, self._opened_end)
 
     def closed(self, record: Closed) -> None:
         """Write how this attempt ended."""
-        payload = self._payload(record)
-        if self._position + 8 + len(payload) > self._end:
-            self._next_segment(len(payload))
-        self._append(payload)
+        self._write(record, self._end)
 
     def ended(self, record: Ended) -> None:
         """Write that this request is over."""
-        payload = self._payload(record)
-        if self._position + 8 + len(payload) > self._end:
-            self._next_segment(len(payload))
-        self._append(payload)
+        self._write(record, self._end)
 
     def close(self) -> None:
         """Let go of the journal: nothing can be written any more, and the ledger takes this worker for ended."""
-        self._out.close()
-        self._out = _Nowhere()
+        self._close_segment()
         self._position = self._end = self._opened_end = 0
         if self._lock >= 0:
             os.close(self._lock)
@@ -200,24 +193,38 @@ class Journal:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _append(self, payload: bytes, crc32: Any = _crc32) -> None:
+    def _write(self, record: Record, end: int, crc32: Any = _crc32, pack_into: Any = _pack_into) -> None:
+        """Append the record, before `end` or in a new segment. (Hot path: no call that it can avoid.)"""
         try:
-            self._out.put(self._position, payload, crc32(payload))
+            payload = self._encode(record)
+        except UnicodeEncodeError:  # half of a surrogate pair, out of somebody's JSON: no encoding can carry it as text
+            payload = self._encode(_without_surrogates(msgspec.to_builtins(record)))
+        length = len(payload)
+        position = self._position
+        after = position + 8 + length
+        if after > end:
+            self._next_segment(length)
+            position, after = PREFACE, PREFACE + 8 + length
+        segment = self._map
+        if segment is None:
+            self._write_to_file(position, FRAME.pack(length, crc32(payload)) + payload)
+        else:
+            segment[position + 8 : after] = payload
+            pack_into(segment, position, length, crc32(payload))
+        self._position = after
+
+    def _write_to_file(self, position: int, frame: bytes) -> None:
+        """What is written in part only is written over by the next record."""
+        try:
+            if os.pwrite(self._file, frame, position) != len(frame):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             raise JournalError(_why(error, self.directory)) from error
-        self._position += 8 + len(payload)
-
-    def _payload(self, record: Record) -> bytes:
-        try:
-            return self._encode(record)
-        except UnicodeEncodeError:  # half of a surrogate pair, out of somebody's JSON: as text no encoding can carry it
-            return self._encode(_without_surrogates(msgspec.to_builtins(record)))
 
     def _begin(self, parent: Path) -> Path:
         """Make this life's folder: nobody sees it before it is locked and has its first segment."""
         made = parent / f".new-{self.worker_id}-{secrets.token_hex(4)}"
         life = parent / self.worker_id
-        self._lock = -1
         try:
             made.mkdir(mode=0o700)
             self._lock = os.open(made / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -228,9 +235,7 @@ class Journal:
         except OSError as error:
             self._abandon(made)
             if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
-                raise JournalError(
-                    f"{life} is the journal of another process: give each worker process a name of its own"
-                ) from None
+                raise JournalError(f"{life} is another process's: give each worker process a name of its own") from None
             raise JournalError(_why(error, parent)) from error
         except JournalError:
             self._abandon(made)
@@ -245,96 +250,63 @@ class Journal:
             made.rmdir()
 
     def _next_segment(self, payload_size: int) -> None:
-        """Go on in a new segment, with room for a payload of this size. The old one stays in use where none can be made."""
-        if self._lock < 0 and self.segments:
-            raise JournalError("this journal was closed")
+        """Go on in a new segment, with room for a payload of this size. Where none can be made the old one stays."""
+        if self._lock < 0:
+            raise JournalError("this journal was closed: make a new one, under a name of its own")
         size = max(self._segment_size, (PREFACE + 8 + payload_size) * 4 // 3 + 8)
         path = self.directory / f"{self.segments + 1:010d}{SUFFIX}"
-        partial = path.with_suffix(".new")
         try:
-            out = _made_segment(partial, size, self._mapped)
-            try:
-                partial.rename(path)
-            except OSError:
-                out.close()
-                raise
+            file, map_ = _made_segment(path, size, self._mapped)
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise JournalError(_why(error, self.directory)) from error
-        self._out.close()
-        self._out = out
+        self._close_segment()
+        self._file, self._map = file, map_
         self.segments += 1
         self._position, self._end, self._opened_end = PREFACE, size, size - size // 4
 
+    def _close_segment(self) -> None:
+        if self._map is not None:
+            self._map.close()
+            self._map = None
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
-def _made_segment(path: Path, size: int, mapped: bool) -> _Out:
-    fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+
+def _made_segment(path: Path, size: int, mapped: bool) -> tuple[int, mmap.mmap | None]:
+    """A new segment under this name, ready and whole: its file, or its map."""
+    partial = path.with_suffix(".new")
+    file = os.open(partial, os.O_CREAT | os.O_TRUNC | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        allocated = _allocate(file, size)
+        os.pwrite(file, FORMAT + secrets.token_bytes(16), 0)
+        map_ = mmap.mmap(file, size, flags=mmap.MAP_SHARED) if mapped and allocated else None
+        partial.rename(path)
+    except BaseException:
+        os.close(file)
+        partial.unlink(missing_ok=True)
+        raise
+    if map_ is not None:
+        os.close(file)
+        file = -1
+    return file, map_
+
+
+def _allocate(fd: int, size: int) -> bool:
+    """Take the disk's blocks for this file. False where the system has no such call: the file only gets its size."""
     try:
         os.posix_fallocate(fd, 0, size)
-        os.pwrite(fd, FORMAT + secrets.token_bytes(16), 0)
-        if not mapped:
-            return _Written(fd)
-        map_ = mmap.mmap(fd, size, flags=mmap.MAP_SHARED)
-    except BaseException:
-        os.close(fd)
-        raise
-    os.close(fd)
-    return _Mapped(map_)
-
-
-class _Out(Protocol):
-    def put(self, position: int, payload: bytes, crc: int, /) -> None: ...
-    def close(self) -> None: ...
-
-
-class _Mapped:
-    """A segment as memory: its payload first, then the eight bytes that make it count."""
-
-    __slots__ = ("close", "map")
-
-    def __init__(self, map_: mmap.mmap) -> None:
-        self.map = map_
-        self.close = map_.close
-
-    def put(self, position: int, payload: bytes, crc: int) -> None:
-        map_ = self.map
-        length = len(payload)
-        map_[position + 8 : position + 8 + length] = payload
-        _pack_into(map_, position, length, crc)
-
-
-class _Written:
-    """A segment as a file. What was written in part is written over by the next record."""
-
-    __slots__ = ("fd",)
-
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-
-    def put(self, position: int, payload: bytes, crc: int) -> None:
-        frame = FRAME.pack(len(payload), crc) + payload
-        if os.pwrite(self.fd, frame, position) != len(frame):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def close(self) -> None:
-        os.close(self.fd)
-
-
-class _Nowhere:
-    """Before the first segment, and after the last: there is room for nothing, so nothing is put here."""
-
-    __slots__ = ()
-
-    def put(self, position: int, payload: bytes, crc: int) -> None:
-        raise OSError(errno.EBADF, "this journal was closed")
-
-    def close(self) -> None:
-        pass
+    except (AttributeError, OSError) as error:
+        if getattr(error, "errno", None) not in (None, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            raise
+        os.ftruncate(fd, size)
+        return False
+    return True
 
 
 def _allocation_is_kept(directory: Path) -> bool:
-    """Whether this file system keeps the blocks that posix_fallocate promised: not so where it writes copies (btrfs, ZFS,
-    overlays of anything), nor over a network.
+    """Whether this file system keeps the blocks that posix_fallocate promised: not so where it writes copies (btrfs,
+    ZFS, an overlay of who knows what), nor over a network.
     """
     status = directory.stat().st_dev
     wanted = f"{os.major(status)}:{os.minor(status)}"
@@ -347,7 +319,7 @@ def _allocation_is_kept(directory: Path) -> bool:
 
 
 def _without_surrogates(value: Any) -> Any:
-    """The same values, with U+FFFD for what is no character."""
+    """The same values, with ? for what is no character."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     if isinstance(value, list | tuple):
