@@ -1,7 +1,7 @@
 """Which metrics there are: the one table of families, with the rows that they are read from.
 
-Two tables of rows are counted by requests: `REQUESTS` (one count when a request is over) and `ATTEMPTS` (one count when a
-provider's answer is over). A row has more labels than any family shows; a family names a column and the labels by which
+Two tables of rows are counted by requests: `REQUESTS` (one count when a request is over) and `ATTEMPTS` (one count when
+an attempt is over). A row has more labels than any family shows; a family names a column and the labels by which
 it is added up. All other families are `PLAIN`: counted or read under their own name, off the way of a request.
 
 Rules of the names, from Prometheus' and OpenTelemetry's conventions: base units (seconds, bytes, dollars) at the end of
@@ -17,7 +17,7 @@ who picks names can fill the memory of a worker or of a Prometheus.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -54,14 +54,14 @@ LABEL_LENGTH = 200
 ROWS_AT_MOST = 10_000
 """Rows of one table. Then all labels that a caller can influence are `other`, in rows that are made anew."""
 
-# -- histograms: upper bounds of the buckets, in seconds ----------------------------------------------------------------
+# -- histograms: upper bounds of the buckets, in seconds -------------------------------------------------------------
 
 DURATION = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 """From an embedding next door to a model that reasons for ten minutes."""
 FIRST_TOKEN = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0, 300.0)
 OVERHEAD = (
-    (0.000025, 0.00005, 0.000075, 0.0001, 0.00015, 0.0002, 0.0003, 0.0005, 0.00075, 0.001, 0.0015)
-    + (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+    0.000025, 0.00005, 0.000075, 0.0001, 0.00015, 0.0002, 0.0003, 0.0005, 0.00075, 0.001, 0.0015,
+    0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0,
 )  # fmt: skip
 """What Penstock itself adds: tens of microseconds, so the buckets begin below them."""
 OUTPUT_TOKEN = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
@@ -69,14 +69,18 @@ OUTPUT_TOKEN = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 
 QUEUE = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
-# -- rows ---------------------------------------------------------------------------------------------------------------
+# -- rows -----------------------------------------------------------------------------------------------------------
 
 
 class Column(Struct, frozen=True):
-    """A number of a row, or, with `bounds`, a histogram: its sum, then one count a bucket, then one for all above."""
+    """A number of a row, or, with `bounds`, a histogram: its sum, then one count a bucket, then one for all above.
+
+    `big`: it may outgrow 64 bits, and is decimal text in a report.
+    """
 
     name: str
     bounds: tuple[float, ...] = ()
+    big: bool = False
 
     @property
     def width(self) -> int:
@@ -113,6 +117,23 @@ class Table(Struct, frozen=True):
         """A column by its name."""
         return next(column for column in self.columns if column.name == name)
 
+    def plain(self, row: list[Any]) -> list[Any]:
+        """The numbers of a row as a report says them."""
+        plain = row[: self.width]
+        for place in self._big():
+            plain[place] = str(plain[place])
+        return plain
+
+    def numbers(self, plain: list[Any]) -> list[Any]:
+        """The row of which a report says this."""
+        row = list(plain)
+        for place in self._big():
+            row[place] = int(row[place])
+        return row
+
+    def _big(self) -> list[int]:
+        return [self.at(column.name) for column in self.columns if column.big]
+
 
 REQUESTS = Table(
     "requests",
@@ -146,7 +167,7 @@ ATTEMPTS = Table(
         Column("reasoning_tokens"),
         Column("input_audio_tokens"),
         Column("output_audio_tokens"),
-        Column("picodollars"),
+        Column("picodollars", big=True),
         Column("unpriced"),
         Column("estimated"),
     ),
@@ -154,7 +175,7 @@ ATTEMPTS = Table(
 TABLES: Mapping[str, Table] = {table.name: table for table in (REQUESTS, ATTEMPTS)}
 
 
-# -- families -----------------------------------------------------------------------------------------------------------
+# -- families -------------------------------------------------------------------------------------------------------
 
 
 class Family(Struct, frozen=True, kw_only=True):
@@ -165,10 +186,11 @@ class Family(Struct, frozen=True, kw_only=True):
     help      one sentence
     labels    what it is told apart by
     table     the rows that it is read from ("requests", "attempts"); "": it is counted or read under its own name
-    column    of that table
+    column    of that table; of several, joined by "+", the sum
+    plain     the family whose numbers it shows, where it is another name of that one
     digits    decimal places that its integers have: 12 for picodollars, written as dollars
     fixed     labels with a value that never changes
-    where     a label that must have a value, else a row does not count here
+    where     a label that must have a value (that of `only`, if there is one), else a row does not count here
     merge     how the gauges of several workers become one
     sources   label -> the table's label that it shows, where that has another name
     words     label -> its values in other words (value of the table -> value shown)
@@ -184,6 +206,8 @@ class Family(Struct, frozen=True, kw_only=True):
     digits: int = 0
     fixed: tuple[tuple[str, str], ...] = ()
     where: str = ""
+    only: str = ""
+    plain: str = ""
     merge: Literal["sum", "max", "min"] = "sum"
     sources: Mapping[str, str] = {}
     words: Mapping[str, Mapping[str, str]] = {}
@@ -196,16 +220,16 @@ class Family(Struct, frozen=True, kw_only=True):
         return last if last in ("seconds", "bytes", "dollars") else ""
 
 
-def _requests(name: str, kind: Kind, column: str, labels: tuple[str, ...], text: str, **more: object) -> Family:
-    return Family(name=name, kind=kind, table="requests", column=column, labels=labels, help=text, **more)  # type: ignore[arg-type]
+def _requests(name: str, kind: Kind, column: str, labels: tuple[str, ...], text: str, **more: Any) -> Family:
+    return Family(name=name, kind=kind, table="requests", column=column, labels=labels, help=text, **more)
 
 
-def _attempts(name: str, kind: Kind, column: str, labels: tuple[str, ...], text: str, **more: object) -> Family:
-    return Family(name=name, kind=kind, table="attempts", column=column, labels=labels, help=text, **more)  # type: ignore[arg-type]
+def _attempts(name: str, kind: Kind, column: str, labels: tuple[str, ...], text: str, **more: Any) -> Family:
+    return Family(name=name, kind=kind, table="attempts", column=column, labels=labels, help=text, **more)
 
 
-def _plain(name: str, kind: Kind, labels: tuple[str, ...], text: str, **more: object) -> Family:
-    return Family(name=name, kind=kind, labels=labels, help=text, **more)  # type: ignore[arg-type]
+def _plain(name: str, kind: Kind, labels: tuple[str, ...], text: str, **more: Any) -> Family:
+    return Family(name=name, kind=kind, labels=labels, help=text, **more)
 
 
 _WAY = ("surface", "model_group", "provider")
@@ -222,7 +246,7 @@ OF_REQUESTS: tuple[Family, ...] = (
     _requests("penstock_request_first_token_seconds", "histogram", "first_token", _WAY,
               "From a request's first byte to the first piece of its answer, of streams."),
     _requests("penstock_request_overhead_seconds", "histogram", "overhead", ("surface", "model_group"),
-              "What Penstock itself added: the duration without the time in which a provider or the client was waited for."),
+              "What Penstock itself added: the duration without the waits for a provider or for the client."),
     _requests("penstock_request_queue_seconds", "histogram", "queued", ("model_group",),
               "How long requests that had to wait for capacity waited."),
     _requests("penstock_request_fallbacks", "counter", "fallbacks", ("model_group",),
@@ -285,12 +309,15 @@ OF_WORKERS: tuple[Family, ...] = (
     _plain("penstock_journal_unread_bytes", "gauge", (),
            "Bytes of workers' journals that are not in the ledger yet."),
     _plain("penstock_lease_draws", "counter", ("kind",), "Leases that workers drew from the keeper."),
-    _plain("penstock_lease_refusals", "counter", ("kind",), "Leases that the keeper refused: a limit or a budget was used up."),
-    _plain("penstock_lease_recalls", "counter", ("kind",), "Leases that the keeper took back from a worker that did not use them."),
+    _plain("penstock_lease_refusals", "counter", ("kind",),
+           "Leases that the keeper refused: a limit or a budget was used up."),
+    _plain("penstock_lease_recalls", "counter", ("kind",),
+           "Leases that the keeper took back from a worker that did not use them."),
     _plain("penstock_config_version", "gauge", (),
            "The configuration that is in force (of several workers the oldest).", merge="min"),
     _plain("penstock_log_lines_lost", "counter", (), "Lines of the log that could not be written."),
-    _plain("penstock_spans", "counter", ("result",), "Spans, by what became of them: exported, dropped (the ring was full), failed."),
+    _plain("penstock_spans", "counter", ("result",),
+           "Spans, by what became of them: exported, dropped (the ring was full), failed."),
     _plain("penstock_metrics_overflows", "counter", ("label",),
            "Times that something was counted under `other`, because a label had as many values as it may."),
     _plain("penstock_worker_resident_bytes", "gauge", (), "Memory that a worker holds.", per_worker=True),
@@ -302,14 +329,20 @@ OF_THE_KEEPER: tuple[Family, ...] = (
     _plain("penstock_workers", "gauge", (), "Workers that are connected."),
     _plain("penstock_worker_ends", "counter", (), "Workers that ended, however they did."),
     _plain("penstock_ledger_records", "counter", (), "Records that went from journals into the ledger."),
-    _plain("penstock_ledger_lag_seconds", "gauge", (), "Age of the oldest record that is not in the ledger yet.", merge="max"),
-    _plain("penstock_database_up", "gauge", (), "1: the database answered when it was last asked. 0: it did not.", merge="min"),
+    _plain("penstock_ledger_lag_seconds", "gauge", (),
+           "Age of the oldest record that is not in the ledger yet.", merge="max"),
+    _plain("penstock_database_up", "gauge", (),
+           "1: the database answered when it was last asked. 0: it did not.", merge="min"),
     _plain("penstock_database_errors", "counter", (), "Operations of the database that failed."),
-    _plain("penstock_quota_limit", "gauge", ("key_alias", "kind"),
-           "How much a limit or budget of a key allows: requests, tokens, parallel requests, dollars"
+    _plain("penstock_key_limit", "gauge", ("key_alias", "kind"),
+           "How many requests or tokens (in a window) or parallel requests a key may have"
            " (only with metrics_key_labels)."),
-    _plain("penstock_quota_remaining", "gauge", ("key_alias", "kind"),
-           "How much of it is left (only with metrics_key_labels)."),
+    _plain("penstock_key_remaining", "gauge", ("key_alias", "kind"),
+           "How many of them are left (only with metrics_key_labels)."),
+    _plain("penstock_key_budget_dollars", "gauge", ("key_alias",),
+           "What a key may spend until its budget begins again (only with metrics_key_labels)."),
+    _plain("penstock_key_budget_remaining_dollars", "gauge", ("key_alias",),
+           "What is left of it (only with metrics_key_labels)."),
 )  # fmt: skip
 
 FAMILIES: tuple[Family, ...] = (*OF_REQUESTS, *OF_ATTEMPTS, *OF_WORKERS, *OF_THE_KEEPER)
