@@ -81,6 +81,26 @@ class Settings(Struct, frozen=True, kw_only=True):
     otel_endpoint: str | None = None
 
 
+class Endpoint(Struct, frozen=True, kw_only=True):
+    """A path of the gateway that leads to an address of the operator's own.
+
+    path     such as "/v1/search"; target: the URL that it leads to
+    headers  to set, in place of the client's own of these names (secrets are among them)
+    methods  upper case; none: all
+    subpaths whether paths below lead to those below the target
+    forward_headers   whether the client's headers go along, but for those that carry its key
+    keyless  whether callers need no key
+    """
+
+    path: str
+    target: str
+    headers: Mapping[str, str] = {}
+    methods: tuple[str, ...] = ()
+    subpaths: bool = False
+    forward_headers: bool = False
+    keyless: bool = False
+
+
 class Snapshot(Struct, frozen=True, kw_only=True):
     """The configuration in force.
 
@@ -88,6 +108,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     deployments  what can be asked; their arguments hold resolved secrets
     aliases      other names of groups
     pass_through  provider -> arguments (api_key, api_base ...) for /{provider}/{path}
+    endpoints    paths that lead to addresses of the operator's own
+    environment  variables that the configuration sets: they come before those of the process, for credentials too
     """
 
     version: int
@@ -96,6 +118,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     routing: RoutingSettings = RoutingSettings()
     settings: Settings = Settings()
     pass_through: Mapping[str, Mapping[str, Any]] = {}
+    endpoints: tuple[Endpoint, ...] = ()
+    environment: Mapping[str, str] = {}
 
     def __repr__(self) -> str:
         return f"Snapshot(version={self.version}, {len(self.deployments)} deployments)"

@@ -1,0 +1,112 @@
+"""Load: a configuration file, in Penstock's form or in LiteLLM's, as a `Loaded`; or all that is wrong with it.
+
+    read_bundle -> tree_of -> resolve -> (LiteLLM's: translate) -> validate and Meaning -> build
+
+`load` reads the file; `load_bundle` is pure, and is what a gateway does with a configuration that it is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from penstock.calls.engine import Engine
+from penstock.calls.litellm_words import is_credential
+from penstock.calls.options import Options
+from penstock.control.config import build
+from penstock.control.config.bundle import Bundle, read_bundle, tree_of
+from penstock.control.config.document import Node
+from penstock.control.config.loaded import Loaded
+from penstock.control.config.meaning import Meaning
+from penstock.control.config.native import Config
+from penstock.control.config.problems import ConfigErrors, Problem
+from penstock.control.config.references import resolve, variables_of
+from penstock.control.config.validate import validate
+from penstock.providers.registry import Registry, default_registry
+
+MASTER_KEY_VARIABLES = ("PENSTOCK_MASTER_KEY", "LITELLM_MASTER_KEY")
+_SHORTEST_SECRET = 8
+"""Characters of a value that is worth being looked for in what leaves: shorter ones would be found everywhere."""
+
+
+def load(path: Path, environment: Mapping[str, str], registry: Registry | None = None) -> Loaded:
+    """The configuration in this file. Raises ConfigErrors with all that is wrong."""
+    return load_bundle(read_bundle(path), environment, registry)
+
+
+def load_bundle(bundle: Bundle, environment: Mapping[str, str], registry: Registry | None = None) -> Loaded:
+    """The configuration in these texts; nothing is read from a disk. Raises ConfigErrors."""
+    tree = tree_of(bundle)
+    variables, problems = variables_of(tree.root, environment)
+    surroundings = {**environment, **variables}
+    problems += resolve(tree.root, surroundings, tree.litellm)
+    root, warnings = tree.root, [*tree.warnings]
+    engine = Engine(registry=registry or default_registry(), environment=surroundings)
+    meaning = Meaning(root, engine.registry, _resolver(engine), tree.litellm)
+    meaning.check()
+    config, wrong = validate(root)
+    problems += [*wrong, *meaning.errors]
+    if problems or config is None:
+        raise ConfigErrors(problems)
+    return _loaded(config, variables, environment, tuple(warnings + meaning.warnings), tree.files)
+
+
+def _resolver(engine: Engine) -> Any:
+    def resolver(model: str, provider: str | None, api_base: str | None) -> Any:
+        address = {} if api_base is None else {"api_base": api_base}
+        return engine.resolve(model, Options(custom_llm_provider=provider, address=address))
+
+    return resolver
+
+
+def _loaded(
+    config: Config,
+    variables: Mapping[str, str],
+    environment: Mapping[str, str],
+    warnings: tuple[Problem, ...],
+    files: tuple[str, ...],
+) -> Loaded:
+    found = build.deployments(config.models)
+    made = build.snapshot_of(config, found, variables)
+    key, source = master_key(config.general.master_key, files[0], {**environment, **variables})
+    return Loaded(
+        snapshot=made,
+        keys=tuple(build.listed_key(each) for each in config.keys),
+        master_key=key,
+        master_key_source=source,
+        control=build.control(config.general),
+        probes=build.probes(config.models, found, config.general.health_check),
+        access_groups=build.access_groups(config.models),
+        warnings=warnings,
+        files=files,
+        secrets=_secrets(config, key, variables),
+    )
+
+
+def master_key(given: str | None, file: str, environment: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """The master key and where it is from; (None, None) where nobody names one. Spaces around it, which the last line
+    of a file leaves and a client cannot send, are not of it.
+    """
+    if given is not None:
+        return given.strip(), file
+    for name in MASTER_KEY_VARIABLES:
+        if key := environment.get(name, "").strip():
+            return key, name
+    return None, None
+
+
+def _secrets(config: Config, key: str | None, variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Every value that must not leave, longest first (one may hold another)."""
+    found = {key, *(each.key for each in config.keys)}
+    found |= {value for name, value in variables.items() if is_credential(name)}
+    blocks: list[Any] = [*config.models, *(each for each in config.pass_through.values() if each), *config.endpoints]
+    for block in blocks:
+        found.add(getattr(block, "api_key", None))
+        given = {**(getattr(block, "arguments", None) or {}), **(getattr(block, "headers", None) or {})}
+        found |= {value for name, value in given.items() if is_credential(name) and isinstance(value, str)}
+    kept = {value for value in found if value and len(value) >= _SHORTEST_SECRET}
+    return tuple(sorted(kept, key=lambda value: (-len(value), value)))
+
+
+__all__ = ["ConfigErrors", "Node", "load", "load_bundle"]

@@ -1,0 +1,248 @@
+"""Meaning: what must hold between the parts of a configuration: every name names something, and only once.
+
+It looks at the nodes, so it finds what is wrong here also where something else is wrong there. A name that names
+nothing is an error in the native form. In LiteLLM's, which starts with such fallbacks, it is a warning, and what it
+asks for is left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, get_args
+from urllib.parse import urlsplit
+
+from penstock.calls.demo import NAMES as DEMO_NAMES
+from penstock.control.config.document import Node
+from penstock.control.config.problems import Problem, did_you_mean
+from penstock.providers.errors import ProviderError
+from penstock.providers.registry import Registry
+from penstock.routing.strategies import STRATEGIES
+from penstock.types.errors import ErrorKind
+
+ERROR_KINDS: tuple[str, ...] = get_args(ErrorKind)
+FALLBACK_TABLES = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
+
+
+class Meaning:
+    """What a tree of the native form means, as far as it can be read. `errors` and `warnings` are what was found.
+
+    resolve  (model, provider, api_base) -> nothing, or raises ProviderError
+    """
+
+    def __init__(
+        self, root: Node, registry: Registry, resolve: Callable[[str, str | None, str | None], Any], lenient: bool
+    ) -> None:
+        self.root = root
+        self.registry = registry
+        self.resolve = resolve
+        self.lenient = lenient
+        self.errors: list[Problem] = []
+        self.warnings: list[Problem] = []
+        self.models = _entries(root, "models")
+        self.groups = tuple(dict.fromkeys(_texts(model.items.get("name") for model in self.models)))
+        self.ids = tuple(_texts(model.items.get("id") for model in self.models))
+        self.aliases = {name: node for name, node in _entry(root, "aliases").items() if node.text}
+        self.access_groups = {
+            text for model in self.models for text in _texts(_listed(model.items.get("access_groups")))
+        }
+
+    def check(self) -> None:
+        """Look at everything."""
+        for model in self.models:
+            self._model(model)
+        self._distinct(self.ids_nodes(), "id")
+        self._aliases()
+        self._routing()
+        self._keys()
+        self._elsewhere()
+
+    def ids_nodes(self) -> list[Node]:
+        """The ids that deployments are given."""
+        return [model.items["id"] for model in self.models if "id" in model.items]
+
+    # -- names --------------------------------------------------------------------------------------------------------
+
+    def known(self, name: str) -> bool:
+        """Whether a group, an alias, an id or a pattern has this name."""
+        if name in self.groups or name in self.aliases or name in self.ids:
+            return True
+        return any(_fits(name, pattern) for pattern in self.groups if "*" in pattern)
+
+    def _must_be_known(self, node: Node, name: str | None = None) -> None:
+        name = node.text if name is None else name
+        if name is None or self.known(name):
+            return
+        names = [*self.groups, *self.aliases]
+        found = node.problem(f"there is no model group {name!r}{did_you_mean(name, names)}")
+        (self.warnings if self.lenient else self.errors).append(found)
+
+    def _distinct(self, nodes: Iterable[Node], what: str) -> None:
+        seen: dict[str, Node] = {}
+        for node in nodes:
+            if node.text is None:
+                continue
+            first = seen.setdefault(node.text, node)
+            if first is not node:
+                self.errors.append(node.problem(f"the same {what} as in {first.place}: give each its own"))
+
+    # -- models -------------------------------------------------------------------------------------------------------
+
+    def _model(self, model: Node) -> None:
+        name, target = model.items.get("name"), model.items.get("model")
+        self._headers(model.items.get("headers"))
+        if target is None or target.text is None or not target.text.strip():
+            return
+        if "*" in target.text and name is not None and name.text is not None and "*" not in name.text:
+            self.errors.append(target.problem("a `*` stands for what stood in the name, and the name has none"))
+        arguments = _entry(model, "arguments")
+        if "*" in target.text.partition("/")[0] or target.text in DEMO_NAMES or "mock_response" in arguments:
+            return
+        base = model.items.get("api_base") or arguments.get("base_url")
+        provider = model.items.get("provider")
+        try:
+            self.resolve(target.text, provider.text if provider else None, base.text if base else None)
+        except ProviderError as error:
+            where = provider if provider is not None and error.kind == "unknown_provider" else target
+            self.errors.append(where.problem(f"{error.message} {error.fix}".strip()))
+
+    def _headers(self, node: Node | None) -> None:
+        for name, value in (node.items if node else {}).items():
+            if not _HEADER_NAME.fullmatch(name):
+                self.errors.append(value.problem("this cannot be the name of a header"))
+            if value.text is not None and not _HEADER_VALUE.fullmatch(value.text):
+                self.errors.append(value.problem("a header's value is one line of Latin characters"))
+
+    def _aliases(self) -> None:
+        for name, node in self.aliases.items():
+            way = [name]
+            while (target := self.aliases.get(way[-1])) is not None and way[-1] not in self.groups:
+                step = str(target.text)
+                if step in way:
+                    self.errors.append(node.problem(f"these aliases name each other: {' -> '.join([*way, step])}"))
+                    break
+                way.append(step)
+            else:
+                self._must_be_known(node)
+            if name in self.groups:
+                self.warnings.append(node.problem("a model group has this name: the alias is never used"))
+
+    # -- routing ------------------------------------------------------------------------------------------------------
+
+    def _routing(self) -> None:
+        routing = self.root.items.get("routing")
+        if routing is None:
+            return
+        self._strategy(routing.items.get("strategy"))
+        for name, node in _entry(routing, "strategies").items():
+            self._must_be_known(node, name)
+            self._strategy(node)
+        for table in FALLBACK_TABLES:
+            for name, node in _entry(routing, table).items():
+                if name != "*":
+                    self._must_be_known(node, name)
+                for each in _listed(node):
+                    self._must_be_known(each)
+        for each in _listed(routing.items.get("default_fallbacks")):
+            self._must_be_known(each)
+        self._policy(routing.items.get("retry_policy"))
+        self._policy(routing.items.get("allowed_fails_policy"))
+        for name, node in _entry(routing, "group_retry_policy").items():
+            self._must_be_known(node, name)
+            self._policy(node, whole=True)
+
+    def _strategy(self, node: Node | None) -> None:
+        if node is not None and node.text is not None and node.text not in STRATEGIES:
+            near = did_you_mean(node.text, list(STRATEGIES))
+            self.errors.append(node.problem(f"{node.text!r} is none of: {', '.join(STRATEGIES)}{near}"))
+
+    def _policy(self, policy: Node | None, whole: bool = False) -> None:
+        if policy is None:
+            return
+        if whole and not isinstance(policy.value, dict):
+            self.errors.append(policy.problem(f"expected a mapping of kinds of errors to numbers, got {policy.shown}"))
+        for kind, node in policy.items.items():
+            if kind not in ERROR_KINDS:
+                near = did_you_mean(kind, ERROR_KINDS) or f"; there are: {', '.join(ERROR_KINDS)}"
+                self.errors.append(node.problem(f"there is no kind of error {kind!r}{near}"))
+            if whole and (isinstance(node.value, bool) or not isinstance(node.value, int) or node.value < 0):
+                self.errors.append(node.problem(f"expected a whole number of 0 or more, got {node.shown}"))
+
+    # -- keys ---------------------------------------------------------------------------------------------------------
+
+    def _keys(self) -> None:
+        keys = _entries(self.root, "keys")
+        master = _entry(self.root, "general").get("master_key")
+        for key in keys:
+            self._key(key, master.text if master else None)
+        for field in ("key", "sha256", "alias"):
+            self._distinct([key.items[field] for key in keys if field in key.items], field)
+
+    def _key(self, key: Node, master: str | None) -> None:
+        given = [field for field in ("key", "sha256") if field in key.items]
+        if isinstance(key.value, dict) and len(given) != 1:
+            self.errors.append(key.problem("give `key` (best as env:NAME) or `sha256`, one of them"))
+        secret, digest = key.items.get("key"), key.items.get("sha256")
+        if secret is not None and secret.text and secret.text == master:
+            self.errors.append(secret.problem("it is the master key: give each its own"))
+        if secret is not None and secret.text and re.search(r"[^\x21-\x7e]", secret.text):
+            self.errors.append(secret.problem("a key is of visible ASCII characters, without spaces"))
+        if digest is not None and digest.text is not None and not _SHA256.fullmatch(digest.text):
+            self.errors.append(digest.problem("expected the SHA-256 of a key, 64 hex digits"))
+        own = _entry(key, "aliases")
+        for node in own.values():
+            self._must_be_known(node)
+        for node in _listed(key.items.get("models")):
+            known = node.text is None or "*" in node.text or node.text in self.access_groups or node.text in own
+            if not known:
+                self._must_be_known(node)
+
+    # -- the rest -----------------------------------------------------------------------------------------------------
+
+    def _elsewhere(self) -> None:
+        for name, node in _entry(self.root, "pass_through").items():
+            if self.registry.find(name) is None:
+                near = self.registry.nearest(name)
+                advice = f"; did you mean {near[0]}?" if near else ""
+                self.errors.append(node.problem(f"there is no provider {name!r}{advice}"))
+        endpoints = _entries(self.root, "endpoints")
+        self._distinct([each.items["path"] for each in endpoints if "path" in each.items], "path")
+        for each in endpoints:
+            path, target = each.items.get("path"), each.items.get("target")
+            self._headers(each.items.get("headers"))
+            if path is not None and path.text and not re.fullmatch(r"/[^?#\s]*", path.text):
+                self.errors.append(path.problem("a path begins with `/`, and has no query"))
+            if target is not None and target.text:
+                parts = urlsplit(target.text)
+                if parts.scheme not in ("http", "https") or not parts.hostname:
+                    self.errors.append(target.problem("expected a URL that begins with https:// or http://"))
+
+
+def _fits(name: str, pattern: str) -> bool:
+    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None
+
+
+def _entry(node: Node, key: str) -> Mapping[str, Node]:
+    found = node.items.get(key)
+    return {} if found is None else found.items
+
+
+def _entries(node: Node, key: str) -> list[Node]:
+    found = node.items.get(key)
+    return [] if found is None else found.entries
+
+
+def _listed(node: Node | None) -> list[Node]:
+    """The entries of a list; a text is a list of one."""
+    if node is None:
+        return []
+    return [node] if isinstance(node.value, str) else node.entries
+
+
+def _texts(nodes: Iterable[Node | None]) -> Iterator[str]:
+    for node in nodes:
+        if node is not None and node.text:
+            yield node.text
