@@ -50,6 +50,7 @@ from penstock.routing.deployment import Deployment, deployments_of
 from penstock.routing.groups import Groups, UnknownGroup
 from penstock.routing.health import HEALTHY, CooldownRules, Health
 from penstock.routing.plan import Retries
+from penstock.routing.policies import policy_of, whole
 from penstock.routing.strategies import Strategy
 
 _TEXT = FunctionDoor(text_completions.text_completion, text_completions.atext_completion)
@@ -151,12 +152,12 @@ class Router(Resource[Blocking]):
         )
         rules = CooldownRules(
             seconds=settings.number("cooldown_time", cooldown_time, 5.0),
-            allowed_fails=None if allowed_fails is None else settings.whole("allowed_fails", allowed_fails),
-            fails_by_kind=settings.policy_of(allowed_fails_policy, "allowed_fails_policy", "AllowedFails"),
+            allowed_fails=None if allowed_fails is None else whole("allowed_fails", allowed_fails),
+            fails_by_kind=policy_of(allowed_fails_policy, "allowed_fails_policy", "AllowedFails"),
             enabled=disable_cooldowns is not True,
         )
         retries = Retries(
-            by_kind=settings.policy_of(retry_policy, "retry_policy", "Retries"),
+            by_kind=policy_of(retry_policy, "retry_policy", "Retries"),
             by_group=settings.policies_of(model_group_retry_policy, groups),
         )
         engine = RoutedEngine(

@@ -20,6 +20,7 @@ from penstock.providers.errors import ProviderError
 from penstock.routing.deployment import Deployment, MalformedDeployment
 from penstock.routing.fallbacks import Fallbacks
 from penstock.routing.groups import Groups, UnknownGroup
+from penstock.routing.policies import policy_of, whole
 from penstock.routing.strategies import STRATEGIES, Strategy, cost
 from penstock.types.errors import ErrorKind, MalformedError
 
@@ -164,44 +165,6 @@ def number(name: str, value: Any, default: float = 0.0) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
         raise MalformedError(f"expected seconds, 0 or more, got {value!r}", name)
     return float(value)
-
-
-def whole(name: str, value: Any) -> int:
-    """A whole number. Raises MalformedError with the argument's name."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise MalformedError(f"expected a whole number, 0 or more, got {value!r}", name)
-    return value
-
-
-# -- policies by error ------------------------------------------------------------------------------------------------
-
-_ERRORS: dict[str, tuple[ErrorKind, ...]] = {
-    "BadRequestError": ("invalid_request",),
-    "AuthenticationError": ("authentication", "permission"),
-    "TimeoutError": ("timeout",),
-    "RateLimitError": ("rate_limit", "quota"),
-    "ContentPolicyViolationError": ("content_policy",),
-    "InternalServerError": ("server", "bad_gateway"),
-    "ServiceUnavailableError": ("unavailable", "overloaded"),
-    "NotFoundError": ("not_found",),
-}
-"""LiteLLM's names of errors in a policy."""
-
-
-def policy_of(given: Any, argument: str, ending: str) -> dict[ErrorKind, int]:
-    """LiteLLM's RetryPolicy (`ending` "Retries") or AllowedFailsPolicy ("AllowedFails"), as a dict or as its object.
-    Raises MalformedError.
-    """
-    if given is None:
-        return {}
-    found: dict[ErrorKind, int] = {}
-    for name, count in (given if isinstance(given, Mapping) else vars(given)).items():
-        kinds = _ERRORS.get(str(name).removesuffix(ending)) if str(name).endswith(ending) else None
-        if kinds is None:
-            raise MalformedError(f"{name!r} is none of: {', '.join(f'{each}{ending}' for each in _ERRORS)}", argument)
-        if count is not None:
-            found |= dict.fromkeys(kinds, whole(f"{argument}.{name}", count))
-    return found
 
 
 def policies_of(given: Any, groups: Groups) -> dict[str, dict[ErrorKind, int]]:
