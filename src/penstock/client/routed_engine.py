@@ -11,7 +11,7 @@ import logging
 import random
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -25,9 +25,11 @@ from penstock.routing.candidates import Candidates, candidates
 from penstock.routing.deployment import Deployment
 from penstock.routing.fallbacks import Fallbacks
 from penstock.routing.groups import Groups, UnknownGroup
-from penstock.routing.health import HEALTHY, CooldownRules, Health, failed, left, started, succeeded
-from penstock.routing.plan import NothingToAsk, Retries, RouterPlan
+from penstock.routing.health import CooldownRules, Health
+from penstock.routing.plan import Retries, RouterPlan, Unroutable, unroutable
+from penstock.routing.situation import Situation
 from penstock.routing.strategies import Strategy
+from penstock.routing.table import Table
 from penstock.types.errors import ErrorKind, ErrorResponse, MalformedError
 
 LOGGER = logging.getLogger("penstock")
@@ -39,42 +41,40 @@ class HealthTable:
     """What is known of each deployment. For all threads; each step is one look-up under a lock."""
 
     def __init__(self, groups: Groups, rules: CooldownRules, clock: Clock) -> None:
-        self._groups = {each.id: (each, groups.is_alone(each)) for each in groups.deployments}
-        self._rules = rules
         self._clock = clock
         self._lock = threading.Lock()
-        self._healths: dict[str, Health] = {}
+        self._table = Table()
+        self._table.govern(groups.deployments, rules)
 
     def snapshot(self) -> dict[str, Health]:
         """The whole table as it is now, by the deployments' ids."""
         with self._lock:
-            return dict(self._healths)
+            return dict(self._table.healths)
+
+    def claim(self, name: str, wait: float = 0.0) -> bool:
+        """Whether a request may go to the deployment in `wait` seconds."""
+        with self._lock:
+            return self._table.claim(name, self._clock.monotonic(), wait)
 
     def started(self, name: str) -> None:
         """A request to the deployment begins."""
-        self._change(name, started)
+        with self._lock:
+            self._table.started(name, self._clock.monotonic())
 
     def left(self, name: str) -> None:
         """A request is over."""
-        self._change(name, left)
+        with self._lock:
+            self._table.left(name)
 
-    def succeeded(self, name: str, seconds: float) -> None:
-        """A request was answered, or a stream began."""
-        self._change(name, lambda health: succeeded(health, self._clock.monotonic(), seconds))
+    def succeeded(self, name: str, seconds: float, streams: bool) -> None:
+        """A request was answered, or a stream began: then `left` comes later."""
+        with self._lock:
+            self._table.answered(name, self._clock.monotonic(), seconds, streams)
 
     def failed(self, name: str, error: ErrorResponse) -> None:
         """A request failed, or a stream broke off."""
-        if name not in self._groups:
-            return
-        deployment, alone = self._groups[name]
-        rules = self._rules
-        if deployment.cooldown is not None:
-            rules = replace(rules, seconds=deployment.cooldown)
-        self._change(name, lambda health: failed(health, self._clock.monotonic(), error, rules, alone))
-
-    def _change(self, name: str, how: Callable[[Health], Health]) -> None:
         with self._lock:
-            self._healths[name] = how(self._healths.get(name, HEALTHY))
+            self._table.failed(name, self._clock.monotonic(), error)
 
 
 class Watcher:
@@ -97,12 +97,12 @@ class Watcher:
         if self._says is not None:
             how = "answered" if error is None else f"failed with {error.kind} ({error.status})"
             self._log(attempt, f"{how} after {seconds:.3f} s")
-        if not streams:
+        if error is None and self._judges:
+            self._table.succeeded(name, seconds, streams)
+        elif not streams:
+            if error is not None and self._judges:
+                self._table.failed(name, error)
             self._table.left(name)
-        if self._judges and error is not None:
-            self._table.failed(name, error)
-        elif self._judges:
-            self._table.succeeded(name, seconds)
 
     def left(self, attempt: Attempt[Any]) -> None:
         self._table.left(attempt.facts["model_id"])
@@ -218,6 +218,7 @@ class RoutedEngine(Engine):
             random=random.random,  # jitter, no secret
             most=own.most,
             least_wait=self._least_wait,
+            claim=self.health.claim,
         )
         plan.watcher = Watcher(self.health, not self.addresses & call.arguments.keys(), self._says)
         return plan
@@ -238,8 +239,8 @@ class RoutedEngine(Engine):
         watcher = plan.watcher if isinstance(plan, RoutedPlan) else Watcher(self.health)
         try:
             return (yield from exchange(plan, self.clock, timeouts_of(options.timeout).total, watcher))
-        except NothingToAsk as nothing:
-            raise _resting(nothing) from None
+        except Unroutable as nothing:
+            raise AttemptFailed(nothing.error) from None
 
     def rest_of(self, success: Success[Any]) -> Any:
         stream = success.reply.stream
@@ -252,14 +253,13 @@ class RoutedEngine(Engine):
         found = self._candidates(name)
         if found.ready:
             return found.ready[0]
-        back_in = None if found.next_back is None else found.back_in
-        raise _resting(NothingToAsk(name, found.next_back, back_in))
+        raise AttemptFailed(unroutable(name, found, None).error)
 
     # -- how it chooses -----------------------------------------------------------------------------------------------
 
     def _candidates(self, name: str) -> Candidates:
         healths, now = self.health.snapshot(), self.clock.monotonic()
-        return candidates(self._find(name), healths, now, self._strategy, random.random)
+        return candidates(self._find(name), healths, Situation(now, random.random), self._strategy)
 
     def _retries_of(self, call: Planned) -> Retries:
         usual, number = self._retries, call.options.num_retries
@@ -327,13 +327,6 @@ class RoutedEngine(Engine):
             self.groups.canonical(name if isinstance(name, str) else repr(name))
         except UnknownGroup as error:
             raise MalformedError(str(error), option) from None
-
-
-def _resting(nothing: NothingToAsk) -> AttemptFailed:
-    error = ErrorResponse(
-        kind="unavailable", status=503, message=str(nothing), native="resting", retry_after=nothing.seconds
-    )
-    return AttemptFailed(error)
 
 
 def fallback_table(entries: Any, option: str) -> dict[str, Sequence[str]]:

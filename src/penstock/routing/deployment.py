@@ -30,6 +30,12 @@ class Deployment(Struct, frozen=True, kw_only=True):
     retries     how often its group is asked again when it failed (`num_retries`); None: as the router says
     stream_timeout  the `timeout` of streams; None: the same as of other calls
     price       US dollars a million tokens, in and out together, where known (for cost-based routing)
+    tags        what requests may ask for. A tagged deployment answers no request that does not ask for it, but for the
+                tag "default": that answers those for whom nothing else is meant
+    max_input   tokens that go into its model at most, where known
+    input_price, cached_price  US dollars a million tokens of input, and of input that the provider has in its prompt
+                cache, where known
+    network     how it is reached, where that differs: `proxy` (URL), `ca`, `cert`, `key` (files), `verify` (bool)
     """
 
     group: str
@@ -44,6 +50,11 @@ class Deployment(Struct, frozen=True, kw_only=True):
     retries: int | None = None
     stream_timeout: float | None = None
     price: Decimal | None = None
+    network: Mapping[str, Any] = {}
+    tags: tuple[str, ...] = ()
+    max_input: int | None = None
+    input_price: Decimal | None = None
+    cached_price: Decimal | None = None
 
     @property
     def model(self) -> str:
@@ -136,8 +147,29 @@ def _deployment(entry: Any, number: int, environment: Mapping[str, str]) -> Depl
     if facts := {name: value for name, value in info.items() if name not in ("id", "base_model")}:
         arguments.setdefault("model_info", facts)
     return Deployment(
-        group=group, arguments=arguments, id=str(info.get("id") or _digest(group, given, number)), **numbers
+        group=group,
+        arguments=arguments,
+        id=str(info.get("id") or _digest(group, given, number)),
+        tags=_tags(given.get("tags"), f"{where}.tags"),
+        max_input=_tokens(info.get("max_input_tokens"), f"model_list[{number}].model_info.max_input_tokens"),
+        **numbers,
     )
+
+
+def _tags(value: Any, where: str) -> tuple[str, ...]:
+    """They stay among the arguments too: there they are for logs."""
+    if value is None:
+        return ()
+    tags = () if isinstance(value, str | Mapping) or not hasattr(value, "__iter__") else tuple(value)
+    if not all(isinstance(tag, str) and tag for tag in tags) or (value and not tags):
+        raise MalformedDeployment(f"{where} must be a list of strings, not {value!r}")
+    return tags
+
+
+def _tokens(value: Any, where: str) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return None if value is None else int(_number(value, where, "order"))
 
 
 def _given(arguments: Mapping[str, Any], name: str) -> bool:

@@ -5,7 +5,7 @@ when there is none, for errors that pass, the one that was asked longest ago, af
 asked. When the retries are spent, or the error would be the same everywhere in the group, the call falls back to
 another group: by the kind of the error (context window, content policy), else by the general list; at most
 `Fallbacks.most` times, and never twice to the same group. When nothing is left but deployments that rest, the call
-waits for the first of them if it is back soon.
+waits for the first of them if it is back soon: it is then the one probe that is let through.
 """
 
 from __future__ import annotations
@@ -57,10 +57,34 @@ class Retries(Struct, frozen=True, kw_only=True):
         return self.general if deployment.retries is None else deployment.retries
 
 
-class NothingToAsk(Exception):
+class Unroutable(Exception):
+    """Nobody can be asked. `error` says so to the caller; `seconds` when to come again, where that helps."""
+
+    kind: ErrorKind = "invalid_request"
+    status = 400
+    native = "unroutable"
+
+    def __init__(self, message: str, group: str, seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.group = group
+        self.seconds = seconds
+
+    @property
+    def error(self) -> ErrorResponse:
+        """The answer for the caller."""
+        return ErrorResponse(
+            kind=self.kind, status=self.status, message=str(self), native=self.native, retry_after=self.seconds
+        )
+
+
+class NothingToAsk(Unroutable):
     """No deployment of the group may be asked now. `seconds` says when the first is back; None: when a request of
     another caller ends.
     """
+
+    kind = "unavailable"
+    status = 503
+    native = "resting"
 
     def __init__(self, group: str, next_back: Deployment | None, seconds: float | None) -> None:
         if next_back is None:
@@ -70,9 +94,44 @@ class NothingToAsk(Exception):
                 f"all deployments of {group!r} are resting after failures; the next, {next_back.id}, is back in "
                 f"{seconds:.1f} s"
             )
-        super().__init__(text)
-        self.group = group
-        self.seconds = seconds
+        super().__init__(text, group, seconds)
+
+
+class TooLong(Unroutable):
+    """The request has more tokens than any deployment of the group takes, and there is no other group for that."""
+
+    kind = "context_window"
+    native = "context_window"
+
+    def __init__(self, group: str, tokens: int | None, largest: int) -> None:
+        about = "more tokens" if tokens is None else f"about {tokens} tokens, more"
+        super().__init__(
+            f"the request has {about} than any deployment of {group!r} takes: the largest takes {largest}. Shorten it, "
+            "or name a group with a larger window for it (context_window_fallbacks)",
+            group,
+        )
+
+
+class NoTag(Unroutable):
+    """No deployment of the group has the tags that the request asks for."""
+
+    native = "tags"
+
+    def __init__(self, group: str) -> None:
+        super().__init__(
+            f"no deployment of {group!r} has the tags of this request: give the tags of one, or tag one of them "
+            "'default' for requests that no other tag fits",
+            group,
+        )
+
+
+def unroutable(group: str, found: Candidates, tokens: int | None) -> Unroutable:
+    """Why nobody of a group can be asked, where nobody can be."""
+    if found.untagged:
+        return NoTag(group)
+    if found.largest is not None:
+        return TooLong(group, tokens, found.largest)
+    return NothingToAsk(group, found.next_back, None if found.next_back is None else found.back_in)
 
 
 class RouterPlan:
@@ -83,6 +142,9 @@ class RouterPlan:
     fallbacks     (group, kind of error) -> the groups to try then
     most          groups that one call may fall back to
     least_wait    seconds to wait at least before the same deployment is asked again
+    claim         (id, wait) -> whether the deployment may be asked in so many seconds after all: of the requests to one
+                  that comes back from a rest exactly one may (health.py)
+    tokens        about how many tokens the request has, for messages
     """
 
     def __init__(
@@ -97,6 +159,8 @@ class RouterPlan:
         random: Callable[[], float],
         most: int = 5,
         least_wait: float = 0.0,
+        claim: Callable[[str, float], bool] = lambda name, wait: True,
+        tokens: int | None = None,
     ) -> None:
         self._candidates = candidates
         self._make = make
@@ -106,6 +170,8 @@ class RouterPlan:
         self._random = random
         self._most = most
         self._least_wait = least_wait
+        self._claim = claim
+        self._tokens = tokens
         self._group = group
         self._hops = 0
         self._visited = {group}
@@ -131,14 +197,19 @@ class RouterPlan:
             self._errors[self._asked[-1].id] = error
         return self._within(error) or self._elsewhere(error.kind) or self._when_back(error)
 
+    def begun(self, deployment: Deployment, again: Again) -> None:
+        """The first attempt was chosen without this plan: `again`, at `deployment`."""
+        self._asked.append(deployment)
+        self._decided.append(again)
+
     def _begin(self) -> Again:
         found = self._candidates(self._group)
-        if found.ready:
-            return self._ask(found.ready[0])
-        elsewhere = self._elsewhere("unavailable")
+        if (chosen := self._first(found.ready)) is not None:
+            return self._ask(chosen)
+        nobody = unroutable(self._group, found, self._tokens)
+        elsewhere = self._elsewhere(nobody.kind)
         if elsewhere is None:
-            back_in = None if found.next_back is None else found.back_in
-            raise NothingToAsk(self._group, found.next_back, back_in)
+            raise nobody
         return elsewhere
 
     def _within(self, error: ErrorResponse) -> Again | None:
@@ -148,15 +219,18 @@ class RouterPlan:
             return None
         ready = self._candidates(self._group).ready
         asked = [each.id for each in self._asked]
-        fresh = next((each for each in ready if each.id not in asked), None)
+        fresh = self._first([each for each in ready if each.id not in asked])
         if fresh is not None:
             return self._ask(fresh)
-        if not (told or error.kind in RETRYABLE) or not ready:
+        known = [each for each in ready if each.id in asked]
+        if not (told or error.kind in RETRYABLE) or not known:
             return None
         last = {name: place for place, name in enumerate(asked)}
-        oldest = min(ready, key=lambda each: last[each.id])
+        oldest = min(known, key=lambda each: last[each.id])
         wait = self._backoff.wait(asked.count(oldest.id) - 1, self._errors[oldest.id], self._random())
-        return None if wait is None else self._ask(oldest, max(wait, self._least_wait))
+        if wait is None or not self._claim(oldest.id, wait := max(wait, self._least_wait)):
+            return None
+        return self._ask(oldest, wait)
 
     def _elsewhere(self, kind: ErrorKind) -> Again | None:
         """The first other group that can be asked."""
@@ -166,11 +240,11 @@ class RouterPlan:
             if group in self._visited:
                 continue
             self._visited.add(group)
-            ready = self._candidates(group).ready
-            if ready:
+            chosen = self._first(self._candidates(group).ready)
+            if chosen is not None:
                 self._group, self._asked, self._errors = group, [], {}
                 self._hops += 1
-                return self._ask(ready[0])
+                return self._ask(chosen)
         return None
 
     def _when_back(self, error: ErrorResponse) -> Again | None:
@@ -180,7 +254,12 @@ class RouterPlan:
         found = self._candidates(self._group)
         if found.ready or found.next_back is None or found.back_in > self._backoff.longest:
             return None
+        if not self._claim(found.next_back.id, found.back_in):
+            return None
         return self._ask(found.next_back, found.back_in)
+
+    def _first(self, ready: Sequence[Deployment]) -> Deployment | None:
+        return next((each for each in ready if self._claim(each.id, 0.0)), None)
 
     def _may_retry(self, kind: ErrorKind) -> bool:
         return len(self._asked) <= self._retries.after(kind, self._asked[-1])

@@ -5,17 +5,25 @@ from __future__ import annotations
 import pytest
 
 from penstock.routing.health import (
+    CLAIM,
     HEALTHY,
     LATENCY_MEMORY,
     WINDOW,
     CooldownRules,
     Health,
     aged,
+    circuit,
+    claimed,
     failed,
+    latency_of,
     left,
+    may_be_asked,
+    recovered,
+    rested,
     rests,
     started,
     succeeded,
+    used,
 )
 from penstock.types.errors import ErrorKind, ErrorResponse
 
@@ -40,6 +48,12 @@ def after(*kinds: ErrorKind, rules: CooldownRules = RULES, alone: bool = False, 
     return health
 
 
+def claim(health: Health, now: float, wait: float = 0.0) -> Health:
+    found = claimed(health, now, wait)
+    assert found is not None
+    return found
+
+
 @pytest.mark.parametrize(
     "kind", ["rate_limit", "quota", "billing", "authentication", "permission", "not_found", "timeout"]
 )
@@ -57,7 +71,7 @@ def test_errors_of_the_caller_say_nothing_about_the_deployment(kind: ErrorKind) 
 
 
 @pytest.mark.parametrize(
-    ("successes", "failures", "resting"), [(0, 4, False), (0, 5, True), (3, 3, False), (3, 4, True), (6, 6, False)]
+    ("successes", "failures", "resting"), [(0, 4, False), (0, 5, True), (3, 3, False), (3, 4, True), (4, 4, False)]
 )
 def test_server_errors_rest_when_more_than_half_of_five_failed(successes: int, failures: int, resting: bool) -> None:
     assert rests(after(*times("server", failures), successes=successes), 1.0) is resting
@@ -65,7 +79,116 @@ def test_server_errors_rest_when_more_than_half_of_five_failed(successes: int, f
 
 def test_failures_are_forgotten_after_a_minute() -> None:
     health = after(*times("server", 4))
-    assert not rests(failed(health, WINDOW, error(), RULES, False), WINDOW)
+    often = CooldownRules(consecutive=100)
+    assert not rests(failed(health, WINDOW, error(), often, False), WINDOW)
+    assert rests(failed(health, WINDOW - 1, error(), often, False), WINDOW)
+
+
+def test_failures_in_a_row_count_however_slowly_they_come() -> None:
+    health = HEALTHY
+    for hour in range(5):
+        assert not rests(health, hour * 3600.0)
+        health = failed(health, hour * 3600.0, error(), RULES, False)
+    assert rests(health, 4 * 3600.0)
+
+
+def test_a_success_ends_a_row() -> None:
+    health = after(*times("server", 4))
+    health = succeeded(health, 3600.0, 1.0)
+    assert not rests(failed(health, 7200.0, error(), RULES, False), 7200.0)
+
+
+# -- the circuit breaker ----------------------------------------------------------------------------------------------
+
+
+def opened(now: float = 0.0) -> Health:
+    return failed(HEALTHY, now, error("rate_limit"), RULES, False)
+
+
+def test_after_the_rest_exactly_one_request_is_let_through() -> None:
+    health = opened()
+    assert (circuit(HEALTHY, 0.0), circuit(health, 4.9), circuit(health, 5.0)) == ("closed", "open", "half-open")
+    assert claimed(health, 4.9) is None
+    probing = claimed(health, 5.0)
+    assert probing is not None and not may_be_asked(probing, 5.0)
+    assert claimed(probing, 5.0) is None, "there is one probe"
+    begun = started(probing, 5.1)
+    assert not may_be_asked(begun, 500.0), "until it is over, however long that takes"
+
+
+def test_a_probe_that_succeeds_closes_the_circuit() -> None:
+    health = succeeded(started(claim(opened(), 5.0), 5.0), 6.0, 1.0, left=True)
+    assert (circuit(health, 6.0), health.trips, health.in_flight) == ("closed", 0, 0)
+    assert may_be_asked(health, 6.0)
+
+
+def test_a_probe_that_fails_opens_it_again_for_longer_each_time_within_bounds() -> None:
+    health, rest = opened(), []
+    for _ in range(12):
+        begins = health.rests_until
+        health = left(failed(started(claim(health, begins), begins), begins, error("server"), RULES, False))
+        assert health.probed_until == 0.0
+        rest.append(health.rests_until - begins)
+    assert rest == [10, 20, 40, 80, 160, 320, 600, 600, 600, 600, 600, 600]
+
+
+def test_a_probe_that_nobody_waits_for_is_another_requests_to_make() -> None:
+    health = left(started(claim(opened(), 5.0), 5.0))
+    assert (circuit(health, 6.0), may_be_asked(health, 6.0)) == ("half-open", True)
+
+
+def test_a_claim_that_never_begins_lapses() -> None:
+    health = claim(opened(), 5.0)
+    assert not may_be_asked(health, 5.0 + CLAIM - 0.1)
+    assert may_be_asked(health, 5.0 + CLAIM)
+
+
+def test_a_probe_may_be_claimed_for_when_the_rest_is_over() -> None:
+    assert claimed(opened(), 3.0, wait=1.9) is None
+    health = claim(opened(), 3.0, wait=2.0)
+    assert not may_be_asked(health, 5.0 + CLAIM - 0.1)
+
+
+def test_a_refusal_by_the_provider_shows_that_it_is_back_and_one_of_our_own_shows_nothing() -> None:
+    health = started(claim(opened(), 5.0), 5.0)
+    refused = ErrorResponse(kind="invalid_request", status=400, message="no", body={"error": {}})
+    assert circuit(left(failed(health, 5.5, refused, RULES, False)), 6.0) == "closed"
+    ours = ErrorResponse(kind="unsupported", status=400, message="not sent")
+    still = left(failed(health, 5.5, ours, RULES, False))
+    assert (circuit(still, 6.0), may_be_asked(still, 6.0)) == ("half-open", True)
+
+
+def test_what_began_before_the_rest_neither_ends_it_nor_makes_it_grow() -> None:
+    health = started(opened())
+    assert rests(succeeded(health, 1.0, 1.0), 4.9)
+    late = failed(health, 1.0, error("rate_limit"), RULES, False)
+    assert (late.rests_until, late.trips) == (6.0, 1)
+
+
+def test_the_only_deployment_rests_where_the_rules_say_so() -> None:
+    assert rests(after("rate_limit", alone=True, rules=CooldownRules(single=True)), 0.0)
+
+
+def test_what_another_process_saw() -> None:
+    health = rested(HEALTHY, 9.0, 3)
+    assert (health.rests_until, health.trips) == (9.0, 3)
+    assert rested(health, 5.0, 1) == health, "a shorter rest takes nothing away"
+    assert recovered(health) == HEALTHY
+
+
+def test_requests_and_tokens_of_the_minute() -> None:
+    health = used(started(started(HEALTHY, 1.0), 2.0), 3.0, 500)
+    assert (health.requests, health.tokens, health.begun) == (2, 500, 2)
+    later = started(health, WINDOW)
+    assert (later.requests, later.tokens, later.begun) == (1, 0, 3)
+
+
+def test_the_first_token_is_kept_apart_from_whole_answers() -> None:
+    health = succeeded(succeeded(HEALTHY, 0.0, 9.0), 0.0, 0.5, streams=True)
+    assert (latency_of(health, 1.0, False), latency_of(health, 1.0, True)) == (9.0, 0.5)
+    only = succeeded(HEALTHY, 0.0, 9.0)
+    assert latency_of(only, 1.0, True) == 9.0, "the other one stands in"
+    assert latency_of(health, LATENCY_MEMORY + 1, True) is None
 
 
 def test_the_only_deployment_never_rests() -> None:

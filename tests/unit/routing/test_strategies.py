@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from penstock.routing.candidates import candidates
 from penstock.routing.deployment import Deployment
 from penstock.routing.health import Health
+from penstock.routing.situation import Random, Situation
 from penstock.routing.strategies import STRATEGIES, ordered, simple_shuffle
 
 
@@ -21,9 +22,13 @@ def deployment(name: str, **fields: Any) -> Deployment:
     return Deployment(group="g", arguments={"model": name}, id=name, **fields)
 
 
+def at(random: Random, now: float = 0.0, **fields: Any) -> Situation:
+    return Situation(now, random, **fields)
+
+
 def firsts(deployments: list[Deployment], healths: dict[str, Health], strategy: str, draws: int = 6000) -> Counter[str]:
     source = random.Random(7)
-    return Counter(ordered(STRATEGIES[strategy], deployments, healths, source.random)[0].id for _ in range(draws))
+    return Counter(ordered(STRATEGIES[strategy], deployments, healths, at(source.random))[0].id for _ in range(draws))
 
 
 @pytest.mark.parametrize("field", ["weight", "rpm", "tpm"])
@@ -49,7 +54,7 @@ def test_a_weight_of_nothing_is_the_last_resort() -> None:
     weights = [deployment("a", weight=0), deployment("b", weight=1), deployment("c")]
     source = random.Random(7)
     for _ in range(200):
-        order = [each.id for each in simple_shuffle(weights, {}, source.random)]
+        order = [each.id for each in simple_shuffle(weights, {}, at(source.random))]
         assert order[0] == "b"
         assert set(order[1:]) == {"a", "c"}, "and it is asked all the same, in the end"
 
@@ -58,7 +63,9 @@ def test_the_second_place_is_drawn_by_weight_too() -> None:
     weights = [deployment("a", weight=98), deployment("b", weight=1.5), deployment("c", weight=0.5)]
     source = random.Random(7)
     seconds = Counter(
-        order[1].id for order in (simple_shuffle(weights, {}, source.random) for _ in range(6000)) if order[0].id == "a"
+        order[1].id
+        for order in (simple_shuffle(weights, {}, at(source.random)) for _ in range(6000))
+        if order[0].id == "a"
     )
     assert seconds["b"] / seconds.total() == pytest.approx(0.75, abs=0.03)
 
@@ -83,7 +90,7 @@ def test_latency_measures_whom_it_does_not_know() -> None:
 
 def test_cost_takes_the_cheapest_and_an_unknown_price_is_not_free() -> None:
     known = [deployment("a", price=Decimal("0.3")), deployment("b", price=Decimal("0.2")), deployment("c")]
-    order = [each.id for each in ordered(STRATEGIES["cost-based-routing"], known, {}, random.Random(7).random)]
+    order = [each.id for each in ordered(STRATEGIES["cost-based-routing"], known, {}, at(random.Random(7).random))]
     assert order == ["b", "a", "c"]
 
 
@@ -115,7 +122,7 @@ def test_every_strategy_gives_all_back_by_order(
         each.id: Health(in_flight=data.draw(st.integers(0, 5)), latency=data.draw(st.none() | st.floats(0, 100)))
         for each in deployments
     }
-    found = ordered(STRATEGIES[strategy], deployments, healths, source.random)
+    found = ordered(STRATEGIES[strategy], deployments, healths, at(source.random))
     assert sorted(each.id for each in found) == sorted(each.id for each in deployments)
     assert [each.order for each in found] == sorted(each.order for each in deployments)
 
@@ -123,11 +130,11 @@ def test_every_strategy_gives_all_back_by_order(
 def test_candidates_leave_out_who_rests_and_who_is_full() -> None:
     deployments = [deployment("rests"), deployment("later"), deployment("full", most_in_flight=2), deployment("free")]
     healths = {"rests": Health(rests_until=12.0), "later": Health(rests_until=20.0), "full": Health(in_flight=2)}
-    found = candidates(deployments, healths, 10.0, STRATEGIES["shuffle"], random.Random(7).random)
+    found = candidates(deployments, healths, at(random.Random(7).random, 10.0), STRATEGIES["shuffle"])
     assert [each.id for each in found.ready] == ["free"]
     assert found.next_back is not None and (found.next_back.id, found.back_in) == ("rests", 2.0)
 
 
 def test_candidates_when_the_rest_is_over() -> None:
-    found = candidates([deployment("a")], {"a": Health(rests_until=10.0)}, 10.0, STRATEGIES["shuffle"], lambda: 0.0)
+    found = candidates([deployment("a")], {"a": Health(rests_until=10.0)}, at(lambda: 0.0, 10.0), STRATEGIES["shuffle"])
     assert [each.id for each in found.ready] == ["a"] and found.next_back is None

@@ -1,0 +1,30 @@
+"""Situation: what a choice among deployments may look at besides them and their health."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from msgspec import Struct
+
+Random: TypeAlias = Callable[[], float]
+"""Numbers in [0, 1)."""
+
+
+class Situation(Struct, frozen=True):
+    """One moment, and one request in it.
+
+    now       monotonic seconds
+    random    a source of numbers in [0, 1)
+    streams   whether a stream was asked for
+    tokens    about how many tokens the request has; None: nobody counted
+    tags      the tags that it asks for
+    any_tag   one of them is enough; else a deployment must have all
+    """
+
+    now: float
+    random: Random
+    streams: bool = False
+    tokens: int | None = None
+    tags: tuple[str, ...] = ()
+    any_tag: bool = True
