@@ -39,6 +39,7 @@ __all__ = [
     "StreamBroken",
     "Transport",
     "broken",
+    "is_stream",
 ]
 
 
@@ -202,7 +203,7 @@ def _origin(url: str) -> str:
     return f"{scheme}{slashes}{rest.partition('/')[0].partition('?')[0].rpartition('@')[2]}"
 
 
-def _is_stream(status: int, headers: dict[str, str]) -> bool:
+def is_stream(status: int, headers: dict[str, str]) -> bool:
     """Whether an answer to a request for a stream is one. An error is not, and some hosts answer whole, or with an
     error inside a 200.
     """
@@ -272,7 +273,7 @@ class HTTPXTransport:
         try:
             if (unreadable := _unreadable(self.client, headers)) is not None:
                 raise StreamBroken(unreadable)
-            if send.stream and _is_stream(response.status_code, headers):
+            if send.stream and is_stream(response.status_code, headers):
                 first = next(iter(stream), b"")
                 return Reply(response.status_code, headers, first, stream)
             body = WholeBody(response.status_code)
@@ -350,7 +351,7 @@ class AsyncHTTPXTransport:
         try:
             if (unreadable := _unreadable(client, headers)) is not None:
                 raise StreamBroken(unreadable)
-            if send.stream and _is_stream(response.status_code, headers):
+            if send.stream and is_stream(response.status_code, headers):
                 first = await anext(aiter(stream), b"")
                 return Reply(response.status_code, headers, first, stream)
             body = WholeBody(response.status_code)

@@ -1,0 +1,457 @@
+"""A connection: one request at a time, written in one go, its answer read by httptools and told to a receiver.
+
+What is strict here keeps one answer from being taken for another. httptools refuses what RFC 9112 calls smuggling: two
+lengths, length and chunked, bare CR or LF, folded headers, NUL, bad chunk sizes. To that comes: a transfer encoding
+that is not just `chunked`, a head without an end, and any byte after the end of an answer, which ends the connection.
+
+**When a kept connection turns out closed.** A provider may close one that nobody uses at the very moment in which it is
+used again. The request is then sent once more, on a new connection, if not one byte of an answer came and
+
+- the provider's end came before it had acknowledged one byte of the request (the kernel knows: SIOCOUTQ), so that it
+  cannot have read it; or
+- the connection was reset within `RACE` of the request: a reset is what a closed socket answers.
+
+An end that came after the request was acknowledged is no race: the provider had it, and may have acted on it. That is
+`Broken(sent=True)`, and what to do is the decision of the exchange. (curl and nginx repeat in that case too.) Where the
+kernel does not tell, every end within `RACE` counts as the race.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from httptools import HttpParserError, HttpResponseParser
+
+from penstock.calls.body_limits import OVER, silent
+from penstock.exchange import Broken
+from penstock.gateway.upstream.decoding import Decoder, Undecodable, decoder_for
+from penstock.gateway.upstream.ongoing import Ongoing, Receiver
+from penstock.gateway.upstream.timers import NEVER, Timed
+from penstock.gateway.upstream.unread import unacknowledged
+
+if TYPE_CHECKING:
+    from penstock.gateway.upstream.pool import Pool
+
+__all__ = ["Connection"]
+
+MAX_HEAD = 64 * 1024
+"""Bytes that the head of an answer may have; also what lies between pieces of its body (chunk extensions, trailers)."""
+JOINED = 16 * 1024
+"""A body of so many bytes at most is copied behind its head: that is cheaper than to write two."""
+RACE = 1.0
+"""Seconds after a request within which a reset is that of a connection closed before: longer than any round trip."""
+
+
+class _Stop(Exception):
+    """Ends the parsing; why is in `fault`, or nobody listens any more."""
+
+
+class Connection(Timed, asyncio.Protocol):
+    """One connection of a pool. Its life: `start`, then idle (in `pool.idle`) or closed, and so on."""
+
+    __slots__ = (
+        "alive",
+        "begun",
+        "born",
+        "complete",
+        "decoder",
+        "extra",
+        "fault",
+        "headers",
+        "heard",
+        "idle_seconds",
+        "in_head",
+        "keep_alive",
+        "keeps",
+        "noticed",
+        "ongoing",
+        "parser",
+        "paused",
+        "pool",
+        "quiet",
+        "receiver",
+        "seen",
+        "transport",
+        "until_end",
+        "used",
+    )
+
+    def __init__(self, pool: Pool) -> None:
+        Timed.__init__(self)
+        self.pool = pool
+        self.transport: Any = None
+        self.alive = False
+        self.used = False
+        self.born = self.heard = 0.0
+        self.idle_seconds = pool.limits.idle_seconds
+        self.keep_alive = b""
+        self.ongoing: Ongoing | None = None
+        self.receiver: Receiver | None = None
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.decoder: Decoder | None = None
+        self.fault = ""
+        self.noticed: dict[bytes, bytes] = {}
+        self.paused = self.extra = self.seen = self.begun = self.keeps = self.until_end = False
+        self.in_head = self.complete = True
+        self.quiet = 0
+        self.parser = HttpResponseParser(self)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.alive = True
+        self.born = self.pool.clock()
+        self.pool.opened(self)
+
+    # The way of a request
+
+    def start(self, ongoing: Ongoing, now: float) -> bool:
+        """Send a request; False: the connection is closed, and nothing was written."""
+        request, head = ongoing.request, ongoing.head
+        assert head is not None
+        body = request.body
+        try:
+            if not body:
+                self.transport.write(head.begin + head.without_body)
+            elif len(body) <= JOINED:
+                self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head.begin, len(body), body))
+            else:
+                self.transport.writelines((b"%bcontent-length: %d\r\n\r\n" % (head.begin, len(body)), body))
+        except RuntimeError:  # uvloop's word for a socket that is closed already, of which we shall still hear
+            self.close()
+            return False
+        self.ongoing, self.receiver = ongoing, ongoing.receiver
+        ongoing.connection = self
+        self.complete = self.begun = self.until_end = False
+        self.in_head = True
+        self.quiet = 0
+        self.heard = now
+        if self.noticed:
+            self.noticed = {}
+        if head.bodiless_answer:
+            self.noticed[b"head"] = b""
+        first, due = ongoing.timeouts.first_token, ongoing.deadline
+        self.due = due = due if first is None or now + first > due else now + first
+        if due < self.looked_at:
+            self.pool.wheel.place(self)
+        if ongoing.paused:
+            self.pause()
+        return True
+
+    def data_received(self, data: bytes) -> None:
+        if self.receiver is None:
+            self.close()  # nobody asked
+            return
+        self.seen = False
+        if len(data) > MAX_HEAD and self.in_head:
+            self.noticed[b"long"] = b""
+        try:
+            self.parser.feed_data(data)
+        except HttpParserError as error:
+            if not self.complete:
+                self._unreadable(error)
+                return
+            self.extra = True
+        if self.receiver is None:
+            return
+        if self.complete:
+            self._finish(self.keeps and not self.extra)
+        elif self.seen:
+            self.heard = self.pool.clock()
+            self.quiet = 0
+        else:
+            self.quiet += len(data)
+            if self.quiet > MAX_HEAD:
+                self.fail(Broken("protocol", _LONG_HEAD))
+
+    # httptools calls these
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            self.extra = True
+            raise _Stop
+        self.headers = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        self.headers.append((name, value.rstrip()))
+        if name in _WATCHED and self.in_head:
+            self._notice(name, value.strip().lower())
+
+    def on_headers_complete(self) -> None:
+        status = self.parser.get_status_code()
+        headers, self.headers = self.headers, []
+        self.keeps = self.parser.should_keep_alive()
+        if status < 200:
+            self._interim(status)
+            return
+        if self.noticed or not self.keeps:
+            headers = self._look_closer(status, headers)
+        self.in_head = False
+        receiver = self.receiver
+        if receiver is None:
+            raise _Stop
+        try:
+            receiver.head(status, headers)
+        except Exception as error:
+            self._receiver_failed(error)
+        if self.complete:  # an answer without a body, of which httptools knows nothing
+            raise _Stop
+
+    def on_body(self, data: bytes) -> None:
+        receiver = self.receiver
+        if receiver is None:
+            raise _Stop
+        self.seen = self.begun = True
+        try:
+            if self.decoder is None:
+                receiver.data(data)
+            else:
+                self._decode(self.decoder, data)
+        except Exception as error:
+            self._receiver_failed(error)
+
+    def on_message_complete(self) -> None:
+        if self.in_head:  # it was an interim one
+            return
+        self.complete = True
+
+    # What is rare
+
+    def _notice(self, name: bytes, value: bytes) -> None:
+        """A header that says how to read on."""
+        if name == b"keep-alive":
+            if value != self.keep_alive:
+                self.keep_alive = value
+                self.idle_seconds = _idle_seconds(value, self.pool.limits.idle_seconds)
+            return
+        if name == b"transfer-encoding" and (value != b"chunked" or name in self.noticed):
+            self._stop(f"the answer's transfer encoding is not just chunked, but {_shown(value)}")
+        before = self.noticed.get(name)
+        self.noticed[name] = value if before is None else before + b", " + value
+
+    def _interim(self, status: int) -> None:
+        """A head before the head (RFC 9110, 15.2): 100 and 103 say nothing to us; 101 we did not ask for."""
+        if status < 100 or status == 101:
+            self._stop(f"the answer's status is {status}")
+
+    def _look_closer(self, status: int, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """The headers of an answer that is not quite usual: it may be without a body, long, compressed, or end with the
+        connection.
+        """
+        ongoing = self.ongoing
+        if ongoing is None or ongoing.head is None:
+            raise _Stop
+        if sum(len(name) + len(value) for name, value in headers) > MAX_HEAD:
+            self._stop(_LONG_HEAD)
+        self.complete = ongoing.head.bodiless_answer
+        names = {name for name, _ in headers}
+        self.until_end = not self.keeps and not names & _LENGTHS and status not in (204, 304)
+        if self.complete or status in (204, 304) or ongoing.head.as_compressed:
+            return headers
+        try:
+            self.decoder = decoder_for(self.noticed.get(b"content-encoding", b"").decode("latin-1"))
+        except Undecodable as error:
+            self._stop(str(error))
+        if self.decoder is None:
+            return headers
+        return [pair for pair in headers if pair[0] not in (b"content-encoding", b"content-length")]
+
+    def _decode(self, decoder: Decoder, data: bytes) -> None:
+        try:
+            for piece in decoder.pieces(data):
+                if self.receiver is None:
+                    return
+                self.receiver.data(piece)
+        except Undecodable as error:
+            self._stop(str(error))
+
+    def _stop(self, why: str) -> NoReturn:
+        """The answer cannot be read: end the parsing, and tell."""
+        self.fault = why
+        raise _Stop
+
+    def _receiver_failed(self, error: Exception) -> NoReturn:
+        ongoing = self.ongoing
+        if isinstance(error, _Stop) or ongoing is None:
+            raise _Stop
+        ongoing.report(error)
+        self._stop("the gateway failed to pass the answer on; its log says why")
+
+    # Ends
+
+    def _finish(self, keep: bool) -> None:
+        """The answer is whole."""
+        ongoing, receiver = self.ongoing, self.receiver
+        assert ongoing is not None and receiver is not None
+        if self.decoder is not None and not self._decoded():
+            return
+        self._detach()
+        ongoing.receiver = ongoing.connection = None
+        if not keep or self.transport.get_write_buffer_size():
+            self.abort()  # in the second case the answer came before the request had gone: the rest goes nowhere
+        else:
+            self.used = True
+            self.pool.release(self)
+        try:
+            receiver.end()
+        except Exception as error:
+            ongoing.report(error)
+
+    def _decoded(self) -> bool:
+        """Whether the compressed body had its end; tells if not."""
+        try:
+            if self.decoder is not None:
+                self.decoder.end()
+        except Undecodable as error:
+            self.fail(Broken("protocol", str(error)))
+            return False
+        return True
+
+    def _unreadable(self, error: HttpParserError) -> None:
+        """httptools, or one of our own functions that it called, refused to read on."""
+        if self.receiver is None:
+            self.abort()
+            return
+        why = self.fault or f"the answer is not HTTP/1.1: {error}"
+        self.fail(Broken("protocol", why))
+
+    def fail(self, why: Broken) -> None:
+        """End the request and the connection."""
+        ongoing = self.ongoing
+        self._detach()
+        self.abort()
+        if ongoing is not None:
+            ongoing.fail(why)
+
+    def abandon(self) -> None:
+        """Nobody wants the answer."""
+        self._detach()
+        self.abort()
+
+    def _detach(self) -> None:
+        self.receiver = self.ongoing = None
+        self.decoder = None
+        if self.paused:
+            self.resume()
+
+    def eof_received(self) -> None:
+        if self.ongoing is None:
+            self.close()
+        else:
+            self._ended(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self.ongoing is None:
+            self.close()
+        else:
+            self._ended(error)
+
+    def _ended(self, error: Exception | None) -> None:
+        """The provider closed the connection, or (with an error) it broke."""
+        if self.in_head and not self.quiet:
+            self._unanswered(error)
+        elif not self.in_head and self.until_end and error is None:
+            self._finish(keep=False)
+        else:
+            where = "head" if self.in_head else "body"
+            self.fail(Broken("read", f"the connection {_how(error)} in the midst of the answer's {where}"))
+
+    def _unanswered(self, error: Exception | None) -> None:
+        """It ended before the first byte of an answer: see above what that means."""
+        ongoing = self.ongoing
+        assert ongoing is not None and ongoing.head is not None
+        waiting = unacknowledged(self.transport) if error is None else None
+        unread = waiting is not None and waiting >= len(ongoing.head.begin) + len(ongoing.request.body)
+        race = unread or (waiting is None and self.pool.clock() - self.heard < RACE)
+        ongoing.perhaps_read = ongoing.perhaps_read or not unread
+        if not (self.used and race) or ongoing.retried:
+            why = f"the connection {_how(error)} before an answer came"
+            self.fail(Broken("read", why, ongoing.perhaps_read))
+            return
+        self._detach()
+        ongoing.connection = None
+        self.abort()
+        ongoing.retried = True
+        self.pool.again(ongoing)
+
+    def close(self) -> None:
+        """Close the connection in good order, if it is not closed."""
+        if self.alive:
+            self._gone()
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Close the connection at once; what was not written yet is dropped."""
+        if self.alive:
+            self._gone()
+            self.transport.abort()
+
+    def _gone(self) -> None:
+        self.alive = False
+        self.due = NEVER
+        self.pool.wheel.remove(self)
+        self.pool.lost(self)
+
+    def is_due(self, now: float) -> None:
+        ongoing = self.ongoing
+        if ongoing is None:
+            self.close()  # idle for long enough
+            return
+        if now >= ongoing.deadline:
+            self.fail(Broken("timeout", OVER))
+            return
+        timeouts = ongoing.timeouts
+        allowed = timeouts.between_tokens if self.begun else timeouts.first_token
+        silence = NEVER if allowed is None or self.paused else self.heard + allowed
+        if silence <= now:
+            self.fail(Broken("timeout", silent(allowed or 0.0, self.begun)))
+            return
+        self.due = min(silence, ongoing.deadline)
+
+    # A slow client
+
+    def pause(self) -> None:
+        """Read no more for now. Time does not count meanwhile, but for the deadline."""
+        if not self.paused:
+            self.paused = True
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self.paused:
+            self.paused = False
+            self.heard = self.pool.clock()
+            self._count_again()
+            if self.alive:
+                self.transport.resume_reading()
+
+    def _count_again(self) -> None:
+        """The clock was stopped, so that nothing may be due before the deadline: start it."""
+        ongoing = self.ongoing
+        if ongoing is not None:
+            self.due = min(self.heard, ongoing.deadline)
+            if self.due < self.looked_at:
+                self.pool.wheel.place(self)
+
+
+_WATCHED = frozenset({b"transfer-encoding", b"content-encoding", b"keep-alive"})
+_LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
+_LONG_HEAD = f"the answer's head is longer than {MAX_HEAD:,} bytes"
+
+
+def _idle_seconds(keep_alive: bytes, usual: float) -> float:
+    """What `keep-alive: timeout=5, max=100` leaves us: a second less, so that we are the first to close."""
+    for part in keep_alive.split(b","):
+        name, _, seconds = part.partition(b"=")
+        if name.strip() == b"timeout" and seconds.strip().isdigit():
+            return min(usual, max(float(seconds[:9]) - 1.0, 0.0))
+    return usual
+
+
+def _how(error: Exception | None) -> str:
+    return "was closed" if error is None else f"broke ({getattr(error, 'strerror', None) or error})"
+
+
+def _shown(value: bytes) -> str:
+    return repr(value[:60].decode("latin-1"))
