@@ -1,9 +1,12 @@
-"""`python -m bench [PART ...]`: print the figures of all parts, or of those named."""
+"""`python -m bench [PART ...]`: print the figures of all parts, or of those named. `python -m bench gateway ...`: the
+gateway beside its peers (bench/gateway).
+"""
 
 from __future__ import annotations
 
 import argparse
 import platform
+import sys
 from importlib import import_module
 
 PARTS = ("imports", "calls", "streams", "wheel")
@@ -11,6 +14,8 @@ PARTS = ("imports", "calls", "streams", "wheel")
 
 def main() -> None:
     """Measure and print."""
+    if sys.argv[1:2] == ["gateway"]:
+        sys.exit(import_module("bench.gateway.command").main(sys.argv[2:]))
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of {', '.join(PARTS)} (default: all)")
     arguments = parser.parse_args()

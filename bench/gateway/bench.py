@@ -1,0 +1,158 @@
+"""A benchmark in progress: the mocks run, peers are started when a scenario names them, and all of it ends with it."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from bench.gateway import machine, messages
+from bench.gateway.machine import Cores
+from bench.gateway.mock import answers, streams
+from bench.gateway.peers.peer import Job, Peer, Running, Site, Target
+from bench.gateway.processes import Failed, Program
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long to measure. `full` asks for the long forms: a million requests, five thousand streams."""
+
+    rounds: int = 5
+    seconds: int = 1
+    full: bool = False
+
+
+@dataclass(slots=True)
+class Bench:
+    """What scenarios work with. `peers` are those that can run here; `say` prints progress."""
+
+    peers: Sequence[Peer]
+    effort: Effort
+    cores: Cores
+    folder: Path
+    answers: int
+    streams: streams.Streams
+    mocks: Sequence[Program]
+    say: Callable[[str], None]
+    problems: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def started(self, job: Job, peers: Sequence[Peer] | None = None, workers: int = 1) -> Iterator[list[Contestant]]:
+        """The peers that can do the job, each started, asked once, and found to answer rightly; they end afterwards."""
+        contestants: list[Contestant] = []
+        try:
+            for peer in self.peers if peers is None else peers:
+                if contestant := self._start(peer, job, workers):
+                    contestants.append(contestant)
+            yield contestants
+        finally:
+            for contestant in contestants:
+                contestant.stop()
+
+    def _start(self, peer: Peer, job: Job, workers: int) -> Contestant | None:
+        try:
+            running = self.start(peer, workers)
+        except (Failed, OSError) as error:
+            self.problem(f"{peer.name} does not start: {error}")
+            return None
+        target = running.target(job)
+        contestant = Contestant(peer, running, target) if target else None
+        try:
+            if contestant:
+                check(contestant.target, job)
+                return contestant
+        except (Failed, OSError, http.client.HTTPException) as error:
+            self.problem(f"{peer.name} does not do {job.value}: {error}")
+        if running.program:
+            running.program.stop()
+        return None
+
+    def start(self, peer: Peer, workers: int = 1, on: Sequence[int] | None = None) -> Running:
+        """Start one peer in a folder of its own."""
+        folder = Path(tempfile.mkdtemp(prefix=f"{peer.name}-", dir=self.folder))
+        return peer.start(Site(folder, self.answers, self.streams.port, on or [self.cores.peer], workers))
+
+    def problem(self, text: str) -> None:
+        """Remember and say what did not go as it should."""
+        self.problems.append(text)
+        self.say(f"  ! {text}")
+
+
+@dataclass(slots=True)
+class Contestant:
+    """A started peer with its request for a job."""
+
+    peer: Peer
+    running: Running
+    target: Target
+
+    @property
+    def name(self) -> str:
+        return self.peer.name
+
+    def pids(self) -> list[int]:
+        """The peer's processes; none where there is no peer."""
+        return self.running.program.pids() if self.running.program else []
+
+    def cpu(self) -> float:
+        """Seconds of CPU that its processes have used."""
+        return sum(machine.cpu_seconds(self.pids()).values())
+
+    def stop(self) -> None:
+        if self.running.program:
+            self.running.program.stop()
+
+
+def check(target: Target, job: Job) -> None:
+    """Ask once and raise Failed unless the answer is the one that the mock gives, in the client's dialect."""
+    connection = http.client.HTTPConnection("127.0.0.1", target.port, timeout=30)
+    try:
+        connection.request("POST", target.path, target.body, dict(target.headers))
+        answer = connection.getresponse()
+        body = answer.read()
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise Failed(f"status {answer.status}: {body[:300]!r}")
+    right = streams.STAMP.search(body) if job.streamed else messages.ANSWER_MARK in messages.text_of(body)
+    if not right:
+        raise Failed(f"an answer that is not the mock's: {body[:300]!r}")
+
+
+@contextmanager
+def prepared(peers: Sequence[Peer], effort: Effort, say: Callable[[str], None], keep: bool = False) -> Iterator[Bench]:
+    """Start the mocks; end them, and remove all files (unless `keep`), when it is over."""
+    cores = machine.cores()
+    folder = Path(tempfile.mkdtemp(prefix="penstock-bench-"))
+    mocks: list[Program] = []
+    try:
+        answering, port = answers.start(folder, cores.mock)
+        mocks.append(answering)
+        streaming = streams.start(folder, cores.mock)
+        mocks.append(streaming.program)
+        yield Bench(peers, effort, cores, folder, port, streaming, mocks, say)
+    finally:
+        for mock in mocks:
+            mock.stop()
+        if keep:
+            say(f"kept: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def in_turns(bench: Bench, contestants: Sequence[Contestant], measure: Callable[[Contestant], None]) -> None:
+    """A B C, A B C ...: every contestant is measured once in each round."""
+    for number in range(bench.effort.rounds):
+        for contestant in contestants:
+            measure(contestant)
+        bench.say(f"  round {number + 1} of {bench.effort.rounds}")
+
+
+def middle(values: Sequence[float]) -> float:
+    """The median; NaN of nothing."""
+    return median(values) if values else float("nan")

@@ -1,0 +1,60 @@
+"""LiteLLM's proxy: a master key and one worker, no database, nothing logged."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from bench.gateway import machine, messages, processes
+from bench.gateway.install import LITELLM, installed_program, not_installed
+from bench.gateway.peers.peer import Job, Running, Site, Target, request
+from bench.gateway.processes import Program
+
+_KEY = "sk-fake-master-key"
+_QUIET = {
+    "LITELLM_MASTER_KEY": _KEY,
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LITELLM_LOG": "ERROR",
+    "DO_NOT_TRACK": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    program: Program
+    port: int
+
+    def target(self, job: Job, key: str | None = None) -> Target | None:
+        group = {Job.MESSAGES: messages.THOUGHTFUL}.get(job, messages.STREAMED if job.streamed else messages.EVERYDAY)
+        return request(job, self.port, group, headers={"Authorization": f"Bearer {_KEY}"})
+
+
+class LiteLLM:
+    name = "litellm"
+    what = f"{LITELLM.requirement}: a master key only, one worker, no database"
+
+    def missing(self) -> str | None:
+        return not_installed(LITELLM)
+
+    def start(self, site: Site) -> Running:
+        port = machine.free_port()
+        config = site.folder / "litellm.yaml"  # JSON is YAML
+        config.write_text(json.dumps({"model_list": model_list(site)}))
+        command = [str(installed_program(LITELLM)), "--config", str(config), "--host", "127.0.0.1"]
+        command += ["--port", str(port), "--num_workers", str(site.workers), "--telemetry", "False"]
+        program = processes.start(self.name, command, site.on, site.folder, _QUIET)
+        program.wait_for_port(port, 120)
+        return _Running(program, port)
+
+
+def model_list(site: Site) -> list[dict[str, object]]:
+    """The deployments, in the words that LiteLLM and Penstock share."""
+    wanted = (
+        (messages.EVERYDAY, f"openai/{messages.MODEL}", f"http://127.0.0.1:{site.answers}/v1"),
+        (messages.STREAMED, f"openai/{messages.MODEL}", f"http://127.0.0.1:{site.streams}/v1"),
+        (messages.THOUGHTFUL, f"anthropic/{messages.CLAUDE}", f"http://127.0.0.1:{site.answers}"),
+    )
+    return [
+        {"model_name": group, "litellm_params": {"model": model, "api_base": base, "api_key": "sk-fake-provider-key"}}
+        for group, model, base in wanted
+    ]

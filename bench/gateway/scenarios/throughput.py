@@ -1,0 +1,69 @@
+"""Requests a second at 64 connections, and CPU a request: what `relay` and `translate` measure alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bench.gateway.bench import Bench, Contestant, in_turns, middle
+from bench.gateway.drivers import wrk
+from bench.gateway.mock import answers
+from bench.gateway.processes import Failed
+from bench.gateway.scenarios.scenario import Outcome
+
+CONNECTIONS = 64
+COLUMNS = ("peer", "requests/s", "CPU a request, µs", "requests a CPU second", "core used", "p50, ms", "p99, ms")
+RATE, CPU = "requests/s", "CPU, µs"
+
+
+@dataclass(slots=True)
+class Rounds:
+    """One value a round."""
+
+    rate: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)  # µs a request
+    used: list[float] = field(default_factory=list)  # share of its core
+    p50: list[float] = field(default_factory=list)
+    p99: list[float] = field(default_factory=list)
+
+
+def measure(bench: Bench, contestants: Sequence[Contestant], outcome: Outcome) -> None:
+    """Drive all of them in turns; a row and the figures of each go into the outcome."""
+    rounds = {contestant.name: Rounds() for contestant in contestants}
+    for contestant in contestants:  # connections, caches, compilers of others
+        drive(bench, contestant)
+    in_turns(bench, contestants, lambda contestant: _round(bench, contestant, rounds[contestant.name]))
+    for name, each in rounds.items():
+        rate, cpu = middle(each.rate), middle(each.cpu)
+        outcome.figures[name] = {RATE: rate, CPU: cpu}
+        speed = (
+            [f"{rate:,.0f}", f"{cpu:,.1f}", f"{1e6 / cpu:,.0f}", f"{middle(each.used):.0%}"]
+            if cpu
+            else [f"{rate:,.0f}", "", "", ""]
+        )
+        outcome.rows.append([name, *speed, f"{middle(each.p50) * 1e3:,.2f}", f"{middle(each.p99) * 1e3:,.2f}"])
+
+
+def drive(bench: Bench, contestant: Contestant) -> wrk.Load:
+    """One run of the load; raises Failed when anything but right answers came, or the mock was not asked for each."""
+    before = answers.count(bench.answers)
+    load = wrk.run(contestant.target, bench.cores.load, bench.effort.seconds, CONNECTIONS, bench.folder)
+    asked = answers.count(bench.answers) - before - 1
+    if load.failed or load.refused:
+        bench.problem(f"{contestant.name}: {load.refused} refused and {load.failed} broken of {load.requests} requests")
+    if not load.requests:
+        raise Failed(f"{contestant.name} answered nothing")
+    if asked < load.requests - load.refused:
+        bench.problem(f"{contestant.name}: {load.requests} answers, but the mock was asked only {asked} times")
+    return load
+
+
+def _round(bench: Bench, contestant: Contestant, rounds: Rounds) -> None:
+    before = contestant.cpu()
+    load = drive(bench, contestant)
+    cpu = contestant.cpu() - before
+    rounds.rate.append(load.rate)
+    rounds.cpu.append(cpu / load.requests * 1e6)
+    rounds.used.append(cpu / load.seconds)
+    rounds.p50.append(load.p50)
+    rounds.p99.append(load.p99)
