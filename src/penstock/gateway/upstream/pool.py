@@ -140,7 +140,7 @@ class Pool:
     def _serve(self, connection: Connection, new: bool) -> bool:
         """Hand the connection to who has waited longest. A request that is repeated takes only a new one."""
         now = self.clock()
-        if now - connection.born > self.limits.age_seconds:
+        if not new and now - connection.born > self.limits.age_seconds:
             return False
         for ongoing in self._waiting:
             if new or not ongoing.retried:
