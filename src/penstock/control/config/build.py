@@ -125,7 +125,10 @@ def probes(models: Sequence[Model], found: Sequence[Deployment], usual: HealthCh
     """Deployment id -> its active health check."""
     made: dict[str, Probe] = {}
     for model, deployment in zip(models, found, strict=True):
-        check = model.health_check or usual
+        check = model.health_check
+        if check is not None and usual is not None:
+            check = usual.model_copy(update=check.model_dump(exclude_unset=True))
+        check = check or usual
         if check is None or not check.enabled or ("*" in model.model and check.model is None):
             continue
         mode = str((model.facts or {}).get("mode") or "chat")
@@ -167,21 +170,19 @@ def picodollars(amount: Decimal) -> int:
 
 def routing(given: Routing) -> snapshot.RoutingSettings:
     """How groups are routed."""
-    fields = {name: getattr(given, name) for name in Routing.model_fields}
+    fields = {name: getattr(given, name) for name in snapshot.RoutingSettings.__struct_fields__}
     fields["rules"] = tuple(given.rules)
     return snapshot.RoutingSettings(**fields)
 
 
 def settings(given: General) -> snapshot.Settings:
     """Everything that is not routing."""
-    common = set(General.model_fields) & set(snapshot.Settings.__struct_fields__)
-    fields = {name: getattr(given, name) for name in common}
-    return snapshot.Settings(**fields, log_level=given.log.level, log_file=given.log.file)
+    return snapshot.Settings(**{name: getattr(given, name) for name in snapshot.Settings.__struct_fields__})
 
 
 def control(given: General) -> ControlSettings:
     """What the control plane itself is told."""
-    return ControlSettings(state_dir=given.state_dir, spend_log_retention=given.spend_log_retention)
+    return ControlSettings(**{name: getattr(given, name) for name in ControlSettings.__struct_fields__})
 
 
 def pass_through(given: Mapping[str, Provider | None]) -> dict[str, dict[str, Any]]:

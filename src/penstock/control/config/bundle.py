@@ -183,5 +183,5 @@ class _Joiner:
                 self.problems.append(node.problem(f"it is also given in {mine.place}: keep one"))
 
 
-NATIVE_BLOCKS = frozenset({"models", "aliases", "routing", "keys", "general", "pass_through", "endpoints"})
-"""Top-level keys of the native form that LiteLLM's has not."""
+NATIVE_BLOCKS = frozenset({"models", "aliases", "routing", "general", "pass_through"})
+"""Top-level keys of the native form that may not stand in a file of LiteLLM's. (`keys` and `endpoints` may.)"""

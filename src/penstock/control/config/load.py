@@ -13,10 +13,10 @@ from typing import Any
 
 from penstock.calls.engine import Engine
 from penstock.calls.litellm_words import is_credential
-from penstock.calls.options import Options
 from penstock.control.config import build
 from penstock.control.config.bundle import Bundle, read_bundle, tree_of
-from penstock.control.config.document import Node
+from penstock.control.config.facts import with_facts
+from penstock.control.config.litellm.translate import translate
 from penstock.control.config.loaded import Loaded
 from penstock.control.config.meaning import Meaning
 from penstock.control.config.native import Config
@@ -40,38 +40,35 @@ def load_bundle(bundle: Bundle, environment: Mapping[str, str], registry: Regist
     tree = tree_of(bundle)
     variables, problems = variables_of(tree.root, environment)
     surroundings = {**environment, **variables}
-    problems += resolve(tree.root, surroundings, tree.litellm)
-    root, warnings = tree.root, [*tree.warnings]
     engine = Engine(registry=registry or default_registry(), environment=surroundings)
-    meaning = Meaning(root, engine.registry, _resolver(engine), tree.litellm)
+    missing = resolve(tree.root, surroundings, tree.litellm)
+    root, warnings = tree.root, [*tree.warnings]
+    if tree.litellm:
+        root, wrong, unheard = translate(root, engine.registry, surroundings)
+        problems += wrong
+        warnings += unheard
+    asked = {(node.path, node.place) for node in root.walk()}
+    problems += [each for each in missing if (each.path, each.place) in asked]
+    meaning = Meaning(root, engine, tree.litellm)
     meaning.check()
     config, wrong = validate(root)
     problems += [*wrong, *meaning.errors]
     if problems or config is None:
         raise ConfigErrors(problems)
-    return _loaded(config, variables, environment, tuple(warnings + meaning.warnings), tree.files)
-
-
-def _resolver(engine: Engine) -> Any:
-    def resolver(model: str, provider: str | None, api_base: str | None) -> Any:
-        address = {} if api_base is None else {"api_base": api_base}
-        return engine.resolve(model, Options(custom_llm_provider=provider, address=address))
-
-    return resolver
+    return _loaded(config, engine, variables, (*warnings, *meaning.warnings), tree.files)
 
 
 def _loaded(
     config: Config,
+    engine: Engine,
     variables: Mapping[str, str],
-    environment: Mapping[str, str],
     warnings: tuple[Problem, ...],
     files: tuple[str, ...],
 ) -> Loaded:
-    found = build.deployments(config.models)
-    made = build.snapshot_of(config, found, variables)
-    key, source = master_key(config.general.master_key, files[0], {**environment, **variables})
+    found = with_facts(build.deployments(config.models), engine)
+    key, source = master_key(config.general.master_key, files[0], engine.environment)
     return Loaded(
-        snapshot=made,
+        snapshot=build.snapshot_of(config, found, variables),
         keys=tuple(build.listed_key(each) for each in config.keys),
         master_key=key,
         master_key_source=source,
@@ -107,6 +104,3 @@ def _secrets(config: Config, key: str | None, variables: Mapping[str, str]) -> t
         found |= {value for name, value in given.items() if is_credential(name) and isinstance(value, str)}
     kept = {value for value in found if value and len(value) >= _SHORTEST_SECRET}
     return tuple(sorted(kept, key=lambda value: (-len(value), value)))
-
-
-__all__ = ["ConfigErrors", "Node", "load", "load_bundle"]

@@ -51,10 +51,17 @@ class Probe(Struct, frozen=True, kw_only=True):
 
 
 class ControlSettings(Struct, frozen=True, kw_only=True):
-    """What the control plane itself is told. `spend_log_retention` is in seconds; None: for ever."""
+    """What the control plane itself is told.
+
+    spend_log_retention  seconds after which a row of the ledger is deleted; None: never
+    key_defaults         fields of /key/generate that hold where a request does not say them
+    key_bounds           the most that such a request may ask for, by field; one that says nothing gets the bound
+    """
 
     state_dir: str | None = None
     spend_log_retention: float | None = None
+    key_defaults: Mapping[str, Any] = {}
+    key_bounds: Mapping[str, Any] = {}
 
 
 class Loaded(Struct, frozen=True, kw_only=True):

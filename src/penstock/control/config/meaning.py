@@ -8,17 +8,22 @@ asks for is left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
+from msgspec.structs import replace
+
 from penstock.calls.demo import NAMES as DEMO_NAMES
-from penstock.control.config.document import Node
+from penstock.calls.engine import Engine
+from penstock.calls.options import Options, split
+from penstock.control.config.document import Node, plain
 from penstock.control.config.problems import Problem, did_you_mean
 from penstock.providers.errors import ProviderError
-from penstock.providers.registry import Registry
+from penstock.providers.ways import missing_variables
 from penstock.routing.strategies import STRATEGIES
-from penstock.types.errors import ErrorKind
+from penstock.types.errors import ErrorKind, MalformedError
 
 ERROR_KINDS: tuple[str, ...] = get_args(ErrorKind)
 FALLBACK_TABLES = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
@@ -30,35 +35,58 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 class Meaning:
     """What a tree of the native form means, as far as it can be read. `errors` and `warnings` are what was found.
 
-    resolve  (model, provider, api_base) -> nothing, or raises ProviderError
+    lenient  what names nothing is left out of the tree, with a warning
     """
 
-    def __init__(
-        self, root: Node, registry: Registry, resolve: Callable[[str, str | None, str | None], Any], lenient: bool
-    ) -> None:
+    def __init__(self, root: Node, engine: Engine, lenient: bool) -> None:
         self.root = root
-        self.registry = registry
-        self.resolve = resolve
+        self.engine = engine
         self.lenient = lenient
         self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
-        self.models = _entries(root, "models")
+        self._left_out: set[int] = set()
+        self._look()
+
+    def _look(self) -> None:
+        """Read the names that there are."""
+        self.models = _entries(self.root, "models")
         self.groups = tuple(dict.fromkeys(_texts(model.items.get("name") for model in self.models)))
         self.ids = tuple(_texts(model.items.get("id") for model in self.models))
-        self.aliases = {name: node for name, node in _entry(root, "aliases").items() if node.text}
+        self.aliases = {name: node for name, node in _entry(self.root, "aliases").items() if node.text}
         self.access_groups = {
             text for model in self.models for text in _texts(_listed(model.items.get("access_groups")))
         }
 
     def check(self) -> None:
-        """Look at everything."""
+        """Look at everything. What is left out is out of the tree afterwards."""
         for model in self.models:
             self._model(model)
+        self._leave_out()
         self._distinct(self.ids_nodes(), "id")
         self._aliases()
+        self._leave_out()
         self._routing()
         self._keys()
         self._elsewhere()
+        self._leave_out()
+
+    def _leave_out(self) -> None:
+        """Take what was found to name nothing out of the tree."""
+        if self._left_out:
+            for node in self.root.walk():
+                if isinstance(node.value, dict):
+                    node.value = {name: each for name, each in node.value.items() if id(each) not in self._left_out}
+                elif isinstance(node.value, list):
+                    node.value = [each for each in node.value if id(each) not in self._left_out]
+            self._look()
+
+    def _wrong(self, node: Node, message: str, whole: Node | None = None) -> None:
+        """Something names nothing. `whole` is what is left out for it, where that is more than the name."""
+        if not self.lenient:
+            self.errors.append(node.problem(message))
+            return
+        self.warnings.append(node.problem(f"{message}; it is left out"))
+        self._left_out.add(id(node if whole is None else whole))
 
     def ids_nodes(self) -> list[Node]:
         """The ids that deployments are given."""
@@ -76,9 +104,7 @@ class Meaning:
         name = node.text if name is None else name
         if name is None or self.known(name):
             return
-        names = [*self.groups, *self.aliases]
-        found = node.problem(f"there is no model group {name!r}{did_you_mean(name, names)}")
-        (self.warnings if self.lenient else self.errors).append(found)
+        self._wrong(node, f"there is no model group {name!r}{did_you_mean(name, [*self.groups, *self.aliases])}")
 
     def _distinct(self, nodes: Iterable[Node], what: str) -> None:
         seen: dict[str, Node] = {}
@@ -101,13 +127,35 @@ class Meaning:
         arguments = _entry(model, "arguments")
         if "*" in target.text.partition("/")[0] or target.text in DEMO_NAMES or "mock_response" in arguments:
             return
-        base = model.items.get("api_base") or arguments.get("base_url")
         provider = model.items.get("provider")
         try:
-            self.resolve(target.text, provider.text if provider else None, base.text if base else None)
+            options, body = split(_call_arguments(model), self.engine.addresses, Options())
+            self._resolve(target, provider, options)
+        except MalformedError as error:
+            where = arguments.get(error.path.partition("[")[0].partition(".")[0], model)
+            self.errors.append(where.problem(error.message))
+            return
         except ProviderError as error:
-            where = provider if provider is not None and error.kind == "unknown_provider" else target
-            self.errors.append(where.problem(f"{error.message} {error.fix}".strip()))
+            named = provider is not None and error.kind == "unknown_provider"
+            where = provider if named and provider is not None else target
+            self._wrong(where, f"{error.message} {error.fix}".strip(), model)
+            return
+        known = sorted({*self.engine.addresses, *Options.__struct_fields__})
+        for word in sorted(body.keys() & arguments.keys()):
+            if near := get_close_matches(word, known, n=1, cutoff=0.85):
+                said = f"it goes into the body of requests; or was {near[0]} meant?"
+                self.warnings.append(arguments[word].problem(said))
+
+    def _resolve(self, target: Node, provider: Node | None, options: Options) -> None:
+        name = provider.text if provider is not None else None
+        found = self.engine.resolve(str(target.text), replace(options, custom_llm_provider=name))
+        environment, given = self.engine.environment, options.address
+        missing = missing_variables(found.provider, parameters=given, environment=environment, model=found.model)
+        if missing:
+            names = " and ".join(missing)
+            self.warnings.append(
+                target.problem(f"there is no key for {found.provider.name}: give api_key, or set {names}")
+            )
 
     def _headers(self, node: Node | None) -> None:
         for name, value in (node.items if node else {}).items():
@@ -204,8 +252,8 @@ class Meaning:
 
     def _elsewhere(self) -> None:
         for name, node in _entry(self.root, "pass_through").items():
-            if self.registry.find(name) is None:
-                near = self.registry.nearest(name)
+            if self.engine.registry.find(name) is None:
+                near = self.engine.registry.nearest(name)
                 advice = f"; did you mean {near[0]}?" if near else ""
                 self.errors.append(node.problem(f"there is no provider {name!r}{advice}"))
         endpoints = _entries(self.root, "endpoints")
@@ -219,6 +267,15 @@ class Meaning:
                 parts = urlsplit(target.text)
                 if parts.scheme not in ("http", "https") or not parts.hostname:
                     self.errors.append(target.problem("expected a URL that begins with https:// or http://"))
+
+
+def _call_arguments(model: Node) -> dict[str, Any]:
+    """What a model of the list gives to a call, as far as it can be read. A variable that is not set is there."""
+    found = {name: plain(node) for name, node in _entry(model, "arguments").items()}
+    for name in ("api_key", "api_base", "api_version"):
+        if name in model.items:
+            found[name] = model.items[name].value
+    return found
 
 
 def _fits(name: str, pattern: str) -> bool:

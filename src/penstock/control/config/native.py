@@ -25,6 +25,7 @@ from penstock.control.config.words import (
     Period,
     Positive,
     Seconds,
+    Share,
     Size,
     Switch,
     Table,
@@ -248,13 +249,6 @@ class Key(Block):
     metadata: Mapped = Field(default={}, description="your own, kept with each of its calls in the ledger")
 
 
-class Log(Block):
-    """The gateway's own log, in JSON."""
-
-    level: LogLevel = Field(default=_SETTINGS.log_level, description="the least severe messages to write")
-    file: Text | None = Field(default=None, description="file to write to. Default: standard error")
-
-
 class General(Block):
     """All else."""
 
@@ -290,11 +284,22 @@ class General(Block):
     allowed_client_arguments: Names = Field(
         default=(), description="arguments (`api_key`, `api_base` ...) that a client may bring itself"
     )
-    health_check: HealthCheck | None = Field(default=None, description="active checks of all models. Default: none")
-    log: Log = Field(default=Log(), description="the log")
-    otel_endpoint: Text | None = Field(
-        default=None, description="address of an OpenTelemetry collector (OTLP). Default: none"
+    key_defaults: Mapped = Field(
+        default={}, description="fields of `/key/generate` that hold where a request for a key does not say them"
     )
+    key_bounds: Mapped = Field(
+        default={},
+        description="the most that a request for a key may ask for (`max_budget`, `rpm_limit`, `duration` ...)",
+    )
+    health_check: HealthCheck | None = Field(default=None, description="active checks of all models. Default: none")
+    log_level: LogLevel = Field(default=_SETTINGS.log_level, description="the least severe messages to log")
+    log_file: Text | None = Field(default=None, description="where to log; `stdout` too. Default: standard error")
+    otel_endpoint: Text | None = Field(
+        default=None, description="address of an OpenTelemetry collector (OTLP over HTTP). Default: no tracing"
+    )
+    otel_sample_ratio: Share = Field(default=1.0, description="share of the traces that begin here that are recorded")
+    metrics_key_labels: Switch = Field(default=False, description="tell metrics apart by the alias of the key, too")
+    litellm_metrics: Switch = Field(default=False, description="write metrics under LiteLLM's names, too")
 
 
 class Provider(Block):

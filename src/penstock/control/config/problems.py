@@ -55,5 +55,5 @@ def _position(problem: Problem) -> tuple[bool, str, int, str, str]:
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
     """ "; did you mean x?" for the nearest of the names that there are; empty where none is near."""
-    near = get_close_matches(name, known, n=1, cutoff=0.6)
+    near = get_close_matches(name, known, n=1, cutoff=0.6) or [each for each in known if each.startswith(f"{name}_")]
     return f"; did you mean {near[0]}?" if near else ""

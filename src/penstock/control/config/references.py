@@ -1,7 +1,8 @@
 """References: values that stand in environment variables, `env:NAME` and `os.environ/NAME`, at any place.
 
-A value that is one is replaced by the variable's; `env::text` is the text "env:text" itself. What came out of the
-environment is never shown. A variable that is not set is an error with its place, also where nothing depends on it.
+A value that is one is replaced by the variable's; `env::text` is the text "env:text" itself. In a header the reference
+may also be a word of the value ("Bearer env:NAME"). What came out of the environment is never shown. A variable that is
+not set is an error with its place, also where nothing depends on it.
 
 `environment_variables` of the configuration come before the process's own, as in LiteLLM. In LiteLLM's form `env:name`
 in small letters is a text (a tag, say), since LiteLLM does not know `env:`.
@@ -18,10 +19,12 @@ from penstock.control.config.problems import Problem
 
 VARIABLES = "environment_variables"
 _REFERENCE = re.compile(r"(?:env:|os\.environ/)(.*)", re.DOTALL)
+_WORD = re.compile(r"(?<!\S)(?:env:|os\.environ/)([A-Za-z_][A-Za-z0-9_]*)(?!\S)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_KEYS = frozenset(
     {"key", "master_key", "database_url", "redis_url", "salt_key", "connection_string", "cert_password"}
 )
+_HEADERS = ("headers", "extra_headers")
 _SECRET_BLOCKS = frozenset({"headers", "extra_headers", "default_headers", "query", "extra_query", VARIABLES})
 """Mappings of which every value may be a secret."""
 
@@ -57,17 +60,24 @@ def resolve(root: Node, environment: Mapping[str, str], litellm: bool) -> list[P
 
 
 def _resolve(
-    node: Node, name: str, environment: Mapping[str, str], litellm: bool, problems: list[Problem], secret: bool
+    node: Node,
+    name: str,
+    environment: Mapping[str, str],
+    litellm: bool,
+    problems: list[Problem],
+    secret: bool,
+    in_header: bool = False,
 ) -> None:
     secret = secret or is_secret_key(name)
     node.secret = node.secret or secret
     if isinstance(node.value, str):
-        resolved = _resolved(node, environment, litellm, problems)
+        read = _resolved_header if in_header else _resolved
+        resolved = read(node, environment, litellm, problems)
         node.unset = resolved is None
         node.value = node.value if resolved is None else resolved
     below = secret or name in _SECRET_BLOCKS
     for key, child in node.items.items():
-        _resolve(child, key, environment, litellm, problems, below)
+        _resolve(child, key, environment, litellm, problems, below, name in _HEADERS)
     for child in node.entries:
         _resolve(child, name, environment, litellm, problems, below)
 
@@ -94,6 +104,17 @@ def _resolved(node: Node, environment: Mapping[str, str], litellm: bool, problem
         problems.append(node.problem(f"the environment variable {name} is not set"))
         return None
     return environment[name]
+
+
+def _resolved_header(node: Node, environment: Mapping[str, str], litellm: bool, problems: list[Problem]) -> str | None:
+    """The same, where a reference may be one word of several."""
+    text = str(node.value)
+    names = [match[1] for match in _WORD.finditer(text)]
+    if _REFERENCE.fullmatch(text) or not names:
+        return _resolved(node, environment, litellm, problems)
+    missing = [name for name in names if name not in environment]
+    problems += [node.problem(f"the environment variable {name} is not set") for name in missing]
+    return None if missing else _WORD.sub(lambda match: environment[match[1]], text)
 
 
 def is_secret_key(name: str) -> bool:

@@ -72,6 +72,14 @@ def number_of(value: Any) -> float:
     return float(found)
 
 
+def share_of(value: Any) -> float:
+    """A number from 0 to 1."""
+    found = _figure(value)
+    if found is None or not 0 <= found <= 1:
+        raise wrong("a number from 0 to 1")
+    return float(found)
+
+
 def whole_of(value: Any) -> int:
     """A whole number of at least 0; 1e3 is one."""
     found = _figure(value)
@@ -214,6 +222,7 @@ _TABLE_SCHEMA = {"type": "object", "additionalProperties": _LIST_SCHEMA}
 Text = Annotated[str, BeforeValidator(text_of), WithJsonSchema({"type": "string", "minLength": 1})]
 Switch = Annotated[bool, PlainValidator(switch_of), _or_reference({"type": "boolean"})]
 Number = Annotated[float, PlainValidator(number_of), _or_reference({"type": "number", "minimum": 0})]
+Share = Annotated[float, PlainValidator(share_of), _or_reference({"type": "number", "minimum": 0, "maximum": 1})]
 Whole = Annotated[int, PlainValidator(whole_of), _or_reference({"type": "integer", "minimum": 0})]
 Positive = Annotated[int, PlainValidator(positive_of), _or_reference({"type": "integer", "minimum": 1})]
 Amount = Annotated[Decimal, PlainValidator(amount_of), _or_reference({"type": "number", "minimum": 0})]
