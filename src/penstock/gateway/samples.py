@@ -17,8 +17,8 @@ from msgspec import Struct
 class RequestSample(Struct, omit_defaults=True, gc=False, tag_field="event", tag="request"):
     """A request, from its first byte to its answer's last.
 
-    time, level       written by the log: when it ended (RFC 3339, UTC); info, warning (status 400 and above, or cut
-                      off) or error (500 and above)
+    time, level       written by the log: when it ended (RFC 3339, UTC); warning (status 400 and above), error (500 and
+                      above) or else info, as also for a client that left
     call_id           32 hex digits, also in `x-penstock-call-id`
     surface           the inbound shape of it: "chat_completions", "messages" ...: one of ours, never a caller's word
     operation         what was asked for: "chat", "embedding" ...
@@ -45,6 +45,7 @@ class RequestSample(Struct, omit_defaults=True, gc=False, tag_field="event", tag
     route             why it went where it went
     tags, end_user, session    as the caller said
     trace_id, span_id, parent_span_id   of its trace (W3C), where there is one
+    cut               something was left out, for the line was too long
     """
 
     time: str = ""
@@ -92,3 +93,4 @@ class RequestSample(Struct, omit_defaults=True, gc=False, tag_field="event", tag
     trace_id: str | None = None
     span_id: str | None = None
     parent_span_id: str | None = None
+    cut: bool = False

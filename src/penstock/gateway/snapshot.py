@@ -58,12 +58,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     drop_params        leave parameters out that a target does not take, with a note (False: refuse)
     max_body           bytes that a request body may have
     drain_seconds      how long calls under way may take to end when the gateway is told to stop
-    on_disconnect      what becomes of a provider's stream when the client leaves: "abort" or "drain" (read on for its usage)
+    on_disconnect      what becomes of a provider's stream when the client leaves: "abort" or "drain" (read on for its
+                       usage)
     store_prompts      keep prompts and answers in the ledger and the log
     forward_headers    names of client headers that go on to the provider
     budget_status      HTTP status of a budget that is spent
     default_max_output tokens out that a call is taken to need at most where neither it nor the model's facts say
     allowed_client_arguments  arguments (`api_base`, `api_key`, ...) that a client may bring itself: none by default
+    log_level          the least level that is logged: "debug", "info" (every request), "warning" (those that failed)
+                       or "error"
+    log_file           where the log is written; None: standard error; "stdout": standard output
+    otel_endpoint      address of an OpenTelemetry collector (OTLP over HTTP) that gets spans; None: no tracing
+    otel_sample_ratio  share of the traces that begin here that are recorded (callers decide about theirs)
+    metrics_key_labels tell metrics apart by the alias of the key, too
+    litellm_metrics    write metrics under LiteLLM's names, too
     """
 
     litellm_headers: bool = False
@@ -79,6 +87,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     log_file: str | None = None
     otel_endpoint: str | None = None
+    otel_sample_ratio: float = 1.0
+    metrics_key_labels: bool = False
+    litellm_metrics: bool = False
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
