@@ -7,17 +7,12 @@ is refused by name, with the reason.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
-from msgspec.structs import replace
-
-from penstock.calls.demo import NAMES as DEMO_NAMES
+from penstock.calls.deployments import resolved, with_facts
 from penstock.calls.engine import Engine
-from penstock.calls.options import Options, split
 from penstock.client.routed_engine import fallback_table
-from penstock.providers.errors import ProviderError
-from penstock.routing.deployment import Deployment, MalformedDeployment
+from penstock.routing.deployment import MalformedDeployment
 from penstock.routing.fallbacks import Fallbacks
 from penstock.routing.groups import Groups, UnknownGroup
 from penstock.routing.policies import policy_of, whole
@@ -110,34 +105,12 @@ def checked(groups: Groups, engine: Engine, strategy: Strategy) -> Groups:
 
     Raises MalformedDeployment.
     """
-    deployments = [_resolved(deployment, engine, strategy is cost) for deployment in groups.deployments]
+    known = with_facts if strategy is cost else resolved
+    deployments = [known(deployment, engine) for deployment in groups.deployments]
     checked = Groups(deployments, groups.aliases)
     for alias in groups.aliases:
         known_names([alias], checked)
     return checked
-
-
-def _resolved(deployment: Deployment, engine: Engine, priced: bool) -> Deployment:
-    if deployment.model in DEMO_NAMES or "*" in deployment.model or "mock_response" in deployment.arguments:
-        return deployment
-    options, _ = split(deployment.arguments, engine.addresses, engine.defaults)
-    try:
-        found = engine.resolve(deployment.model, options)
-        if not priced:
-            return deployment
-        return replace(deployment, price=_price(engine, found.provider.name, found.model, options))
-    except ProviderError as error:
-        raise MalformedDeployment(f"the deployment {deployment.id!r} of {deployment.group!r}: {error}") from None
-
-
-def _price(engine: Engine, provider: str, model: str, options: Options) -> Decimal | None:
-    """US dollars a million tokens, in and out together; None where either is not known."""
-    prices = engine.facts.prices(model, provider, base_model=options.base_model)
-    rates: Mapping[str, Any] = {**(prices.rates if prices is not None else {}), **options.prices}
-    figures = [rates.get("input_cost_per_token"), rates.get("output_cost_per_token")]
-    if None in figures:
-        return None
-    return sum((Decimal(str(figure)) for figure in figures), Decimal(0)) * 1_000_000
 
 
 def known_names(names: Sequence[Any], groups: Groups) -> None:

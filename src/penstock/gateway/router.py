@@ -1,0 +1,576 @@
+"""Router: which deployments a request of the gateway goes to. The worker's side of the pure package `routing`: it has
+the clock, the random source, and what is known of each deployment.
+
+One is made for each snapshot; what is known of deployments is carried over from the one before. All of a worker's calls
+share it, on one thread, so nothing here waits and nothing is locked.
+
+    route = router.plan(RouteRequest(group="gpt"), make)      # a Plan for exchange(), and the Watch of its attempts
+    run = exchange(route, clock, total, route)
+    ...
+    route.done()                                              # a stream is over (a whole answer is at once)
+
+Most calls go to a group of one deployment, or of several in a shuffle, all of them well: they are served without
+building anything but the route itself (`Members.draw`). All else (tags, lengths, sessions, comparisons, failures,
+fallbacks) is the full plan's (`routing.plan.RouterPlan`), which is built when it is first needed.
+"""
+
+from __future__ import annotations
+
+import random as chance
+from bisect import bisect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from penstock.calls.deployments import with_facts
+from penstock.calls.engine import Engine
+from penstock.exchange import Attempt, AttemptFailed, Broken
+from penstock.gateway.snapshot import RoutingSettings, Snapshot
+from penstock.providers.endpoint import Endpoint
+from penstock.providers.errors import ProviderError
+from penstock.routing.candidates import Candidates, candidates
+from penstock.routing.deployment import Deployment, MalformedDeployment
+from penstock.routing.fallbacks import Fallbacks
+from penstock.routing.groups import Groups, UnknownGroup
+from penstock.routing.health import WINDOW, CooldownRules, Health
+from penstock.routing.limits import limits_of
+from penstock.routing.overrides import NO_OVERRIDES, Overrides
+from penstock.routing.plan import Retries, RouterPlan, Unroutable
+from penstock.routing.situation import Situation
+from penstock.routing.sticky import Sticky, rendezvous, worth_staying
+from penstock.routing.strategies import STRATEGIES, Strategy, most_headroom, simple_shuffle, weights_of
+from penstock.routing.table import Table
+from penstock.types.errors import ErrorKind, ErrorResponse, MalformedError
+from penstock.types.retry import Again, Backoff, Tried
+
+_UNLIMITED = float("inf")
+_MOST_NAMES = 1024
+"""Names of groups (with wildcards: whatever callers make up) that are remembered with their deployments."""
+
+
+class RouteRequest(Struct):
+    """What is to be routed.
+
+    group      the model as the client named it: a group, an alias, a deployment's id, or a name that fits a pattern
+    stream     whether a stream was asked for
+    size       bytes of the body: there are never more tokens, so short ones need no count
+    tokens     counts the tokens of the request, about; called at most once, and only where a window might be too small
+    tags       deployments to ask
+    session    what ties the requests of a conversation together (`routing.sticky.session_of`); None: nothing does
+    overrides  what the request says for itself
+    may_use    whether the caller may use a group that it did not name, as a fallback; None: any
+    """
+
+    group: str
+    stream: bool = False
+    size: int = 0
+    tokens: Callable[[], int] | None = None
+    tags: tuple[str, ...] = ()
+    session: str | None = None
+    overrides: Overrides = NO_OVERRIDES
+    may_use: Callable[[str], bool] | None = None
+
+
+class Change(Struct, frozen=True, array_like=True):
+    """A circuit that opened or closed, as it is told to other workers. It rests for `seconds` from now on, for the
+    `trips`-th time in a row; 0 seconds: it answers again.
+    """
+
+    deployment: str
+    seconds: float = 0.0
+    trips: int = 0
+
+
+class Placed(Protocol):
+    """A deployment and where its requests go."""
+
+    deployment: Deployment
+    endpoint: Endpoint | None
+
+
+class Members:
+    """The deployments behind one name.
+
+    name, group   as it was asked for; as the configuration calls it
+    strategy      how they are ordered
+    smallest      tokens that fit all of them
+    plain         whether `draw` may choose: it is a shuffle of deployments of one `order`, none of them tagged
+    """
+
+    __slots__ = ("_single", "_steps", "_total", "deployments", "group", "name", "plain", "smallest", "strategy")
+
+    def __init__(self, name: str, group: str, deployments: tuple[Deployment, ...], strategy: Strategy) -> None:
+        self.name, self.group, self.deployments, self.strategy = name, group, deployments, strategy
+        self.smallest = min((each.max_input for each in deployments if each.max_input is not None), default=_UNLIMITED)
+        self._single = deployments[0] if len(deployments) == 1 else None
+        alike = len({each.order for each in deployments}) == 1 and not any(each.tags for each in deployments)
+        self.plain = alike and (strategy is simple_shuffle or self._single is not None)
+        self._steps: list[float] = []
+        self._total = 0.0
+        for weight in weights_of(deployments):
+            self._total += weight
+            self._steps.append(self._total)
+
+    def draw(self, healths: Mapping[str, Health], random: Callable[[], float], now: float) -> Deployment | None:
+        """One by weight, if nothing speaks against it; None: look at them all. (That is the same shuffle: one that may
+        not be asked leaves its share to the others, by their weights.)
+        """
+        chosen = self._single
+        if chosen is None:
+            if not self._total:
+                return None
+            chosen = self.deployments[bisect(self._steps, random() * self._total)]
+        health = healths.get(chosen.id)
+        if health is None:
+            return chosen
+        if health.rests_until or health.limits is not None:
+            return None
+        if chosen.most_in_flight is not None and health.in_flight >= chosen.most_in_flight:
+            return None
+        if chosen.rpm is not None and health.requests >= chosen.rpm and now - health.window_start < WINDOW:
+            return None
+        if chosen.tpm is not None and health.tokens >= chosen.tpm and now - health.window_start < WINDOW:
+            return None
+        return chosen
+
+
+class Route(Struct, eq=False):
+    """The way of one call: which deployment next. It is also told how each attempt went, and so learns the router.
+
+    Of one attempt at a time: `deployment` is the one that was chosen last, for the group `asked`, after `hops` other
+    groups had failed.
+    """
+
+    router: Router
+    request: RouteRequest
+    members: Members
+    make: Callable[[Deployment, str, int], Any]
+    judges: bool = True
+    deployment: Deployment | None = None
+    asked: str = ""
+    hops: int = 0
+    first: Again | None = None
+    full: RouterPlan | None = None
+    under_way: str | None = None
+    counted: int | None = None
+
+    # -- a Plan -------------------------------------------------------------------------------------------------------
+
+    def after(self, tried: Sequence[Tried]) -> Again | None:
+        """What to try now that all of `tried` have failed; None: give up. Raises AttemptFailed where nobody can be
+        asked at all: 503 and when to come again, or 400 and why.
+        """
+        if not tried and self.first is not None:
+            return self.first
+        router, request, members = self.router, self.request, self.members
+        if not tried and members.plain and not request.session and request.size <= members.smallest:
+            chosen = members.draw(router.table.healths, router.random, router.now())
+            if chosen is not None:
+                self.deployment, self.asked = chosen, members.name
+                self.first = again = Again(self.make(chosen, members.name, 0))
+                return again
+        try:
+            again_or_none = self._plan().after(tried)
+        except Unroutable as nobody:
+            raise AttemptFailed(nobody.error) from None
+        if not tried:
+            self.first = again_or_none
+        return again_or_none
+
+    def _plan(self) -> RouterPlan:
+        if self.full is None:
+            self.full = self.router.full_plan(self)
+            if self.first is not None and self.deployment is not None:
+                self.full.begun(self.deployment, self.first)
+        return self.full
+
+    def make_attempt(self, deployment: Deployment, group: str, hops: int) -> Any:
+        """The attempt that the full plan decided for."""
+        self.deployment, self.asked, self.hops = deployment, group, hops
+        return self.make(deployment, group, hops)
+
+    def tokens(self) -> int | None:
+        """About how many tokens the request has; None: nobody can tell."""
+        if self.counted is None and self.request.tokens is not None:
+            self.counted = self.request.tokens()
+        return self.counted
+
+    # -- a Watch ------------------------------------------------------------------------------------------------------
+
+    def began(self, attempt: Attempt[Any]) -> None:
+        """The attempt is about to be made."""
+        assert self.deployment is not None, "a plan decides before an attempt begins"
+        name = self.under_way = self.deployment.id
+        router = self.router
+        router.table.started(name, router.now())
+
+    def ended(self, attempt: Attempt[Any], seconds: float, error: ErrorResponse | None, streams: bool) -> None:
+        """It was answered after `seconds`, or failed. A stream is under way until `done` or `broke`."""
+        name = self.under_way
+        if name is None:
+            return
+        if not streams:
+            self.under_way = None
+        if error is not None:
+            self.router.failed(name, error, self.judges)
+        elif self.judges:
+            self.router.answered(name, seconds, streams, self)
+        elif not streams:
+            self.router.over(name)
+
+    def left(self, attempt: Attempt[Any]) -> None:
+        """Nobody waits for it any more."""
+        self.done()
+
+    def done(self, tokens: int = 0) -> None:
+        """The stream is over, well, or because its client left. Once is enough; more does no harm. `tokens`: what it
+        used.
+        """
+        name, self.under_way = self.under_way, None
+        if name is not None:
+            self.router.over(name)
+        if tokens and self.deployment is not None:
+            self.router.used(self.deployment.id, tokens)
+
+    def broke(self, why: Broken | ErrorResponse | None = None) -> None:
+        """The stream broke off."""
+        name, self.under_way = self.under_way, None
+        if name is not None:
+            self.router.failed(name, error_of_break(why), self.judges)
+
+
+class Router:
+    """Routes the requests of one worker under one snapshot.
+
+    engine     resolves models, knows facts, has the clock
+    previous   the router of the snapshot before: what it knows of deployments goes on
+    random     numbers in [0, 1)
+    table      what is known of each deployment
+    freed      is called after each request with the id of its deployment, where somebody waits for capacity
+
+    Raises ValueError for a snapshot that cannot be routed by (the control plane checks that before it sends one).
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        engine: Engine,
+        *,
+        previous: Router | None = None,
+        random: Callable[[], float] = chance.random,  # a choice among equals, no secret
+        backoff: Backoff | None = None,
+    ) -> None:
+        settings = snapshot.routing
+        self.settings = settings
+        self.groups = Groups(snapshot.deployments, snapshot.aliases)
+        self.random = random
+        self.now = engine.clock.monotonic
+        self.unix = engine.clock.unix
+        self.table: Table = Table() if previous is None else previous.table
+        self.table.govern(snapshot.deployments, rules_of(settings))
+        self.sticky = _sticky(settings, previous)
+        self.freed: Callable[[str], None] | None = None if previous is None else previous.freed
+        self._changes: list[Change] = []
+        self._engine = engine
+        self._backoff = backoff or Backoff()
+        self._members: dict[str, Members] = {}
+        self._strategy = strategy_of(settings.strategy)
+        self._strategies = {group: strategy_of(name) for group, name in settings.strategies.items()}
+        self._fallbacks = fallbacks_of(settings)
+        self._retries = retries_of(settings)
+        self.learns = settings.queue_size > 0 or most_headroom in (self._strategy, *self._strategies.values())
+
+    # -- a call -------------------------------------------------------------------------------------------------------
+
+    def plan(self, request: RouteRequest, make: Callable[[Deployment, str, int], Any], judges: bool = True) -> Route:
+        """The way of a request. `make` (deployment, group, groups that failed before) gives the attempt at one.
+        `judges`: whether its ends say something about deployments (not where the caller brings a key of its own).
+        Raises ProviderError (unknown_model) for a group that there is not, MalformedError for a fallback.
+        """
+        members = self._members.get(request.group)
+        if members is None:
+            members = self.members(request.group)
+        overrides = request.overrides
+        if overrides is not NO_OVERRIDES:
+            for word in ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks"):
+                for group in getattr(overrides, word):
+                    self._known(group, word)
+            if overrides.tags:
+                request.tags = (*request.tags, *(tag for tag in overrides.tags if tag not in request.tags))
+        if self.sticky is None:
+            request.session = None
+        return Route(self, request, members, make, judges)
+
+    def members(self, name: str) -> Members:
+        """The deployments behind a name. Raises ProviderError (unknown_model)."""
+        found = self._members.get(name)
+        if found is not None:
+            return found
+        try:
+            group = self.groups.canonical(name)
+            deployments = tuple(self._with_facts(each) for each in self.groups.find(name))
+        except UnknownGroup as error:
+            raise ProviderError("unknown_model", str(error)) from None
+        found = Members(name, group, deployments, self._strategies.get(group, self._strategy))
+        if not self.settings.check_context_window:
+            found.smallest = _UNLIMITED
+        if len(self._members) >= _MOST_NAMES:
+            self._members.clear()
+        self._members[name] = found
+        return found
+
+    def _with_facts(self, deployment: Deployment) -> Deployment:
+        try:
+            return with_facts(deployment, self._engine)
+        except MalformedDeployment:  # a name that only its pattern made: its attempt says what is wrong
+            return deployment
+
+    def full_plan(self, route: Route) -> RouterPlan:
+        """The plan of all that may happen to a call."""
+        overrides = route.request.overrides
+        fallbacks = self._fallbacks_for(overrides)
+        retries = self._retries
+        if overrides.retries is not None:
+            retries = replace(retries, told=overrides.retries)
+        return RouterPlan(
+            route.members.name,
+            lambda group: self._candidates(route, group),
+            route.make_attempt,
+            fallbacks=lambda group, kind: self._allowed(route, fallbacks.after(self._names(group), kind)),
+            retries=retries,
+            backoff=self._backoff,
+            random=self.random,
+            most=fallbacks.most,
+            least_wait=self.settings.retry_after,
+            claim=lambda name, wait: self.table.claim(name, self.now(), wait),
+            tokens=route.counted,
+        )
+
+    def _names(self, group: str) -> tuple[str, ...]:
+        return group, self.members(group).group
+
+    def _allowed(self, route: Route, groups: Sequence[str]) -> Sequence[str]:
+        may_use = route.request.may_use
+        return groups if may_use is None else [group for group in groups if may_use(group)]
+
+    def _fallbacks_for(self, overrides: Overrides) -> Fallbacks:
+        if overrides is NO_OVERRIDES:
+            return self._fallbacks
+        if overrides.disable_fallbacks:
+            return Fallbacks(most=0)
+        usual = self._fallbacks
+        return Fallbacks(
+            general={"*": overrides.fallbacks} if overrides.fallbacks else usual.general,
+            context_window=_own(overrides.context_window_fallbacks) or usual.context_window,
+            content_policy=_own(overrides.content_policy_fallbacks) or usual.content_policy,
+            default=usual.default,
+            most=usual.most,
+        )
+
+    def _known(self, group: str, word: str) -> None:
+        try:
+            self.groups.canonical(group)
+        except UnknownGroup as error:
+            raise MalformedError(str(error), word) from None
+
+    # -- who may be asked ---------------------------------------------------------------------------------------------
+
+    def situation(self, route: Route, members: Members) -> Situation:
+        """The moment, and what the request is."""
+        request = route.request
+        long = request.size > members.smallest
+        return Situation(
+            self.now(),
+            self.random,
+            streams=request.stream,
+            tokens=route.tokens() if long else None,
+            tags=request.tags if self.settings.tag_filtering else (),
+            any_tag=self.settings.match_any_tag,
+        )
+
+    def _candidates(self, route: Route, group: str) -> Candidates:
+        members = self.members(group)
+        found = candidates(members.deployments, self.table.healths, self.situation(route, members), members.strategy)
+        if route.request.session is None or len(found.ready) < 2:
+            return found
+        return replace(found, ready=tuple(self._where_it_is_warm(route, members, found.ready)))
+
+    def _where_it_is_warm(self, route: Route, members: Members, ready: Sequence[Deployment]) -> Sequence[Deployment]:
+        """The same, the deployment first where the session's prompt is in the cache (routing/sticky.py)."""
+        sticky, session = self.sticky, route.request.session
+        if sticky is None or session is None:
+            return ready
+        session = f"{members.group}\0{session}"
+        kept = sticky.find(session, self.now())
+        if kept is not None:
+            place = next((place for place, each in enumerate(ready) if each.id == kept), None)
+            if place is None or not worth_staying(ready[place], ready, route.tokens()):
+                return ready
+            return [ready[place], *ready[:place], *ready[place + 1 :]]
+        if members.strategy is not simple_shuffle:
+            return ready
+        best = [each for each in ready if each.order == ready[0].order and worth_staying(each, ready)]
+        first = rendezvous(best, session)[:1]
+        return [*first, *(each for each in ready if each not in first)]
+
+    def busy_for(self, request: RouteRequest) -> float | None:
+        """0: a request can go to somebody now. Seconds until that is likely, where nobody of its group can be asked or
+        all have nothing left of their limits; None: when a request of another caller ends.
+        """
+        members = self.members(request.group)
+        if (
+            members.plain
+            and request.size <= members.smallest
+            and members.draw(self.table.healths, self.random, self.now()) is not None
+        ):
+            return 0.0
+        route = Route(self, request, members, _no_attempt)
+        now, healths = self.now(), self.table.healths
+        found = candidates(members.deployments, healths, self.situation(route, members), members.strategy)
+        if found.untagged or found.largest is not None:
+            return 0.0  # waiting would not help: the plan says what is wrong
+        if not found.ready:
+            return None if found.next_back is None else found.back_in
+        waits = [_spent_for(each, self.table.get(each.id), now) for each in found.ready]
+        return min(waits)
+
+    # -- what is learnt -----------------------------------------------------------------------------------------------
+
+    def answered(self, name: str, seconds: float, streams: bool, route: Route | None = None) -> None:
+        """An attempt was answered, or its stream began."""
+        if self.table.answered(name, self.now(), seconds, streams):
+            self._changes.append(Change(name))
+        if route is not None and route.request.session is not None and self.sticky is not None:
+            group = self.members(route.asked).group
+            self.sticky.keep(f"{group}\0{route.request.session}", name, self.now())
+        if self.freed is not None and not streams:
+            self.freed(name)
+
+    def failed(self, name: str, error: ErrorResponse, judges: bool = True) -> None:
+        """An attempt failed, or its stream broke off: in both cases it is over."""
+        table = self.table
+        if judges and table.failed(name, self.now(), error):
+            health, now = table.get(name), self.now()
+            self._changes.append(Change(name, max(0.0, health.rests_until - now), health.trips))
+        table.left(name)
+        if self.freed is not None:
+            self.freed(name)
+
+    def over(self, name: str) -> None:
+        """A stream is over, or nobody waits for an attempt any more."""
+        self.table.left(name)
+        if self.freed is not None:
+            self.freed(name)
+
+    def used(self, name: str, tokens: int) -> None:
+        """An answer told how many tokens it took."""
+        self.table.used(name, self.now(), tokens)
+
+    def learn(self, target: Placed, headers: Mapping[str, str]) -> None:
+        """An answer came with these headers (lower-case names): what is left of its provider's limits, where the
+        strategy or the line asks for it.
+        """
+        if not self.learns or target.endpoint is None:
+            return
+        limits = limits_of(headers, target.endpoint.rate_limits, self.now(), self.unix())
+        if limits.requests is not None or limits.tokens is not None:
+            self.table.told(target.deployment.id, limits)
+
+    # -- between workers ----------------------------------------------------------------------------------------------
+
+    def export_events(self) -> list[Change]:
+        """Circuits that opened or closed here since this was asked last, for the other workers."""
+        changes, self._changes = self._changes, []
+        return changes
+
+    def apply_event(self, change: Change) -> None:
+        """A circuit opened or closed at another worker."""
+        if change.seconds > 0:
+            self.table.rested(change.deployment, self.now() + change.seconds, change.trips)
+        else:
+            self.table.recovered(change.deployment)
+        if self.freed is not None:
+            self.freed(change.deployment)
+
+
+def rules_of(settings: RoutingSettings) -> CooldownRules:
+    """When a deployment rests."""
+    return CooldownRules(
+        seconds=settings.cooldown,
+        allowed_fails=settings.allowed_fails,
+        fails_by_kind=settings.allowed_fails_policy,  # type: ignore[arg-type]  # checked with the configuration
+        enabled=settings.cooldowns,
+    )
+
+
+def fallbacks_of(settings: RoutingSettings) -> Fallbacks:
+    """Where groups fall back to."""
+    return Fallbacks(
+        general=settings.fallbacks,
+        context_window=settings.context_window_fallbacks,
+        content_policy=settings.content_policy_fallbacks,
+        default=settings.default_fallbacks,
+        most=settings.max_fallbacks,
+    )
+
+
+def retries_of(settings: RoutingSettings) -> Retries:
+    """How often a group is asked again."""
+    return Retries(
+        general=settings.retries,
+        by_kind=settings.retry_policy,  # type: ignore[arg-type]  # checked with the configuration
+        by_group=settings.group_retry_policy,  # type: ignore[arg-type]
+    )
+
+
+def strategy_of(name: str) -> Strategy:
+    """The strategy of this name. Raises ValueError that names all there are."""
+    if name not in STRATEGIES:
+        raise ValueError(f"routing_strategy {name!r} is none of: {', '.join(STRATEGIES)}")
+    return STRATEGIES[name]
+
+
+def error_of_break(why: Broken | ErrorResponse | None) -> ErrorResponse:
+    """A stream that broke off, as an error of its deployment."""
+    if isinstance(why, ErrorResponse):
+        return why
+    message = "the stream ended before its end" if why is None else why.message
+    kind: ErrorKind = "timeout" if why is not None and why.kind == "timeout" else "unavailable"
+    return ErrorResponse(kind=kind, status=503, message=message, native="stream")
+
+
+def _own(groups: Sequence[str]) -> dict[str, Sequence[str]]:
+    return {"*": groups} if groups else {}
+
+
+def _sticky(settings: RoutingSettings, previous: Router | None) -> Sticky | None:
+    if not settings.sticky_seconds:
+        return None
+    if previous is not None and previous.sticky is not None:
+        previous.sticky.seconds = settings.sticky_seconds
+        return previous.sticky
+    return Sticky(settings.sticky_seconds)
+
+
+def _spent_for(deployment: Deployment, health: Health, now: float) -> float:
+    """Seconds until something of its limits is left; 0: there is."""
+    waits = [0.0]
+    limits = health.limits
+    told = () if limits is None else (limits.requests, limits.tokens)
+    since = health.begun - health.begun_when_told
+    for limit, spent in zip(told, (since, 0), strict=False):
+        if limit is not None and now < limit.resets and limit.remaining - spent <= 0:
+            waits.append(limit.resets - now)
+    ends = health.window_start + WINDOW
+    if now < ends:
+        full = (deployment.rpm is not None and health.requests >= deployment.rpm) or (
+            deployment.tpm is not None and health.tokens >= deployment.tpm
+        )
+        waits.append(ends - now if full else 0.0)
+    return max(waits)
+
+
+def _no_attempt(deployment: Deployment, group: str, hops: int) -> Any:
+    raise AssertionError("nothing is asked when capacity is only looked at")
