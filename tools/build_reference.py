@@ -6,6 +6,7 @@
     options.md              the arguments of a call that are for Penstock, from the docstring of `Options`
     exceptions.md           the tree of exceptions, with status and kinship
     command-line.md         the commands and their arguments, from their parsers
+    configuration.md, config.schema.json, and a table of ../how-to/from-litellm.md: tools/build_config_page.py
 
 The pages are committed, since people read them where the source lies; a test fails when one does not say what the code
 says. `make docs` writes them all.
@@ -26,7 +27,8 @@ from typing import Any
 from penstock import exceptions
 from penstock.calls.options import SYNONYMS, Options
 from penstock.cli import COMMANDS
-from tools import build_api_page, build_fields_page, docstrings
+from penstock.control.config.schema import schema_text
+from tools import build_api_page, build_config_page, build_fields_page, docstrings
 from tools.tables import code, table
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -147,9 +149,28 @@ def command_line_page() -> str:
         module = import_module(f"penstock.cli.{name}")
         module.add_arguments(parser)
         parts.append(f"## penstock {name}\n\n{summary[0].upper()}{summary[1:]}.\n\n{_paragraphs(module)}\n")
-        rows = [_argument(action) for action in parser._actions]
-        parts.append(table(("argument", "meaning", "default"), rows) if rows else "It takes no arguments.\n")
+        parts.append(_arguments(parser, "It takes no arguments.\n"))
+        parts += [
+            f"### penstock {name} {action}\n\n{_arguments(inner, 'It takes no arguments.' + chr(10))}"
+            for action, inner in _actions(parser)
+        ]
     return "\n".join(parts)
+
+
+def _arguments(parser: argparse.ArgumentParser, none: str) -> str:
+    """The arguments of a command, without its actions."""
+    own = [each for each in parser._actions if not isinstance(each, argparse._HelpAction)]
+    rows = [_argument(each) for each in own if not isinstance(each, argparse._SubParsersAction)]
+    if rows or not own:
+        return table(("argument", "meaning", "default"), rows) if rows else none
+    return ""
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """The actions of a command that has some (`penstock config check`), with their parsers."""
+    for each in parser._actions:
+        if isinstance(each, argparse._SubParsersAction):
+            yield from each.choices.items()
 
 
 def _paragraphs(module: ModuleType) -> str:
@@ -172,6 +193,11 @@ PAGES: dict[str, Callable[[], str]] = {
     "options.md": options_page,
     "exceptions.md": exceptions_page,
     "command-line.md": command_line_page,
+    "configuration.md": lambda: build_config_page.page(NOTE),
+    "config.schema.json": schema_text,
+    "../how-to/from-litellm.md": lambda: build_config_page.with_not_honoured(
+        _read(FOLDER / "../how-to/from-litellm.md")
+    ),
 }
 
 

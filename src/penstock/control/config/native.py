@@ -329,9 +329,9 @@ class Config(Block):
 
     models: list[Model] = Field(default=[], description="the deployments")
     aliases: Texts = Field(default={}, description="other names of groups: name to group")
-    routing: Routing = Field(default=Routing(), description="how groups are routed")
+    routing: Routing = Field(default_factory=Routing, description="how groups are routed")
     keys: list[Key] = Field(default=[], description="virtual keys, besides those in the database")
-    general: General = Field(default=General(), description="all else")
+    general: General = Field(default_factory=General, description="all else")
     pass_through: dict[str, Provider | None] = Field(
         default={}, description="providers whose own paths are served: provider to credentials"
     )
