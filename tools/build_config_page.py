@@ -24,6 +24,7 @@ _KINDS: dict[Any, str] = {
     words.positive_of: "whole number, 1 or more",
     words.amount_of: "US dollars",
     words.seconds_of: "seconds, or `30s`, `5m`, `2h`, `7d`",
+    words.timeout_of: "seconds, or `30s`, `5m`, `2h`",
     words.bytes_of: "bytes, or `500kB`, `64MiB`",
     words.period_of: "period: `24h`, `7d`, `1mo`",
     words.moment_of: "date or time",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, ValidationError, convert
 from msgspec.structs import replace
 
 from penstock.calls.arguments import mapping_of
@@ -200,14 +200,19 @@ _CHECKS: dict[str, Callable[[Any, str], Any]] = {
 
 
 def timeouts_of(value: Any) -> Timeouts:
-    """A `timeout` argument as Timeouts: a number is the deadline for the whole call; httpx's own kind is understood
-    too.
+    """A `timeout` argument as Timeouts: a number is the deadline for the whole call; a mapping has the fields of
+    `Timeouts`; httpx's own kind is understood too.
 
     Raises MalformedError."""
     if value is None:
         return Timeouts()
     if isinstance(value, Timeouts):
         return value
+    if isinstance(value, Mapping):
+        try:
+            return convert(dict(value), Timeouts)
+        except ValidationError as error:
+            raise MalformedError(f"expected the fields of penstock.Timeouts: {error}", "timeout") from None
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf"):
         return Timeouts(connect=min(10.0, value), first_token=value, between_tokens=value, total=float(value))
     if hasattr(value, "connect") and hasattr(value, "read"):

@@ -31,6 +31,7 @@ from penstock.control.config.words import (
     Table,
     Text,
     Texts,
+    Timeout,
     Whole,
 )
 from penstock.gateway.snapshot import RoutingSettings, Settings
@@ -104,8 +105,8 @@ class HealthCheck(Block):
     """A call that is made to see whether a deployment answers. It costs what a short call costs."""
 
     enabled: Switch = Field(default=True, description="false: not this one")
-    every: Seconds = Field(default=300.0, description="seconds between two")
-    timeout: Seconds = Field(default=60.0, description="seconds after which it counts as failed")
+    every: Timeout = Field(default=300.0, description="seconds between two")
+    timeout: Timeout = Field(default=60.0, description="seconds after which it counts as failed")
     model: Text | None = Field(default=None, description="the model to ask, for a wildcard deployment")
 
 
@@ -147,13 +148,13 @@ class Model(Block):
     cooldown: Seconds | None = Field(
         default=None, description="seconds that it rests after failures. Default: as in `routing`"
     )
-    timeout: Seconds | None = Field(
+    timeout: Timeout | None = Field(
         default=None, description="seconds for a whole call to it. Default: as in `routing`"
     )
-    stream_timeout: Seconds | None = Field(default=None, description="the same for streams. Default: `timeout`")
-    connect_timeout: Seconds | None = Field(default=None, description="seconds to connect. Default: as in `routing`")
-    first_token_timeout: Seconds | None = Field(default=None, description="seconds to the first piece of the answer")
-    between_tokens_timeout: Seconds | None = Field(default=None, description="seconds between two pieces")
+    stream_timeout: Timeout | None = Field(default=None, description="the same for streams. Default: `timeout`")
+    connect_timeout: Timeout | None = Field(default=None, description="seconds to connect. Default: as in `routing`")
+    first_token_timeout: Timeout | None = Field(default=None, description="seconds to the first piece of the answer")
+    between_tokens_timeout: Timeout | None = Field(default=None, description="seconds between two pieces")
     tags: Names = Field(default=(), description="requests that bear tags go to deployments that bear them")
     access_groups: Names = Field(default=(), description="names by which keys may be given access to this group")
     prices: Prices | None = Field(default=None, description="your own prices. Default: the provider's list")
@@ -195,14 +196,14 @@ class Routing(Block):
     content_policy_fallbacks: Table = Field(default={}, description="the same, for refusals of a content filter")
     default_fallbacks: Names = Field(default=(), description="for groups that are in none of these tables")
     max_fallbacks: Whole = Field(default=_ROUTING.max_fallbacks, description="other groups that one call may come to")
-    connect_timeout: Seconds | None = Field(default=_ROUTING.connect_timeout, description="seconds to connect")
-    first_token_timeout: Seconds | None = Field(
+    connect_timeout: Timeout | None = Field(default=_ROUTING.connect_timeout, description="seconds to connect")
+    first_token_timeout: Timeout | None = Field(
         default=_ROUTING.first_token_timeout, description="seconds to the first piece of an answer"
     )
-    between_tokens_timeout: Seconds | None = Field(
+    between_tokens_timeout: Timeout | None = Field(
         default=_ROUTING.between_tokens_timeout, description="seconds between two pieces of a stream"
     )
-    timeout: Seconds | None = Field(
+    timeout: Timeout | None = Field(
         default=_ROUTING.timeout, description="seconds for a whole call with all its attempts"
     )
     check_context_window: Switch = Field(

@@ -118,6 +118,14 @@ def seconds_of(value: Any) -> float:
     return float(found)
 
 
+def timeout_of(value: Any) -> float:
+    """Seconds above 0."""
+    found = seconds_of(value)
+    if not found:
+        raise wrong("seconds above 0, or a time such as 500ms, 30s, 5m")
+    return found
+
+
 def bytes_of(value: Any) -> int:
     """Bytes: a number, or a text with a unit ("64MB", "1GiB")."""
     match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
@@ -227,6 +235,7 @@ Whole = Annotated[int, PlainValidator(whole_of), _or_reference({"type": "integer
 Positive = Annotated[int, PlainValidator(positive_of), _or_reference({"type": "integer", "minimum": 1})]
 Amount = Annotated[Decimal, PlainValidator(amount_of), _or_reference({"type": "number", "minimum": 0})]
 Seconds = Annotated[float, PlainValidator(seconds_of), WithJsonSchema(_DURATION_SCHEMA)]
+Timeout = Annotated[float, PlainValidator(timeout_of), WithJsonSchema(_DURATION_SCHEMA)]
 Size = Annotated[int, PlainValidator(bytes_of), WithJsonSchema({"type": ["integer", "string"], "minimum": 0})]
 Period = Annotated[str, PlainValidator(period_of), WithJsonSchema({"type": "string"})]
 Moment = Annotated[float, PlainValidator(moment_of), WithJsonSchema({"type": "string"})]
