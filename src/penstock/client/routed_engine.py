@@ -253,7 +253,7 @@ class RoutedEngine(Engine):
         found = self._candidates(name)
         if found.ready:
             return found.ready[0]
-        raise AttemptFailed(unroutable(name, found, None).error)
+        raise AttemptFailed(unroutable(name, found).error)
 
     # -- how it chooses -----------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import random as chance
 from bisect import bisect
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -40,7 +41,18 @@ from penstock.routing.overrides import NO_OVERRIDES, Overrides
 from penstock.routing.plan import Retries, RouterPlan, Unroutable
 from penstock.routing.situation import Situation
 from penstock.routing.sticky import Sticky, rendezvous, worth_staying
-from penstock.routing.strategies import STRATEGIES, Strategy, most_headroom, simple_shuffle, weights_of
+from penstock.routing.strategies import (
+    MANY,
+    STRATEGIES,
+    Healths,
+    Strategy,
+    cost,
+    headroom,
+    most_headroom,
+    simple_shuffle,
+    two_of,
+    weights_of,
+)
 from penstock.routing.table import Table
 from penstock.types.errors import ErrorKind, ErrorResponse, MalformedError
 from penstock.types.retry import Again, Backoff, Tried
@@ -96,44 +108,72 @@ class Members:
     name, group   as it was asked for; as the configuration calls it
     strategy      how they are ordered
     smallest      tokens that fit all of them
-    plain         whether `draw` may choose: it is a shuffle of deployments of one `order`, none of them tagged
+    plain         whether `draw` may choose: all have the same `order`, and none is tagged
     """
 
-    __slots__ = ("_single", "_steps", "_total", "deployments", "group", "name", "plain", "smallest", "strategy")
+    __slots__ = (
+        "_pool",
+        "_single",
+        "_steps",
+        "_total",
+        "deployments",
+        "group",
+        "name",
+        "plain",
+        "smallest",
+        "strategy",
+    )
 
     def __init__(self, name: str, group: str, deployments: tuple[Deployment, ...], strategy: Strategy) -> None:
         self.name, self.group, self.deployments, self.strategy = name, group, deployments, strategy
         self.smallest = min((each.max_input for each in deployments if each.max_input is not None), default=_UNLIMITED)
+        self.plain = len({each.order for each in deployments}) == 1 and not any(each.tags for each in deployments)
         self._single = deployments[0] if len(deployments) == 1 else None
-        alike = len({each.order for each in deployments}) == 1 and not any(each.tags for each in deployments)
-        self.plain = alike and (strategy is simple_shuffle or self._single is not None)
+        self._pool: Sequence[Deployment] = deployments
         self._steps: list[float] = []
-        self._total = 0.0
-        for weight in weights_of(deployments):
-            self._total += weight
-            self._steps.append(self._total)
+        if strategy is cost:  # prices do not change: whoever is among the cheapest may be drawn
+            known = [each.price for each in deployments if each.price is not None]
+            self._pool = [each for each in deployments if not known or each.price == min(known)]
+            self._steps = list(accumulate(1.0 for _ in self._pool))
+        elif strategy is simple_shuffle:
+            self._steps = list(accumulate(weights_of(deployments)))
+        self._total = self._steps[-1] if self._steps else 0.0
 
-    def draw(self, healths: Mapping[str, Health], random: Callable[[], float], now: float) -> Deployment | None:
-        """One by weight, if nothing speaks against it; None: look at them all. (That is the same shuffle: one that may
-        not be asked leaves its share to the others, by their weights.)
+    def draw(self, healths: Healths, situation: Situation) -> Deployment | None:
+        """The one that the strategy would ask first, if that can be told without looking at all, and nothing speaks
+        against it; None: look at them all.
+
+        (It is the same shuffle: one that may not be asked leaves its share to the others, by their weights. It is the
+        same comparison where all that are compared are well.)
         """
-        chosen = self._single
-        if chosen is None:
-            if not self._total:
+        if self._single is not None:
+            return self._single if _is_well(self._single, healths, situation.now) else None
+        pool = self._pool
+        if self._total:
+            chosen = pool[bisect(self._steps, situation.random() * self._total)]
+            return chosen if _is_well(chosen, healths, situation.now) else None
+        if self._steps:
+            return None
+        if len(pool) > MANY:
+            pool = two_of(pool, situation.random)
+        for each in pool:
+            if not _is_well(each, healths, situation.now):
                 return None
-            chosen = self.deployments[bisect(self._steps, random() * self._total)]
-        health = healths.get(chosen.id)
-        if health is None:
-            return chosen
-        if health.rests_until or health.limits is not None:
-            return None
-        if chosen.most_in_flight is not None and health.in_flight >= chosen.most_in_flight:
-            return None
-        if chosen.rpm is not None and health.requests >= chosen.rpm and now - health.window_start < WINDOW:
-            return None
-        if chosen.tpm is not None and health.tokens >= chosen.tpm and now - health.window_start < WINDOW:
-            return None
-        return chosen
+        return self.strategy(pool, healths, situation)[0]
+
+
+def _is_well(deployment: Deployment, healths: Healths, now: float) -> bool:
+    """Whether it may be asked without a second thought."""
+    health = healths.get(deployment.id)
+    if health is None:
+        return True
+    if health.rests_until:
+        return False
+    if deployment.most_in_flight is not None and health.in_flight >= deployment.most_in_flight:
+        return False
+    if health.limits is None and deployment.rpm is None and deployment.tpm is None:
+        return True
+    return headroom(deployment, health, now) > 0
 
 
 class Route(Struct, eq=False):
@@ -166,7 +206,7 @@ class Route(Struct, eq=False):
             return self.first
         router, request, members = self.router, self.request, self.members
         if not tried and members.plain and not request.session and request.size <= members.smallest:
-            chosen = members.draw(router.table.healths, router.random, router.now())
+            chosen = members.draw(router.table.healths, Situation(router.now(), router.random, request.stream))
             if chosen is not None:
                 self.deployment, self.asked = chosen, members.name
                 self.first = again = Again(self.make(chosen, members.name, 0))
@@ -345,7 +385,6 @@ class Router:
             most=fallbacks.most,
             least_wait=self.settings.retry_after,
             claim=lambda name, wait: self.table.claim(name, self.now(), wait),
-            tokens=route.counted,
         )
 
     def _names(self, group: str) -> tuple[str, ...]:
@@ -420,12 +459,10 @@ class Router:
         all have nothing left of their limits; None: when a request of another caller ends.
         """
         members = self.members(request.group)
-        if (
-            members.plain
-            and request.size <= members.smallest
-            and members.draw(self.table.healths, self.random, self.now()) is not None
-        ):
-            return 0.0
+        if members.plain and request.size <= members.smallest:
+            situation = Situation(self.now(), self.random, request.stream)
+            if members.draw(self.table.healths, situation) is not None:
+                return 0.0
         route = Route(self, request, members, _no_attempt)
         now, healths = self.now(), self.table.healths
         found = candidates(members.deployments, healths, self.situation(route, members), members.strategy)
@@ -434,6 +471,8 @@ class Router:
         if not found.ready:
             return None if found.next_back is None else found.back_in
         waits = [_spent_for(each, self.table.get(each.id), now) for each in found.ready]
+        if found.next_back is not None:
+            waits.append(found.back_in)
         return min(waits)
 
     # -- what is learnt -----------------------------------------------------------------------------------------------

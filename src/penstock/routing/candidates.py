@@ -23,14 +23,15 @@ PROBED = 1.0
 
 class Candidates(Struct, frozen=True):
     """`ready` may be asked, the best first. `next_back` is the one that rests for the shortest time, for `back_in`
-    seconds more; None where none rests. `largest` is set where the request is too long for all: how many tokens the
-    largest takes. `untagged`: no deployment has the tags of the request.
+    seconds more; None where none rests. `largest` is set where the request, with about so many `tokens`, is too long
+    for all: how many the largest takes. `untagged`: no deployment has the tags of the request.
     """
 
     ready: tuple[Deployment, ...]
     next_back: Deployment | None = None
     back_in: float = 0.0
     largest: int | None = None
+    tokens: int | None = None
     untagged: bool = False
 
 
@@ -43,7 +44,7 @@ def candidates(
         return Candidates((), untagged=True)
     fitting = that_fit(tagged, situation.tokens)
     if not fitting:
-        return Candidates((), largest=max(each.max_input or 0 for each in tagged))
+        return Candidates((), largest=max(each.max_input or 0 for each in tagged), tokens=situation.tokens)
     now, ready, spent, resting = situation.now, list[Deployment](), list[Deployment](), list[Deployment]()
     for each in fitting:
         health = healths.get(each.id, HEALTHY)

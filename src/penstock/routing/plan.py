@@ -125,12 +125,12 @@ class NoTag(Unroutable):
         )
 
 
-def unroutable(group: str, found: Candidates, tokens: int | None) -> Unroutable:
+def unroutable(group: str, found: Candidates) -> Unroutable:
     """Why nobody of a group can be asked, where nobody can be."""
     if found.untagged:
         return NoTag(group)
     if found.largest is not None:
-        return TooLong(group, tokens, found.largest)
+        return TooLong(group, found.tokens, found.largest)
     return NothingToAsk(group, found.next_back, None if found.next_back is None else found.back_in)
 
 
@@ -144,7 +144,6 @@ class RouterPlan:
     least_wait    seconds to wait at least before the same deployment is asked again
     claim         (id, wait) -> whether the deployment may be asked in so many seconds after all: of the requests to one
                   that comes back from a rest exactly one may (health.py)
-    tokens        about how many tokens the request has, for messages
     """
 
     def __init__(
@@ -160,7 +159,6 @@ class RouterPlan:
         most: int = 5,
         least_wait: float = 0.0,
         claim: Callable[[str, float], bool] = lambda name, wait: True,
-        tokens: int | None = None,
     ) -> None:
         self._candidates = candidates
         self._make = make
@@ -171,7 +169,6 @@ class RouterPlan:
         self._most = most
         self._least_wait = least_wait
         self._claim = claim
-        self._tokens = tokens
         self._group = group
         self._hops = 0
         self._visited = {group}
@@ -206,7 +203,7 @@ class RouterPlan:
         found = self._candidates(self._group)
         if (chosen := self._first(found.ready)) is not None:
             return self._ask(chosen)
-        nobody = unroutable(self._group, found, self._tokens)
+        nobody = unroutable(self._group, found)
         elsewhere = self._elsewhere(nobody.kind)
         if elsewhere is None:
             raise nobody

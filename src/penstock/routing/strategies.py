@@ -16,7 +16,7 @@ from typing import TypeAlias
 from penstock.routing.deployment import Deployment
 from penstock.routing.health import HEALTHY, WINDOW, Health, latency_of
 from penstock.routing.limits import NO_LIMITS, Limit
-from penstock.routing.situation import Situation
+from penstock.routing.situation import Random, Situation
 
 Healths: TypeAlias = Mapping[str, Health]
 Strategy: TypeAlias = Callable[[Sequence[Deployment], Healths, Situation], list[Deployment]]
@@ -59,14 +59,19 @@ def _of_many(strategy: Strategy) -> Strategy:
         count = len(deployments)
         if count <= MANY:
             return strategy(deployments, healths, situation)
-        one = int(situation.random() * count)
-        other = (one + 1 + int(situation.random() * (count - 1))) % count
-        best = strategy([deployments[one], deployments[other]], healths, situation)
+        best = strategy(two_of(deployments, situation.random), healths, situation)
         cut = int(situation.random() * count)
         others = [*deployments[cut:], *deployments[:cut]]
         return [*best, *(each for each in others if each is not best[0] and each is not best[1])]
 
     return choose
+
+
+def two_of(deployments: Sequence[Deployment], random: Random) -> list[Deployment]:
+    """Two different ones at random."""
+    count = len(deployments)
+    one = int(random() * count)
+    return [deployments[one], deployments[(one + 1 + int(random() * (count - 1))) % count]]
 
 
 @_of_many

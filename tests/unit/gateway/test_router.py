@@ -1,0 +1,470 @@
+"""The worker's router: who is asked, what is learnt, what outlives a snapshot. A clock and a source of chance that only
+the test moves.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.calls.engine import Engine
+from penstock.exchange import AttemptFailed, Broken, Clock
+from penstock.gateway.router import Change, Route, Router, RouteRequest
+from penstock.gateway.snapshot import RoutingSettings, Snapshot
+from penstock.providers.errors import ProviderError
+from penstock.providers.provider import RateLimitHeaders
+from penstock.routing.deployment import Deployment
+from penstock.routing.overrides import Overrides
+from penstock.types.errors import ErrorKind, ErrorResponse, MalformedError
+from penstock.types.retry import Tried
+
+
+def deployment(group: str, name: str, **fields: Any) -> Deployment:
+    model = fields.pop("model", "openai/no-such-model-1")
+    return Deployment(group=group, arguments={"model": model, "api_key": "fake"}, id=name, **fields)
+
+
+class Setting:
+    """A router over some deployments; `ask` routes one request."""
+
+    def __init__(self, *deployments: Deployment, previous: Router | None = None, **settings: Any) -> None:
+        self.now = 1000.0
+        clock = Clock(monotonic=lambda: self.now, unix=lambda: self.now + 1e9)
+        self.engine = Engine(environment={}, clock=clock)
+        self.random = random.Random(7)
+        self.settings = settings
+        self.router = self.make(*deployments)
+
+    def make(self, *deployments: Deployment, previous: Router | None = None) -> Router:
+        snapshot = Snapshot(version=1, deployments=deployments, routing=RoutingSettings(**self.settings))
+        return Router(snapshot, self.engine, previous=previous, random=self.random.random)
+
+    def route(self, group: str = "g", **fields: Any) -> Call:
+        return Call(self.router.plan(RouteRequest(group, **fields), lambda deployment, group, hops: deployment.id))
+
+    def asked(self, group: str = "g", **fields: Any) -> str:
+        """Who is asked first; it answers at once."""
+        call = self.route(group, **fields)
+        name = call.begin()
+        call.answered()
+        return name
+
+    def rest(self, name: str, kind: ErrorKind = "rate_limit") -> None:
+        self.router.table.started(name, self.now)
+        self.router.failed(name, error(kind))
+
+
+class Call:
+    """A call on its way: what the exchange does with a route."""
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self.tried: list[Tried] = []
+
+    def begin(self) -> str:
+        again = self.route.after(self.tried)
+        assert again is not None
+        name: str = again.attempt
+        self.route.began(again.attempt)
+        return name
+
+    def failed(self, kind: ErrorKind = "server", **fields: Any) -> None:
+        wrong = error(kind, **fields)
+        self.route.ended(self.route.first, 0.1, wrong, False)  # type: ignore[arg-type]  # attempts are names here
+        self.tried.append(Tried("n", "p", "m", wrong, 0.1))
+
+    def answered(self, seconds: float = 0.1, streams: bool = False) -> None:
+        self.route.ended(self.route.first, seconds, None, streams)  # type: ignore[arg-type]
+
+
+def error(kind: ErrorKind, **fields: Any) -> ErrorResponse:
+    return ErrorResponse(kind=kind, status=500, message=kind, **fields)
+
+
+def two(**settings: Any) -> Setting:
+    return Setting(deployment("g", "a"), deployment("g", "b"), **settings)
+
+
+# -- who is asked -----------------------------------------------------------------------------------------------------
+
+
+def test_a_group_of_one() -> None:
+    setting = Setting(deployment("g", "a"))
+    assert setting.asked() == "a"
+    assert setting.router.table.get("a").in_flight == 0
+
+
+def test_an_unknown_group_is_told_the_nearest() -> None:
+    with pytest.raises(ProviderError, match="'gpt'"):
+        Setting(deployment("gpt", "a")).asked("gtp")
+
+
+def test_the_short_way_shuffles_by_weight_among_those_that_may_be_asked() -> None:
+    setting = Setting(*(deployment("g", name, weight=weight) for name, weight in (("a", 1), ("b", 2), ("c", 3))))
+    found = Counter(setting.asked() for _ in range(3000))
+    for name, share in (("a", 1 / 6), ("b", 2 / 6), ("c", 3 / 6)):
+        assert found[name] / 3000 == pytest.approx(share, abs=0.03)
+    setting.rest("c")
+    found = Counter(setting.asked() for _ in range(3000))
+    assert found["c"] == 0
+    assert found["a"] / 3000 == pytest.approx(1 / 3, abs=0.03), "c leaves its share to the others by their weights"
+
+
+@pytest.mark.parametrize("strategy", ["least-busy", "lowest-latency", "most-headroom", "lowest-cost"])
+def test_every_strategy_asks_somebody_of_few_and_of_many(strategy: str) -> None:
+    for count in (2, 5, 60):
+        setting = Setting(*(deployment("g", str(number)) for number in range(count)), strategy=strategy)
+        found = Counter(setting.asked() for _ in range(40 * count))
+        assert len(found) > count / 2
+
+
+def test_two_choices_keep_many_about_evenly_busy() -> None:
+    setting = Setting(*(deployment("g", str(number)) for number in range(100)), strategy="least-busy")
+    for _ in range(1000):
+        setting.route().begin()
+    loads = [setting.router.table.get(str(number)).in_flight for number in range(100)]
+    assert sum(loads) == 1000
+    assert max(loads) <= 14, "at random the busiest of them would have about 20"
+
+
+def test_the_cheapest_are_asked_by_turns_and_an_unknown_price_never() -> None:
+    prices = {"a": Decimal(2), "b": Decimal(1), "c": Decimal(1), "d": None}
+    setting = Setting(*(deployment("g", name, price=price) for name, price in prices.items()), strategy="cost")
+    assert set(Counter(setting.asked() for _ in range(100))) == {"b", "c"}
+    setting.rest("b")
+    setting.rest("c")
+    assert setting.asked() == "a"
+
+
+def test_the_first_token_counts_for_streams_and_the_answer_for_others() -> None:
+    setting = two(strategy="latency-based-routing")
+    for name, seconds, streams in (("a", 1.0, True), ("b", 2.0, True), ("a", 9.0, False), ("b", 5.0, False)):
+        setting.router.table.answered(name, setting.now, seconds, streams)
+    assert setting.asked(stream=True) == "a"
+    assert setting.asked(stream=False) == "b"
+
+
+def test_limits_that_a_provider_told() -> None:
+    setting = two(strategy="usage-based-routing-v2")
+
+    class Target:
+        deployment = Deployment(group="g", arguments={"model": "m"}, id="a")
+        endpoint: Any = type("Endpoint", (), {"rate_limits": RateLimitHeaders()})
+
+    headers = {
+        "x-ratelimit-limit-requests": "100",
+        "x-ratelimit-remaining-requests": "2",
+        "x-ratelimit-reset-requests": "30s",
+    }
+    setting.router.learn(Target(), headers)
+    assert setting.asked() == "b"
+    setting.rest("b")
+    assert [setting.asked(), setting.asked()] == ["a", "a"], "what is left is still there to be used"
+    assert setting.router.busy_for(RouteRequest("g")) == pytest.approx(5.0), "until b is back"
+    setting.now += 29
+    setting.rest("b")
+    assert setting.router.busy_for(RouteRequest("g")) == pytest.approx(1.0), "until a has more"
+    setting.now += 1
+    assert setting.router.busy_for(RouteRequest("g")) == 0.0
+
+
+def test_a_deployment_over_its_own_rpm_comes_last() -> None:
+    setting = Setting(deployment("g", "a", rpm=3), deployment("g", "b", rpm=3))
+    assert Counter(setting.asked() for _ in range(6)) == {"a": 3, "b": 3}
+    assert setting.router.busy_for(RouteRequest("g")) == pytest.approx(60.0)
+    assert setting.asked() in "ab", "a share, and no limit: somebody is asked all the same"
+
+
+# -- tags and windows -------------------------------------------------------------------------------------------------
+
+
+def tagged(**tags: tuple[str, ...]) -> Setting:
+    return Setting(*(deployment("g", name, tags=each) for name, each in tags.items()))
+
+
+def test_a_tagged_deployment_gets_nothing_that_did_not_ask_for_it() -> None:
+    setting = tagged(a=("eu",), b=())
+    assert {setting.asked() for _ in range(50)} == {"b"}
+    assert {setting.asked(tags=("eu",)) for _ in range(50)} == {"a"}
+    with pytest.raises(AttemptFailed, match="default") as caught:
+        setting.asked(tags=("us",))
+    assert caught.value.error.status == 400
+
+
+def test_default_is_for_whom_no_other_tag_fits() -> None:
+    setting = tagged(a=("eu",), b=(), c=("default",))
+    assert {setting.asked() for _ in range(50)} == {"c"}
+    assert {setting.asked(tags=("us",)) for _ in range(50)} == {"c"}
+
+
+@pytest.mark.parametrize(("any_tag", "asked"), [(True, {"a", "b"}), (False, {"b"})])
+def test_any_tag_or_all(any_tag: bool, asked: set[str]) -> None:
+    setting = Setting(
+        deployment("g", "a", tags=("eu",)), deployment("g", "b", tags=("eu", "fast")), match_any_tag=any_tag
+    )
+    assert {setting.asked(tags=("eu", "fast")) for _ in range(50)} == asked
+
+
+def test_where_nobody_is_tagged_tags_are_for_the_books() -> None:
+    assert two().asked(tags=("job-7",)) in "ab"
+
+
+def test_the_tags_of_overrides_count_too() -> None:
+    setting = tagged(a=("eu",), b=())
+    assert setting.asked(overrides=Overrides(tags=("eu",))) == "a"
+
+
+def windows(**settings: Any) -> Setting:
+    return Setting(
+        deployment("g", "small", max_input=100),
+        deployment("g", "large", max_input=1000),
+        deployment("huge", "huge", max_input=100_000),
+        **settings,
+    )
+
+
+def test_who_is_too_small_is_left_out() -> None:
+    setting = windows()
+    assert {setting.asked(size=5000, tokens=lambda: 500) for _ in range(50)} == {"large"}
+    assert {setting.asked(size=5000, tokens=lambda: 50) for _ in range(50)} == {"small", "large"}
+
+
+def test_nobody_counts_the_tokens_of_a_short_request() -> None:
+    def count() -> int:
+        raise AssertionError("there are never more tokens than bytes")
+
+    setting = windows()
+    assert {setting.asked(size=100, tokens=count) for _ in range(20)} == {"small", "large"}
+
+
+def test_all_too_small_falls_back_or_says_so_before_anything_is_sent() -> None:
+    setting = windows(context_window_fallbacks={"g": ("huge",)})
+    assert setting.asked(size=50_000, tokens=lambda: 5000) == "huge"
+    with pytest.raises(AttemptFailed, match=r"about 5000 tokens.*takes 1000") as caught:
+        windows().asked(size=50_000, tokens=lambda: 5000)
+    assert (caught.value.error.kind, caught.value.error.status) == ("context_window", 400)
+    assert windows(check_context_window=False).asked(size=50_000, tokens=lambda: 5000) in ("small", "large")
+
+
+def test_the_window_of_a_known_model_is_known() -> None:
+    setting = Setting(deployment("g", "a", model="openai/gpt-4"), deployment("g", "b", model="openai/gpt-4.1"))
+    assert {setting.asked(size=200_000, tokens=lambda: 50_000) for _ in range(20)} == {"b"}
+
+
+# -- failures ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_failure_goes_to_another_deployment_then_to_another_group() -> None:
+    setting = Setting(
+        deployment("g", "a", order=1), deployment("g", "b", order=2), deployment("f", "c"), fallbacks={"g": ("f",)}
+    )
+    call = setting.route()
+    found = [call.begin()]
+    for kind in ("rate_limit", "authentication"):
+        call.failed(kind)
+        found.append(call.begin())
+    call.answered()
+    assert found == ["a", "b", "c"]
+    assert (call.route.asked, call.route.hops) == ("f", 1)
+    assert all(setting.router.table.get(name).in_flight == 0 for name in "abc")
+
+
+def test_a_caller_falls_back_only_to_where_it_may() -> None:
+    setting = Setting(
+        *(deployment(name, name) for name in ("g", "f", "h")), fallbacks={"g": ("f", "h")}, cooldowns=False
+    )
+    call = setting.route(may_use=lambda group: group != "f")
+    call.begin()
+    call.failed("invalid_request")
+    assert call.begin() == "h"
+
+
+def test_what_a_call_says_for_itself() -> None:
+    setting = Setting(*(deployment(name, name) for name in ("g", "f", "h")), fallbacks={"g": ("f",)})
+    own = setting.route(overrides=Overrides(fallbacks=("h",), retries=0))
+    own.begin()
+    own.failed("server")
+    assert own.begin() == "h"
+    none = setting.route(overrides=Overrides(disable_fallbacks=True, retries=0))
+    none.begin()
+    none.failed("server")
+    assert none.route.after(none.tried) is None
+    with pytest.raises(MalformedError, match="fallbacks"):
+        setting.route(overrides=Overrides(fallbacks=("nobody",)))
+
+
+def test_when_all_rest_it_is_503_and_when_to_come_again() -> None:
+    setting = two()
+    setting.rest("a")
+    setting.now += 2
+    setting.rest("b")
+    with pytest.raises(AttemptFailed) as caught:
+        setting.asked()
+    assert (caught.value.error.status, caught.value.error.retry_after) == (503, 3.0)
+
+
+def test_exactly_one_request_is_the_probe() -> None:
+    setting = Setting(deployment("g", "a", order=1), deployment("g", "b", order=2))
+    setting.rest("a")
+    setting.now += 5
+    calls = [setting.route() for _ in range(5)]
+    assert [call.begin() for call in calls] == ["a", "b", "b", "b", "b"]
+    calls[0].failed("server")
+    assert setting.router.table.get("a").rests_until == setting.now + 10
+    setting.now += 10
+    assert setting.asked() == "a"
+    assert [setting.route().begin() for _ in range(3)] == ["a", "a", "a"]
+
+
+def test_a_stream_is_under_way_until_it_is_done() -> None:
+    setting = two()
+    call = setting.route(stream=True)
+    name = call.begin()
+    call.answered(streams=True)
+    assert setting.router.table.get(name).in_flight == 1
+    call.route.done()
+    call.route.done()
+    assert setting.router.table.get(name).in_flight == 0
+
+
+def test_a_stream_that_breaks_is_a_failure_of_its_deployment() -> None:
+    setting = two()
+    call = setting.route(stream=True)
+    name = call.begin()
+    call.answered(streams=True)
+    call.route.broke(Broken("timeout", "no token for 60 s"))
+    call.route.broke(None)
+    health = setting.router.table.get(name)
+    assert (health.in_flight, health.trips) == (0, 1)
+
+
+def test_a_key_of_the_callers_own_says_nothing_about_a_deployment() -> None:
+    setting = two()
+    route = setting.router.plan(RouteRequest("g"), lambda deployment, group, hops: deployment.id, judges=False)
+    call = Call(route)
+    name = call.begin()
+    call.failed("authentication")
+    assert (setting.router.table.get(name).in_flight, setting.router.table.get(name).rests_until) == (0, 0.0)
+
+
+# -- sessions ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_session_stays_and_every_worker_sends_it_to_the_same_place() -> None:
+    def make() -> Setting:
+        return Setting(*(deployment("g", str(number)) for number in range(8)), sticky_seconds=300.0)
+
+    one, other = make(), make()
+    other.random = random.Random(99)
+    for session in map(str, range(40)):
+        found = {one.asked(session=session) for _ in range(5)} | {other.asked(session=session)}
+        assert len(found) == 1
+    assert len({one.asked(session=str(number)) for number in range(200)}) == 8, "sessions are spread"
+
+
+def test_a_session_leaves_a_deployment_that_rests_and_stays_where_it_went() -> None:
+    setting = Setting(*(deployment("g", str(number)) for number in range(4)), sticky_seconds=300.0)
+    home = setting.asked(session="s")
+    setting.rest(home)
+    away = setting.asked(session="s")
+    assert away != home
+    setting.now += 60
+    assert {setting.asked(session="s") for _ in range(5)} == {away}, "there its cache is warm now"
+    setting.now += 301
+    assert setting.asked(session="s") == home
+
+
+def test_a_session_stays_only_where_cached_input_is_cheaper() -> None:
+    prices = {"input_price": Decimal(2), "cached_price": None}
+    setting = Setting(*(deployment("g", str(number), **prices) for number in range(4)), sticky_seconds=300.0)
+    assert len({setting.asked(session="s") for _ in range(50)}) == 4
+
+
+def test_a_session_goes_with_its_group() -> None:
+    setting = Setting(
+        *(deployment("g", f"g{number}") for number in range(3)),
+        *(deployment("f", f"f{number}") for number in range(3)),
+        sticky_seconds=300.0,
+    )
+    assert setting.asked("g", session="s").startswith("g")
+    assert setting.asked("f", session="s").startswith("f")
+
+
+# -- snapshots and workers --------------------------------------------------------------------------------------------
+
+
+def test_what_is_known_of_deployments_outlives_a_snapshot() -> None:
+    setting = Setting(deployment("g", "a"), deployment("g", "b"), deployment("g", "c"), sticky_seconds=60.0)
+    under_way = setting.route()
+    first = under_way.begin()
+    setting.rest("a")
+    kept = tuple(deployment("g", name) for name in ("a", "d"))
+    setting.router = setting.make(*kept, previous=setting.router)
+    assert {setting.asked() for _ in range(20)} == {"d"}, "a rests still"
+    under_way.answered()
+    assert setting.router.table.get(first).in_flight == 0, "a call ends where it began"
+
+
+def test_other_workers_hear_of_circuits() -> None:
+    one, other = two(), two()
+    one.rest("a")
+    changes = one.router.export_events()
+    assert changes == [Change("a", 5.0, 1)]
+    assert one.router.export_events() == []
+    for change in changes:
+        other.router.apply_event(change)
+    assert {other.asked() for _ in range(20)} == {"b"}
+    assert other.router.export_events() == [], "what was heard is not told again"
+    one.now += 5
+    one.router.table.claim("a", one.now)
+    one.router.answered("a", 0.1, False)
+    for change in one.router.export_events():
+        other.router.apply_event(change)
+    assert {other.asked() for _ in range(20)} == {"a", "b"}
+
+
+def test_names_that_callers_make_up_are_not_all_remembered() -> None:
+    setting = Setting(deployment("openai/*", "a", model="openai/*"))
+    for number in range(3000):
+        setting.asked(f"openai/model-{number}")
+    assert len(setting.router._members) <= 1024
+
+
+@given(st.lists(st.sampled_from(["begin", "answer", "fail", "stream", "done", "leave", "wait"]), max_size=80))
+def test_nobody_is_under_way_when_all_is_over(steps: list[str]) -> None:
+    """Whatever happens in whatever order: what began ends once."""
+    setting = Setting(deployment("g", "a", most_in_flight=3), deployment("g", "b"), deployment("g", "c"))
+    calls: list[Call] = []
+    doing: dict[str, Callable[[Call], object]] = {
+        "answer": lambda call: call.answered(),
+        "fail": lambda call: call.failed("rate_limit"),
+        "stream": lambda call: call.answered(streams=True),
+        "done": lambda call: call.route.done(5),
+        "leave": lambda call: call.route.left(None),  # type: ignore[arg-type]
+    }
+    for step in steps:
+        if step == "wait":
+            setting.now += 3
+        elif step == "begin":
+            try:
+                call = setting.route()
+                call.begin()
+                calls.append(call)
+            except AttemptFailed:
+                continue
+        elif calls:
+            call = calls.pop(0)
+            doing[step](call)
+            if step == "stream":
+                calls.append(call)
+        assert setting.router.table.get("a").in_flight <= 3
+    for call in calls:
+        call.route.done()
+    assert all(setting.router.table.get(name).in_flight == 0 for name in "abc")
