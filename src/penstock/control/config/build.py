@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from typing import Any
 
 from msgspec.structs import replace
 
-from penstock.control.config.loaded import PICODOLLARS, ControlSettings, ListedKey, Probe
+from penstock.control.config.loaded import ControlSettings, Probe
 from penstock.control.config.native import Config, Endpoint, General, HealthCheck, Key, Model, Prices, Provider, Routing
+from penstock.control.store.keys import KeyRecord, masked, picodollars
 from penstock.gateway import snapshot
 from penstock.gateway.principal import key_digest
 from penstock.routing.deployment import Deployment, deployments_of
@@ -139,13 +140,14 @@ def probes(models: Sequence[Model], found: Sequence[Deployment], usual: HealthCh
 # -- keys -------------------------------------------------------------------------------------------------------------
 
 
-def listed_key(key: Key) -> ListedKey:
+def key_record(key: Key) -> KeyRecord:
     """The key as the control plane knows keys."""
     token = key_digest(key.key) if key.key is not None else str(key.sha256).lower()
-    return ListedKey(
+    return KeyRecord(
         token=token,
-        key_name=f"sk-...{key.key[-4:]}" if key.key and len(key.key) >= 12 else f"sha256:{token[:8]}",
+        key_name=masked(key.key) if key.key is not None else f"sha256:{token[:8]}",
         key_alias=key.alias,
+        source="config",
         models=key.models,
         aliases=key.aliases,
         expires=key.expires,
@@ -158,11 +160,6 @@ def listed_key(key: Key) -> ListedKey:
         tags=key.tags,
         metadata=key.metadata,
     )
-
-
-def picodollars(amount: Decimal) -> int:
-    """An amount of US dollars as a limit: what is less than a picodollar is not granted."""
-    return int((amount * PICODOLLARS).to_integral_value(ROUND_DOWN))
 
 
 # -- the rest ---------------------------------------------------------------------------------------------------------

@@ -13,8 +13,9 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from penstock.control.config.loaded import PICODOLLARS, ListedKey, Loaded
+from penstock.control.config.loaded import Loaded
 from penstock.control.config.references import is_secret_key
+from penstock.control.store.keys import KeyRecord, dollars
 from penstock.gateway.snapshot import Snapshot
 from penstock.routing.deployment import Deployment
 
@@ -24,6 +25,10 @@ _LONGEST = 120
 _USER = re.compile(r"://[^/@\s]*@")
 """What stands before the host of a URL may be a password."""
 _SECRET_BLOCKS = frozenset({"extra_headers", "headers", "extra_query", "environment"})
+_OF_A_KEY = (
+    *("key_alias", "models", "aliases", "expires", "blocked", "rpm_limit", "tpm_limit", "max_parallel_requests"),
+    *("max_budget", "budget_duration", "tags", "metadata"),
+)
 _KNOWN_FACTS = frozenset({"price", "input_price", "cached_price", "max_input"})
 """Fields of a deployment that come of others."""
 
@@ -88,7 +93,7 @@ def _fields(deployment: Deployment) -> dict[str, Any]:
     return {**arguments, **{name: value for name, value in fields.items() if name not in _KNOWN_FACTS}}
 
 
-def _keys(old: Sequence[ListedKey], new: Sequence[ListedKey]) -> Iterator[Change]:
+def _keys(old: Sequence[KeyRecord], new: Sequence[KeyRecord]) -> Iterator[Change]:
     for before, after in _pairs(old, new, (lambda each: each.token, lambda each: each.key_alias or each.token)):
         if before is None and after is not None:
             yield Change("added", f"keys.{_name(after)}")
@@ -100,15 +105,14 @@ def _keys(old: Sequence[ListedKey], new: Sequence[ListedKey]) -> Iterator[Change
             yield from _values(f"keys.{_name(after)}", _of_key(before), _of_key(after))
 
 
-def _name(key: ListedKey) -> str:
+def _name(key: KeyRecord) -> str:
     return key.key_alias or f"sha256:{key.token[:8]}"
 
 
-def _of_key(key: ListedKey) -> dict[str, Any]:
-    fields = asdict(key)
-    del fields["token"], fields["key_name"]
+def _of_key(key: KeyRecord) -> dict[str, Any]:
+    fields = {name: getattr(key, name) for name in _OF_A_KEY}
     if key.max_budget is not None:
-        fields["max_budget"] = f"{key.max_budget / PICODOLLARS:.12g} USD"
+        fields["max_budget"] = f"{dollars(key.max_budget):.12g} USD"
     return fields
 
 

@@ -69,7 +69,7 @@ def _loaded(
     key, source = master_key(config.general.master_key, files[0], engine.environment)
     return Loaded(
         snapshot=build.snapshot_of(config, found, variables),
-        keys=tuple(build.listed_key(each) for each in config.keys),
+        keys=tuple(build.key_record(each) for each in config.keys),
         master_key=key,
         master_key_source=source,
         control=build.control(config.general),

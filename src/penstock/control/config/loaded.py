@@ -8,35 +8,8 @@ from typing import Any
 from msgspec import Struct
 
 from penstock.control.config.problems import Problem
-from penstock.gateway.principal import Principal, Quota
+from penstock.control.store.keys import KeyRecord
 from penstock.gateway.snapshot import Snapshot
-
-PICODOLLARS = 10**12
-
-
-class ListedKey(Struct, frozen=True, kw_only=True):
-    """A virtual key that the configuration lists. The names are those of LiteLLM's keys.
-
-    token        SHA-256 of the key, hex
-    key_name     the key as it may be shown
-    expires      Unix seconds
-    max_budget   picodollars
-    """
-
-    token: str
-    key_name: str
-    key_alias: str | None = None
-    models: tuple[str, ...] = ()
-    aliases: Mapping[str, str] = {}
-    expires: float | None = None
-    blocked: bool = False
-    rpm_limit: int | None = None
-    tpm_limit: int | None = None
-    max_parallel_requests: int | None = None
-    max_budget: int | None = None
-    budget_duration: str | None = None
-    tags: tuple[str, ...] = ()
-    metadata: Mapping[str, Any] = {}
 
 
 class Probe(Struct, frozen=True, kw_only=True):
@@ -68,7 +41,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
     """A configuration that is right.
 
     snapshot       for the workers; its version is 0 until one is given to it
-    keys           virtual keys that it lists
+    keys           virtual keys that it lists (`source` is "config"; nothing is known of what they spent)
     master_key     the master key; None: nobody named one, so one must be made
     master_key_source  where it is from: the name of an environment variable, or the configuration's file
     control        for the control plane
@@ -80,7 +53,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
     """
 
     snapshot: Snapshot
-    keys: tuple[ListedKey, ...] = ()
+    keys: tuple[KeyRecord, ...] = ()
     master_key: str | None = None
     master_key_source: str | None = None
     control: ControlSettings = ControlSettings()
@@ -101,32 +74,3 @@ def groups_for(models: tuple[str, ...], access_groups: Mapping[str, tuple[str, .
     for name in models:
         found += access_groups.get(name, (name,))
     return tuple(dict.fromkeys(found))
-
-
-def principal_of(
-    key: ListedKey, access_groups: Mapping[str, tuple[str, ...]], spent: int = 0, resets_at: float | None = None
-) -> Principal:
-    """The principal of a listed key. `spent` picodollars of its budget are gone; it begins again at `resets_at`."""
-    limits: list[Quota] = []
-    for kind, limit in (("requests", key.rpm_limit), ("tokens", key.tpm_limit)):
-        if limit is not None:
-            limits.append(Quota(name=f"key:{key.token}:{kind}", kind=kind, limit=limit, window=60.0))  # type: ignore[arg-type]
-    if key.max_parallel_requests is not None:
-        limits.append(Quota(name=f"key:{key.token}:parallel", kind="parallel", limit=key.max_parallel_requests))
-    if key.max_budget is not None:
-        money = Quota(
-            name=f"key:{key.token}:money", kind="money", limit=key.max_budget, resets_at=resets_at, spent=spent
-        )
-        limits.append(money)
-    return Principal(
-        id=key.token,
-        label=key.key_name,
-        alias=key.key_alias,
-        models=groups_for(key.models, access_groups),
-        aliases=key.aliases,
-        expires=key.expires,
-        blocked=key.blocked,
-        quotas=tuple(limits),
-        tags=key.tags,
-        metadata=key.metadata,
-    )

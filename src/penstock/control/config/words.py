@@ -15,6 +15,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from penstock.control.store.periods import BadDuration, parse_duration
+
 EXPECTED = "expected"
 REFERENCE_SCHEMA = {"type": "string", "pattern": r"^(env:|os\.environ/)", "description": "an environment variable"}
 
@@ -31,7 +33,6 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|min|h|d|w)")
 _SIZES = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmg]?i?b|)", re.IGNORECASE)
-_BUDGET_PERIOD = re.compile(r"[1-9][0-9]*(?:s|m|h|d|w|mo)")
 
 
 def text_of(value: Any) -> str:
@@ -138,9 +139,11 @@ def bytes_of(value: Any) -> int:
 
 def period_of(value: Any) -> str:
     """A period after which a budget begins again: "1h", "1d", "7d", "1mo"."""
-    if isinstance(value, str) and _BUDGET_PERIOD.fullmatch(value.strip()):
-        return value.strip()
-    raise wrong("a period such as 60s, 30m, 24h, 7d, 1mo")
+    try:
+        parse_duration(value if isinstance(value, str) else "")
+    except BadDuration:
+        raise wrong("a period such as 60s, 30m, 24h, 7d, 1mo") from None
+    return str(value).strip()
 
 
 def moment_of(value: Any) -> float:
