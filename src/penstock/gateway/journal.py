@@ -60,6 +60,8 @@ SUFFIX = ".journal"
 _ALLOCATES = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs", "f2fs"})
 _WORKER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
+_LARGEST = 2**63 - 1
+
 _crc32 = zlib.crc32
 _pack_into = FRAME.pack_into
 _unpack_from = FRAME.unpack_from
@@ -197,8 +199,8 @@ class Journal:
         """Append the record, before `end` or in a new segment. (Hot path: no call that it can avoid.)"""
         try:
             payload = self._encode(record)
-        except UnicodeEncodeError:  # half of a surrogate pair, out of somebody's JSON: no encoding can carry it as text
-            payload = self._encode(_without_surrogates(msgspec.to_builtins(record)))
+        except (UnicodeEncodeError, OverflowError):  # half of a surrogate pair, or 10^30 tokens, out of somebody's JSON
+            payload = self._encode(_encodable(msgspec.to_builtins(record)))
         length = len(payload)
         position = self._position
         after = position + 8 + length
@@ -214,11 +216,13 @@ class Journal:
         self._position = after
 
     def _write_to_file(self, position: int, frame: bytes) -> None:
-        """What is written in part only is written over by the next record."""
+        """What could be written in part only is taken back: a zero for its length says that nothing is there."""
         try:
             if os.pwrite(self._file, frame, position) != len(frame):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
+            with contextlib.suppress(OSError):
+                os.pwrite(self._file, bytes(FRAME.size), position)
             raise JournalError(_why(error, self.directory)) from error
 
     def _begin(self, parent: Path) -> Path:
@@ -318,14 +322,16 @@ def _allocation_is_kept(directory: Path) -> bool:
     return any(len(parts) == 2 and parts[1].split(" ", 1)[0] in _ALLOCATES for parts in mounts)
 
 
-def _without_surrogates(value: Any) -> Any:
-    """The same values, with ? for what is no character."""
+def _encodable(value: Any) -> Any:
+    """The same values, with ? for what is no character, and the largest integer of 64 bits for larger ones."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
+    if isinstance(value, int) and not isinstance(value, bool):
+        return max(-_LARGEST, min(value, _LARGEST))
     if isinstance(value, list | tuple):
-        return [_without_surrogates(item) for item in value]
+        return [_encodable(item) for item in value]
     if isinstance(value, dict):
-        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
     return value
 
 

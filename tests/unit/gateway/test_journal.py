@@ -92,6 +92,14 @@ def test_text_that_is_no_text_is_recorded_all_the_same(journal: Journal) -> None
     assert record.requested == "m?"
 
 
+def test_numbers_of_any_size_are_recorded(journal: Journal) -> None:
+    journal.closed(Closed("0" * 32, 1, 1.0, None, 200, "success", usage=Usage(input_tokens=10**30), cost=10**40))
+    (record,) = records(journal.directory)
+    assert isinstance(record, Closed)
+    assert record.usage is not None
+    assert (record.usage.input_tokens, record.cost) == (2**63 - 1, 2**63 - 1)
+
+
 def test_only_the_owner_may_read_it(journal: Journal) -> None:
     journal.opened(opened())
     assert {stat.S_IMODE(path.stat().st_mode) for path in journal.directory.iterdir()} == {0o600}
@@ -221,14 +229,14 @@ def test_where_nothing_can_be_allocated_it_is_written_without_a_map(
         assert len(records(journal.directory)) == 1
 
 
-def test_a_write_in_part_is_an_error_and_is_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_in_part_is_an_error_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal, pwrite = Journal(tmp_path, "w", mapped=False), os.pwrite
     journal.opened(opened("a" * 32))
     with monkeypatch.context() as patched:
-        patched.setattr(os, "pwrite", lambda file, data, at: pwrite(file, data[: len(data) // 2], at))
+        patched.setattr(os, "pwrite", lambda file, data, at: pwrite(file, data[: max(8, len(data) // 2)], at))
         with pytest.raises(JournalError, match="disk is full"):
             journal.opened(opened("b" * 32))
-    assert read_frames(segments(journal.directory)[0], PREFACE).tail == "torn"
+    assert read_frames(segments(journal.directory)[0], PREFACE).tail == "end"
     journal.opened(opened("c" * 32))
     assert [record.call_id[0] for record in records(journal.directory)] == ["a", "c"]
 

@@ -1,0 +1,216 @@
+"""LedgerWriter: batches of calls into SQLite, at a few microseconds a call. See `base.Store.commit`.
+
+It keeps a connection of its own, and what it knows of callers for as long as nobody else has written into the file
+(`data_version`). The usual batch is a few executemany; one in which anything does not fit (an id that is taken, a
+number that no column holds) is rolled back and written call by call, so that one odd call never holds up the others.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine
+
+from penstock.control.store.base import AnotherReader, Batch
+from penstock.control.store.calls import (
+    ATTEMPT_COLUMNS,
+    REQUEST_COLUMNS,
+    Call,
+    attempt_rows,
+    ended_at,
+    request_row,
+    settled_money,
+    spent_on,
+)
+from penstock.control.store.keys import parse_quota
+
+_MOST_CALLERS = 200_000
+_DOES_NOT_FIT = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError)
+
+
+def _insert(table: str, columns: tuple[str, ...]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+
+
+_REQUEST = _insert("requests", REQUEST_COLUMNS)
+_ATTEMPT = _insert("attempts", ATTEMPT_COLUMNS)
+_KEY_THEN = "SELECT token, key_alias, user_id, team_id, organization_id, budget_period FROM keys WHERE token = ?"
+_CALLER = (
+    "SELECT id FROM callers WHERE token = ? AND key_alias = ? AND user_id = ? AND team_id = ? AND organization_id = ?"
+)
+_NEW_CALLER = _insert("callers", ("token", "key_alias", "user_id", "team_id", "organization_id"))
+_UNDER_WAY = (
+    "INSERT INTO calls_under_way (call_id, worker, call) VALUES (?, ?, ?) "
+    "ON CONFLICT (call_id) DO UPDATE SET worker = excluded.worker, call = excluded.call"
+)
+_SPEND = (
+    "UPDATE keys SET spend = spend + ?, total_spend = total_spend + ?, last_active = MAX(COALESCE(last_active, 0), ?) "
+    "WHERE token = ?"
+)
+_DRAINED = (
+    "INSERT INTO drained (worker, quota, amount) VALUES (?, ?, ?) "
+    "ON CONFLICT (worker, quota) DO UPDATE SET amount = amount + excluded.amount"
+)
+_READ_ON = "UPDATE segments SET position = ? WHERE segment = ? AND position = ?"
+_READ_FIRST = _insert("segments", ("segment", "worker", "number", "position"))
+_REJECTED = _insert("rejected_records", ("worker", "payload", "why"))
+
+
+class _Caller:
+    """Who calls: the row of callers, and the key (token, period of its budget) that pays, if there is one."""
+
+    __slots__ = ("id", "period", "token")
+
+    def __init__(self, id_: int, token: str | None, period: int) -> None:
+        self.id, self.token, self.period = id_, token, period
+
+
+class LedgerWriter:
+    """Writes batches. Not thread-safe: the store lets one in at a time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._pooled = engine.raw_connection()
+        self._connection: sqlite3.Connection = self._pooled.driver_connection  # type: ignore[assignment]
+        self._callers: dict[str, _Caller] = {}
+        self._version = -1
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._pooled.close()
+
+    def commit(self, batch: Batch) -> None:
+        """Write the batch: all of it, or, with an error, nothing."""
+        try:
+            self._transaction(batch, self._insert_calls)
+        except _DOES_NOT_FIT:
+            self._transaction(batch, self._insert_calls_one_by_one)
+
+    def _transaction(self, batch: Batch, insert_calls: Any) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._look_again()
+            self._read_on(batch)
+            written = insert_calls(batch.calls)
+            self._add_spend(written)
+            self._keep_open_ends(batch)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._callers.clear()
+            self._connection.execute("ROLLBACK")
+            raise
+
+    def _look_again(self) -> None:
+        """Forget what is known of callers when another connection has written (a key may have changed hands)."""
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        if version != self._version or len(self._callers) > _MOST_CALLERS:
+            self._callers.clear()
+            self._version = version
+
+    def _read_on(self, batch: Batch) -> None:
+        connection = self._connection
+        for segment in batch.positions:
+            if segment.before:
+                done = connection.execute(_READ_ON, (segment.position, segment.segment, segment.before)).rowcount
+            else:
+                row = (segment.segment, segment.worker, segment.number, segment.position)
+                done = connection.execute(_READ_FIRST + " ON CONFLICT (segment) DO NOTHING", row).rowcount
+            if done != 1:
+                raise AnotherReader(
+                    f"the journal of worker {segment.worker} was read by another ledger on this database: "
+                    "stop one of the two keepers"
+                )
+
+    def _keep_open_ends(self, batch: Batch) -> None:
+        encode = msgspec.msgpack.encode
+        connection = self._connection
+        if batch.over:
+            connection.executemany("DELETE FROM calls_under_way WHERE call_id = ?", [(name,) for name in batch.over])
+        if batch.under_way:
+            connection.executemany(_UNDER_WAY, [(call.call_id, call.worker, encode(call)) for call in batch.under_way])
+        if batch.rejected:
+            connection.executemany(_REJECTED, [(item.worker, item.payload, item.why) for item in batch.rejected])
+
+    # -- calls --------------------------------------------------------------------------------------------------------
+
+    def _insert_calls(self, calls: list[Call]) -> list[Call]:
+        if not calls:
+            return calls
+        number = self._last_request()
+        callers, known = self._callers, self._callers.get
+        requests: list[tuple[Any, ...]] = []
+        attempts: list[tuple[Any, ...]] = []
+        for call in calls:
+            number += 1
+            principal = call.principal
+            caller = known(principal) or callers.setdefault(principal, self._caller(principal))
+            requests.append(request_row(number, caller.id, call))
+            attempts += attempt_rows(number, call)
+        self._connection.executemany(_REQUEST, requests)
+        self._connection.executemany(_ATTEMPT, attempts)
+        return calls
+
+    def _insert_calls_one_by_one(self, calls: list[Call]) -> list[Call]:
+        connection, written = self._connection, []
+        for call in calls:
+            connection.execute("SAVEPOINT one_call")
+            try:
+                self._insert_calls([self._under_a_free_id(call)])
+                written.append(call)
+            except _DOES_NOT_FIT as error:
+                connection.execute("ROLLBACK TO one_call")
+                payload = msgspec.msgpack.encode(call)
+                connection.execute(_REJECTED, (call.worker, payload, f"{type(error).__name__}: {error}"))
+            connection.execute("RELEASE one_call")
+        return written
+
+    def _under_a_free_id(self, call: Call) -> Call:
+        taken = self._connection.execute("SELECT 1 FROM requests WHERE call_id = ?", (call.call_id,)).fetchone()
+        if taken is None:
+            return call
+        return msgspec.structs.replace(call, call_id=f"{call.call_id}~{self._last_request() + 1}")
+
+    def _last_request(self) -> int:
+        (number,) = self._connection.execute("SELECT MAX(id) FROM requests").fetchone()
+        return number or 0
+
+    # -- who called, and what it cost ---------------------------------------------------------------------------------
+
+    def _caller(self, principal: str) -> _Caller:
+        connection = self._connection
+        key = connection.execute(_KEY_THEN, (principal,)).fetchone()
+        if key is None:
+            heir = connection.execute("SELECT by_token FROM replaced_keys WHERE token = ?", (principal,)).fetchone()
+            key = connection.execute(_KEY_THEN, heir).fetchone() if heir is not None else None
+        owner = tuple(value or "" for value in key[1:5]) if key is not None else ("", "", "", "")
+        found = connection.execute(_CALLER, (principal, *owner)).fetchone()
+        if found is None:
+            found = connection.execute(_NEW_CALLER + " RETURNING id", (principal, *owner)).fetchone()
+        return _Caller(found[0], *((key[0], key[5]) if key is not None else (None, 0)))
+
+    def _add_spend(self, calls: list[Call]) -> None:
+        """Add what each call cost to the key that pays: to its present period, unless it was reserved in a past one."""
+        now: dict[str, int] = {}
+        ever: dict[str, int] = {}
+        active: dict[str, int] = {}
+        drained: dict[tuple[str, str], int] = {}
+        for call in calls:
+            caller = self._callers[call.principal]
+            if caller.token is not None:
+                active[caller.token] = max(ended_at(call), active.get(caller.token, 0))
+                for quota, amount in spent_on(call):
+                    ever[caller.token] = ever.get(caller.token, 0) + amount
+                    if _is_of_period(quota, caller.period):
+                        now[caller.token] = now.get(caller.token, 0) + amount
+            for name, amount in settled_money(call):
+                drained[call.worker, name] = drained.get((call.worker, name), 0) + amount
+        rows = [(now.get(token, 0), ever.get(token, 0), at, token) for token, at in active.items()]
+        self._connection.executemany(_SPEND, rows)
+        self._connection.executemany(_DRAINED, [(*key, amount) for key, amount in drained.items()])
+
+
+def _is_of_period(quota: str | None, period: int) -> bool:
+    """Whether this is in the quota of that period (None: no quota; everything is in the present one)."""
+    name = parse_quota(quota) if quota is not None else None
+    return name is None or name.period is None or name.period == period
