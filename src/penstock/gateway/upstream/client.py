@@ -137,19 +137,25 @@ class Upstream:
         task.add_done_callback(self._dialling.discard)
 
     async def _dial_for(self, pool: Pool, seconds: float | None) -> None:
-        connection = Connection(pool)
+        connection, made = Connection(pool), False
         why: Broken | None = None
         try:
             async with asyncio.timeout(seconds):
                 await self._dialler.dial(pool.route, lambda: connection)
+            made = connection.alive
+            if not made:
+                why = Broken("connect", f"the connection was closed as soon as it was made: {pool.route.origin}", False)
         except TimeoutError:
-            pass
+            pass  # who waits counts its own time
         except Refused as error:
             why = Broken("connect", str(error), sent=False)
         except Exception as error:  # a fault of ours: who waits shall not wait in vain
             why = Broken("connect", f"no connection could be made ({error!r})", sent=False)
         finally:
-            if connection.transport is None:  # else the pool was told of it, however this ended
+            if made:
+                pool.opened(connection)
+            else:
+                connection.abort()
                 pool.not_opened(why)
 
     def stats(self) -> list[PoolStats]:

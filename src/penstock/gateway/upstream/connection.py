@@ -101,7 +101,6 @@ class Connection(Timed, asyncio.Protocol):
         self.transport = transport
         self.alive = True
         self.born = self.pool.clock()
-        self.pool.opened(self)
 
     # The way of a request
 
@@ -159,6 +158,9 @@ class Connection(Timed, asyncio.Protocol):
         elif self.seen:
             self.heard = self.pool.clock()
             self.quiet = 0
+            if not self.begun:
+                self.begun = True  # from now on it is the time between pieces that counts
+                self._count_again()
         else:
             self.quiet += len(data)
             if self.quiet > MAX_HEAD:
@@ -202,7 +204,7 @@ class Connection(Timed, asyncio.Protocol):
         receiver = self.receiver
         if receiver is None:
             raise _Stop
-        self.seen = self.begun = True
+        self.seen = True
         try:
             if self.decoder is None:
                 receiver.data(data)
@@ -401,13 +403,11 @@ class Connection(Timed, asyncio.Protocol):
         if now >= ongoing.deadline:
             self.fail(Broken("timeout", OVER))
             return
-        timeouts = ongoing.timeouts
-        allowed = timeouts.between_tokens if self.begun else timeouts.first_token
-        silence = NEVER if allowed is None or self.paused else self.heard + allowed
-        if silence <= now:
+        self.due = self._silence_ends(ongoing)
+        if self.due <= now:
+            timeouts = ongoing.timeouts
+            allowed = timeouts.between_tokens if self.begun else timeouts.first_token
             self.fail(Broken("timeout", silent(allowed or 0.0, self.begun)))
-            return
-        self.due = min(silence, ongoing.deadline)
 
     # A slow client
 
@@ -427,12 +427,17 @@ class Connection(Timed, asyncio.Protocol):
                 self.transport.resume_reading()
 
     def _count_again(self) -> None:
-        """The clock was stopped, so that nothing may be due before the deadline: start it."""
+        """Another silence is measured than before, and may be over sooner."""
         ongoing = self.ongoing
         if ongoing is not None:
-            self.due = min(self.heard, ongoing.deadline)
+            self.due = self._silence_ends(ongoing)
             if self.due < self.looked_at:
                 self.pool.wheel.place(self)
+
+    def _silence_ends(self, ongoing: Ongoing) -> float:
+        """When something must have come, or all be over."""
+        allowed = ongoing.timeouts.between_tokens if self.begun else ongoing.timeouts.first_token
+        return ongoing.deadline if allowed is None or self.paused else min(self.heard + allowed, ongoing.deadline)
 
 
 _WATCHED = frozenset({b"transfer-encoding", b"content-encoding", b"keep-alive"})

@@ -73,7 +73,6 @@ def parse(url: str) -> Place:
 
 _NEVER = re.compile(r"[\x00-\x20\x7f]")
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._~-]*[A-Za-z0-9_.])?")
-_ADDRESS = re.compile(r"[0-9A-Fa-f:.]+")
 
 
 def _unix(url: str) -> Place:
@@ -86,14 +85,23 @@ def _unix(url: str) -> Place:
 def _host_and_port(authority: str, usual: int) -> tuple[str, int]:
     host, bracket, port = authority.partition("]") if authority.startswith("[") else authority.partition(":")
     if bracket == "]":
-        host, found = host[1:], _ADDRESS.fullmatch(host[1:])
+        host, known = host[1:], _is_address(host[1:])
         port = _after_bracket(port)
     else:
         host = host if host.isascii() else _ascii_name(host)
-        found = _NAME.fullmatch(host)
-    if found is None:
+        known = _NAME.fullmatch(host) is not None
+    if not known:
         raise Unsendable("the URL names no host, or one that no host can have")
     return host.lower(), _port(port, usual)
+
+
+def _is_address(host: str) -> bool:
+    from ipaddress import AddressValueError, IPv6Address
+
+    try:
+        return IPv6Address(host).scope_id is None
+    except AddressValueError:
+        return False
 
 
 def _after_bracket(rest: str) -> str:

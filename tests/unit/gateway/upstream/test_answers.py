@@ -77,6 +77,7 @@ def test_whole_answers(run: Run, name: str) -> None:
     assert (heard.told[0], heard.told[-1], heard.body) == ("head", "end", body)
 
 
+DRIPPING: list[bytes | float | str] = [b"x-a: " + b"b" * 9000 + b"\r\n", 0.005] * 8
 BROKEN: dict[str, tuple[Sequence[bytes | float | str], str, str]] = {
     "closed before the head": (("close",), "read", "before an answer"),
     "reset before the head": (("reset",), "read", "before an answer"),
@@ -137,7 +138,7 @@ BROKEN: dict[str, tuple[Sequence[bytes | float | str], str, str]] = {
     ),
     "a status that is none": ((b"HTTP/1.1 099 Low\r\ncontent-length: 0\r\n\r\n",), "protocol", "status is 99"),
     "a long head": ((HEAD + b"x-a: " + b"b" * MAX_HEAD + b"\r\n\r\n",), "protocol", "longer than"),
-    "a long head, drop by drop": ((HEAD, *[b"x-a: " + b"b" * 9000 + b"\r\n", 0.005] * 8), "protocol", "longer than"),
+    "a long head, drop by drop": ((HEAD, *DRIPPING), "protocol", "longer than"),
     "many small heads before the head": ((b"HTTP/1.1 100 Continue\r\n\r\n" * 4000,), "protocol", "longer than"),
 }
 

@@ -220,7 +220,7 @@ def test_what_cannot_be_sent_is_refused_before_anything_is_opened(run: Run) -> N
                 ask(f"{server.url}/a b"),
                 ask(f"{server.url}/a\r\nx: y"),
                 ask(server.url, x_key="a\r\nx-injected: 1"),
-                ask(server.url, **{"bad name": "x"}),
+                ask(server.url, b"{}", "POST", **{"bad name": "x"}),
                 ask(server.url, content_length="3"),
                 ask(server.url, transfer_encoding="chunked"),
                 ask(server.url, method="GET / HTTP/1.1\r\nx:"),
