@@ -7,12 +7,14 @@ dead, and writes the page. So a counter never goes down when a worker dies, and 
 metrics.
 
 tables.py       which families there are: the one table of names, types, labels and help
+admission.py    which values a label may have
 counting.py     the rows of one process, and the two calls that count a request and an attempt
+reporting.py    a worker's reports to the keeper
 merging.py      reports of processes, added up
 exposition.py   the page, in Prometheus' text format or OpenMetrics
 litellm.py      the same figures under LiteLLM's names
 
-Why not prometheus_client: docs/decisions/0010-metrics-of-our-own.md.
+Why not prometheus_client: docs/decisions/METRICSDECISION.
 """
 
 from penstock.gateway.metrics.counting import Counter, Metrics

@@ -13,13 +13,12 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from penstock.gateway.metrics.admission import Admission
 from penstock.gateway.metrics.merging import Report
 from penstock.gateway.metrics.tables import (
     ATTEMPTS,
     DURATION,
     FIRST_TOKEN,
-    LABEL_LENGTH,
-    LABEL_LIMITS,
     OTHER,
     OUTPUT_TOKEN,
     OVERHEAD,
@@ -210,35 +209,6 @@ def _changed(table: Table, rows: dict[Labels, Row], full: bool) -> Iterable[tupl
         if full or row[-1] != row[0]:
             row[-1] = row[0]
             yield labels, table.plain(row)
-
-
-class Admission:
-    """Which values a label has had, and how often one came too late (`overflows`: label -> times)."""
-
-    def __init__(self) -> None:
-        self._admitted: dict[str, set[str]] = {}
-        self.overflows: dict[str, int] = {}
-
-    def bound(self, names: Labels, values: Labels) -> Labels:
-        """The values, with `other` for each that is one too many."""
-        return tuple(value if self.admit(name, value) else OTHER for name, value in zip(names, values, strict=True))
-
-    def admit(self, label: str, value: str) -> bool:
-        """Whether the label may have this value."""
-        if not value or value == OTHER:
-            return True
-        admitted = self._admitted.setdefault(label, set())
-        if value in admitted:
-            return True
-        if len(admitted) >= LABEL_LIMITS[label] or len(value) > LABEL_LENGTH:
-            self.overflowed(label)
-            return False
-        admitted.add(value)
-        return True
-
-    def overflowed(self, label: str) -> None:
-        """Count that a value came too late."""
-        self.overflows[label] = self.overflows.get(label, 0) + 1
 
 
 def _plain(name: str, kind: str | None, labels: int | None) -> Family:

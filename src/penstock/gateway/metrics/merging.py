@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from penstock.gateway.metrics.admission import Admission
 from penstock.gateway.metrics.tables import PLAIN, TABLES
 
 Labels = tuple[str, ...]
@@ -97,11 +98,27 @@ MERGE: Mapping[str, Callable[[tuple[float, float]], float]] = {"sum": sum, "max"
 """How two values of a gauge become one."""
 
 
-def total(dead: Iterable[Totals], alive: Iterable[tuple[str, Totals]]) -> Totals:
-    """Everything that was counted, by processes that are gone and by (name, totals) of those that live."""
+def total(dead: Iterable[Totals], alive: Iterable[tuple[str, Totals]], admission: Admission | None = None) -> Totals:
+    """Everything that was counted, by processes that are gone and by (name, totals) of those that live.
+
+    Each process holds its labels to their limits; `admission` holds the sum to them.
+    """
     everything = Totals()
     for totals in dead:
         everything.add(totals)
     for worker, totals in alive:
         everything.add(totals, worker)
+    if admission is not None:
+        for name, table in TABLES.items():
+            everything.rows[name] = _held(everything.rows[name], table.labels, admission)
     return everything
+
+
+def _held(rows: dict[Labels, list[Any]], names: Labels, admission: Admission) -> dict[Labels, list[Any]]:
+    """The rows with labels that are let in; those that come to look the same are one."""
+    held: dict[Labels, list[Any]] = {}
+    for labels, row in rows.items():
+        bounded = admission.bound(names, labels)
+        known = held.get(bounded)
+        held[bounded] = row if known is None else [a + b for a, b in zip(known, row, strict=True)]
+    return held
