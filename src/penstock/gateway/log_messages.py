@@ -21,7 +21,7 @@ import msgspec
 from penstock.gateway.log_writer import LINE_BYTES, Writer
 from penstock.gateway.redact import Redactor
 
-LOGGERS = ("penstock", "asyncio")
+LOGGERS = ("penstock", "asyncio", "opentelemetry")
 """Whose messages go into the log."""
 
 _OURS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}

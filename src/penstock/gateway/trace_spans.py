@@ -54,15 +54,17 @@ class SpanMaker:
 
     def __init__(self, attributes: Mapping[str, str]) -> None:
         ours = Resource({"service.name": "penstock", "service.version": __version__, **attributes})
-        named = {name: value for name, value in Resource.create().attributes.items() if value != "unknown_service"}
-        self._resource = ours.merge(Resource(named))
+        outside = dict(Resource.create().attributes)
+        if str(outside["service.name"]).startswith("unknown_service"):  # what the SDK says where nobody named it
+            del outside["service.name"]
+        self._resource = ours.merge(Resource(outside))
         self._scope = InstrumentationScope("penstock", __version__)
 
     def request(self, trace: Trace, sample: RequestSample, at: float) -> ReadableSpan:
         """The SERVER span of a request that ended `at` (Unix seconds)."""
         failed = sample.status >= 500 or sample.outcome == "broken"
         return self._span(
-            f"{sample.method} {sample.path}",
+            f"{sample.method} {sample.surface}".strip(),  # not the path: some hold the name of a model
             SpanKind.SERVER,
             (trace, trace.span_id, trace.parent_id, bool(trace.parent_id)),
             _request_attributes(sample),
