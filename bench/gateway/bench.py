@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import os
+import resource
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +19,8 @@ from bench.gateway.machine import Cores
 from bench.gateway.mock import answers, streams
 from bench.gateway.peers.peer import Job, Peer, Running, Site, Target
 from bench.gateway.processes import Failed, Program
+
+_AT_REST = 0.1  # share of a core that a peer at rest may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,13 @@ class Contestant:
         """Seconds of CPU that its processes have used."""
         return sum(machine.cpu_seconds(self.pids()).values())
 
+    def busiest(self, before: dict[int, float]) -> int | None:
+        """Which of its processes has used the most CPU since `before` (of machine.cpu_seconds): the one that works."""
+        now = machine.cpu_seconds(self.pids())
+        return max(now, key=lambda pid: now[pid] - before.get(pid, 0.0), default=None)
+
     def stop(self) -> None:
+        """End it, if there is anything to end."""
         if self.running.program:
             self.running.program.stop()
 
@@ -126,8 +137,14 @@ def check(target: Target, job: Job) -> None:
 
 @contextmanager
 def prepared(peers: Sequence[Peer], effort: Effort, say: Callable[[str], None], keep: bool = False) -> Iterator[Bench]:
-    """Start the mocks; end them, and remove all files (unless `keep`), when it is over."""
+    """Start the mocks; end them, and remove all files (unless `keep`), when it is over. This process, in which some of
+    the drivers run, moves to the core of the load.
+    """
     cores = machine.cores()
+    usable = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {cores.load})
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     folder = Path(tempfile.mkdtemp(prefix="penstock-bench-"))
     mocks: list[Program] = []
     try:
@@ -139,6 +156,7 @@ def prepared(peers: Sequence[Peer], effort: Effort, say: Callable[[str], None], 
     finally:
         for mock in mocks:
             mock.stop()
+        os.sched_setaffinity(0, usable)
         if keep:
             say(f"kept: {folder}")
         else:
@@ -146,11 +164,27 @@ def prepared(peers: Sequence[Peer], effort: Effort, say: Callable[[str], None], 
 
 
 def in_turns(bench: Bench, contestants: Sequence[Contestant], measure: Callable[[Contestant], None]) -> None:
-    """A B C, A B C ...: every contestant is measured once in each round."""
+    """A B C, A B C ...: every contestant is measured once in each round. One that fails is out, and that is said."""
+    left = list(contestants)
     for number in range(bench.effort.rounds):
-        for contestant in contestants:
-            measure(contestant)
+        for contestant in tuple(left):
+            try:
+                measure(contestant)
+            except (Failed, OSError) as error:
+                bench.problem(f"{contestant.name} failed: {error}")
+                left.remove(contestant)
+            settle(contestant)
         bench.say(f"  round {number + 1} of {bench.effort.rounds}")
+
+
+def settle(contestant: Contestant, seconds: float = 10.0) -> None:
+    """Wait until it has done what it had put off, so that it takes nothing from the next: all share the peer's core."""
+    until, before = time.monotonic() + seconds, contestant.cpu()
+    while time.monotonic() < until:
+        time.sleep(0.05)
+        if (now := contestant.cpu()) - before < _AT_REST * 0.05:
+            return
+        before = now
 
 
 def middle(values: Sequence[float]) -> float:

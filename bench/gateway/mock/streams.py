@@ -14,8 +14,8 @@ from bench.gateway import machine, processes
 from bench.gateway.processes import Program
 
 STAMP = re.compile(rb'" ([0-9a-f]{16})"')
-"""The text of a chunk: when it was written, in nanoseconds of the monotonic clock, which all processes share. It is what
-the model "says", so it is found in whatever dialect a peer has translated the chunk to.
+"""The text of a chunk: when it was written, in nanoseconds of the monotonic clock, which all processes share. It is
+what the model "says", so it is found in whatever dialect a peer has translated the chunk to.
 """
 
 _ROOT = Path(__file__).resolve().parents[3]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
-from bench.gateway import machine, messages, processes
+from bench.gateway import machine, processes
 from bench.gateway.install import LITELLM, installed_program, not_installed
+from bench.gateway.peers.deployments import FAKE_KEY, deployments, group_of
 from bench.gateway.peers.peer import Job, Running, Site, Target, request
 from bench.gateway.processes import Program
 
@@ -25,8 +27,7 @@ class _Running:
     port: int
 
     def target(self, job: Job, key: str | None = None) -> Target | None:
-        group = {Job.MESSAGES: messages.THOUGHTFUL}.get(job, messages.STREAMED if job.streamed else messages.EVERYDAY)
-        return request(job, self.port, group, headers={"Authorization": f"Bearer {_KEY}"})
+        return request(job, self.port, group_of(job), headers={"Authorization": f"Bearer {_KEY}"})
 
 
 class LiteLLM:
@@ -39,7 +40,7 @@ class LiteLLM:
     def start(self, site: Site) -> Running:
         port = machine.free_port()
         config = site.folder / "litellm.yaml"  # JSON is YAML
-        config.write_text(json.dumps({"model_list": model_list(site)}))
+        config.write_text(json.dumps(_configuration(site)))
         command = [str(installed_program(LITELLM)), "--config", str(config), "--host", "127.0.0.1"]
         command += ["--port", str(port), "--num_workers", str(site.workers), "--telemetry", "False"]
         program = processes.start(self.name, command, site.on, site.folder, _QUIET)
@@ -47,14 +48,13 @@ class LiteLLM:
         return _Running(program, port)
 
 
-def model_list(site: Site) -> list[dict[str, object]]:
-    """The deployments, in the words that LiteLLM and Penstock share."""
-    wanted = (
-        (messages.EVERYDAY, f"openai/{messages.MODEL}", f"http://127.0.0.1:{site.answers}/v1"),
-        (messages.STREAMED, f"openai/{messages.MODEL}", f"http://127.0.0.1:{site.streams}/v1"),
-        (messages.THOUGHTFUL, f"anthropic/{messages.CLAUDE}", f"http://127.0.0.1:{site.answers}"),
-    )
-    return [
-        {"model_name": group, "litellm_params": {"model": model, "api_base": base, "api_key": "sk-fake-provider-key"}}
-        for group, model, base in wanted
-    ]
+def _configuration(site: Site) -> dict[str, Any]:
+    return {
+        "model_list": [
+            {
+                "model_name": deployment.group,
+                "litellm_params": {"model": deployment.model, "api_base": deployment.base, "api_key": FAKE_KEY},
+            }
+            for deployment in deployments(site)
+        ]
+    }

@@ -12,35 +12,33 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.gateway import machine, messages, processes
-from bench.gateway.peers.litellm import model_list
+from bench.gateway.peers.deployments import FAKE_KEY, deployments, group_of
 from bench.gateway.peers.peer import Job, Site, Target, request
 from bench.gateway.processes import Failed, Program
 
-_MASTER = "sk-fake-master-key"
+_MASTER, _KEY = "sk-fake-master-key", "sk-fake-key-of-the-benchmark"
 _GROUPS = [messages.EVERYDAY, messages.STREAMED, messages.THOUGHTFUL]
 
-# Limits that every request is held to and that none reaches.
 LIMITS = {
     "models": _GROUPS,
     "rpm_limit": 100_000_000,
     "tpm_limit": 100_000_000_000,
     "max_parallel_requests": 100_000,
-    "max_budget": 1_000_000.0,
+    "max_budget": 1_000_000,
     "budget_duration": "30d",
 }
+"""Limits that every request is held to and that none reaches, in the words of `/key/generate` and of the config."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunningPenstock:
-    """A started gateway and the virtual key of its client."""
+    """A started gateway."""
 
     program: Program
     port: int
-    key: str
 
-    def target(self, job: Job, key: str | None = None) -> Target | None:
-        group = {Job.MESSAGES: messages.THOUGHTFUL}.get(job, messages.STREAMED if job.streamed else messages.EVERYDAY)
-        return request(job, self.port, group, headers={"Authorization": f"Bearer {key or self.key}"})
+    def target(self, job: Job, key: str | None = None) -> Target:
+        return request(job, self.port, group_of(job), headers={"Authorization": f"Bearer {key or _KEY}"})
 
     def make_keys(self, count: int) -> list[str]:
         """So many more virtual keys, each with limits of its own."""
@@ -65,20 +63,18 @@ class Penstock:
         port = machine.free_port()
         program = processes.start(self.name, self.command(site, port), site.on, site.folder)
         program.wait_for_port(port)
-        try:
-            return RunningPenstock(program, port, _make_key(port))
-        except OSError as error:
-            failure = program.failed(f"makes no key: {error}")
-            program.stop()
-            raise failure from error
+        return RunningPenstock(program, port)
 
 
 def configuration(site: Site) -> dict[str, Any]:
     """Its config file."""
-    log = str(site.folder / "requests.jsonl")
     return {
-        "model_list": model_list(site),
-        "general_settings": {"master_key": _MASTER, "log_file": log},
+        "models": [
+            {"name": deployment.group, "model": deployment.model, "api_base": deployment.base, "api_key": FAKE_KEY}
+            for deployment in deployments(site)
+        ],
+        "keys": [{"key": _KEY, "alias": "bench", **LIMITS}],
+        "general": {"master_key": _MASTER, "log_file": str(site.folder / "requests.jsonl")},
     }
 
 
