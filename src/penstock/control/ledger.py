@@ -24,7 +24,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -44,7 +44,7 @@ from penstock.gateway.records import Amount, Closed, Ended, Opened
 INTERVAL = 0.2
 """Seconds between two looks at journals that were read to the end."""
 
-_BATCH = 4000
+_BATCH = 2000
 _REST = 0.002
 _REST_AFTER_ERROR = 1.0
 _PRUNE_EVERY = 60.0
@@ -300,7 +300,7 @@ class Ledger:
             call = calls.get(name)
             if type(record) is Opened:
                 if call is None:
-                    calls[name] = Call(worker, name, [Attempted(record)])
+                    calls[name] = Call(worker, name, record.principal, [Attempted(record)])
                 else:
                     call.attempts.append(Attempted(record))
                 changed.add(name)
@@ -312,7 +312,7 @@ class Ledger:
                 else:
                     changed.add(name)
             elif type(record) is Ended:
-                call = call or Call(worker, name, [])
+                call = call or Call(worker, name, record.principal, [])
                 call.ended = record
                 interrupted(call, record.at)  # an attempt that was left open: by contract there is none
                 self._is_over(call)
@@ -325,6 +325,10 @@ class Ledger:
             self._stored.discard(name)
             self._batch.over.append(name)
         self._batch.calls.append(call)
+        drained = self._batch.drained
+        for quota, amount in settled_money(call):
+            key = (call.worker, quota)
+            drained[key] = drained.get(key, 0) + amount
 
     def _reject(self, worker: str, payload: bytes, why: str) -> None:
         self._rejected += 1
@@ -350,16 +354,14 @@ class Ledger:
         self._batch = Batch()
         self._batches += 1
         self._written += len(batch.calls)
-        self._tell_drained(batch.calls)
+        self._tell_drained(batch.drained)
 
-    def _tell_drained(self, calls: Iterable[Call]) -> None:
-        sums: dict[str, dict[str, int]] = {}
-        for call in calls:
-            for name, amount in settled_money(call):
-                of_worker = sums.setdefault(call.worker, {})
-                of_worker[name] = of_worker.get(name, 0) + amount
-        for worker, amounts in sums.items():
-            self._drained(worker, list(amounts.items()))
+    def _tell_drained(self, drained: Mapping[tuple[str, str], int]) -> None:
+        of_workers: dict[str, list[Amount]] = {}
+        for (worker, quota), amount in drained.items():
+            of_workers.setdefault(worker, []).append((quota, amount))
+        for worker, amounts in of_workers.items():
+            self._drained(worker, amounts)
 
     def _remove_what_is_read(self) -> None:
         """Remove segments of living workers that are read to their end, the oldest first."""

@@ -93,6 +93,7 @@ class Batch(Struct):
     under_way  calls that are not: what is known of them, so that another keeper can go on from here
     over       ids of calls that were under way in an earlier batch and are not any more
     positions  how far the journals were read for it
+    drained    (worker, money quota) -> what the calls that are over really used of it
     """
 
     calls: list[Call] = []
@@ -100,6 +101,7 @@ class Batch(Struct):
     over: list[str] = []
     positions: list[Position] = []
     rejected: list[Rejected] = []
+    drained: dict[tuple[str, str], int] = {}
 
 
 class SpendQuery(Struct, frozen=True, kw_only=True):

@@ -24,33 +24,25 @@ _BETWEEN = "the worker died before this call had ended"
 _json = msgspec.json.Encoder().encode
 
 
-class Attempted(Struct):
+class Attempted(Struct, gc=False):
     """One attempt: as it began, and as it ended (None: it has not)."""
 
     opened: Opened
     closed: Closed | None = None
 
 
-class Call(Struct):
+class Call(Struct, gc=False):
     """One call, as far as the journals told.
 
-    worker    who made it
-    attempts  in order; `ended` how the whole call did, where the last attempt does not say it
+    worker     who made it, for which `principal`
+    attempts   in order; `ended` how the whole call did, where the last attempt does not say it
     """
 
     worker: str
     call_id: str
+    principal: str
     attempts: list[Attempted] = []
     ended: Ended | None = None
-
-    @property
-    def principal(self) -> str:
-        """Who called."""
-        return self.attempts[0].opened.principal if self.attempts else self._end().principal
-
-    def _end(self) -> Ended:
-        assert self.ended is not None, "a call without attempts is told by its end"
-        return self.ended
 
 
 def interrupted(call: Call, now: float) -> None:
@@ -106,26 +98,10 @@ def cost_of(closed: Closed) -> int | None:
     return max(charged) if charged else None
 
 
-def spent_on(call: Call) -> list[tuple[str | None, int]]:
-    """For each attempt that cost anything: the key's quota of money that it was reserved from, if any; picodollars."""
-    own = f"key:{call.principal}:money"
-    found: list[tuple[str | None, int]] = []
-    for attempted in call.attempts:
-        closed = attempted.closed
-        amount = cost_of(closed) if closed is not None else None
-        if amount:
-            names = (name for name, _ in attempted.opened.reserved if name.startswith(own))
-            found.append((next(names, None), amount))
-    return found
-
-
-def settled_money(call: Call) -> Iterable[Amount]:
+def settled_money(call: Call) -> list[Amount]:
     """What its attempts really used, of each money quota."""
-    for attempted in call.attempts:
-        if attempted.closed is not None:
-            for amount in attempted.closed.settled:
-                if is_money(amount[0]):
-                    yield amount
+    closed = [attempted.closed for attempted in call.attempts if attempted.closed is not None]
+    return [amount for item in closed for amount in item.settled if ":money" in amount[0]]
 
 
 # -- rows -------------------------------------------------------------------------------------------------------------
@@ -155,8 +131,6 @@ class AttemptDetail(Struct, frozen=True, omit_defaults=True):
 
     message: str | None = None
     usage: Usage | None = None
-    reserved: tuple[Amount, ...] = ()
-    settled: tuple[Amount, ...] = ()
     finish_reason: str | None = None
     response_id: str | None = None
     facts: dict[str, Any] = {}
@@ -183,8 +157,7 @@ def attempt_rows(request: int, call: Call) -> list[tuple[Any, ...]]:
 
 def _attempt_row(request: int, opened: Opened, closed: Closed) -> tuple[Any, ...]:
     detail = AttemptDetail(
-        closed.message, closed.usage, opened.reserved, closed.settled, closed.finish_reason, closed.response_id,
-        closed.facts,  # type: ignore[arg-type]
+        closed.message, closed.usage, closed.finish_reason, closed.response_id, closed.facts,  # type: ignore[arg-type]
     )  # fmt: skip
     at, first = int(opened.at * 1e6 + 0.5), closed.first_token
     return (
@@ -215,7 +188,8 @@ def _row_of_many(request: int, caller: int, call: Call) -> tuple[Any, ...]:
     """A call of several attempts, or of none: its answer is that of the last, its cost that of all."""
     attempts = [(item.opened, item.closed) for item in call.attempts if item.closed is not None]
     opened, closed = attempts[-1] if attempts else (None, None)
-    begun = call.attempts[0].opened if call.attempts else call._end()
+    begun = call.attempts[0].opened if call.attempts else call.ended
+    assert begun is not None, "a call without attempts is told by its end"
     end: Ended | Closed = call.ended if call.ended is not None else closed  # type: ignore[assignment]
     costs = [cost for _, item in attempts if (cost := cost_of(item)) is not None]
     usages = [_tokens(item.usage) for _, item in attempts if item.usage is not None]

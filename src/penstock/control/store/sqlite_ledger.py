@@ -19,12 +19,12 @@ from penstock.control.store.calls import (
     REQUEST_COLUMNS,
     Call,
     attempt_rows,
+    cost_of,
     ended_at,
     request_row,
-    settled_money,
-    spent_on,
 )
-from penstock.control.store.keys import parse_quota
+from penstock.control.store.keys import quota_name
+from penstock.gateway.records import Amount
 
 _MOST_CALLERS = 200_000
 _DOES_NOT_FIT = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError)
@@ -61,10 +61,16 @@ _REJECTED = _insert("rejected_records", ("worker", "payload", "why"))
 class _Caller:
     """Who calls: the row of callers, and the key (token, period of its budget) that pays, if there is one."""
 
-    __slots__ = ("id", "period", "token")
+    __slots__ = ("_money", "_present", "id", "token")
 
-    def __init__(self, id_: int, token: str | None, period: int) -> None:
-        self.id, self.token, self.period = id_, token, period
+    def __init__(self, id_: int, principal: str, token: str | None, period: int) -> None:
+        self.id, self.token = id_, token
+        self._present = quota_name(principal, "money", period)
+        self._money = quota_name(principal, "money")
+
+    def is_past(self, reserved: tuple[Amount, ...]) -> bool:
+        """Whether these were reserved in another period of the key's budget than the present one."""
+        return any(name != self._present and name.startswith(self._money) for name, _ in reserved)
 
 
 class LedgerWriter:
@@ -94,6 +100,7 @@ class LedgerWriter:
             self._read_on(batch)
             written = insert_calls(batch.calls)
             self._add_spend(written)
+            self._connection.executemany(_DRAINED, [(*key, amount) for key, amount in batch.drained.items()])
             self._keep_open_ends(batch)
             self._connection.execute("COMMIT")
         except BaseException:
@@ -187,30 +194,24 @@ class LedgerWriter:
         found = connection.execute(_CALLER, (principal, *owner)).fetchone()
         if found is None:
             found = connection.execute(_NEW_CALLER + " RETURNING id", (principal, *owner)).fetchone()
-        return _Caller(found[0], *((key[0], key[5]) if key is not None else (None, 0)))
+        return _Caller(found[0], principal, *((key[0], key[5]) if key is not None else (None, 0)))
 
     def _add_spend(self, calls: list[Call]) -> None:
         """Add what each call cost to the key that pays: to its present period, unless it was reserved in a past one."""
         now: dict[str, int] = {}
         ever: dict[str, int] = {}
         active: dict[str, int] = {}
-        drained: dict[tuple[str, str], int] = {}
         for call in calls:
             caller = self._callers[call.principal]
-            if caller.token is not None:
-                active[caller.token] = max(ended_at(call), active.get(caller.token, 0))
-                for quota, amount in spent_on(call):
-                    ever[caller.token] = ever.get(caller.token, 0) + amount
-                    if _is_of_period(quota, caller.period):
-                        now[caller.token] = now.get(caller.token, 0) + amount
-            for name, amount in settled_money(call):
-                drained[call.worker, name] = drained.get((call.worker, name), 0) + amount
+            token = caller.token
+            if token is None:
+                continue
+            active[token] = max(ended_at(call), active.get(token, 0))
+            for attempted in call.attempts:
+                amount = cost_of(attempted.closed) if attempted.closed is not None else None
+                if amount:
+                    ever[token] = ever.get(token, 0) + amount
+                    if not caller.is_past(attempted.opened.reserved):
+                        now[token] = now.get(token, 0) + amount
         rows = [(now.get(token, 0), ever.get(token, 0), at, token) for token, at in active.items()]
         self._connection.executemany(_SPEND, rows)
-        self._connection.executemany(_DRAINED, [(*key, amount) for key, amount in drained.items()])
-
-
-def _is_of_period(quota: str | None, period: int) -> bool:
-    """Whether this is in the quota of that period (None: no quota; everything is in the present one)."""
-    name = parse_quota(quota) if quota is not None else None
-    return name is None or name.period is None or name.period == period
