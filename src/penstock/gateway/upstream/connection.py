@@ -288,13 +288,14 @@ class Connection(Timed, asyncio.Protocol):
         assert ongoing is not None and receiver is not None
         if self.decoder is not None and not self._decoded():
             return
-        self._detach()
-        ongoing.receiver = ongoing.connection = None
-        if not keep or self.transport.get_write_buffer_size():
-            self.abort()  # in the second case the answer came before the request had gone: the rest goes nowhere
-        else:
+        self.receiver = self.ongoing = ongoing.receiver = ongoing.connection = None
+        if self.paused:
+            self.resume()
+        if keep and not self.transport.get_write_buffer_size():
             self.used = True
             self.pool.release(self)
+        else:
+            self.abort()  # what is not written yet, when an answer comes before the request has gone, goes nowhere
         try:
             receiver.end()
         except Exception as error:
@@ -308,6 +309,7 @@ class Connection(Timed, asyncio.Protocol):
         except Undecodable as error:
             self.fail(Broken("protocol", str(error)))
             return False
+        self.decoder = None
         return True
 
     def _unreadable(self, error: HttpParserError) -> None:

@@ -113,7 +113,7 @@ class Pool:
         if self._closed:
             connection.abort()
         elif not self._serve(connection, new=True):
-            self._keep(connection, self.clock())
+            self.release(connection)
 
     def not_opened(self, why: Broken | None) -> None:
         """None was made. `why` is nothing where it only took too long: who waits knows that itself."""
@@ -124,10 +124,22 @@ class Pool:
         self._dial_for_all(self._patience())
 
     def release(self, connection: Connection) -> None:
-        """Its request is done."""
+        """Its request is done: keep it for the next one, if there is none yet."""
         if self._waiting and self._serve(connection, new=False):
             return
-        self._keep(connection, self.clock())
+        limits, now = self.limits, self.clock()
+        if (
+            now - connection.born > limits.age_seconds
+            or len(self.idle) >= limits.idle
+            or not connection.idle_seconds
+            or len(self._waiting) > self._connecting  # who waits needs a new one, and has no room for it
+        ):
+            connection.close()
+            return
+        self.idle.append(connection)
+        connection.due = due = now + connection.idle_seconds
+        if due < connection.looked_at:
+            self.wheel.place(connection)
 
     def lost(self, connection: Connection) -> None:
         """It is closed."""
@@ -151,21 +163,6 @@ class Pool:
     def _put_back(self, ongoing: Ongoing, now: float) -> bool:
         self._wait(ongoing, now)
         return True
-
-    def _keep(self, connection: Connection, now: float) -> None:
-        limits = self.limits
-        if (
-            now - connection.born > limits.age_seconds
-            or len(self.idle) >= limits.idle
-            or not connection.idle_seconds
-            or len(self._waiting) > self._connecting  # who waits needs a new one, and has no room for it
-        ):
-            connection.close()
-            return
-        self.idle.append(connection)
-        connection.due = due = now + connection.idle_seconds
-        if due < connection.looked_at:
-            self.wheel.place(connection)
 
     def _patience(self) -> float | None:
         """How long who waits longest would let a connection be made."""
