@@ -63,6 +63,10 @@ class AsyncWorld:
         finally:
             run.close()
 
+    async def do(self, step: Step) -> Event:
+        """Do one step, for who drives an exchange otherwise."""
+        return await self._table[type(step)](step)
+
     async def _sleep(self, command: Sleep) -> None:
         await self.sleep(command.seconds)
 

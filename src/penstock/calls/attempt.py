@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from penstock.calls.betas import place_betas
+from penstock.calls.betas import joined, place_betas
 from penstock.calls.failures import stopping_the_attempt
 from penstock.calls.modifying import insisted, profile_for
 from penstock.calls.opening import ENDED, Opening, OpenStream
@@ -22,7 +22,7 @@ from penstock.calls.prepare import authorise, complete, locate, refuse_unsupport
 from penstock.calls.refusals import Sent, cleared, read_refusal
 from penstock.dialects import registry, wire
 from penstock.dialects.dialect import Dialect, StreamParser
-from penstock.exchange import Attempt, Preparation, Reply, Timeouts, Unfinished
+from penstock.exchange import Attempt, HTTPRequest, Preparation, Reply, Timeouts, Unfinished
 from penstock.providers.auth.credentials import Borrowing, CredentialCache
 from penstock.providers.endpoint import Endpoint
 from penstock.providers.resolve_model import ResolvedModel
@@ -49,8 +49,12 @@ _PARAMETERS = frozenset(Request.__struct_fields__) - {
 
 @dataclass(slots=True)
 class ChatAttempt:
-    """A call to one model at one provider. `passed_betas` is the header with names of betas that a client of the
-    gateway sent.
+    """A call to one model at one provider.
+
+    passed_betas  the header with names of betas that a client of the gateway sent; `more_headers` are others of its
+                  headers that go on
+    endpoint      the target, where it is known already; `ready` makes the request to it from a body, where its
+                  credential is a plain one (None: it is not)
     """
 
     request: Request
@@ -63,6 +67,9 @@ class ChatAttempt:
     essential: frozenset[str] = frozenset()
     adjust: Callable[[Request, Endpoint], Request] | None = None
     passed_betas: str | None = None
+    more_headers: tuple[tuple[str, str], ...] = ()
+    endpoint: Endpoint | None = None
+    ready: Callable[[bytes], HTTPRequest | None] | None = None
     target: Endpoint | None = None
     notes: tuple[Note, ...] = ()
     memo: Memo = NO_MEMO
@@ -99,23 +106,29 @@ class ChatAttempt:
         """Find the target, fetch what must be fetched, render, authorise."""
         with stopping_the_attempt():
             stream = bool(self.request.stream)
-            target = yield from locate(
-                self.resolved,
-                "chat",
-                self.options,
-                self.environment,
-                stream=stream,
-                prefer=self.prefer,
-                facts=self.facts,
-                memory=self.credentials,
-                now=now,
+            target = self.endpoint or (
+                yield from locate(
+                    self.resolved,
+                    "chat",
+                    self.options,
+                    self.environment,
+                    stream=stream,
+                    prefer=self.prefer,
+                    facts=self.facts,
+                    memory=self.credentials,
+                    now=now,
+                )
             )
             self.target = target
             request = self.request if self.adjust is None else self.adjust(self.request, target)
             request = yield from resolve_media(request, self.dialect, target.profile)
             body = wire.encode(self._render(request, target))
             target = self.target
-            request_to_send = yield from authorise(target, body, self.options, self.lent, now)
+            request_to_send = self.ready(body) if self.ready is not None and target is self.endpoint else None
+            if request_to_send is None:
+                if self.more_headers:
+                    target = replace(target, headers=joined(target.headers, dict(self.more_headers)))
+                request_to_send = yield from authorise(target, body, self.options, self.lent, now)
             self.sent = Sent(request_to_send, target.auth, now)
             return request_to_send
 

@@ -49,6 +49,14 @@ def place_betas(
     return replace(target, headers=joined(target.headers, {target.beta_header: ",".join(names)})), notes
 
 
+def accepted(passed_on: str, target: Endpoint, own: str | None = None) -> str:
+    """The value of the header for a body that goes on as it came: the host's own names and those of the client that it
+    is not known to refuse.
+    """
+    welcome, _ = _sorted_out(split(passed_on), target.betas_refused)
+    return ",".join(dict.fromkeys([*split(own), *welcome]))
+
+
 def _place(body: dict[str, Any], path: str | None) -> tuple[dict[str, Any], str | None]:
     """(the object of the model's own fields, the name of the list in it) for the path of the host's list."""
     outer, _, name = (path or "").rpartition(".")

@@ -22,12 +22,12 @@ from penstock.calls.demo import NAMES as DEMO_NAMES
 from penstock.calls.demo import demo_answer
 from penstock.calls.engine import Engine, arguments_of
 from penstock.calls.failures import raising
+from penstock.calls.mock import local_attempt, mock_answer, wants_mock
 from penstock.calls.opening import OpenStream
 from penstock.calls.options import Options, split, timeouts_of
 from penstock.calls.pricing import chat_terms
 from penstock.client.accounting import hidden_params, remarks_of
 from penstock.client.around import aaround, around
-from penstock.calls.mock import local_attempt, mock_answer, wants_mock
 from penstock.client.objects import Answer, ModelResponse
 from penstock.client.schemas import check_tools
 from penstock.client.shapes import CHAT_SHAPE, Shape

@@ -16,12 +16,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from penstock.calls.bills import embedding_bill
 from penstock.calls.options import Options, timeouts_of
 from penstock.calls.passing import set_apart
 from penstock.calls.prepare import complete
 from penstock.client.operations import (
     JSON,
-    Bill,
     Body,
     Operation,
     Payload,
@@ -39,7 +39,6 @@ from penstock.providers.errors import ProviderError
 from penstock.types.embedding import EmbeddingRequest, Vector
 from penstock.types.embedding import EmbeddingResponse as Vectors
 from penstock.types.errors import ErrorResponse, MalformedError
-from penstock.types.usage import Usage
 
 PARAMETERS = frozenset({"dimensions", "input_type", "truncate"})
 """What is refused, not dropped, where a target has no word for it. (`user` changes no vector, and `encoding_format` is
@@ -100,14 +99,6 @@ def _errors(wire_format: str) -> ReadError:
     return embeddings.get(wire_format).parse_error
 
 
-def _bill(body: Body, answer: EmbeddingResponse) -> Bill:
-    usage = answer.get("usage")
-    if not isinstance(usage, Mapping):
-        return Bill()
-    tokens = usage.get("prompt_tokens")
-    return Bill(Usage(input_tokens=tokens, output_tokens=0, total_tokens=usage.get("total_tokens", tokens)))
-
-
 def _mock(value: Any, body: Body) -> EmbeddingResponse:
     """A scripted vector, for each input."""
     if isinstance(value, Mapping):
@@ -151,7 +142,7 @@ EMBEDDING: Operation[EmbeddingResponse] = Operation(
     required={"input": "a text, or a list of texts"},
     example="openai/text-embedding-3-small",
     parameters=PARAMETERS,
-    bill=_bill,
+    bill=embedding_bill,
     mock=_mock,
     errors=_errors,
     finish=_finish,

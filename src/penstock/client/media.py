@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from penstock.calls.bills import image_bill, speech_bill, transcription_bill
 from penstock.calls.options import Options
 from penstock.client import multipart
 from penstock.client.multipart import FilePart, file_part
 from penstock.client.operations import (
-    Bill,
     Body,
     Operation,
     Payload,
@@ -30,10 +30,8 @@ from penstock.client.result_objects import (
 )
 from penstock.dialects import wire
 from penstock.exchange import Reply
-from penstock.providers.cost import Terms
 from penstock.providers.endpoint import Endpoint
 from penstock.types.errors import MalformedError
-from penstock.types.usage import Usage
 
 
 def _file(parameter: str, fallback: str) -> Callable[[Any], FilePart]:
@@ -70,30 +68,6 @@ def form_payload(body: Body, target: Endpoint, options: Options) -> Payload:
 # -- images -----------------------------------------------------------------------------------------------------------
 
 
-def _image_bill(body: Body, answer: ImageResponse) -> Bill:
-    """Tokens where the answer counts them, else images at the price of their size and quality."""
-    usage = answer.get("usage")
-    size, quality = body.get("size"), body.get("quality")
-    terms = Terms(size=size if isinstance(size, str) else None)
-    count = len(answer.get("data") or ())
-    if isinstance(usage, Mapping):
-        read, written = usage.get("input_tokens_details") or {}, usage.get("output_tokens_details") or {}
-        output = usage.get("output_tokens")
-        counted = Usage(
-            input_tokens=usage.get("input_tokens"),
-            input_text_tokens=read.get("text_tokens"),
-            input_image_tokens=read.get("image_tokens"),
-            output_tokens=output,
-            output_image_tokens=written.get("image_tokens", output),
-            total_tokens=usage.get("total_tokens"),
-        )
-        return Bill(counted, {"terms": terms})
-    measure = str(size or "1024x1024").replace("x", "-x-")
-    model = str(body.get("model", "")).rpartition("/")[2]
-    names = (f"{quality or 'standard'}/{measure}/{model}", f"{measure}/{model}")
-    return Bill(Usage(images=count), {"terms": terms}, names)
-
-
 def _mock_image(value: Any, body: Body) -> ImageResponse:
     if isinstance(value, Mapping):
         return ImageResponse(value)
@@ -124,7 +98,7 @@ IMAGE_GENERATION: Operation[ImageResponse] = Operation(
     arguments=_PICTURE,
     required={"prompt": "what the image shall show, in words"},
     example="openai/gpt-image-1",
-    bill=_image_bill,
+    bill=image_bill,
     mock=_mock_image,
     event=StreamedEvent,
     ends=_is_last_image,
@@ -142,7 +116,7 @@ IMAGE_EDIT: Operation[ImageResponse] = Operation(
         "prompt": "what shall be different, in words",
     },
     example="openai/gpt-image-1",
-    bill=_image_bill,
+    bill=image_bill,
     mock=_mock_image,
     event=StreamedEvent,
     ends=_is_last_image,
@@ -172,7 +146,7 @@ SPEECH: Operation[BinaryContent] = Operation(
     arguments={"input": wire.string, "speed": wire.number, "instructions": wire.string},
     required={"input": "the text to read aloud", "voice": 'a name that the provider knows, such as "alloy"'},
     example="openai/gpt-4o-mini-tts",
-    bill=lambda body, answer: Bill(Usage(characters=len(body["input"]))),
+    bill=speech_bill,
     mock=_mock_speech,
 )
 
@@ -192,22 +166,6 @@ def _read_transcription(reply: Reply, target: Endpoint) -> TranscriptionResponse
     if reply.headers.get("content-type", "").startswith("text/html"):
         raise MalformedError("it is a web page")
     return TranscriptionResponse({"text": reply.body.decode("utf-8", "replace")})
-
-
-def _transcription_bill(body: Body, answer: TranscriptionResponse) -> Bill:
-    usage = answer.get("usage") or {}
-    details = usage.get("input_token_details") or {}
-    seconds = usage.get("seconds", answer.get("duration"))
-    if "input_tokens" not in usage:
-        return Bill(None if seconds is None else Usage(seconds=float(seconds)))
-    counted = Usage(
-        input_tokens=usage["input_tokens"],
-        input_text_tokens=details.get("text_tokens"),
-        input_audio_tokens=details.get("audio_tokens"),
-        output_tokens=usage.get("output_tokens"),
-        total_tokens=usage.get("total_tokens"),
-    )
-    return Bill(counted)
 
 
 def _mock_transcription(value: Any, body: Body) -> TranscriptionResponse:
@@ -239,7 +197,7 @@ TRANSCRIPTION: Operation[TranscriptionResponse] = Operation(
     },
     required={"file": "bytes, an open file, a path, or (name, content)"},
     example="openai/gpt-4o-mini-transcribe",
-    bill=_transcription_bill,
+    bill=transcription_bill,
     mock=_mock_transcription,
     event=StreamedEvent,
     ends=lambda event: event.get("type") == "transcript.text.done",

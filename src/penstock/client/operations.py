@@ -20,15 +20,16 @@ from msgspec.structs import replace
 
 from penstock.calls.arguments import without
 from penstock.calls.attempt import not_an_answer
+from penstock.calls.bills import Bill
 from penstock.calls.engine import Engine, arguments_of
 from penstock.calls.failures import raising, stopping_the_attempt
+from penstock.calls.mock import local_attempt, raise_mock, wants_mock
 from penstock.calls.options import Options, split, timeouts_of
 from penstock.calls.prepare import authorise, complete, locate, refuse_unsupported
 from penstock.calls.refusals import Sent, cleared, read_refusal
 from penstock.client.accounting import hidden_params
 from penstock.client.around import aaround, around
 from penstock.client.event_streams import FrameState, OpenFrames
-from penstock.calls.mock import local_attempt, raise_mock, wants_mock
 from penstock.client.objects import Answer
 from penstock.client.result_objects import BinaryContent
 from penstock.client.streams import AsyncStream, Stream
@@ -40,7 +41,6 @@ from penstock.providers.endpoint import Endpoint
 from penstock.providers.resolve_model import ResolvedModel, no_model
 from penstock.types.errors import DialectError, ErrorResponse, MalformedError
 from penstock.types.notes import Note, Rendered
-from penstock.types.usage import Usage
 
 R = TypeVar("R", bound="Answer | BinaryContent")
 S = TypeVar("S", bound=Answer)
@@ -55,16 +55,6 @@ class Payload(Struct):
     body: bytes = b""
     content_type: str | None = None
     notes: tuple[Note, ...] = ()
-
-
-class Bill(Struct):
-    """What a call is charged by, as `penstock.providers.cost.cost` takes it. `names` are more precise names of the
-    model's price, tried first (images are priced by size and quality).
-    """
-
-    usage: Usage | None = None
-    facts: dict[str, Any] = {}
-    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

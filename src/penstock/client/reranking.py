@@ -7,17 +7,17 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from penstock.calls.bills import rerank_bill
 from penstock.calls.options import Options
 from penstock.calls.prepare import complete
 from penstock.client.objects import Object
-from penstock.client.operations import JSON, Bill, Body, Operation, Payload, ReadError
+from penstock.client.operations import JSON, Body, Operation, Payload, ReadError
 from penstock.client.result_objects import RerankResponse
 from penstock.dialects import registry, rerank, wire
 from penstock.dialects.rerank.dialect import RerankRequest, RerankResult, read_request, text_of
 from penstock.exchange import Reply
 from penstock.providers.endpoint import Endpoint
 from penstock.types.errors import MalformedError
-from penstock.types.usage import Usage
 
 
 def _encode(body: Body, target: Endpoint, options: Options) -> Payload:
@@ -49,15 +49,6 @@ def _meta(found: RerankResult) -> Body:
         "billed_units": {name: count for name, count in counts.items() if count is not None},
         "tokens": {"input_tokens": tokens},
     }
-
-
-def _bill(body: Body, answer: RerankResponse) -> Bill:
-    """Search units, or tokens; reranking writes none."""
-    billed = (answer.get("meta") or {}).get("billed_units") or {}
-    if "search_units" in billed:
-        return Bill(Usage(search_units=billed["search_units"]))
-    tokens = billed.get("input_tokens")
-    return Bill(None if tokens is None else Usage(input_tokens=tokens, output_tokens=0, total_tokens=tokens))
 
 
 def _finish(body: Body, answer: RerankResponse) -> RerankResponse:
@@ -102,7 +93,7 @@ RERANK: Operation[RerankResponse] = Operation(
     required={"query": "the question, a text", "documents": "a list of texts"},
     example="cohere/rerank-v3.5",
     parameters=frozenset({"max_tokens_per_doc", "max_chunks_per_doc"}),
-    bill=_bill,
+    bill=rerank_bill,
     mock=_mock,
     errors=_errors,
     finish=_finish,

@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Generator, Mapping
 from typing import Any, TypeAlias
 
+from penstock.calls.bills import text_completion_bill
 from penstock.calls.demo import NAMES as DEMO_NAMES
 from penstock.calls.engine import Engine
 from penstock.calls.failures import raising
+from penstock.calls.mock import wants_mock
 from penstock.calls.options import Options, split
 from penstock.calls.prepare import UnsupportedParameter
 from penstock.client import chat
-from penstock.calls.mock import wants_mock
 from penstock.client.objects import Answer, ModelResponse
-from penstock.client.operations import Bill, Body, Operation, arun_or_stream, json_payload, run_or_stream
+from penstock.client.operations import Body, Operation, arun_or_stream, json_payload, run_or_stream
 from penstock.client.result_objects import TextCompletionResponse
 from penstock.client.streams import AsyncChatStream, AsyncStream, ChatStream, Stream
 from penstock.dialects import wire
@@ -27,7 +28,6 @@ from penstock.providers.cost import Cost
 from penstock.providers.endpoint import Endpoint, endpoint
 from penstock.providers.errors import ProviderError
 from penstock.types.errors import MalformedError
-from penstock.types.usage import Usage
 
 TextStream: TypeAlias = Stream[TextCompletionResponse, TextCompletionResponse]
 AsyncTextStream: TypeAlias = AsyncStream[TextCompletionResponse, TextCompletionResponse]
@@ -81,14 +81,6 @@ def _read(reply: Reply, target: Endpoint) -> TextCompletionResponse:
     return _text_of(value)
 
 
-def _bill(body: Body, answer: TextCompletionResponse) -> Bill:
-    usage = answer.get("usage")
-    if not isinstance(usage, Mapping):
-        return Bill()
-    read, written = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    return Bill(Usage(input_tokens=read, output_tokens=written, total_tokens=usage.get("total_tokens")))
-
-
 def _whole(events: list[Any]) -> TextCompletionResponse:
     """What the chunks add up to."""
     texts: dict[int, list[str]] = {}
@@ -112,7 +104,7 @@ NATIVE: Operation[TextCompletionResponse] = Operation(
     read=_read,
     arguments={"prompt": _prompt, "stream": wire.boolean, "max_tokens": wire.integer},
     required={"prompt": "the text to continue"},
-    bill=_bill,
+    bill=text_completion_bill,
     event=_text_of,
     whole=_whole,
 )
