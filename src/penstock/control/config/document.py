@@ -25,6 +25,7 @@ Plain = None | bool | int | float | str | dict[str, Any] | list[Any]
 MOST_NODES = 200_000
 """Nodes of one file, with those that aliases stand for."""
 MOST_DEPTH = 64
+_HIDDEN = "(not shown)"
 
 
 class Node(Struct):
@@ -77,8 +78,14 @@ class Node(Struct):
         return "a mapping" if isinstance(self.value, dict) else "a list"
 
     def problem(self, message: str) -> Problem:
-        """A problem with this value."""
-        return Problem(message, self.path, self.place)
+        """A problem with this value. What must not be shown is taken out of the message."""
+        return Problem(self._without_secret(message), self.path, self.place)
+
+    def _without_secret(self, message: str) -> str:
+        if not self.secret or not isinstance(self.value, str):
+            return message
+        message = message.replace(repr(self.value), _HIDDEN)
+        return message.replace(self.value, _HIDDEN) if len(self.value) > 3 else message
 
     def walk(self) -> Iterator[Node]:
         """This node and all below it."""
@@ -163,7 +170,7 @@ def parse(text: str | bytes, file: str) -> Node:
         text = text.decode("utf-8-sig") if isinstance(text, bytes) else text.removeprefix("\ufeff")
         _refuse_depth(text, file)
         root = yaml.compose(text, Loader=_Loader)
-    except UnicodeDecodeError:
+    except UnicodeError:  # a lone surrogate, where the text came as JSON
         raise ConfigErrors([Problem("it is not UTF-8 text", "", Place(file, 1))]) from None
     except yaml.YAMLError as error:
         raise ConfigErrors([_syntax(error, file)]) from None

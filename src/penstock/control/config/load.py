@@ -23,7 +23,9 @@ from penstock.control.config.native import Config
 from penstock.control.config.problems import ConfigErrors, Problem
 from penstock.control.config.references import resolve, variables_of
 from penstock.control.config.validate import validate
+from penstock.providers.errors import ProviderError
 from penstock.providers.registry import Registry, default_registry
+from penstock.routing.deployment import MalformedDeployment
 
 MASTER_KEY_VARIABLES = ("PENSTOCK_MASTER_KEY", "LITELLM_MASTER_KEY")
 _SHORTEST_SECRET = 8
@@ -65,7 +67,10 @@ def _loaded(
     warnings: tuple[Problem, ...],
     files: tuple[str, ...],
 ) -> Loaded:
-    found = with_facts(build.deployments(config.models), engine)
+    try:
+        found = with_facts(build.deployments(config.models), engine)
+    except (MalformedDeployment, ProviderError) as error:  # such as a price that cannot be one
+        raise ConfigErrors([Problem(str(error), "models", None)]) from None
     key, source = master_key(config.general.master_key, files[0], engine.environment)
     return Loaded(
         snapshot=build.snapshot_of(config, found, variables),

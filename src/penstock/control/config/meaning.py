@@ -25,6 +25,21 @@ from penstock.providers.ways import missing_variables
 from penstock.routing.strategies import STRATEGIES
 from penstock.types.errors import ErrorKind, MalformedError
 
+BESIDE = {
+    **{name: name for name in ("api_key", "api_base", "api_version", "base_model", "order", "weight", "rpm", "tpm")},
+    **{name: name for name in ("max_parallel_requests", "timeout", "stream_timeout", "tags", "drop_params")},
+    "base_url": "api_base",
+    "custom_llm_provider": "provider",
+    "max_retries": "retries",
+    "num_retries": "retries",
+    "request_timeout": "timeout",
+    "cooldown_time": "cooldown",
+    "additional_drop_params": "drop",
+    "extra_headers": "headers",
+    "model_info": "facts",
+    "model": "model",
+}
+"""Arguments of a call that a model says beside its `arguments`, and how."""
 ERROR_KINDS: tuple[str, ...] = get_args(ErrorKind)
 FALLBACK_TABLES = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -124,27 +139,40 @@ class Meaning:
             return
         if "*" in target.text and name is not None and name.text is not None and "*" not in name.text:
             self.errors.append(target.problem("a `*` stands for what stood in the name, and the name has none"))
+        options, body = self._arguments(model)
         arguments = _entry(model, "arguments")
-        if "*" in target.text.partition("/")[0] or target.text in DEMO_NAMES or "mock_response" in arguments:
+        if options is None or "*" in target.text.partition("/")[0]:
+            return
+        if target.text in DEMO_NAMES or options.mock_response is not None:
             return
         provider = model.items.get("provider")
         try:
-            options, body = split(_call_arguments(model), self.engine.addresses, Options())
             self._resolve(target, provider, options)
-        except MalformedError as error:
-            where = arguments.get(error.path.partition("[")[0].partition(".")[0], model)
-            self.errors.append(where.problem(error.message))
-            return
         except ProviderError as error:
             named = provider is not None and error.kind == "unknown_provider"
             where = provider if named and provider is not None else target
             self._wrong(where, f"{error.message} {error.fix}".strip(), model)
             return
         known = sorted({*self.engine.addresses, *Options.__struct_fields__})
-        for word in sorted(body.keys() & arguments.keys()):
+        for word in sorted(body & arguments.keys()):
             if near := get_close_matches(word, known, n=1, cutoff=0.85):
                 said = f"it goes into the body of requests; or was {near[0]} meant?"
                 self.warnings.append(arguments[word].problem(said))
+
+    def _arguments(self, model: Node) -> tuple[Options | None, frozenset[str]]:
+        """The options of calls to this model, and the names of what goes into the body of requests. None: something is
+        wrong with them.
+        """
+        arguments = _entry(model, "arguments")
+        beside = [name for name in arguments if name in BESIDE and not self.lenient]
+        self.errors += [arguments[name].problem(f"write it as `{BESIDE[name]}`, beside `arguments`") for name in beside]
+        try:
+            options, body = split(_call_arguments(model), self.engine.addresses, Options())
+        except MalformedError as error:
+            where = arguments.get(error.path.partition("[")[0].partition(".")[0], model)
+            self.errors.append(where.problem(error.message))
+            return None, frozenset()
+        return None if beside else options, frozenset(body)
 
     def _resolve(self, target: Node, provider: Node | None, options: Options) -> None:
         name = provider.text if provider is not None else None

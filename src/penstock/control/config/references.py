@@ -95,9 +95,7 @@ def _resolved(node: Node, environment: Mapping[str, str], litellm: bool, problem
     if ours and name.startswith(":"):
         return f"env{name}"
     if not _NAME.fullmatch(name):
-        problems.append(
-            node.problem(f"{text[:60]!r} does not name an environment variable (env::... is the text itself)")
-        )
+        problems.append(node.problem("it names no environment variable (a second colon makes it a text: env::...)"))
         return None
     node.secret = True
     if name not in environment:
