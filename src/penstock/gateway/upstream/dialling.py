@@ -9,6 +9,7 @@ Eyeballs, RFC 8305): a host whose IPv6 leads nowhere costs 250 ms. Behind a prox
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -161,9 +162,15 @@ def _why(error: Exception, route: Route) -> str:
     where, by = route.origin, f" by way of the proxy {route.proxy.origin}" if route.proxy else ""
     if isinstance(error, socket.gaierror):
         return f"the name could not be looked up ({error.strerror or error}){by}: is {where} the right address?"
-    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    said = getattr(error, "verify_message", "") or said
-    return f"no connection could be made ({said}){by}: is {where} the right address?"
+    return f"no connection could be made ({_said(error)}){by}: is {where} the right address?"
+
+
+def _said(error: Exception) -> str:
+    """What went wrong, in the words of whoever knows best: of a certificate, why it does not hold; else the system."""
+    if hasattr(error, "reason"):  # ssl's errors have one, and an errno that is none
+        return getattr(error, "verify_message", "") or str(error.reason) or str(error)
+    errno = getattr(error, "errno", None)
+    return os.strerror(errno) if errno else str(error) or type(error).__name__
 
 
 def _connect_head(origin: Origin, proxy: Proxy) -> bytes:
