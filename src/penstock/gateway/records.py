@@ -1,9 +1,9 @@
 """Records: what a worker writes into its journal about each call, and the control plane reads into the ledger.
 
-A call that is sent leaves `Opened` before its bytes do, and `Closed` before the last byte of the answer goes to the client;
-each further attempt leaves the same two. `Closed.last` says that with it the request is over: what nearly every call
-comes to, in two records. A request that ends in an error leaves `Ended` (after its attempts, or with none: refused by a
-limit, a guard, an empty group). Whoever presents no valid key leaves nothing but a count in the metrics.
+A call that is sent leaves `Opened` before its bytes do, and `Closed` before the last byte of the answer goes to the
+client; each further attempt leaves the same two. `Closed.last` says that with it the request is over: what nearly
+every call comes to, in two records. A request that ends in an error leaves `Ended` (after its attempts, or with none:
+refused by a limit, a guard, an empty group). Whoever presents no valid key leaves nothing but a count in the metrics.
 
 So an `Opened` without a `Closed` in the journal of a worker that is dead was cut off by its death: it may have been
 billed, and its reservation is what it may have cost.
@@ -22,7 +22,7 @@ Amount = tuple[str, int]
 """A quota's name, and how much of it."""
 
 
-class Opened(Struct, frozen=True, array_like=True, tag="o"):
+class Opened(Struct, frozen=True, array_like=True, gc=False, tag="o"):
     """A request is about to be sent to a provider.
 
     call_id     names the request: 32 hex digits, also in `x-penstock-call-id`
@@ -53,10 +53,11 @@ class Opened(Struct, frozen=True, array_like=True, tag="o"):
     facts: Mapping[str, Any] = {}
 
 
-class Closed(Struct, frozen=True, array_like=True, tag="c"):
+class Closed(Struct, frozen=True, array_like=True, gc=False, tag="c"):
     """An attempt is over.
 
-    at          Unix seconds; `first_token` seconds from its beginning to the first piece of the answer (None: none came)
+    at          Unix seconds; `first_token` seconds from its beginning to the first piece of the answer (None: none
+                came)
     status      the provider's HTTP status; 0: there was no answer
     outcome     "success", "failure" (error is its kind), "cancelled" (the client left), "broken" (cut in mid-answer)
     usage       what it consumed, as far as anybody said; `estimated`: it is our estimate
@@ -84,7 +85,7 @@ class Closed(Struct, frozen=True, array_like=True, tag="c"):
     facts: Mapping[str, Any] = {}
 
 
-class Ended(Struct, frozen=True, array_like=True, tag="e"):
+class Ended(Struct, frozen=True, array_like=True, gc=False, tag="e"):
     """A request is over with an error (or was answered without a provider: `outcome` "success", `attempts` 0).
 
     status      what the client was answered; `error` its kind
