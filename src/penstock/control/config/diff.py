@@ -165,6 +165,8 @@ def _shown(value: Any) -> str:
         return f"[{', '.join(map(_shown, value))}]"[:_LONGEST]
     if value is None or isinstance(value, bool):
         return {None: "nothing", True: "true", False: "false"}[value]
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return _USER.sub("://...@", str(value))[:_LONGEST]
 
 

@@ -95,7 +95,7 @@ def _resolved(node: Node, environment: Mapping[str, str], litellm: bool, problem
     if ours and name.startswith(":"):
         return f"env{name}"
     if not _NAME.fullmatch(name):
-        problems.append(node.problem("it names no environment variable (a second colon makes it a text: env::...)"))
+        problems.append(node.problem("it names no environment variable (a second colon makes it a text)"))
         return None
     node.secret = True
     if name not in environment:

@@ -274,8 +274,8 @@ def test_every_value_may_be_a_variable_and_all_that_are_missing_are_named() -> N
         "models[0].model, line 4 of penstock.yaml: the environment variable MODEL is not set",
         "models[0].tags[0], line 6 of penstock.yaml: the environment variable TAG is not set",
         "models[0].headers.Authorization, line 7 of penstock.yaml: the environment variable TOKEN is not set",
-        "general.master_key, line 8 of penstock.yaml: it names no environment variable (a second colon makes it a text:"
-        " env::...)",
+        "general.master_key, line 8 of penstock.yaml: it names no environment variable (a second colon makes it a"
+        " text)",
     ]
     more = {"NAME": "gpt", "MODEL": "demo", "TAG": "t", "TOKEN": "x"}
     found = loaded(text.replace(", master_key: 'env:'", ""), ENVIRONMENT | more)
