@@ -1,0 +1,111 @@
+"""/health/...: whether the gateway is ready, and, only where somebody asks for it, whether providers answer.
+
+Readiness is about the gateway alone: that a provider fails must not take gateways out of a load balancer. `GET /health`
+calls every deployment once, which costs a few tokens each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Annotated, Any
+
+from fastapi import Query, Request
+from pydantic import Field
+from starlette.responses import PlainTextResponse, Response
+
+from penstock import __version__
+from penstock.control.api import answers
+from penstock.control.api.errors import json_response
+from penstock.control.api.exact import exact_router
+from penstock.control.api.keys import Strict
+from penstock.control.api.rows import public
+from penstock.control.api.services import services_of
+from penstock.routing.deployment import Deployment
+
+router = exact_router("health")
+
+_TOGETHER = 10
+"""Deployments that are asked at the same time."""
+_PATIENCE = 30.0
+
+
+class HealthAsked(Strict):
+    """GET /health"""
+
+    model: str | None = Field(None, description="a model group; without it: all")
+
+
+@router.get("/health/readiness", responses={200: {"model": answers.Ready}, 503: {"model": answers.Ready}})
+async def readiness(request: Request) -> Response:
+    """Whether the gateway serves: its database answers, a worker is connected, and it is not ending."""
+    services = services_of(request)
+    try:
+        await asyncio.wait_for(asyncio.to_thread(services.store.key, "0" * 64), 5)
+        database = "connected"
+    except Exception:
+        database = "unavailable"
+    status = "healthy"
+    if services.draining:
+        status = "shutting down"
+    elif database != "connected":
+        status = "unhealthy"
+    elif not services.workers():
+        status = "starting"
+    body = {
+        "status": status,
+        "db": database,
+        "workers": services.workers(),
+        "penstock_version": __version__,
+        "config_version": services.configuration.in_force.version,
+    }
+    return json_response(body, 200 if status == "healthy" else 503)
+
+
+@router.get("/health/liveliness", responses={200: {"content": {"text/plain": {}}}}, response_class=PlainTextResponse)
+@router.get(
+    "/health/liveness",
+    responses={200: {"content": {"text/plain": {}}}},
+    response_class=PlainTextResponse,
+    operation_id="liveness",
+)
+async def liveliness(request: Request) -> Response:
+    """LiteLLM's words, which probes look for."""
+    return PlainTextResponse("I'm alive!")
+
+
+@router.get("/health", responses={200: {"model": answers.HealthChecks}})
+async def health(request: Request, asked: Annotated[HealthAsked, Query()]) -> Response:
+    """Call every deployment once (wildcards are left out), and say which answer. It costs a few tokens each."""
+    deployments = [
+        deployment
+        for deployment in services_of(request).configuration.snapshot.deployments
+        if "*" not in deployment.group and asked.model in (None, deployment.group)
+    ]
+    turn = asyncio.Semaphore(_TOGETHER)
+    checks = await asyncio.gather(*(_checked(deployment, turn) for deployment in deployments))
+    good = [check for check in checks if "error" not in check]
+    bad = [check for check in checks if "error" in check]
+    return json_response(
+        {
+            "healthy_endpoints": good,
+            "unhealthy_endpoints": bad,
+            "healthy_count": len(good),
+            "unhealthy_count": len(bad),
+        }
+    )
+
+
+async def _checked(deployment: Deployment, turn: asyncio.Semaphore) -> dict[str, Any]:
+    from penstock.client.api import acompletion  # the SDK, and the HTTP client with it: only where somebody asks
+
+    told = {"model": deployment.model, "model_group": deployment.group, "model_id": deployment.id}
+    arguments = {"timeout": _PATIENCE, **deployment.arguments, "num_retries": 0, "max_tokens": 16}
+    arguments.pop("model_info", None)
+    async with turn:
+        begun = time.monotonic()
+        try:
+            await acompletion(**arguments, messages=[{"role": "user", "content": "Are you there?"}])
+        except Exception as error:
+            return {**told, "error": str(public(f"{type(error).__name__}: {error}"))[:500]}
+        return {**told, "response_time_ms": round((time.monotonic() - begun) * 1000)}
