@@ -13,7 +13,7 @@ UV     := $(BIN)/python -m uv
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format-check lint types imports audit format docs bench lock dist clean
+.PHONY: help serve test check format-check lint types imports audit format docs bench bench-gateway lock dist clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,10 @@ test: $(VENV)/.dev ## run the tests (set-up included)
 
 bench: $(VENV)/.dev ## print the benchmark's figures
 	$(BIN)/python -m bench $(ARGS)
+
+# Downloads nothing unless PEERS says so: PEERS=envoy,litellm,portkey,tensorzero (into ~/.cache/penstock-bench).
+bench-gateway: $(VENV)/.dev ## the gateway beside nginx and installed PEERS=envoy,litellm,portkey,tensorzero (half an hour)
+	$(BIN)/python -m bench gateway --full --rounds 7 --seconds 3 --write $(if $(PEERS),--install $(PEERS)) $(ARGS)
 
 ## -- check ------------------------------------------------------------------------------------------------------------
 

@@ -163,10 +163,15 @@ def prepared(peers: Sequence[Peer], effort: Effort, say: Callable[[str], None], 
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def in_turns(bench: Bench, contestants: Sequence[Contestant], measure: Callable[[Contestant], None]) -> None:
-    """A B C, A B C ...: every contestant is measured once in each round. One that fails is out, and that is said."""
+def in_turns(
+    bench: Bench, contestants: Sequence[Contestant], measure: Callable[[Contestant], None], most: int | None = None
+) -> None:
+    """A B C, A B C ...: every contestant is measured once in each round, of which there are `most` at most. One that
+    fails is out, and that is said.
+    """
     left = list(contestants)
-    for number in range(bench.effort.rounds):
+    rounds = min(bench.effort.rounds, most or bench.effort.rounds)
+    for number in range(rounds):
         for contestant in tuple(left):
             try:
                 measure(contestant)
@@ -174,7 +179,7 @@ def in_turns(bench: Bench, contestants: Sequence[Contestant], measure: Callable[
                 bench.problem(f"{contestant.name} failed: {error}")
                 left.remove(contestant)
             settle(contestant)
-        bench.say(f"  round {number + 1} of {bench.effort.rounds}")
+        bench.say(f"  round {number + 1} of {rounds}")
 
 
 def settle(contestant: Contestant, seconds: float = 10.0) -> None:

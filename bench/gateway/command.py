@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bench.gateway import bench, install, machine, report
 from bench.gateway.bench import Bench, Effort
 from bench.gateway.drivers import wrk
+from bench.gateway.install import Package
 from bench.gateway.peers import PEERS
 from bench.gateway.peers.peer import Peer
 from bench.gateway.scenarios import SCENARIOS
@@ -26,9 +27,8 @@ def main(arguments: Sequence[str]) -> int:
     if reason := wrk.missing():
         print(reason, file=sys.stderr)
         return 1
-    if options.install and (status := _install([*options.install, "--yes"])):
-        return status
-    missing = {name: reason for name in options.peers or PEERS if (reason := PEERS[name].missing())}
+    failures = _install_all([install.PACKAGES[name] for name in options.install], sure=True)
+    missing = {name: reason for name in options.peers or PEERS if (reason := PEERS[name].missing())} | failures
     for name, reason in missing.items():
         print(f"without {name}: {reason}")
     peers = [PEERS[name] for name in PEERS if name in (options.peers or PEERS) and name not in missing]
@@ -66,22 +66,33 @@ def _install(arguments: Sequence[str]) -> int:
     parser.add_argument("peers", nargs="+", choices=sorted(install.PACKAGES), metavar="PEER")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     options = parser.parse_args(arguments)
-    wanted = [install.PACKAGES[name] for name in options.peers if install.not_installed(install.PACKAGES[name])]
-    for package in wanted:
-        print(f"{package.requirement} and what it needs, from {package.registry}, into {package.folder}")
-    if wanted and not options.yes and input("Install? [y/N] ").strip().lower() not in ("y", "yes"):
-        return 1
-    failures = [reason for package in wanted if (reason := install.install(package))]
-    for reason in failures:
+    failures = _install_all([install.PACKAGES[name] for name in options.peers], sure=options.yes)
+    for reason in failures.values():
         print(reason, file=sys.stderr)
     return 1 if failures else 0
 
 
+def _install_all(packages: Sequence[Package], sure: bool) -> dict[str, str]:
+    """Install those that are not there, after saying what and (unless `sure`) asking; peer -> why it failed."""
+    wanted = [package for package in packages if install.not_installed(package)]
+    for package in wanted:
+        print(f"installing {package.requirement} and what it needs, from {package.registry}, into {package.folder}")
+    if wanted and not sure and input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+        return {package.peer: "not installed: you said no" for package in wanted}
+    return {package.peer: reason for package in wanted if (reason := install.install(package))}
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench gateway", description=__doc__)
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"of {', '.join(SCENARIOS)} (default: all)")
+    parser.add_argument(
+        "scenarios",
+        nargs="*",
+        choices=[[], *SCENARIOS],
+        metavar="SCENARIO",
+        help=f"of {', '.join(SCENARIOS)} (default: all)",
+    )
     parser.add_argument("--peers", type=_names, default=[], help=f"of {','.join(PEERS)} (default: all that are there)")
-    parser.add_argument("--install", type=_names, default=[], help="install these peers first, without a question")
+    parser.add_argument("--install", type=_packages, default=[], help="install these peers first, without asking")
     parser.add_argument("--rounds", type=int, default=5, help="how often each peer's turn comes")
     parser.add_argument("--seconds", type=int, default=1, help="how long a turn takes")
     parser.add_argument("--full", action="store_true", help="the long forms of many-streams and soak")
@@ -91,8 +102,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _names(text: str) -> list[str]:
+def _names(text: str, known: Collection[str] = tuple(PEERS)) -> list[str]:
     names = [name for name in text.split(",") if name]
-    if unknown := [name for name in names if name not in PEERS]:
-        raise argparse.ArgumentTypeError(f"no peer {', '.join(unknown)}; there are {', '.join(PEERS)}")
+    if unknown := [name for name in names if name not in known]:
+        raise argparse.ArgumentTypeError(f"no {', '.join(unknown)}; there are {', '.join(known)}")
     return names
+
+
+def _packages(text: str) -> list[str]:
+    return _names(text, tuple(install.PACKAGES))
