@@ -32,6 +32,7 @@ from penstock.gateway.snapshot import RoutingSettings, Snapshot
 from penstock.providers.endpoint import Endpoint
 from penstock.providers.errors import ProviderError
 from penstock.routing.candidates import Candidates, candidates
+from penstock.routing.cascade import Cascade
 from penstock.routing.deployment import Deployment, MalformedDeployment
 from penstock.routing.fallbacks import Fallbacks
 from penstock.routing.groups import Groups, UnknownGroup
@@ -39,6 +40,7 @@ from penstock.routing.health import WINDOW, CooldownRules, Health
 from penstock.routing.limits import limits_of
 from penstock.routing.overrides import NO_OVERRIDES, Overrides
 from penstock.routing.plan import Retries, RouterPlan, Unroutable
+from penstock.routing.rules import Decision
 from penstock.routing.situation import Situation
 from penstock.routing.sticky import Sticky, rendezvous, worth_staying
 from penstock.routing.strategies import (
@@ -54,6 +56,8 @@ from penstock.routing.strategies import (
     weights_of,
 )
 from penstock.routing.table import Table
+from penstock.routing.task import Task
+from penstock.routing.tasks import NO_TASKS, tasks_of
 from penstock.types.errors import ErrorKind, ErrorResponse, MalformedError
 from penstock.types.retry import Again, Backoff, Tried
 
@@ -72,7 +76,10 @@ class RouteRequest(Struct):
     tags       deployments to ask
     session    what ties the requests of a conversation together (`routing.sticky.session_of`); None: nothing does
     overrides  what the request says for itself
-    may_use    whether the caller may use a group that it did not name, as a fallback; None: any
+    may_use    whether the caller may use a group that it did not name, as a fallback; None: any. (Where rules lead is
+               not asked: who may use the name that they are bound to may use what they choose.)
+    task       describes the request to rules; called only where the group has some
+    decision   what the rules decided, once they did; the group is then theirs
     """
 
     group: str
@@ -83,6 +90,8 @@ class RouteRequest(Struct):
     session: str | None = None
     overrides: Overrides = NO_OVERRIDES
     may_use: Callable[[str], bool] | None = None
+    task: Callable[[], Task] | None = None
+    decision: Decision | None = None
 
 
 class Change(Struct, frozen=True, array_like=True):
@@ -237,6 +246,33 @@ class Route(Struct, eq=False):
             self.counted = self.request.tokens()
         return self.counted
 
+    # -- why ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def explanation(self) -> str:
+        """Why this deployment, short and in ASCII, for the header `x-penstock-route`."""
+        decision, chosen = self.request.decision, self.deployment
+        words = [] if decision is None else [f"model={decision.model}", f"rule={decision.rule}"]
+        words.append(f"group={self.asked or self.members.name}")
+        if chosen is not None:
+            words += [f"deployment={chosen.id}", f"strategy={self.router.strategy_name(self.asked)}"]
+        if self.hops:
+            words.append(f"fallbacks={self.hops}")
+        return "; ".join(map(_as_header, words))
+
+    def explain(self) -> dict[str, Any]:
+        """The same for the ledger: all rules that were looked at, and what was decided."""
+        decision, chosen = self.request.decision, self.deployment
+        found: dict[str, Any] = {"group": self.asked or self.members.name, "fallbacks": self.hops}
+        if chosen is not None:
+            found |= {"deployment": chosen.id, "strategy": self.router.strategy_name(self.asked)}
+        if self.counted is not None:
+            found["tokens"] = self.counted
+        if decision is not None:
+            found |= {"model": decision.model, "rule": decision.rule}
+            found["rules"] = [{"rule": step.rule, "hit": step.hit, "why": step.why} for step in decision.steps]
+        return found
+
     # -- a Watch ------------------------------------------------------------------------------------------------------
 
     def began(self, attempt: Attempt[Any]) -> None:
@@ -318,6 +354,7 @@ class Router:
         self._members: dict[str, Members] = {}
         self._strategy = strategy_of(settings.strategy)
         self._strategies = {group: strategy_of(name) for group, name in settings.strategies.items()}
+        self.tasks = tasks_of(settings.rules, settings.cascades, self.groups)
         self._fallbacks = fallbacks_of(settings)
         self._retries = retries_of(settings)
         self.learns = settings.queue_size > 0 or most_headroom in (self._strategy, *self._strategies.values())
@@ -329,6 +366,10 @@ class Router:
         `judges`: whether its ends say something about deployments (not where the caller brings a key of its own).
         Raises ProviderError (unknown_model) for a group that there is not, MalformedError for a fallback.
         """
+        if self.tasks is not NO_TASKS:
+            cascade = self.choose(request)
+            if cascade is not None:
+                request.group = cascade.group_of_streams
         members = self._members.get(request.group)
         if members is None:
             members = self.members(request.group)
@@ -342,6 +383,23 @@ class Router:
         if self.sticky is None:
             request.session = None
         return Route(self, request, members, make, judges)
+
+    def choose(self, request: RouteRequest) -> Cascade | None:
+        """Let the rules of its name choose the group of a request, where it has any (`request.group` and `.decision`
+        change). A cascade, where that is what was named or chosen: its groups are asked in turn (`next_step`), each as
+        a request of its own; who plans it without asking goes to the group of its streams.
+        """
+        tasks = self.tasks
+        rules = tasks.rules.get(request.group)
+        if rules is not None and request.decision is None and request.task is not None:
+            request.decision = decision = rules.decide(request.task(), self.unix())
+            request.group = decision.group
+        return tasks.cascades.get(request.group)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that callers may name: groups, aliases, names with rules, cascades."""
+        return tuple(dict.fromkeys((*self.groups.names, *self.tasks.names)))
 
     def members(self, name: str) -> Members:
         """The deployments behind a name. Raises ProviderError (unknown_model)."""
@@ -366,6 +424,10 @@ class Router:
             return with_facts(deployment, self._engine)
         except MalformedDeployment:  # a name that only its pattern made: its attempt says what is wrong
             return deployment
+
+    def strategy_name(self, group: str) -> str:
+        """What the strategy of a group is called."""
+        return self.settings.strategies.get(self.members(group).group, self.settings.strategy)
 
     def full_plan(self, route: Route) -> RouterPlan:
         """The plan of all that may happen to a call."""
@@ -578,6 +640,12 @@ def error_of_break(why: Broken | ErrorResponse | None) -> ErrorResponse:
     message = "the stream ended before its end" if why is None else why.message
     kind: ErrorKind = "timeout" if why is not None and why.kind == "timeout" else "unavailable"
     return ErrorResponse(kind=kind, status=503, message=message, native="stream")
+
+
+def _as_header(text: str) -> str:
+    """Safe in a header, and short."""
+    plain = "".join(each if " " <= each <= "~" and each not in ";," else "?" for each in text)
+    return plain if len(plain) <= 120 else f"{plain[:117]}..."
 
 
 def _own(groups: Sequence[str]) -> dict[str, Sequence[str]]:
