@@ -30,7 +30,7 @@ bench: $(VENV)/.dev ## print the benchmark's figures
 	$(BIN)/python -m bench $(ARGS)
 
 # Downloads nothing unless PEERS says so: PEERS=envoy,litellm,portkey,tensorzero (into ~/.cache/penstock-bench).
-bench-gateway: $(VENV)/.dev ## the gateway beside nginx and installed PEERS=envoy,litellm,portkey,tensorzero (half an hour)
+bench-gateway: $(VENV)/.dev ## measure the gateway beside its peers, half an hour (docs/benchmarks.md)
 	$(BIN)/python -m bench gateway --full --rounds 7 --seconds 3 --write $(if $(PEERS),--install $(PEERS)) $(ARGS)
 
 ## -- check ------------------------------------------------------------------------------------------------------------

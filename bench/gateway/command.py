@@ -84,13 +84,8 @@ def _install_all(packages: Sequence[Package], sure: bool) -> dict[str, str]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench gateway", description=__doc__)
-    parser.add_argument(
-        "scenarios",
-        nargs="*",
-        choices=[[], *SCENARIOS],
-        metavar="SCENARIO",
-        help=f"of {', '.join(SCENARIOS)} (default: all)",
-    )
+    scenarios = f"of {', '.join(SCENARIOS)} (default: all)"
+    parser.add_argument("scenarios", nargs="*", type=_scenario, metavar="SCENARIO", help=scenarios)
     parser.add_argument("--peers", type=_names, default=[], help=f"of {','.join(PEERS)} (default: all that are there)")
     parser.add_argument("--install", type=_packages, default=[], help="install these peers first, without asking")
     parser.add_argument("--rounds", type=int, default=5, help="how often each peer's turn comes")
@@ -111,3 +106,7 @@ def _names(text: str, known: Collection[str] = tuple(PEERS)) -> list[str]:
 
 def _packages(text: str) -> list[str]:
     return _names(text, tuple(install.PACKAGES))
+
+
+def _scenario(text: str) -> str:
+    return "".join(_names(text, tuple(SCENARIOS)))
