@@ -45,13 +45,20 @@ _UNDER_WAY = (
     "INSERT INTO calls_under_way (call_id, worker, call) VALUES (?, ?, ?) "
     "ON CONFLICT (call_id) DO UPDATE SET worker = excluded.worker, call = excluded.call"
 )
+_LARGEST = 2**63 - 1  # picodollars: nine million dollars, at which a sum stays rather than that nothing can be written
+
+
+def _plus(column: str, more: str) -> str:
+    return f"CASE WHEN {column} > {_LARGEST} - {more} THEN {_LARGEST} ELSE {column} + {more} END"
+
+
 _SPEND = (
-    "UPDATE keys SET spend = spend + ?, total_spend = total_spend + ?, last_active = MAX(COALESCE(last_active, 0), ?) "
-    "WHERE token = ?"
+    f"UPDATE keys SET spend = {_plus('spend', '?1')}, total_spend = {_plus('total_spend', '?2')}, "  # noqa: S608
+    "last_active = MAX(COALESCE(last_active, 0), ?3) WHERE token = ?4"
 )
 _DRAINED = (
-    "INSERT INTO drained (worker, quota, amount) VALUES (?, ?, ?) "
-    "ON CONFLICT (worker, quota) DO UPDATE SET amount = amount + excluded.amount"
+    "INSERT INTO drained (worker, quota, amount) VALUES (?1, ?2, ?3) "  # noqa: S608
+    f"ON CONFLICT (worker, quota) DO UPDATE SET amount = {_plus('amount', 'excluded.amount')}"
 )
 _READ_ON = "UPDATE segments SET position = ? WHERE segment = ? AND position = ?"
 _READ_FIRST = _insert("segments", ("segment", "worker", "number", "position"))
@@ -100,7 +107,9 @@ class LedgerWriter:
             self._read_on(batch)
             written = insert_calls(batch.calls)
             self._add_spend(written)
-            self._connection.executemany(_DRAINED, [(*key, amount) for key, amount in batch.drained.items()])
+            self._connection.executemany(
+                _DRAINED, [(*key, min(amount, _LARGEST)) for key, amount in batch.drained.items()]
+            )
             self._keep_open_ends(batch)
             self._connection.execute("COMMIT")
         except BaseException:
@@ -213,5 +222,8 @@ class LedgerWriter:
                     ever[token] = ever.get(token, 0) + amount
                     if not caller.is_past(attempted.opened.reserved):
                         now[token] = now.get(token, 0) + amount
-        rows = [(now.get(token, 0), ever.get(token, 0), at, token) for token, at in active.items()]
+        rows = [
+            (min(now.get(token, 0), _LARGEST), min(ever.get(token, 0), _LARGEST), at, token)
+            for token, at in active.items()
+        ]
         self._connection.executemany(_SPEND, rows)
