@@ -8,8 +8,6 @@ OpenAI's format.
 
 from __future__ import annotations
 
-import base64
-import struct
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +15,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.calls.bills import embedding_bill
+from penstock.calls.embedding_shape import encoded, in_form, read_answer
 from penstock.calls.options import Options, timeouts_of
-from penstock.calls.passing import set_apart
 from penstock.calls.prepare import complete
 from penstock.client.operations import (
     JSON,
@@ -36,8 +34,6 @@ from penstock.dialects.embeddings.openai import DIALECT as OPENAI
 from penstock.exchange import AttemptFailed, Plan, Reply, Success
 from penstock.providers.endpoint import Endpoint
 from penstock.providers.errors import ProviderError
-from penstock.types.embedding import EmbeddingRequest, Vector
-from penstock.types.embedding import EmbeddingResponse as Vectors
 from penstock.types.errors import ErrorResponse, MalformedError
 
 PARAMETERS = frozenset({"dimensions", "input_type", "truncate"})
@@ -46,53 +42,14 @@ ours to keep.)
 """
 
 
-def _request(body: Body, target: Endpoint) -> EmbeddingRequest:
-    request = OPENAI.parse_request(body, PathMatch())
-    if request.encoding_format in ("float", "base64") and target.format != OPENAI.name:
-        request = replace(request, encoding_format=None)
-    return replace(request, model=target.wire_model)
-
-
 def _encode(body: Body, target: Endpoint, options: Options) -> Payload:
-    dialect, request, passed = embeddings.get(target.format), _request(body, target), Body()
-    if dialect.name != OPENAI.name:
-        request, passed = set_apart(request, OPENAI.parameters)
-    rendered = dialect.render_request(request, target.profile)
-    filled = complete(dialect.places.put(passed, rendered.value), target, options)
-    return Payload(target, wire.encode(filled), JSON, rendered.notes)
+    said, notes = encoded(body, target)
+    return Payload(target, wire.encode(complete(said, target, options)), JSON, notes)
 
 
 def _read(reply: Reply, target: Endpoint) -> EmbeddingResponse:
     """The answer in OpenAI's shape. The call puts the vectors into the form that was asked for."""
-    dialect = embeddings.get(target.format)
-    parsed = dialect.parse_response(wire.decode(reply.body))
-    usage = parsed.usage
-    if usage is not None and usage.input_tokens is None:
-        tokens = usage.total_tokens if usage.billed_input_tokens is None else usage.billed_input_tokens
-        usage = replace(usage, input_tokens=tokens)
-    return EmbeddingResponse(_shown(replace(parsed, usage=usage, vectors=_one_each(parsed.vectors)), target))
-
-
-def _one_each(vectors: tuple[Vector, ...]) -> tuple[Vector, ...]:
-    """One vector for each input: of several forms of one, the numbers."""
-    found: dict[int, Vector] = {}
-    for vector in vectors:
-        if vector.index not in found or (vector.kind in _NUMBERS and found[vector.index].kind not in _NUMBERS):
-            found[vector.index] = vector
-    return tuple(found[index] for index in sorted(found))
-
-
-_NUMBERS = (None, "float")
-
-
-def _shown(parsed: Vectors, target: Endpoint) -> Body:
-    shown = OPENAI.render_response(parsed).value
-    shown.setdefault("object", "list")
-    shown.setdefault("model", target.model)
-    usage = shown.get("usage")
-    if isinstance(usage, dict) and "total_tokens" in usage:
-        usage.setdefault("prompt_tokens", usage["total_tokens"])
-    return shown
+    return EmbeddingResponse(read_answer(reply.body, target))
 
 
 def _errors(wire_format: str) -> ReadError:
@@ -214,16 +171,6 @@ def _out_of_time(total: float) -> ErrorResponse:
 def _is_list(inputs: Any) -> bool:
     """Whether this is a list of inputs, and not one text or one list of token ids."""
     return isinstance(inputs, list) and not isinstance(inputs[0], int)
-
-
-def in_form(vector: Any, wanted: str | None) -> Any:
-    """A vector as numbers, or as base64 of little-endian 32-bit floats. Quantised vectors stay as they are."""
-    if wanted == "base64" and isinstance(vector, list) and all(isinstance(each, int | float) for each in vector):
-        return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
-    if wanted != "base64" and isinstance(vector, str):
-        data = base64.b64decode(vector)
-        return list(struct.unpack(f"<{len(data) // 4}f", data[: len(data) // 4 * 4]))
-    return vector
 
 
 def _joined(answers: list[EmbeddingResponse]) -> EmbeddingResponse:
