@@ -202,7 +202,7 @@ class LedgerWriter:
         owner = tuple(value or "" for value in key[1:5]) if key is not None else ("", "", "", "")
         found = connection.execute(_CALLER, (principal, *owner)).fetchone()
         if found is None:
-            found = connection.execute(_NEW_CALLER + " RETURNING id", (principal, *owner)).fetchone()
+            found = (connection.execute(_NEW_CALLER, (principal, *owner)).lastrowid,)
         return _Caller(found[0], principal, *((key[0], key[5]) if key is not None else (None, 0)))
 
     def _add_spend(self, calls: list[Call]) -> None:
