@@ -19,7 +19,7 @@ from penstock.gateway.metrics import Metrics
 from penstock.gateway.records import Closed, Opened
 from penstock.gateway.samples import RequestSample
 from penstock.gateway.snapshot import Settings
-from penstock.gateway.trace import Trace, Tracer, open_tracer, passed_on
+from penstock.gateway.trace import Over, Trace, Tracer, passed_on
 
 _log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Observer:
         if log is not None:
             metrics.gauge("penstock_log_lines_lost", lambda: log.lost)
         if tracer is not None:
-            metrics.gauge("penstock_spans", lambda: {(result,): count for result, count in tracer.counts.items()})
+            metrics.gauge("penstock_spans", lambda: {("dropped",): tracer.dropped})
 
     def trace(self, sample: RequestSample, traceparent: str = "", tracestate: str = "") -> Trace | None:
         """The trace of a request that came with these headers, written into its sample. None: it has none.
@@ -102,9 +102,9 @@ class Observer:
             self.log.apply(settings, secrets)
 
     def close(self, patience: float = 2.0) -> None:
-        """Write and export what waits, for at most `patience` seconds each."""
+        """Write and send on what waits; for the log, for at most `patience` seconds."""
         if self.tracer is not None:
-            self.tracer.close(patience)
+            self.tracer.flush()
         if self.log is not None:
             self.log.close(patience)
 
@@ -125,12 +125,15 @@ def open_observer(
     settings: Settings,
     secrets: Iterable[str],
     later: Callable[[float, Callable[[], None]], Any],
+    forward: Callable[[list[Over]], None],
     worker: int = 1,
 ) -> Observer:
-    """The observer of a worker, as the settings say. `later` is the event loop's `call_later`.
+    """The observer of a worker, as the settings say. `later` is the event loop's `call_later`; `forward` takes what
+    spans
+    are made of: `lambda batch: channel.tell(trace.KIND, trace.packed(batch))`.
 
-    It starts threads: make it after the fork. Raises OSError (the log's file cannot be opened), OpenTelemetryMissing.
+    It starts a thread (that of the log): make it after the fork. Raises OSError: the log's file cannot be opened.
     """
-    metrics = Metrics(key_labels=settings.metrics_key_labels)
-    tracer = open_tracer(settings, {"service.instance.id": f"worker-{worker}"})
-    return Observer(metrics, open_log(settings, secrets, later, process="worker", worker=worker), tracer)
+    tracer = None if settings.otel_endpoint is None else Tracer(forward, later, settings.otel_sample_ratio)
+    log = open_log(settings, secrets, later, process="worker", worker=worker)
+    return Observer(Metrics(key_labels=settings.metrics_key_labels), log, tracer)

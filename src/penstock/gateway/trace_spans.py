@@ -1,4 +1,4 @@
-"""Spans, made of what is over: the only module that imports OpenTelemetry, and only the exporting thread runs it.
+"""Spans, made of what is over: the only module that imports OpenTelemetry, and only a `SpanThread` uses it.
 
 Names and attributes follow the semantic conventions for HTTP servers and for GenAI clients
 (https://github.com/open-telemetry/semantic-conventions-genai, still in development); what they have no word for is
@@ -11,18 +11,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from penstock import __version__
 from penstock.gateway.records import Closed, Opened
+from penstock.gateway.redact import Redactor
 from penstock.gateway.samples import RequestSample
-from penstock.gateway.trace import Trace
+from penstock.gateway.trace import AttemptOver, RequestOver, Trace
 
 _PATH = "/v1/traces"
 _SECONDS = 10.0
+_INT64 = 1 << 63
 
 PROVIDERS: Mapping[str, str] = {
     "azure": "azure.ai.openai",
@@ -40,6 +42,22 @@ OPERATIONS: Mapping[str, str] = {"completion": "text_completion", "embedding": "
 """Operations for which the conventions have another name than ours."""
 
 
+FOREIGN = frozenset(
+    {
+        "url.path",
+        "penstock.request.model",
+        "penstock.notes",
+        "enduser.pseudo.id",
+        "gen_ai.conversation.id",
+        "gen_ai.request.model",
+        "gen_ai.response.id",
+        "gen_ai.response.model",
+        "gen_ai.response.finish_reasons",
+    }
+)
+"""Attributes that a caller or a provider can have written."""
+
+
 def otlp_exporter(endpoint: str) -> OTLPSpanExporter:
     """The exporter to a collector: its base address ("http://localhost:4318"), or that of its traces, in full.
 
@@ -50,18 +68,20 @@ def otlp_exporter(endpoint: str) -> OTLPSpanExporter:
 
 
 class SpanMaker:
-    """Makes spans. `attributes` describe the process; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES go before."""
+    """Makes spans. `attributes` describe the process; OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES go before.
 
-    def __init__(self, attributes: Mapping[str, str]) -> None:
-        ours = Resource({"service.name": "penstock", "service.version": __version__, **attributes})
-        outside = dict(Resource.create().attributes)
-        if str(outside["service.name"]).startswith("unknown_service"):  # what the SDK says where nobody named it
-            del outside["service.name"]
-        self._resource = ours.merge(Resource(outside))
+    `redactor` takes secrets out of what callers and providers wrote.
+    """
+
+    def __init__(self, attributes: Mapping[str, str], redactor: Redactor | None = None) -> None:
+        self.redactor = redactor or Redactor()
+        ours = {"service.name": "penstock", "service.version": __version__, **attributes}
+        self._resource = Resource.create(ours).merge(OTELResourceDetector().detect())
         self._scope = InstrumentationScope("penstock", __version__)
 
-    def request(self, trace: Trace, sample: RequestSample, at: float) -> ReadableSpan:
-        """The SERVER span of a request that ended `at` (Unix seconds)."""
+    def request(self, over: RequestOver) -> ReadableSpan:
+        """The SERVER span of a request."""
+        trace, sample, at = over.trace, over.sample, over.at
         failed = sample.status >= 500 or sample.outcome == "broken"
         return self._span(
             f"{sample.method} {sample.surface}".strip(),  # not the path: some hold the name of a model
@@ -72,13 +92,14 @@ class SpanMaker:
             failed,
         )
 
-    def attempt(self, trace: Trace, span_id: str, opened: Opened, closed: Closed) -> ReadableSpan:
+    def attempt(self, over: AttemptOver) -> ReadableSpan:
         """The CLIENT span of an attempt."""
+        trace, opened, closed = over.trace, over.opened, over.closed
         operation = OPERATIONS.get(opened.operation, opened.operation)
         return self._span(
             f"{operation} {opened.model}" if opened.model else operation,
             SpanKind.CLIENT,
-            (trace, span_id, trace.span_id, False),
+            (trace, over.span_id, trace.span_id, False),
             {"gen_ai.operation.name": operation, **_attempt_attributes(opened, closed)},
             (opened.at, closed.at),
             closed.outcome != "success",
@@ -94,13 +115,13 @@ class SpanMaker:
         failed: bool,
     ) -> ReadableSpan:
         trace, span_id, parent_id, remote = place
-        start, end = (int(seconds * 1e9) for seconds in times)
+        start, end = (max(0, int(seconds * 1e9)) for seconds in times)
         return ReadableSpan(
             name=name,
             context=_context(trace, span_id, False),
             parent=_context(trace, parent_id, remote) if parent_id else None,
             resource=self._resource,
-            attributes={key: value for key, value in attributes.items() if value is not None and value != ""},
+            attributes=self._attributes(attributes),
             kind=kind,
             status=Status(StatusCode.ERROR if failed else StatusCode.UNSET),
             start_time=start,
@@ -108,10 +129,32 @@ class SpanMaker:
             instrumentation_scope=self._scope,
         )
 
+    def _attributes(self, attributes: dict[str, Any]) -> dict[str, Any]:
+        """Those that have a value, and can be sent, without secrets."""
+        found = {name: value for name, raw in attributes.items() if (value := _sendable(raw)) not in (None, "")}
+        for name in FOREIGN & found.keys():
+            value = found[name]
+            clean = self.redactor.text
+            found[name] = clean(value) if isinstance(value, str) else tuple(map(clean, value))
+        return found
+
 
 def _context(trace: Trace, span_id: str, remote: bool) -> SpanContext:
     state = TraceState.from_header([trace.state]) if trace.state else None
     return SpanContext(int(trace.trace_id, 16), int(span_id, 16), remote, TraceFlags(trace.flags), state)
+
+
+def _sendable(value: Any) -> Any:
+    """What protobuf can hold: one value that it cannot would cost a whole batch. None for an integer that is too large;
+    `?` for half a character.
+    """
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, tuple):
+        return tuple(map(_sendable, value))
+    if isinstance(value, int) and not -_INT64 <= value < _INT64:
+        return None
+    return value
 
 
 def _request_attributes(sample: RequestSample) -> dict[str, Any]:
@@ -177,7 +220,7 @@ def _attempt_attributes(opened: Opened, closed: Closed) -> dict[str, Any]:
         "penstock.deployment.id": opened.deployment,
         "penstock.usage.estimated": True if closed.estimated else None,
         "penstock.cost.dollars": closed.cost_text,
-        "penstock.cost.picodollars": closed.cost if closed.cost is not None and closed.cost < 1 << 63 else None,
+        "penstock.cost.picodollars": closed.cost,
     }
 
 

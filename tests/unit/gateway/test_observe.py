@@ -56,7 +56,7 @@ def test_a_cost_so_far_unknown_is_that_of_the_attempt_that_has_one() -> None:
 
 def test_everything_is_told_once(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    observer = open_observer(Settings(log_file=str(path)), [], lambda delay, call: None)
+    observer = open_observer(Settings(log_file=str(path)), [], lambda delay, call: None, lambda batch: None)
     one = RequestSample(call_id="c" * 32, surface="messages", status=200, outcome="success")
     observer.attempt(one, opened(), closed())
     observer.request(one, 5.0)
@@ -68,7 +68,7 @@ def test_everything_is_told_once(tmp_path: Path) -> None:
 
 
 def test_losses_of_log_and_tracer_are_metrics(tmp_path: Path) -> None:
-    observer = open_observer(Settings(log_file=str(tmp_path / "log")), [], lambda delay, call: None)
+    observer = open_observer(Settings(log_file=str(tmp_path / "log")), [], lambda delay, call: None, lambda batch: None)
     assert ("penstock_log_lines_lost", (), 0) in observer.metrics.report(full=True).values
     observer.close()
 
@@ -93,7 +93,7 @@ def test_observing_never_fails_a_request(caplog: pytest.LogCaptureFixture) -> No
 
 def test_settings_of_a_new_snapshot_hold_from_then_on(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    observer = open_observer(Settings(log_file=str(path)), [], lambda delay, call: None)
+    observer = open_observer(Settings(log_file=str(path)), [], lambda delay, call: None, lambda batch: None)
     observer.apply(Settings(log_level="error", metrics_key_labels=True), ["a new secret"])
     observer.request(RequestSample(status=200, key_alias="team-a"), 1.0)
     observer.request(RequestSample(status=500, message="see a new secret", key_alias="team-a"), 1.0)

@@ -4,24 +4,26 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from penstock.gateway import trace as traces
 from penstock.gateway.metrics import Metrics
 from penstock.gateway.observe import Observer
 from penstock.gateway.records import Closed, Opened
+from penstock.gateway.redact import Redactor
 from penstock.gateway.samples import RequestSample
 from penstock.gateway.snapshot import Settings
-from penstock.gateway.trace import Tracer, open_tracer
+from penstock.gateway.trace import BATCH, AttemptOver, Over, RequestOver, Trace, Tracer, packed, unpacked
+from penstock.gateway.trace_export import BATCHES, SpanThread, open_span_thread
 from penstock.gateway.trace_spans import SpanMaker
 from penstock.gateway.traceparent import parent_of
 from penstock.types.usage import Usage
@@ -88,14 +90,25 @@ def one_request(observer: Observer, header: str = RECORDED, state: str = "", **f
     return one
 
 
+def never(delay: float, call: Callable[[], None]) -> None:
+    """A timer that does not go off."""
+
+
+def observer_to(thread: SpanThread) -> Observer:
+    """An observer whose batches cross the channel, as MessagePack."""
+    return Observer(Metrics(), None, Tracer(lambda batch: thread.put(packed(batch)), never))
+
+
 def spans_of(*requests: dict[str, Any]) -> list[ReadableSpan]:
     """The spans of requests: each its attempt's, then its own."""
     exporter = InMemorySpanExporter()
-    tracer = Tracer(SpanMaker({"service.instance.id": "worker-1"}), exporter)
-    observer = Observer(Metrics(), None, tracer)
+    thread = SpanThread(SpanMaker({"service.instance.id": "node-1"}), exporter)
+    observer = observer_to(thread)
     for request in requests:
         one_request(observer, **request)
-    tracer.close(30)
+    observer.close()
+    thread.close(30)
+    assert thread.counts["failed"] == 0
     return list(exporter.get_finished_spans())
 
 
@@ -117,10 +130,8 @@ def test_without_tracing_and_without_headers_there_is_no_trace() -> None:
 
 
 @pytest.fixture
-def tracer() -> Iterator[Tracer]:
-    tracer = Tracer(SpanMaker({}), InMemorySpanExporter())
-    yield tracer
-    tracer.close()
+def tracer() -> Tracer:
+    return Tracer(lambda batch: None, never)
 
 
 def test_with_tracing_the_provider_sees_the_span_of_the_attempt(tracer: Tracer) -> None:
@@ -154,15 +165,59 @@ def test_the_caller_decides_whether_its_trace_is_recorded() -> None:
 
 @pytest.mark.parametrize(("ratio", "recorded"), [(0.0, 0), (1.0, 400), (-1.0, 0), (7.0, 400)])
 def test_all_or_none_of_our_own_traces_are_recorded(ratio: float, recorded: int) -> None:
-    tracer = Tracer(SpanMaker({}), InMemorySpanExporter(), ratio)
+    tracer = Tracer(lambda batch: None, never, ratio)
     assert sum(tracer.begin("", "").recorded for _ in range(400)) == recorded
-    tracer.close()
 
 
 def test_a_share_of_our_own_traces_is_recorded() -> None:
-    tracer = Tracer(SpanMaker({}), InMemorySpanExporter(), 0.5)
+    tracer = Tracer(lambda batch: None, never, 0.5)
     assert 700 < sum(tracer.begin("", "").recorded for _ in range(2000)) < 1300
-    tracer.close()
+
+
+# -- batches ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_over_goes_in_batches_or_when_it_waited() -> None:
+    batches: list[list[Over]] = []
+    due: list[Callable[[], None]] = []
+    observer = Observer(Metrics(), None, Tracer(batches.append, lambda delay, call: due.append(call)))
+    for _ in range(BATCH // 2):
+        one_request(observer)
+    assert [len(batch) for batch in batches] == [BATCH]
+    one_request(observer)
+    assert len(batches) == 1 and len(due) == 1
+    due.pop()()
+    assert [len(batch) for batch in batches] == [BATCH, 2]
+    one_request(observer)
+    observer.close()
+    assert [len(batch) for batch in batches] == [BATCH, 2, 2] and len(due) == 1
+
+
+def test_a_channel_that_is_away_costs_spans_and_no_request() -> None:
+    def away(batch: list[Over]) -> None:
+        raise ConnectionError
+
+    observer = Observer(Metrics(), None, Tracer(away, never))
+    one_request(observer)
+    observer.close()
+    assert ("penstock_spans", ("dropped",), 2) in observer.metrics.report().values
+
+
+def test_a_batch_crosses_the_channel_whole() -> None:
+    trace = Trace(TRACE, SPAN, "", 1, "foo=1")
+    batch: list[Over] = [
+        AttemptOver(trace, SPAN, opened(facts={"tags": ["a"]}), closed(usage=Usage(input_tokens=1))),
+        RequestOver(trace, sample(notes=("n",), cost="0.1"), 5.0),
+    ]
+    assert unpacked(packed(batch)) == batch
+
+
+def test_what_messagepack_cannot_hold_costs_itself_and_no_other() -> None:
+    trace = Trace(TRACE, SPAN, "", 1)
+    good: Over = RequestOver(trace, sample(), 5.0)
+    large = AttemptOver(trace, SPAN, opened(), closed(cost=1 << 70))
+    odd = RequestOver(trace, sample(requested="a\ud800"), 5.0)
+    assert unpacked(packed([good, large, odd, good])) == [good, good]
 
 
 # -- spans ------------------------------------------------------------------------------------------------------------
@@ -180,7 +235,7 @@ def test_a_request_is_a_server_span_with_a_client_span_in_it() -> None:
     assert (request.start_time, request.end_time) == (100_000_000_000, 102_000_000_000)
     assert (attempt.start_time, attempt.end_time) == (100_500_000_000, 101_750_000_000)
     assert attempt.resource.attributes["service.name"] == "penstock"
-    assert attempt.resource.attributes["service.instance.id"] == "worker-1"
+    assert attempt.resource.attributes["service.instance.id"] == "node-1"
 
 
 def test_attributes_are_those_of_the_conventions() -> None:
@@ -236,11 +291,38 @@ def test_no_span_holds_a_prompt_or_the_words_of_a_provider() -> None:
 
 
 def test_cost_beyond_64_bits_is_text_only() -> None:
-    maker = SpanMaker({})
-    trace = traces.Trace(TRACE, SPAN, "", 1)
-    span = maker.attempt(trace, SPAN, opened(), closed(cost=1 << 70, cost_text="1180591620.717411303424"))
+    over = AttemptOver(
+        Trace(TRACE, SPAN, "", 1), SPAN, opened(), closed(cost=1 << 70, cost_text="1180591620.717411303424")
+    )
+    span = SpanMaker({}).attempt(over)
     assert (span.attributes or {})["penstock.cost.dollars"] == "1180591620.717411303424"
     assert "penstock.cost.picodollars" not in (span.attributes or {})
+
+
+def test_no_span_holds_a_secret_that_a_caller_or_a_provider_wrote() -> None:
+    key = "sk-fake-0123456789abcdef"
+    trace = Trace(TRACE, SPAN, "", 1)
+    maker = SpanMaker({}, Redactor(["the master secret"]))
+    words = f"{key} the master secret"
+    request = sample(requested=words, path=words, notes=(words,), end_user=words, session=words, provider_message=words)
+    attempt = AttemptOver(
+        trace, SPAN, opened(model=words), closed(response_id=words, finish_reason=words, message=words)
+    )
+    for span in (maker.request(RequestOver(trace, request, 5.0)), maker.attempt(attempt)):
+        text = str(dict(span.attributes or {}))
+        assert "[redacted]" in text and "fake" not in text and "master" not in text
+
+
+def test_values_that_cannot_be_sent_do_not_cost_a_batch() -> None:
+    trace = Trace(TRACE, SPAN, "", 1)
+    end = closed(usage=Usage(input_tokens=1 << 80, output_tokens=5), response_id="a\ud800b", at=-5.0)
+    spans = [SpanMaker({}).attempt(AttemptOver(trace, SPAN, opened(at=-10.0), end))]
+    request = ExportTraceServiceRequest.FromString(encode_spans(spans).SerializeToString())
+    (span,) = request.resource_spans[0].scope_spans[0].spans
+    found = {attribute.key: attribute.value for attribute in span.attributes}
+    assert found["gen_ai.response.id"].string_value == "a?b"
+    assert found["gen_ai.usage.output_tokens"].int_value == 5
+    assert "gen_ai.usage.input_tokens" not in found
 
 
 # -- the thread -------------------------------------------------------------------------------------------------------
@@ -259,21 +341,18 @@ class Stuck(SpanExporter):
         return SpanExportResult.FAILURE
 
 
-def test_a_collector_that_is_stuck_costs_spans_and_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traces, "RING", 100)
+def test_a_collector_that_is_stuck_costs_spans_and_nobody_waits() -> None:
     exporter = Stuck()
-    tracer = Tracer(SpanMaker({}), exporter)
-    observer = Observer(Metrics(), None, tracer)
-    one_request(observer)
-    tracer._wake.set()
+    thread = SpanThread(SpanMaker({}), exporter)
+    batch: list[Over] = [RequestOver(Trace(TRACE, SPAN, "", 1), sample(), 5.0)] * 3
+    thread.put(batch)
     assert exporter.entered.wait(30)
-    for _ in range(200):
-        one_request(observer)
-    assert tracer.counts["dropped"] == 300
-    assert len(tracer._ring) == 100
+    for _ in range(BATCHES + 10):
+        thread.put(packed(batch))
+    assert thread.readings()[("dropped",)] == 30
     exporter.let.set()
-    tracer.close(30)
-    assert tracer.counts == {"exported": 0, "dropped": 300, "failed": 102}
+    thread.close(30)
+    assert thread.counts == {"exported": 0, "dropped": 30, "failed": 3 * (BATCHES + 1)}
 
 
 class Failing(SpanExporter):
@@ -281,12 +360,12 @@ class Failing(SpanExporter):
         raise RuntimeError("no")
 
 
-def test_an_exporter_that_fails_does_not_end_the_thread() -> None:
-    tracer = Tracer(SpanMaker({}), Failing())
-    observer = Observer(Metrics(), None, tracer)
-    one_request(observer)
-    tracer.close(30)
-    assert tracer.counts["failed"] == 2
+def test_what_cannot_be_read_or_exported_does_not_end_the_thread(caplog: pytest.LogCaptureFixture) -> None:
+    thread = SpanThread(SpanMaker({}), Failing())
+    thread.put(b"\xff nonsense")
+    thread.put([RequestOver(Trace(TRACE, SPAN, "", 1), sample(), 5.0)] * 2)
+    thread.close(30)
+    assert thread.counts["failed"] == 3
 
 
 class Collector(BaseHTTPRequestHandler):
@@ -323,13 +402,14 @@ def test_spans_arrive_at_a_collector(
     collector: tuple[str, list[tuple[str, ExportTraceServiceRequest]]], suffix: str
 ) -> None:
     address, received = collector
-    tracer = open_tracer(Settings(otel_endpoint=address + suffix), {})
-    assert tracer is not None
-    observer = Observer(Metrics(), None, tracer)
+    opened_thread = open_span_thread(Settings(otel_endpoint=address + suffix))
+    assert opened_thread is not None
+    observer = observer_to(opened_thread)
     for _ in range(100):
         one_request(observer)
-    tracer.close(30)
-    assert tracer.counts == {"exported": 200, "dropped": 0, "failed": 0}
+    observer.close()
+    opened_thread.close(30)
+    assert opened_thread.counts == {"exported": 200, "dropped": 0, "failed": 0}
     assert {path for path, _ in received} == {"/prefix/v1/traces" if suffix == "/prefix" else "/v1/traces"}
     spans = [
         span
@@ -352,12 +432,15 @@ def run(code: str, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_nothing_of_opentelemetry_is_imported_unless_it_is_configured() -> None:
+def test_a_worker_imports_nothing_of_opentelemetry_and_nobody_does_where_it_is_off() -> None:
     code = (
         "import sys\n"
         "from penstock.gateway.observe import open_observer\n"
         "from penstock.gateway.snapshot import Settings\n"
-        "open_observer(Settings(), [], lambda delay, call: None).close()\n"
+        "from penstock.gateway.trace_export import open_span_thread\n"
+        "later = lambda delay, call: None\n"
+        "open_observer(Settings(otel_endpoint='http://127.0.0.1:1'), [], later, lambda batch: None).close()\n"
+        "assert open_span_thread(Settings()) is None\n"
         "print([name for name in sys.modules if name.partition('.')[0] in ('opentelemetry', 'requests', 'google')])\n"
     )
     assert run(code).stdout == "[]\n"
@@ -367,10 +450,10 @@ def test_without_the_extra_the_error_names_it() -> None:
     code = (
         "import sys\n"
         "sys.modules['opentelemetry'] = None\n"
-        "from penstock.gateway.trace import OpenTelemetryMissing, open_tracer\n"
+        "from penstock.gateway.trace_export import OpenTelemetryMissing, open_span_thread\n"
         "from penstock.gateway.snapshot import Settings\n"
         "try:\n"
-        "    open_tracer(Settings(otel_endpoint='http://127.0.0.1:1'), {})\n"
+        "    open_span_thread(Settings(otel_endpoint='http://127.0.0.1:1'))\n"
         "except OpenTelemetryMissing as error:\n"
         "    print(error)\n"
     )
@@ -380,9 +463,6 @@ def test_without_the_extra_the_error_names_it() -> None:
 def test_names_of_the_resource_may_be_set_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_SERVICE_NAME", "models")
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=test")
-    exporter = InMemorySpanExporter()
-    tracer = Tracer(SpanMaker({}), exporter)
-    one_request(Observer(Metrics(), None, tracer))
-    tracer.close(30)
-    attributes = exporter.get_finished_spans()[0].resource.attributes
-    assert attributes["service.name"] == "models" and attributes["deployment.environment"] == "test"
+    (span, _) = spans_of({})
+    assert span.resource.attributes["service.name"] == "models"
+    assert span.resource.attributes["deployment.environment"] == "test"

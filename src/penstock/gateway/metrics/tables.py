@@ -75,7 +75,7 @@ QUEUE = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 class Column(Struct, frozen=True):
     """A number of a row, or, with `bounds`, a histogram: its sum, then one count a bucket, then one for all above.
 
-    `big`: it may outgrow 64 bits, and is decimal text in a report.
+    `big`: it may outgrow 64 bits (a provider may say anything), and is decimal text in a report.
     """
 
     name: str
@@ -160,13 +160,13 @@ ATTEMPTS = Table(
         Column("seconds", DURATION),
         Column("first_token", FIRST_TOKEN),
         Column("output_token", OUTPUT_TOKEN),
-        Column("input_tokens"),
-        Column("output_tokens"),
-        Column("cache_read_tokens"),
-        Column("cache_write_tokens"),
-        Column("reasoning_tokens"),
-        Column("input_audio_tokens"),
-        Column("output_audio_tokens"),
+        Column("input_tokens", big=True),
+        Column("output_tokens", big=True),
+        Column("cache_read_tokens", big=True),
+        Column("cache_write_tokens", big=True),
+        Column("reasoning_tokens", big=True),
+        Column("input_audio_tokens", big=True),
+        Column("output_audio_tokens", big=True),
         Column("picodollars", big=True),
         Column("unpriced"),
         Column("estimated"),
