@@ -81,6 +81,7 @@ def test_bombs() -> None:
         ("deflate", zlib.compress(b"hello") + b"x"),
         ("deflate", b"\xff\xff\xff"),
     ],
+    ids=["cut", "not packed", "followed by something", "cut deflate", "followed deflate", "not deflated"],
 )
 def test_damage(encoding: str, packed: bytes) -> None:
     with pytest.raises(Undecodable):

@@ -85,12 +85,12 @@ def test_a_body_that_drips_within_its_limit_is_whole(run: Run) -> None:
         await peer.request()
         peer.say(HEAD)
         for _ in range(9):
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.15)
             peer.say(b"x")
 
     async def main() -> None:
         async with serving(provider) as server, client() as upstream:
-            heard = await send(upstream, server.url, Timeouts(first_token=0.3, between_tokens=0.3), 10).over()
+            heard = await send(upstream, server.url, Timeouts(first_token=1.2, between_tokens=1.2), 20).over()
             assert heard.body == b"x" * 9
 
     run(main)
