@@ -36,6 +36,7 @@ class Node(Struct):
     path     how its file spells the way to it: "models[2].api_base"
     secret   it must not be shown
     unset    it names an environment variable that is not set: nothing else can be said of it
+    bare     a scalar without quotes
     """
 
     value: Any
@@ -43,6 +44,7 @@ class Node(Struct):
     path: str = ""
     secret: bool = False
     unset: bool = False
+    bare: bool = False
 
     def __repr__(self) -> str:
         return f"Node({self.path}, {self.place})"
@@ -234,7 +236,7 @@ class _Reader:
                 self.problems.append(made.problem(why))
             return made
         if isinstance(found, yaml.ScalarNode):
-            made.value = self._scalar(found, made)
+            made.value, made.bare = self._scalar(found, made), not found.style
             return made
         if found.tag not in (f"{_TAG}map", f"{_TAG}seq"):
             self.problems.append(made.problem(f"the tag {found.tag} is not supported"))

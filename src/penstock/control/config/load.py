@@ -106,6 +106,7 @@ def _secrets(config: Config, key: str | None, variables: Mapping[str, str]) -> t
     for block in blocks:
         found.add(getattr(block, "api_key", None))
         given = {**(getattr(block, "arguments", None) or {}), **(getattr(block, "headers", None) or {})}
-        found |= {value for name, value in given.items() if is_credential(name) and isinstance(value, str)}
+        named = [value for name, value in given.items() if is_credential(name) and isinstance(value, str)]
+        found |= {value.removeprefix("Bearer ").removeprefix("bearer ").strip() for value in named}
     kept = {value for value in found if value and len(value) >= _SHORTEST_SECRET}
     return tuple(sorted(kept, key=lambda value: (-len(value), value)))

@@ -100,7 +100,7 @@ class Meaning:
         if not self.lenient:
             self.errors.append(node.problem(message))
             return
-        self.warnings.append(node.problem(f"{message}; it is left out"))
+        self.warnings.append(node.problem(f"{message.removesuffix('.')}: it is left out"))
         self._left_out.add(id(node if whole is None else whole))
 
     def ids_nodes(self) -> list[Node]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from penstock.calls.litellm_words import LITELLMS
 from penstock.control.config.document import Node
 from penstock.control.config.litellm import advice
-from penstock.control.config.litellm.nodes import Said, asks, made
+from penstock.control.config.litellm.nodes import Said, as_yaml_1_1, asks, made
 from penstock.control.config.problems import did_you_mean
 from penstock.providers.registry import Registry
 from penstock.providers.ways import missing_variables
@@ -153,7 +153,7 @@ class ModelEntries:
                 if asks(node):
                     self.said.warn(node, said)
             else:
-                arguments[name] = node
+                arguments[name] = as_yaml_1_1(node)
         if arguments:
             found["arguments"] = made(arguments, params)
         if headers:
@@ -177,7 +177,11 @@ class ModelEntries:
             if node is not None and node.value is not None and name not in params:
                 number = isinstance(node.value, int) and not isinstance(node.value, bool)
                 found[name] = made(str(node.value), node) if number else node
-        facts = {name: node for name, node in info.items.items() if name not in _INFO and name not in advice.INFO}
+        facts = {
+            name: as_yaml_1_1(node)
+            for name, node in info.items.items()
+            if name not in _INFO and name not in advice.INFO
+        }
         for name, node in info.items.items():
             if name in advice.INFO and asks(node):
                 self.said.warn(node, advice.INFO[name])

@@ -35,6 +35,16 @@ def made(value: Any, like: Node) -> Node:
     return Node(value, like.place, like.path, like.secret, like.unset)
 
 
+_SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
+
+
+def as_yaml_1_1(node: Node) -> Node:
+    """A value whose type nobody knows as LiteLLM's YAML reads it: bare `yes`, `no`, `on` and `off` are switches."""
+    if node.bare and isinstance(node.value, str) and node.value.lower() in _SWITCHES:
+        return made(_SWITCHES[node.value.lower()], node)
+    return node
+
+
 def asks(node: Node | None) -> bool:
     """Whether a key asks for anything."""
     return node is not None and (node.unset or node.value not in (None, False, "", [], {}))

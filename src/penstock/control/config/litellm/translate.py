@@ -123,15 +123,21 @@ class _Translator:
     # -- what is not honoured -----------------------------------------------------------------------------------------
 
     def _left(self, block: Mapping[str, Node], honoured: set[str], reasons: Mapping[str, str]) -> None:
-        """Say of every key that is not honoured why, and of one that nobody knows the nearest."""
+        """Say of every key that is not honoured why, and of one that nobody knows the nearest. Keys of one reason are
+        said together.
+        """
+        together: dict[str, list[str]] = {}
         for name, node in block.items():
+            reason = reasons.get(name)
             if name in honoured:
                 continue
-            if (reason := reasons.get(name)) is None:
-                near = did_you_mean(name, [*honoured, *reasons])
-                self.said.warn(node, f"unknown, to LiteLLM too{near}")
+            if reason is None:
+                self.said.warn(node, f"unknown, to LiteLLM too{did_you_mean(name, [*honoured, *reasons])}")
             elif reason and asks(node):
-                self.said.warn(node, reason)
+                together.setdefault(reason, []).append(name)
+        for reason, names in together.items():
+            others = f" (also {', '.join(names[1:])})" if names[1:] else ""
+            self.said.warn(block[names[0]], f"{reason}{others}")
 
     def _top(self) -> None:
         known = {"model_list", "litellm_settings", "router_settings", "general_settings", "credential_list"}
@@ -146,6 +152,7 @@ class _Translator:
 
     def _routing(self) -> None:
         self.routing["tag_filtering"] = Node(False, self.root.place)
+        self._said_twice()
         sources = [(self.settings, SHARED), (self.router, ROUTING)]
         for block, names in sources:
             self.routing |= {ours: block[theirs] for theirs, ours in names.items() if theirs in block}
@@ -168,6 +175,14 @@ class _Translator:
         own = Routing.model_fields.keys() - honoured
         self.routing |= {name: node for name, node in self.router.items() if name in own}
         self._left(self.router, {*honoured, *own}, advice.ROUTER)
+
+    def _said_twice(self) -> None:
+        """What both blocks say is what `router_settings` says, as in LiteLLM."""
+        ours = {here: there for there, here in ROUTING.items()}
+        for name, here in (*SHARED.items(), *((each, each) for each in FALLBACKS)):
+            there = self.router.get(ours.get(here, here))
+            if name in self.settings and there is not None:
+                self.said.warn(self.settings[name], f"{there.path} comes before it")
 
     def _strategy(self) -> None:
         node = self.router.get("routing_strategy")
