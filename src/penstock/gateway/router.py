@@ -516,10 +516,29 @@ class Router:
         first = rendezvous(best, session)[:1]
         return [*first, *(each for each in ready if each not in first)]
 
+    def group_of(self, request: RouteRequest) -> str:
+        """The group that a request goes to, as the configuration calls it. Raises ProviderError (unknown_model)."""
+        cascade = self.tasks.cascades.get(request.group)
+        return self.members(request.group if cascade is None else cascade.group_of_streams).group
+
     def busy_for(self, request: RouteRequest) -> float | None:
         """0: a request can go to somebody now. Seconds until that is likely, where nobody of its group can be asked or
-        all have nothing left of their limits; None: when a request of another caller ends.
+        all have nothing left of their limits; None: when a request of another caller ends. A group that it falls back
+        to is as good as its own.
         """
+        cascade = self.tasks.cascades.get(request.group)
+        if cascade is not None:
+            request = replace(request, group=cascade.group_of_streams)
+        wait = self._busy_for(request)
+        if wait == 0.0:
+            return wait
+        route = Route(self, request, self.members(request.group), _no_attempt)
+        others = self._fallbacks_for(request.overrides).after(self._names(request.group), "unavailable")
+        if any(self._busy_for(replace(request, group=group)) == 0.0 for group in self._allowed(route, others)):
+            return 0.0
+        return wait
+
+    def _busy_for(self, request: RouteRequest) -> float | None:
         members = self.members(request.group)
         if members.plain and request.size <= members.smallest:
             situation = Situation(self.now(), self.random, request.stream)

@@ -1,0 +1,178 @@
+"""The line: who goes when there is room, who is put out, and that it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from penstock.calls.engine import Engine
+from penstock.exchange import Clock
+from penstock.gateway.router import Router, RouteRequest
+from penstock.gateway.snapshot import RoutingSettings, Snapshot
+from penstock.gateway.waiting import Waiting, WaitingRoom
+from penstock.routing.deployment import Deployment
+from penstock.routing.overrides import Overrides
+from penstock.types.errors import ErrorResponse
+
+
+class Loop:
+    """A clock with timers that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.timers: list[tuple[float, Callable[[], None], Any]] = []
+
+    def call_later(self, seconds: float, function: Callable[[], None]) -> Any:
+        loop = self
+
+        class Handle:
+            def cancel(self) -> None:
+                loop.timers = [each for each in loop.timers if each[2] is not self]
+
+        handle = Handle()
+        self.timers.append((self.now + seconds, function, handle))
+        return handle
+
+    def run(self, seconds: float) -> None:
+        end = self.now + seconds
+        while due := [each for each in self.timers if each[0] <= end]:
+            first = min(due, key=lambda each: each[0])
+            self.timers.remove(first)
+            self.now = max(self.now, first[0])
+            first[1]()
+        self.now = end
+
+
+class Setting:
+    """A room before one deployment that takes two requests at once."""
+
+    def __init__(self, *more: Deployment, **settings: Any) -> None:
+        self.loop = Loop()
+        usual = {"queue_size": 3, "queue_seconds": 10.0}
+        self.router = self.make(*more, **{**usual, **settings})
+        self.room = WaitingRoom(self.router, self.loop.call_later)
+        self.log: list[Any] = []
+
+    def make(self, *more: Deployment, **settings: Any) -> Router:
+        deployment = Deployment(group="g", arguments={"model": "openai/none-such"}, id="a", most_in_flight=2)
+        routing = RoutingSettings(**settings)
+        snapshot = Snapshot(version=1, deployments=(deployment, *more), routing=routing)
+        clock = Clock(monotonic=lambda: self.loop.now, unix=lambda: self.loop.now)
+        return Router(snapshot, Engine(environment={}, clock=clock), previous=getattr(self, "router", None))
+
+    def enter(self, name: str, group: str = "g", priority: int | None = None) -> Waiting | None:
+        request = RouteRequest(group, overrides=Overrides(priority=priority))
+
+        def go() -> None:
+            self.log.append(name)
+            route = self.router.plan(request, lambda deployment, group, hops: deployment.id)
+            again = route.after(())
+            assert again is not None
+            route.began(again.attempt)
+
+        def refuse(error: ErrorResponse) -> None:
+            self.log.append((name, error.status, error.retry_after))
+
+        return self.room.enter(request, go, refuse)
+
+
+def test_who_finds_room_goes_at_once_and_the_others_in_their_order() -> None:
+    setting = Setting()
+    for name in "abcd":
+        setting.enter(name)
+    assert (setting.log, len(setting.room)) == (["a", "b"], 2)
+    setting.router.over("a")
+    setting.router.over("a")
+    assert setting.log == ["a", "b", "c", "d"]
+    assert (len(setting.room), setting.loop.timers, setting.router.freed) == (0, [], None)
+
+
+def test_a_newcomer_does_not_overtake_those_that_wait() -> None:
+    setting = Setting()
+    for name in "abc":
+        setting.enter(name)
+    setting.router.table.left("a")  # there is room, and nobody has been told of it yet
+    setting.enter("d")
+    assert setting.log == ["a", "b"]
+    setting.loop.run(1.0)
+    assert setting.log == ["a", "b", "c"]
+
+
+def test_priority_comes_first() -> None:
+    setting = Setting()
+    for name, priority in (("a", 0), ("b", 0), ("low", 5), ("mid", None), ("high", -1)):
+        setting.enter(name, priority=priority)
+    for _ in range(3):
+        setting.router.over("a")
+    assert setting.log[2:] == ["high", "mid", "low"]
+
+
+def test_a_full_line_turns_away_the_last_in_it() -> None:
+    setting = Setting()
+    for name in "abcde":
+        setting.enter(name, priority=1)
+    setting.enter("f", priority=1)
+    assert setting.log[2:] == [("f", 503, 1.0)]
+    setting.enter("g", priority=0)
+    assert setting.log[3:] == [("e", 503, 1.0)]
+
+
+def test_whoever_waits_too_long_is_told_so() -> None:
+    setting = Setting()
+    for name in "abc":
+        setting.enter(name)
+    setting.loop.run(9.9)
+    assert setting.log == ["a", "b"]
+    setting.loop.run(0.2)
+    assert setting.log == ["a", "b", ("c", 503, 1.0)]
+    assert setting.loop.timers == []
+
+
+def test_a_client_that_leaves_makes_room_in_the_line() -> None:
+    setting = Setting()
+    waiting = [setting.enter(name) for name in "abcde"]
+    assert waiting[3] is not None
+    setting.room.leave(waiting[3])
+    setting.room.leave(waiting[3])
+    for _ in range(4):
+        setting.router.over("a")
+    assert setting.log == ["a", "b", "c", "e"]
+
+
+def test_it_waits_for_a_rest_to_end() -> None:
+    setting = Setting(Deployment(group="g", arguments={"model": "openai/none-such"}, id="b"))
+    for name in "ab":
+        setting.router.table.started(name, 0.0)
+        setting.router.failed(name, ErrorResponse(kind="rate_limit", status=429, message="", retry_after=8.0))
+    setting.enter("x")
+    setting.loop.run(7.9)
+    assert setting.log == []
+    setting.loop.run(0.2)
+    assert setting.log == ["x"]
+
+
+def test_a_group_to_fall_back_to_is_better_than_a_line() -> None:
+    setting = Setting(Deployment(group="f", arguments={"model": "openai/none-such"}, id="b"), fallbacks={"g": ("f",)})
+    for name in "abc":
+        setting.enter(name)
+    assert setting.log == ["a", "b", "c"]
+
+
+def test_without_a_line_nobody_waits() -> None:
+    setting = Setting(queue_size=0)
+    setting.enter("a")
+    setting.enter("b")
+    with pytest.raises(Exception, match="as many requests as they take"):
+        setting.enter("c")
+
+
+def test_a_new_snapshot_may_bring_room() -> None:
+    setting = Setting()
+    for name in "abc":
+        setting.enter(name)
+    more = Deployment(group="g", arguments={"model": "openai/none-such"}, id="b")
+    setting.router = setting.make(more, queue_size=3, queue_seconds=10.0)
+    setting.room.use(setting.router)
+    assert setting.log == ["a", "b", "c"]
