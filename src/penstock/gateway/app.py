@@ -16,9 +16,9 @@ from penstock.calls.engine import Engine
 from penstock.dialects import wire
 from penstock.gateway.answers import JSON, Answer, Refused, refusal
 from penstock.gateway.config import BODY_SILENCE, MAX_BODY, Gateway
+from penstock.gateway.first_surfaces import HEALTH, LISTS, PLACES, Asked, Scope, asked, client_of
 from penstock.gateway.handle import handle_chat
 from penstock.gateway.model_lists import listing
-from penstock.gateway.first_surfaces import HEALTH, LISTS, PLACES, Asked, Scope, asked, client_of
 
 Receive: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
 Send: TypeAlias = Callable[[dict[str, Any]], Awaitable[None]]

@@ -1,7 +1,8 @@
 """Principal: who calls, as far as the data plane must know. The control plane makes one of a virtual key's row (or of a
 key that the configuration lists) and workers hold it until they are told that it changed.
 
-A principal bears no key: `id` is the SHA-256 of the key in hex, which is also what LiteLLM's clients know as its `token`.
+A principal bears no key: `id` is the SHA-256 of the key in hex, which is also what LiteLLM's clients know as its
+`token`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ class Quota(Struct, frozen=True, kw_only=True):
     """Something of which there is a limited amount, and of which workers draw leases.
 
     name      unique over all quotas, such as "key:3f..:requests": counters and leases go by it
-    kind      what is counted: requests or tokens in a window of `window` seconds, parallel requests (they come back), or
+    kind      what is counted: requests or tokens in a window of `window` seconds, parallel requests (they come back),
+              or
               money in picodollars
     limit     how many there are (in a window; at once; until the budget is reset)
     window    seconds after which the count begins again (requests, tokens); 0: it does not (parallel, money)

@@ -1,10 +1,10 @@
 """Tariff: a price list made ready for the way of a request. The same amounts as `providers.cost`, to the last digit, in
 integers.
 
-A price list has bands, tiers, hours and tools. Nearly every call needs three figures of it: what a token costs that goes
-in, that is read from a cache, that comes out. They are taken once from the bill itself (what it says of one token of each
-kind), and hold for a usage that has nothing else in it, below the first band. For all other usages `of` says None, and the
-bill is made.
+A price list has bands, tiers, hours and tools. Nearly every call needs three figures of it: what a token costs that
+goes in, that is read from a cache, that comes out. They are taken once from the bill itself (what it says of one
+token of each kind), and hold for a usage that has nothing else in it, below the first band. For all other usages `of`
+says None, and the bill is made.
 """
 
 from __future__ import annotations
@@ -24,15 +24,21 @@ class Tariff:
     They hold for up to `most_input` tokens of input.
     """
 
-    __slots__ = ("cached", "input", "most_input", "output", "scale")
+    __slots__ = ("_dearest", "_divisor", "_factor", "_one", "cached", "input", "most_input", "output", "scale")
 
     def __init__(self, input: int, cached: int | None, output: int, scale: int, most_input: int) -> None:
         self.input, self.cached, self.output = input, cached, output
         self.scale = scale
         self.most_input = most_input
+        self._factor: int = 10 ** max(0, _PICO - scale)
+        self._divisor: int = 10 ** max(0, scale - _PICO)
+        self._one = 10**scale
+        self._dearest = max(input, cached or 0)
 
     def of(self, input_tokens: int, cached_tokens: int, output_tokens: int) -> int | None:
-        """What these cost, in 10**-`scale` US dollars (`input_tokens` count all, cached ones too); None: make the bill."""
+        """What these cost, in 10**-`scale` US dollars (`input_tokens` count all, cached ones too); None: make the
+        bill.
+        """
         if input_tokens > self.most_input:
             return None
         if not cached_tokens:
@@ -43,13 +49,12 @@ class Tariff:
 
     def picodollars(self, amount: int) -> int:
         """An amount of `of`, rounded up to the ledger's unit."""
-        if self.scale <= _PICO:
-            return amount * int(10 ** (_PICO - self.scale))
-        return -(-amount // int(10 ** (self.scale - _PICO)))
+        return amount * self._factor if self._divisor == 1 else -(-amount // self._divisor)
 
     def text(self, amount: int) -> str:
         """An amount of `of` as exact decimal text in US dollars."""
-        return format(Decimal(amount).scaleb(-self.scale).normalize(), "f")
+        whole, rest = divmod(amount, self._one)
+        return f"{whole}.{rest:0{self.scale}d}".rstrip("0") if rest else str(whole)
 
     def bound(self, input_tokens: int, output_tokens: int) -> int:
         """Picodollars that a call can cost at most, if nothing but tokens is billed, below the first band."""
@@ -60,10 +65,6 @@ class Tariff:
         left = picodollars - self.picodollars(input_tokens * self._dearest)
         price = self.picodollars(self.output)
         return 1 << 40 if price == 0 else max(0, left // price)
-
-    @property
-    def _dearest(self) -> int:
-        return max(self.input, self.cached or 0)
 
 
 def tariff_of(prices: Prices | None) -> Tariff | None:

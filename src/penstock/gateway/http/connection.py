@@ -1,13 +1,13 @@
 """One connection of a client, as an asyncio protocol on httptools.
 
-Whoever connects has shown no key yet. So a head may have `Limits.head` bytes and must be complete within `head_seconds`;
-the service is asked (`admit`) as soon as the head is there, and only the body of who is admitted is read, up to
-`Limits.body` bytes, with no more than `body_silence` seconds between two pieces. What llhttp finds wrong in a request (two
-lengths, a length beside chunks, a bare line feed, a folded header, a bad chunk) is refused, and the connection ends: who
-sends that may be about to smuggle a request past somebody.
+Whoever connects has shown no key yet. So a head may have `Limits.head` bytes and must be complete within
+`head_seconds`; the service is asked (`admit`) as soon as the head is there, and only the body of who is admitted is
+read, up to `Limits.body` bytes, with no more than `body_silence` seconds between two pieces. What llhttp finds wrong
+in a request (two lengths, a length beside chunks, a bare line feed, a folded header, a bad chunk) is refused, and the
+connection ends: who sends that may be about to smuggle a request past somebody.
 
-Requests of one connection are answered in their order. While one is answered, the next ones are parsed as far as they came
-with it, and then no more is read.
+Requests of one connection are answered in their order. While one is answered, the next ones are parsed as far as they
+came with it, and then no more is read.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     idle_seconds: float = 75.0
 
 
+_METHODS = {name.encode(): name for name in ("GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS")}
 LINGER = 2.0
 """Seconds for which what a refused client had under way is still read, and dropped: to close at once would take the
 refusal away from it (a reset discards what was not read yet).
@@ -161,7 +162,8 @@ class Connection(asyncio.Protocol):
         reading, parser = self._reading, self._parser
         if reading is None or self._refused:
             return
-        reading.method = parser.get_method().decode("ascii")
+        method = parser.get_method()
+        reading.method = _METHODS.get(method) or method.decode("latin-1")
         reading.keep_alive = parser.should_keep_alive() and not self.draining
         reading.chunked = parser.get_http_version() != "1.0"
         reading.locate()

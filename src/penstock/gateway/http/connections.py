@@ -1,4 +1,6 @@
-"""All connections of a worker, and the one clock that watches them: a sweep each half second, not a timer a connection."""
+"""All connections of a worker, and the one clock that watches them: a sweep each half second, not a timer a
+connection.
+"""
 
 from __future__ import annotations
 

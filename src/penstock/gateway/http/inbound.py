@@ -1,15 +1,16 @@
 """One request of a client, and the way to answer it.
 
-A request is answered whole (`respond`) or as a stream (`begin`, `write` ..., `end`; `abort` where it cannot be ended well).
-Headers are passed as ready bytes, each line ended by CRLF: who answers thousands of requests alike prepares them once.
-`client_left` is called if the client goes before the answer is complete, `slow` (True, False) when it does not keep up, and
-when it does again.
+A request is answered whole (`respond`) or as a stream (`begin`, `write` ..., `end`; `abort` where it cannot be ended
+well). Headers are passed as ready bytes, each line ended by CRLF: who answers thousands of requests alike prepares
+them once. `place` and `principal` are the service's: what is served at the path, and who asked. `client_left` is
+called if the client goes before the answer is complete, `slow` (True, False) when it does not keep up, and when it
+does again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from penstock.gateway.http.heads import last_chunk, status_line
@@ -28,7 +29,8 @@ class Answer:
 
 
 class Inbound:
-    """A request. `headers` have lower-case names (of a repeated one, the values are joined with a comma); `target` is what
+    """A request. `headers` have lower-case names (of a repeated one, the values are joined with a comma); `target` is
+    what
     stands in the request line, `body` is complete when the service gets to answer.
     """
 
@@ -38,13 +40,14 @@ class Inbound:
         "client_left",
         "complete",
         "connection",
-        "context",
         "headers",
         "keep_alive",
         "method",
         "path",
         "pending",
         "pieces",
+        "place",
+        "principal",
         "query",
         "refusal",
         "size",
@@ -73,7 +76,8 @@ class Inbound:
         self.streaming = False
         self.refusal: Answer | None = None
         self.started = 0.0
-        self.context: object = None
+        self.place: Any = None
+        self.principal: Any = None
         self.client_left: Callable[[], None] | None = None
         self.slow: Callable[[bool], None] | None = None
 
@@ -85,9 +89,11 @@ class Inbound:
         if target[:1] != b"/":  # the absolute form, as clients of a proxy write it
             _, _, rest = target.partition(b"://")
             target = rest[rest.find(b"/") :] if b"/" in rest else b"/"
-        path, _, query = target.partition(b"?")
-        self.path = path.decode("latin-1") if b"%" not in path else unquote(path.decode("latin-1"))
-        self.query = query.decode("latin-1")
+        if b"?" in target:
+            target, _, query = target.partition(b"?")
+            self.query = query.decode("latin-1")
+        path = target.decode("latin-1")
+        self.path = unquote(path) if "%" in path else path
 
     def header(self, name: bytes) -> str:
         """The value of a header, as text; empty where there is none."""

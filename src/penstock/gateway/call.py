@@ -1,0 +1,324 @@
+"""Call: one request on its way, from the moment its client is known to its last byte. Mutable, and only here.
+
+    admit     the policies, in order; one of them may have to ask for a lease first
+    go        the plan, and the exchange that drives it (what a kind of call does is in its subclass)
+    sending   an attempt is about to leave: the journal's Opened
+    close     an attempt is over: leases settled, the journal's Closed
+    respond   the answer, or fail: the error in the client's dialect, the journal's Ended
+
+Whatever happens, a call ends once: its reservations are settled, its records are complete, its client has an answer
+or is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from penstock.calls.failures import error_of
+from penstock.exchange import AttemptFailed, ExchangeFailed, Send, Success
+from penstock.gateway.driver import Driver, Wait
+from penstock.gateway.http.heads import JSON, header_value
+from penstock.gateway.http.inbound import Inbound
+from penstock.gateway.principal import Principal, Quota
+from penstock.gateway.records import Amount, Closed, Ended, Opened
+from penstock.gateway.refused import Refused
+from penstock.gateway.samples import RequestSample
+from penstock.gateway.targets import Target
+from penstock.gateway.trace import Trace
+from penstock.gateway.upstream import NetworkSettings
+from penstock.providers.errors import ProviderError
+from penstock.resolve import FetchRefused
+from penstock.types.errors import DialectError, ErrorResponse
+from penstock.types.usage import Usage
+
+if TYPE_CHECKING:
+    from penstock.gateway.plane import Plane
+
+_log = logging.getLogger("penstock.gateway")
+
+
+class Call(Driver):
+    """One request. Subclasses say what it asks for.
+
+    group      the model group that it is routed to; `requested` the name that the client gave
+    facts      what the ledger's row shall say besides
+    """
+
+    operation = "call"
+    requested = group = ""
+    facts: Mapping[str, Any] = {}
+    reserved: list[tuple[Quota, int]] = []
+    money: list[Amount] = []
+    notes: tuple[Any, ...] = ()
+    attempts = step = 0
+    attempt: Any = None
+    target: Target | None = None
+    open: Opened | None = None
+    sent_at = waited = 0.0
+    over = False
+    trace: Trace | None = None
+    span_id = ""
+    """What a call begins with; the lists are replaced, never changed."""
+
+    def __init__(self, plane: Plane, inbound: Inbound, principal: Principal) -> None:
+        self.plane = plane
+        self.inbound = inbound
+        self.principal = principal
+        self.id = plane.next_id()
+        self.started = time.perf_counter()
+        self.started_unix = time.time()
+        self.sample = RequestSample(
+            call_id=self.id, operation=self.operation, method=inbound.method, path=inbound.path, key_id=principal.id
+        )
+
+    # -- before
+
+    def admit(self) -> None:
+        """Ask the policies; then go."""
+        try:
+            policies = self.plane.policies
+            while self.step < len(policies):
+                wait = policies[self.step].admit(self)
+                if wait is not None:
+                    self.plane.leases.draw(wait.quota, wait.wanted, wait.least, self.admit)
+                    return
+                self.step += 1
+            if self.over:  # the client left meanwhile
+                return
+            self.go()
+        except Exception as error:
+            self.failed(error)
+
+    def go(self) -> None:
+        """Make the call."""
+        raise NotImplementedError
+
+    # -- what the driver asks of whose call it drives
+
+    def sending(self, send: Send) -> NetworkSettings:
+        """Write down that an attempt leaves."""
+        if self.open is not None:  # a credential was refused, and the same attempt is sent again with a fresh one
+            self.close("failure", 401, error="authentication")
+        target, now = self.target, time.time()
+        assert target is not None, "a request is prepared for a target"
+        self.attempts += 1
+        record = Opened(
+            self.id,
+            self.attempts,
+            now,
+            self.started_unix,
+            self.principal.id,
+            self.operation,
+            self.inbound.path,
+            self.requested,
+            self.group,
+            target.deployment.id,
+            target.resolved.provider.name,
+            target.resolved.model,
+            send.stream,
+            tuple(self.money),
+            self.facts,
+        )
+        self.plane.journal.opened(record)
+        self.open = record
+        self.sent_at = time.perf_counter()
+        return target.network
+
+    def succeeded(self, success: Success[Any]) -> None:
+        """An attempt was answered."""
+        try:
+            self.answer(success)
+        except Exception as error:
+            self.failed(error)
+
+    def answer(self, success: Success[Any]) -> None:
+        """Give the answer to the client."""
+        raise NotImplementedError
+
+    # -- an attempt is over
+
+    def close(
+        self,
+        outcome: str,
+        status: int,
+        *,
+        error: str | None = None,
+        message: str | None = None,
+        usage: Usage | None = None,
+        estimated: bool = False,
+        cost: int | None = None,
+        cost_text: str | None = None,
+        first_token: float | None = None,
+        finish_reason: str | None = None,
+        response_id: str | None = None,
+        last: bool = False,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Settle the leases of the attempt that is open, and write that it is over. `cost` in picodollars."""
+        record, self.open = self.open, None
+        settled: tuple[Amount, ...] = ()
+        if self.money:
+            spent = cost or 0
+            settled = tuple([(name, spent) for name, _ in self.money])
+            for name, reserved in self.money:
+                self.plane.leases.settle(name, reserved, spent, self.started_unix)
+            self.money = []
+        if record is None:
+            return
+        closed = Closed(
+            self.id,
+            record.attempt,
+            time.time(),
+            first_token,
+            status,
+            outcome,
+            error,
+            message,
+            usage,
+            estimated,
+            cost,
+            cost_text,
+            settled,
+            last,
+            finish_reason,
+            response_id,
+            facts or {},
+        )
+        self.plane.journal.closed(closed)
+        self.plane.observer.attempt(self.sample, record, closed, self.trace, self.span_id)
+
+    def release(self) -> None:
+        """Let go of what refers back to the call, so that it is freed at once and not by the collector."""
+        self.attempt = self.ongoing = None
+        self._run = None
+        self.inbound.client_left = self.inbound.slow = None
+
+    def settle(self, tokens: int) -> None:
+        """Give back what the call reserved, but for the tokens that it used."""
+        reserved, self.reserved = self.reserved, []
+        for quota, amount in reserved:
+            if quota.kind == "requests" and self.attempts:
+                continue  # it was made
+            used = tokens if quota.kind == "tokens" else 0
+            self.plane.leases.settle(quota.name, amount, used, self.started_unix)
+
+    # -- it goes wrong ------------------------------------------------------------------------------------------------
+
+    def failed(self, error: BaseException) -> None:
+        """The call has failed, whatever it was: say so to the client and the ledger."""
+        if isinstance(error, Refused | ExchangeFailed | AttemptFailed):
+            self.fail(error.error)
+        elif isinstance(error, ProviderError | DialectError | FetchRefused):
+            self.fail(error_of(error))
+        else:
+            _log.error("call %s failed in the gateway itself: %s", self.id, place_of(error))
+            message = f"the gateway failed; its log tells more under call {self.id}"
+            self.fail(ErrorResponse(kind="server", status=500, message=message))
+
+    def fail(self, error: ErrorResponse) -> None:
+        """End with an error."""
+        if self.over:
+            return
+        self.over = True
+        self.close("failure", error.status, error=error.kind)
+        self.give_up(error)
+        if not 400 <= error.status < 600:
+            error = with_status(error, 502)
+        inbound = self.inbound
+        if not inbound.streaming:
+            status, body = self.plane.refusal(self.voice(), error)
+            inbound.respond(status, self.error_head(error), body)
+        self.release()
+
+    def give_up(self, error: ErrorResponse) -> None:
+        """Settle and record a request that ends with an error."""
+        self.settle(0)
+        self.plane.journal.ended(
+            Ended(
+                self.id,
+                time.time(),
+                self.started_unix,
+                self.principal.id,
+                self.operation,
+                self.inbound.path,
+                self.requested,
+                self.group,
+                self.attempts,
+                error.status,
+                "failure",
+                error.kind,
+                error.message[:500] if error.dialect is None else None,
+                self.facts,
+            )
+        )
+        self.observe(error.status, "failure", error.kind, error.message if error.dialect is None else None)
+
+    def voice(self) -> Any:
+        """The dialect that errors are told in."""
+        raise NotImplementedError
+
+    def error_head(self, error: ErrorResponse) -> bytes:
+        """The header lines of an error."""
+        head = b"%b%bx-penstock-attempts: %d\r\n" % (JSON, self.ids(), self.attempts)
+        if error.retry_after is not None and 0 <= error.retry_after < 1e9:
+            head += b"retry-after: %d\r\n" % -int(-error.retry_after // 1)
+        if self.group:
+            head += b"x-penstock-model-group: %b\r\n" % header_value(self.group)
+        return head
+
+    def ids(self) -> bytes:
+        """The id of the call, under the names that the official clients look for."""
+        name = self.id.encode()
+        return b"x-penstock-call-id: %b\r\nx-request-id: %b\r\nrequest-id: %b\r\n" % (name, name, name)
+
+    def client_left(self) -> None:
+        """The client has gone before its answer was complete."""
+        if self.over:
+            return
+        self.over = True
+        self.give_up_driving()
+        self.abandoned()
+
+    def abandoned(self) -> None:
+        """Nobody waits for the answer: record what may be billed."""
+        self.close("cancelled", 0, estimated=True, last=self.attempts > 0)
+        self.settle(0)
+        self.observe(499, "cancelled", None)
+
+    def observe(self, status: int, outcome: str, error: str | None, message: str | None = None) -> None:
+        """Tell metrics, log and trace that the request is over."""
+        sample, principal = self.sample, self.principal
+        spent = time.perf_counter() - self.started
+        sample.status, sample.outcome, sample.error, sample.message = status, outcome, error, message
+        sample.key_alias = principal.alias
+        sample.client = self.inbound.address
+        sample.requested, sample.model_group = self.requested, self.group
+        sample.seconds = spent
+        sample.overhead = max(0.0, spent - self.waited)
+        self.describe(sample)
+        self.plane.observer.request(sample, self.started_unix + spent, self.trace)
+
+    def describe(self, sample: RequestSample) -> None:
+        """What a kind of call adds to what is observed."""
+
+
+def place_of(error: BaseException) -> str:
+    """An error for the log: its type and where it arose. Its message may hold what a client sent, so it stays out."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" in {trace.tb_frame.f_globals.get('__name__')}, line {trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}{where}"
+
+
+def with_status(error: ErrorResponse, status: int) -> ErrorResponse:
+    """The same error with another status."""
+    from msgspec.structs import replace
+
+    return replace(error, status=status)
+
+
+__all__ = ["Call", "Wait", "place_of", "with_status"]

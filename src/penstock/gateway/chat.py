@@ -1,0 +1,406 @@
+"""ChatCall: a chat request, relayed where the deployment speaks the client's dialect and translated where it does not.
+
+Which of the two is decided anew for each attempt: a fallback may speak another dialect than the deployment that failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from penstock.calls.attempt import ChatAttempt
+from penstock.calls.betas import accepted
+from penstock.calls.demo import NAMES as DEMO_NAMES
+from penstock.calls.demo import demo_answer
+from penstock.calls.failures import stopping_the_attempt
+from penstock.calls.mock import local_attempt, mock_answer, wants_mock
+from penstock.calls.opening import OpenStream
+from penstock.calls.pricing import chat_terms
+from penstock.dialects import registry, wire
+from penstock.dialects.dialect import Context, PathMatch
+from penstock.exchange import Attempt, HTTPRequest, Reply, Success, Timeouts
+from penstock.gateway.driver import Wait
+from penstock.gateway.http.heads import JSON
+from penstock.gateway.http.inbound import Inbound
+from penstock.gateway.principal import Principal
+from penstock.gateway.relay import joined, members_of
+from penstock.gateway.routed import STANDARD, Charge, RoutedCall
+from penstock.gateway.streams import RelayedStream, TranslatedStream
+from penstock.gateway.surfaces.chat import ChatSurface, Quick
+from penstock.gateway.tap import Seen
+from penstock.gateway.targets import Target
+from penstock.providers.auth.credentials import Borrowing
+from penstock.providers.cost import Terms
+from penstock.routing.deployment import Deployment
+from penstock.types.errors import DialectError, ErrorResponse
+from penstock.types.notes import NO_MEMO
+from penstock.types.request import Request
+from penstock.types.response import Response
+from penstock.types.usage import Usage
+
+if TYPE_CHECKING:
+    from penstock.gateway.plane import Plane
+
+
+class ChatCall(RoutedCall):
+    """One chat request."""
+
+    operation = "chat"
+    parsed: Request | None = None
+
+    def __init__(self, plane: Plane, inbound: Inbound, principal: Principal, surface: ChatSurface) -> None:
+        super().__init__(plane, inbound, principal, members_of(inbound.body))
+        self.surface = surface
+        self.match = _NOTHING_SAID
+        if not surface.names_model_in_body:
+            self.match = surface.dialect.match_path(inbound.path) or _NOTHING_SAID
+        self.asked(surface.peek(self.members, self.match), surface.dialect.name)
+
+    def voice(self) -> Any:
+        return self.surface.dialect
+
+    def terms(self, response: Response) -> Terms:
+        return chat_terms(self.request(), self.notes, response)
+
+    # -- who is asked -------------------------------------------------------------------------------------------------
+
+    def make(self, deployment: Deployment, group: str, hops: int) -> Attempt[Any] | RelayAttempt:
+        """An attempt at a deployment."""
+        surface, stream = self.surface, self.peeked.stream
+        self.group = group
+        if deployment.model in DEMO_NAMES:
+            return self._local(deployment, hops)
+        prefer = (surface.dialect.name,) if surface.prefers else ()
+        target = self.plane.targets.of(deployment, "chat", surface.dialect.name, prefer, stream)
+        if wants_mock(target.options):
+            return self._local(deployment, hops, target)
+        timeouts = self.plane.timeouts(self, deployment)
+        if target.relays and not (stream and self._wants_array()):
+            return RelayAttempt(self, target, timeouts, group, hops)
+        translated = TranslateAttempt(self, target)
+        return Attempt(
+            target.name,
+            target.resolved.provider.name,
+            target.resolved.model,
+            stream,
+            timeouts,
+            translated.prepare,
+            translated.chat.read,
+            translated.chat.read_error,
+            translated.chat.lent.refused,
+            facts={"model_id": deployment.id, "model_group": group, "fallbacks": hops, "made": translated},
+        )
+
+    def _wants_array(self) -> bool:
+        """Whether the client reads its stream as one JSON array (Gemini's without `alt=sse`)."""
+        return self.surface.dialect.stream_type_asked(self.inbound.query) is not None
+
+    def _local(self, deployment: Deployment, hops: int, target: Target | None = None) -> Attempt[Any]:
+        request = self.request()
+
+        def answer() -> Any:
+            self.attempts += 1
+            created = int(self.started_unix)
+            if target is None:
+                response = demo_answer(request, self.id, created)
+            else:
+                response = mock_answer(target.options, request, deployment.model, self.id, created)
+            self.target = target
+            return response
+
+        attempt = local_attempt(deployment.model, self.peeked.stream, self.plane.timeouts(self, deployment), answer)
+        facts = {"model_id": deployment.id, "model_group": self.group, "fallbacks": hops, "made": None}
+        return replace(attempt, facts=facts)
+
+    def request(self) -> Request:
+        """The request as its dialect reads it, for what cannot be relayed. Raises MalformedError."""
+        if self.parsed is None:
+            dialect = self.surface.dialect
+            request = dialect.parse_request(wire.decode(self.inbound.body), self.match)
+            self.parsed = replace(request, stream_usage=True) if request.stream else request
+        return self.parsed
+
+    def quick_charge(self, target: Target, quick: Quick) -> Charge:
+        """What the counts of a plain answer cost."""
+        tariff = target.tariff
+        if tariff is not None and quick.service_tier in STANDARD:
+            amount = tariff.of(quick.input, quick.cached, quick.output)
+            if amount is not None:
+                return tariff.picodollars(amount), tariff.text(amount)
+        return self.charge(target, usage_of(quick), quick.service_tier, None)
+
+    # -- the answer ---------------------------------------------------------------------------------------------------
+
+    def answer(self, success: Success[Any]) -> None:
+        attempt, value = self.attempt, success.value
+        if isinstance(attempt, RelayAttempt):
+            made = attempt
+            if value is _STREAM:
+                RelayedStream(self, made, success.reply).begin()
+            else:
+                self._relayed(made, success.reply)
+            return
+        translated = success.attempt.facts["made"]
+        if isinstance(value, OpenStream):
+            TranslatedStream(self, translated, value, success.reply.stream).begin()
+        elif self.peeked.stream:
+            from penstock.calls.attempt import whole_stream
+
+            TranslatedStream(self, translated, whole_stream(value), None).begin()
+        else:
+            self._translated(translated, value)
+
+    def _relayed(self, made: RelayAttempt, reply: Reply) -> None:
+        target, quick = made.target, made.quick
+        if quick is not None:
+            usage: Usage | None = usage_of(quick)
+            picodollars, text = self.quick_charge(target, quick)
+            reason, answer_id = quick.finish_reason, quick.response_id
+        else:
+            response = made.response
+            assert response is not None, "what could not be read quickly was parsed"
+            usage = response.usage
+            picodollars, text = self.charge(target, usage, None, response)
+            reason = response.choices[0].stop_reason if response.choices else None
+            answer_id = response.id
+        self.finish(reply.status, usage, picodollars, text, reason, answer_id)
+        self.inbound.respond(reply.status, self.answer_head(target, JSON, text), reply.body)
+        self.release()
+
+    def _translated(self, made: TranslateAttempt | None, response: Response) -> None:
+        dialect, target = self.surface.dialect, self.target
+        notes = made.chat.notes if made is not None else ()
+        self.notes = notes
+        rendered = dialect.render_response(response, self.context(made))
+        picodollars, text = (None, None) if target is None else self.charge(target, response.usage, None, response)
+        self.notes = notes + rendered.notes
+        reason = response.choices[0].stop_reason if response.choices else None
+        self.finish(200, response.usage, picodollars, text, reason, response.id)
+        self.inbound.respond(200, self.answer_head(target, JSON, text), wire.encode(rendered.value))
+        self.release()
+
+    def context(self, made: TranslateAttempt | None) -> Context:
+        """What the renderer of the answer must know."""
+        request = self.request()
+        asked = self.peeked.model
+        resolved = None if made is None else made.target.resolved.model
+        return Context(
+            self.surface.id_prefix + self.id,
+            int(self.started_unix),
+            model=asked if resolved is not None and resolved != asked else None,
+            request=request,
+            stream_usage=self.peeked.counts,
+            stream_type=self.surface.dialect.stream_type_asked(self.inbound.query),
+        )
+
+
+class RelayAttempt:
+    """An attempt whose request goes on as it came. An `exchange.Attempt` in its own right, without the copying."""
+
+    __slots__ = ("call", "group", "hops", "lent", "quick", "response", "stream", "target", "timeouts")
+
+    local = None
+
+    def __init__(self, call: ChatCall, target: Target, timeouts: Timeouts, group: str, hops: int) -> None:
+        self.call = call
+        self.target = target
+        self.timeouts = timeouts
+        self.group = group
+        self.hops = hops
+        self.stream = call.peeked.stream
+        self.lent: Borrowing | None = None
+        self.quick: Quick | None = None
+        self.response: Response | None = None
+
+    @property
+    def name(self) -> str:
+        return self.target.name
+
+    @property
+    def provider(self) -> str:
+        return self.target.resolved.provider.name
+
+    @property
+    def model(self) -> str:
+        return self.target.resolved.model
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the answer tells of this attempt."""
+        return {"model_id": self.target.deployment.id, "fallbacks": self.hops, "made": self}
+
+    def renew(self) -> bool:
+        """Whether what was refused was a remembered credential, and a fresh one may do."""
+        return self.lent is not None and self.lent.refused()
+
+    def prepare(self, now: float) -> HTTPRequest | Generator[Any, Any, HTTPRequest]:
+        """The request: at once where nothing must be asked for."""
+        call = self.call
+        if call.principal.quotas:
+            wait = call.reserve(self.target)
+            if wait is not None:
+                return self._after(wait, now)
+        return self._ready() or self._authorised(now)
+
+    def _after(self, wait: Wait | None, now: float) -> Generator[Any, Any, HTTPRequest]:
+        while wait is not None:
+            yield wait
+            wait = self.call.reserve(self.target)
+        return self._ready() or (yield from self._authorised(now))
+
+    def _ready(self) -> HTTPRequest | None:
+        call = self.call
+        return self.target.request(self.body(), call.inbound.header(b"anthropic-beta"), call.plane.passed_on(call))
+
+    def _authorised(self, now: float) -> Generator[Any, Any, HTTPRequest]:
+        call, found = self.call, self.target.endpoint
+        more = dict(call.plane.passed_on(call))
+        betas = call.inbound.header(b"anthropic-beta")
+        if betas and found is not None and found.betas:
+            more[found.beta_header] = accepted(betas, found)
+        bare = HTTPRequest("POST", "", tuple(more.items()), self.body())
+        self.lent = Borrowing(self.target.engine.credentials)
+        with stopping_the_attempt():
+            return (yield from self.target.authorised(bare, self.lent, now))
+
+    def body(self) -> bytes:
+        """The body, with what must differ."""
+        call, endpoint = self.call, self.target.endpoint
+        assert endpoint is not None, "what is relayed has an endpoint"
+        surface, peeked, members = call.surface, call.peeked, call.members
+        asks = peeked.stream and not peeked.counts and surface.count is not None
+        if asks or call.cap is not None or endpoint.wire_model != peeked.model:
+            members = dict(members)
+            if surface.names_model_in_body:
+                members["model"] = endpoint.wire_model
+            if asks and surface.count is not None:
+                surface.count(members)
+            if call.cap is not None:
+                surface.cap(members, call.cap, endpoint.profile.max_tokens_field)
+        return joined(members)
+
+    def read(self, reply: Reply) -> Any:
+        """A whole answer, a stream that begins, or the error that is one though its status says otherwise."""
+        if reply.stream is not None and "text/event-stream" in reply.headers.get("content-type", "text/event-stream"):
+            return self._opens(reply)
+        if reply.stream is not None:
+            return _STREAM
+        surface = self.call.surface
+        self.quick = surface.quick(reply.body)
+        if self.quick is None:
+            try:
+                self.response = surface.dialect.parse_response(wire.decode(reply.body), NO_MEMO)
+            except DialectError:
+                return self._no_answer(reply)
+        return reply
+
+    def _opens(self, reply: Reply) -> Any:
+        """A stream that begins with an error is a failed attempt."""
+        if self.call.surface.marks.error in reply.body[:2048]:
+            error = self._error_in(reply.body)
+            if error is not None:
+                return error
+        return _STREAM
+
+    def _error_in(self, data: bytes) -> ErrorResponse | None:
+        from penstock.gateway.tap import read_event
+
+        seen = Seen()
+        try:
+            for event in self.call.surface.dialect.stream_parser(NO_MEMO).feed(data):
+                read_event(event, seen)
+        except DialectError:
+            return None
+        return seen.error
+
+    def _no_answer(self, reply: Reply) -> ErrorResponse:
+        error = self.read_error(reply)
+        if isinstance(error.body, dict) and "error" in error.body:
+            return error
+        message = f"the answer ({len(reply.body)} bytes) of {self.target.name} is not one"
+        return ErrorResponse(kind="bad_gateway", status=502, message=message, native="not_an_answer")
+
+    def read_error(self, reply: Reply) -> ErrorResponse:
+        """The provider's refusal."""
+        call = self.call
+        call.plane.router.learn(self.target, reply.headers)
+        return call.surface.dialect.parse_error(reply.status, reply.headers, reply.body)
+
+
+class TranslateAttempt:
+    """An attempt in another dialect than the client's: the SDK's own attempt."""
+
+    __slots__ = ("call", "chat", "target")
+
+    def __init__(self, call: ChatCall, target: Target) -> None:
+        self.call = call
+        self.target = target
+        engine = target.engine
+        surface = call.surface
+        self.chat = ChatAttempt(
+            with_defaults(call.request(), target.defaults),
+            target.resolved,
+            target.options,
+            engine.environment,
+            engine.credentials,
+            engine.model_facts,
+            prefer=(surface.dialect.name,) if surface.prefers else (),
+            passed_betas=call.inbound.header(b"anthropic-beta") or None,
+            endpoint=target.endpoint,
+            more_headers=call.plane.passed_on(call),
+            ready=self._ready,
+        )
+
+    def _ready(self, body: bytes) -> HTTPRequest | None:
+        return self.target.request(body, None, self.chat.more_headers)
+
+    def prepare(self, now: float) -> Generator[Any, Any, HTTPRequest]:
+        """The request: rendered, its media fetched, authorised."""
+        call = self.call
+        if call.principal.quotas:
+            while (wait := call.reserve(self.target)) is not None:
+                yield wait
+        if call.cap is not None:
+            self.chat.request = replace(self.chat.request, max_tokens=call.cap)
+        request: HTTPRequest = yield from self.chat.prepare(now)
+        if self.target.endpoint is None and self.chat.target is not None:
+            self.target.found(self.chat.target, call.surface.dialect.name)
+        call.notes = self.chat.notes
+        return request
+
+
+def with_defaults(request: Request, defaults: dict[str, Any]) -> Request:
+    """The request with a deployment's own parameters (in OpenAI's words) where it says nothing itself."""
+    if not defaults:
+        return request
+    chat = registry.get("openai_chat")
+    given = chat.parse_request({"model": "", "messages": [], **defaults}, _NOTHING_SAID)
+    changes: dict[str, Any] = {}
+    for name in given.__struct_fields__:
+        if name in _ITS_OWN:
+            continue
+        value = getattr(given, name)
+        if value is not None and value != () and getattr(request, name) in (None, ()):
+            changes[name] = value
+    if given.extras and request.dialect == "openai_chat":
+        changes["extras"] = {**given.extras, **(request.extras or {})}
+    return replace(request, **changes) if changes else request
+
+
+def usage_of(quick: Quick) -> Usage:
+    """The counts of a plain answer as a usage."""
+    return Usage(
+        input_tokens=quick.input,
+        output_tokens=quick.output,
+        total_tokens=quick.input + quick.output,
+        cache_read_tokens=quick.cached or None,
+        reasoning_tokens=quick.reasoning,
+        service_tier=quick.service_tier,
+    )
+
+
+_ITS_OWN = frozenset({"dialect", "model", "messages", "system", "spelling", "extras", "stream", "stream_usage"})
+_NOTHING_SAID = PathMatch()
+_STREAM = object()

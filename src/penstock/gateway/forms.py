@@ -1,0 +1,87 @@
+"""Forms: multipart/form-data as it comes in (RFC 7578). Fields are found where they stand, and one may be replaced;
+files
+stay the bytes that they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from penstock.types.errors import MalformedError
+
+MOST_PARTS = 1000
+LONGEST_HEAD = 8192
+_BOUNDARY = re.compile(r'boundary="?([^\s";]{1,70})"?', re.IGNORECASE)
+_NAME = re.compile(rb'[\s;]name="((?:[^"\\]|\\.)*)"', re.IGNORECASE)
+_FILE = re.compile(rb"[\s;]filename\*?=", re.IGNORECASE)
+
+
+class Field(Struct, frozen=True):
+    """One part: its name, and where its content stands. `file`: it is one."""
+
+    name: str
+    start: int
+    end: int
+    file: bool
+
+
+class Form:
+    """A form. Raises MalformedError for a body that is none."""
+
+    def __init__(self, body: bytes, content_type: str) -> None:
+        found = _BOUNDARY.search(content_type)
+        if found is None:
+            raise MalformedError("the form's content type names no boundary")
+        self.body = body
+        self.fields = tuple(_fields(body, b"--" + found[1].encode("latin-1")))
+
+    def text(self, name: str) -> str | None:
+        """The content of the field of this name, as text; of several, the last."""
+        for field in reversed(self.fields):
+            if field.name == name and not field.file:
+                return self.body[field.start : field.end].decode("utf-8", "replace")
+        return None
+
+    def size(self) -> int:
+        """Bytes of its files."""
+        return sum(field.end - field.start for field in self.fields if field.file)
+
+    def with_text(self, name: str, text: str) -> bytes:
+        """The form with another content of every field of this name."""
+        pieces, at = [], 0
+        for field in self.fields:
+            if field.name == name and not field.file:
+                pieces += [self.body[at : field.start], text.encode()]
+                at = field.end
+        return b"".join([*pieces, self.body[at:]])
+
+
+def _fields(body: bytes, delimiter: bytes) -> Iterator[Field]:
+    at, count = body.find(delimiter), 0
+    while at >= 0:
+        at += len(delimiter)
+        if body[at : at + 2] == b"--":
+            return
+        head = body.find(b"\r\n", at)
+        end_of_head = body.find(b"\r\n\r\n", at, at + LONGEST_HEAD)
+        if head < 0 or end_of_head < 0:
+            raise MalformedError("the form is cut off in the head of a part")
+        end = body.find(b"\r\n" + delimiter, end_of_head + 2)
+        if end < 0:
+            raise MalformedError("the form is cut off: its last boundary is missing")
+        lines = body[head:end_of_head]
+        name = _NAME.search(lines)
+        if name is None:
+            raise MalformedError("a part of the form has no name")
+        count += 1
+        if count > MOST_PARTS:
+            raise MalformedError(f"a form may have {MOST_PARTS} parts at most")
+        start = min(end_of_head + 4, end)
+        yield Field(name[1].decode("utf-8", "replace"), start, end, _FILE.search(lines) is not None)
+        at = end + 2
+    if count == 0:
+        raise MalformedError("the form has no parts")
+    raise MalformedError("the form is cut off: its last boundary is missing")

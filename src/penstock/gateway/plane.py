@@ -1,0 +1,203 @@
+"""Plane: what all calls of a worker share under one snapshot. A call keeps the plane that it began with.
+
+`Shared` outlives snapshots: leases, journal, connections, what is known of deployments' health. `Plane` is made anew
+for each snapshot, and swapped in by reference.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from penstock.calls.async_world import AsyncWorld
+from penstock.calls.engine import Engine
+from penstock.calls.options import Options
+from penstock.calls.world import SYSTEM_CLOCK
+from penstock.dialects import wire
+from penstock.dialects.dialect import Dialect
+from penstock.exchange import Clock, Timeouts
+from penstock.gateway.answers import Redactor
+from penstock.gateway.http.heads import header_value
+from penstock.gateway.keyring import Keyring
+from penstock.gateway.policies import Policy
+from penstock.gateway.principal import Principal, Quota
+from penstock.gateway.refused import Refused
+from penstock.gateway.router import Router
+from penstock.gateway.snapshot import Snapshot
+from penstock.gateway.targets import Target, Targets
+from penstock.gateway.upstream import Upstream, UpstreamTransport
+from penstock.providers.endpoint import variables_of
+from penstock.providers.registry import Registry
+from penstock.providers.urls import host_of
+from penstock.routing.deployment import Deployment
+from penstock.routing.overrides import NO_OVERRIDES
+from penstock.types.errors import ErrorResponse
+
+
+class Shared(Struct, frozen=True, kw_only=True, eq=False):
+    """What outlives snapshots."""
+
+    registry: Registry
+    environment: Mapping[str, str]
+    upstream: Upstream
+    leases: Any
+    journal: Any
+    keyring: Keyring
+    observer: Any
+    policies: tuple[Policy, ...]
+
+
+class Plane:
+    """What calls share."""
+
+    def __init__(self, shared: Shared, snapshot: Snapshot, previous: Plane | None = None) -> None:
+        self.shared = shared
+        self.snapshot = snapshot
+        self.upstream = shared.upstream
+        self.leases = shared.leases
+        self.journal = shared.journal
+        self.observer = shared.observer
+        self.policies = shared.policies
+        self.clock: Clock = SYSTEM_CLOCK
+        transport = UpstreamTransport(shared.upstream)
+        self.engine = Engine(
+            registry=shared.registry,
+            environment=shared.environment,
+            defaults=Options(drop_params=snapshot.settings.drop_params),
+            async_transport=transport,
+        )
+        self.targets = Targets(self.engine)
+        self.router: Router = Router(snapshot, self.engine, previous=None if previous is None else previous.router)
+        self.redact = Redactor(
+            secrets_of(shared.registry, shared.environment, snapshot), hosts_of(shared.registry, shared.environment)
+        )
+        self._world = AsyncWorld(transport, transport)
+        self._prefix = secrets.token_hex(8)
+        self._place_lines: dict[tuple[str, str, int], bytes] = {}
+        self._limit_lines: dict[str, tuple[Principal, tuple[Quota, ...], bytes]] = {}
+        self._numbers = itertools.count(1)
+        routing = snapshot.routing
+        self._timeouts = Timeouts(
+            connect=routing.connect_timeout,
+            first_token=routing.first_token_timeout,
+            between_tokens=routing.between_tokens_timeout,
+            total=routing.timeout,
+        )
+
+    def world(self) -> AsyncWorld:
+        """Who does the rare commands of an exchange."""
+        return self._world
+
+    def next_id(self) -> str:
+        """The id of a new call: 32 hex digits."""
+        return f"{self._prefix}{next(self._numbers):016x}"
+
+    def timeouts(self, call: Any, deployment: Deployment) -> Timeouts:
+        """The timeouts of an attempt at a deployment: the request's own, else the deployment's, else the router's."""
+        overrides, arguments = call.overrides, deployment.arguments
+        if overrides is NO_OVERRIDES and "timeout" not in arguments and deployment.stream_timeout is None:
+            return self._timeouts
+        streams = call.peeked.stream
+        said = overrides.stream_timeout if streams and overrides.stream_timeout is not None else overrides.timeout
+        if said is None:
+            said = deployment.stream_timeout if streams and deployment.stream_timeout is not None else None
+        if said is None:
+            said = arguments.get("timeout")
+        if not isinstance(said, int | float) or isinstance(said, bool) or said <= 0:
+            return self._timeouts
+        usual = self._timeouts
+        connect = said if usual.connect is None else min(usual.connect, said)
+        return Timeouts(connect=connect, first_token=said, between_tokens=usual.between_tokens, total=said)
+
+    def total_timeout(self, call: Any) -> float | None:
+        """Seconds for a whole call. Streams are limited by their silences, not by their length."""
+        if call.peeked.stream:
+            return None
+        said = call.overrides.timeout
+        return self._timeouts.total if said is None else said
+
+    def passed_on(self, call: Any) -> tuple[tuple[str, str], ...]:
+        """Headers of the client that go on to the provider."""
+        headers = call.inbound.headers
+        if b"traceparent" not in headers and not self.snapshot.settings.forward_headers:
+            return ()
+        names = ("traceparent", "tracestate", *self.snapshot.settings.forward_headers)
+        found = ((name, call.inbound.header(name.lower().encode())) for name in names)
+        return tuple((name, value) for name, value in found if value and value.isascii() and value.isprintable())
+
+    def unpriced(self, call: Any, target: Target) -> int:
+        """What to reserve for a call to a model without a plain price. Raises Refused where it has none at all."""
+        if target.prices is None and not target.resolved.provider.local:
+            message = (
+                f"the model {target.name} has no known price, so a key with a budget may not use it: set "
+                "input_cost_per_token and output_cost_per_token for it"
+            )
+            raise Refused("billing", 400, message, type="model_cost_map_missing", param="model")
+        picodollars: int = call.dearest(target)
+        return picodollars
+
+    def refusal(self, dialect: Dialect, error: ErrorResponse) -> tuple[int, bytes]:
+        """An error in a client's dialect: status, and the body without secrets."""
+        status, body = dialect.render_error(error)
+        clean = self.redact.keys if error.native == "media" else self.redact
+        return status, clean(wire.encode(body))
+
+    def place_lines(self, group: str, deployment: str, hops: int) -> bytes:
+        """The header lines that say who answered."""
+        key = (group, deployment, hops)
+        lines = self._place_lines.get(key)
+        if lines is None:
+            lines = (
+                b"x-penstock-model-group: %b\r\nx-penstock-deployment: %b\r\nx-penstock-fallbacks: %d\r\n"
+                b"x-penstock-cache: none\r\n" % (header_value(group), header_value(deployment), hops)
+            )
+            if len(self._place_lines) < 4096:  # wildcards: clients choose the names
+                self._place_lines[key] = lines
+        return lines
+
+    def limit_headers(self, principal: Principal) -> bytes:
+        """What is left of a key's limits."""
+        known = self._limit_lines.get(principal.id)
+        if known is None or known[0] is not principal:
+            quotas = tuple(quota for quota in principal.quotas if quota.kind in _HEADERS)
+            lines = b"".join(_LIMIT % (_HEADERS[quota.kind], quota.limit, _HEADERS[quota.kind]) for quota in quotas)
+            if len(self._limit_lines) >= 65_536:
+                self._limit_lines.clear()
+            self._limit_lines[principal.id] = known = (principal, quotas, lines)
+        left = self.leases.left
+        return known[2] % tuple([max(0, left(quota)[1]) for quota in known[1]])
+
+
+_LIMIT = b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %%d\r\n"
+_HEADERS = {"requests": b"requests", "tokens": b"tokens"}
+
+
+def secrets_of(registry: Registry, environment: Mapping[str, str], snapshot: Snapshot) -> tuple[str, ...]:
+    """Values that must not leave: keys in the environment, and those of deployments."""
+    names = {name for provider in registry for name in variables_of(provider)}
+    found = [environment[name] for name in sorted(names) if environment.get(name)]
+    for deployment in snapshot.deployments:
+        found += _secret_values(deployment.arguments)
+    for arguments in snapshot.pass_through.values():
+        found += _secret_values(arguments)
+    return tuple(dict.fromkeys(found))
+
+
+def _secret_values(arguments: Mapping[str, Any]) -> list[str]:
+    marks = ("key", "token", "secret", "password", "credential")
+    return [
+        value
+        for name, value in arguments.items()
+        if isinstance(value, str) and any(mark in name.lower() for mark in marks) and "max" not in name
+    ]
+
+
+def hosts_of(registry: Registry, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The hosts that the environment gives as addresses of providers: nobody's business outside."""
+    names = {name for provider in registry for name in provider.base_environment}
+    given = [environment[name] for name in sorted(names) if environment.get(name)]
+    return tuple({host for address in given if (host := host_of(address))})

@@ -1,0 +1,17 @@
+"""Policies: what stands around a call and may refuse it. One class a file; `worker.py` lists them in their order.
+
+A policy answers `admit(call)` at once: None lets the call pass, a `Wait` names a lease to draw before it is asked
+again, and `Refused` is raised where the call must not be made. It does no I/O.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+
+class Policy(Protocol):
+    """Something around a call."""
+
+    def admit(self, call: Any) -> Any:
+        """None, or a `call.Wait`. Raises Refused."""
+        ...

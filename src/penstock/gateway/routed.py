@@ -1,0 +1,339 @@
+"""RoutedCall: a call that names a model, and goes to one of the deployments behind that name.
+
+What such calls have in common, whatever they ask for: what a request says of its own routing, the plan, what it may
+use of its key's limits and budget, what it costs, and the record of its end.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from penstock.exchange import Attempt, exchange
+from penstock.gateway import bounds
+from penstock.gateway.call import Call
+from penstock.gateway.driver import Wait
+from penstock.gateway.http.heads import header_line
+from penstock.gateway.http.inbound import Inbound
+from penstock.gateway.leases import Denied
+from penstock.gateway.policies.budget import over_budget
+from penstock.gateway.policies.model_access import allowed
+from penstock.gateway.principal import Principal
+from penstock.gateway.refused import Refused
+from penstock.gateway.relay import Members, Peeked, joined, value
+from penstock.gateway.router import RouteRequest
+from penstock.gateway.samples import RequestSample
+from penstock.gateway.targets import Target
+from penstock.gateway.tariff import Tariff
+from penstock.providers.cost import Cost, Terms, cost
+from penstock.routing.deployment import Deployment
+from penstock.routing.overrides import BODY_WORDS, NO_OVERRIDES, Overrides, overrides_of, said_in_headers
+from penstock.routing.sticky import session_of
+from penstock.types.errors import ErrorResponse
+from penstock.types.response import Response
+from penstock.types.usage import Usage
+
+if TYPE_CHECKING:
+    from penstock.gateway.plane import Plane
+
+Charge = tuple[int | None, str | None]
+"""Picodollars rounded up, and the exact amount as decimal text; None: unknown."""
+
+
+class RoutedCall(Call):
+    """One request for a model. `members` are those of its body (of a form: its fields)."""
+
+    members: Members
+    peeked: Peeked
+    bound = hops = 0
+    cap: int | None = None
+    overrides: Overrides = NO_OVERRIDES
+    route: Any = None
+
+    def __init__(self, plane: Plane, inbound: Inbound, principal: Principal, members: Members) -> None:
+        super().__init__(plane, inbound, principal)
+        if not FOR_THE_ROUTER.isdisjoint(members) or said_in_headers(inbound.headers):
+            members = self._read_overrides(members)
+        self.members = members
+
+    def asked(self, peeked: Peeked, surface: str) -> None:
+        """What the request says, and in which words."""
+        self.peeked = peeked
+        self.requested = self.group = peeked.model
+        self.sample.surface = surface
+        self.sample.stream = peeked.stream
+
+    def _read_overrides(self, members: Members) -> Members:
+        """What the request says of its own routing; the members without what is for nobody else."""
+        given = {name: value(members, name) for name in FOR_THE_ROUTER if name in members}
+        headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in self.inbound.headers.items()}
+        self.overrides = overrides_of(headers, given)
+        if BODY_WORDS.isdisjoint(members):
+            return members
+        members = {name: raw for name, raw in members.items() if name not in BODY_WORDS}
+        self.inbound.body = joined(members)
+        return members
+
+    # -- who is asked -------------------------------------------------------------------------------------------------
+
+    def go(self) -> None:
+        plane, peeked, inbound = self.plane, self.peeked, self.inbound
+        if not peeked.model:
+            message = "`model` is missing; GET /v1/models lists the models"
+            raise Refused("invalid_request", 400, message, param="model")
+        headers = inbound.headers
+        if b"traceparent" in headers or plane.observer.tracer is not None:
+            self.trace = plane.observer.trace(
+                self.sample, inbound.header(b"traceparent"), inbound.header(b"tracestate")
+            )
+        overrides = self.overrides
+        request = RouteRequest(
+            self.group, peeked.stream, len(inbound.body), self.count_tokens, self.principal.tags, None, overrides
+        )
+        if plane.router.sticky is not None:
+            request.session = session_of(overrides.session, peeked.session, peeked.user)
+        if self.principal.models:
+            request.may_use = self._may_use
+        self.route = plane.router.plan(request, self.make)
+        inbound.client_left = self.client_left
+        self.drive(exchange(self.route, plane.clock, plane.total_timeout(self), self))
+
+    def _may_use(self, group: str) -> bool:
+        return allowed(self.principal, group)
+
+    def count_tokens(self) -> int:
+        """About how many tokens go in."""
+        return max(1, bounds.tight(self.inbound.body) // 4)
+
+    def make(self, deployment: Deployment, group: str, hops: int) -> Any:
+        """An attempt (`exchange.Attempt`) at a deployment. Its facts say `made`, what has its target."""
+        raise NotImplementedError
+
+    # -- what it may use ----------------------------------------------------------------------------------------------
+
+    def needs(self, limit: int | None) -> tuple[int, int]:
+        """(tokens that can go in, tokens that can come out) at most, at a model that gives `limit`."""
+        if not self.bound:
+            self.bound = bounds.loose(self.inbound.body)
+        peeked = self.peeked
+        most = peeked.max_output
+        if most is None:
+            most = limit if limit is not None else self.plane.snapshot.settings.default_max_output
+        return self.bound, most * peeked.choices
+
+    def reserve(self, target: Target) -> Wait | None:
+        """Reserve money for an attempt. A Wait: a lease must be drawn first. Raises Refused."""
+        for quota in self.principal.quotas:
+            if quota.kind != "money" or any(name == quota.name for name, _ in self.money):
+                continue
+            tariff = target.tariff
+            if tariff is None:
+                wanted = self.plane.unpriced(self, target)
+            else:
+                inward, outward = self.needs(target.max_output)
+                wanted = tariff.bound(inward, outward)
+            granted = self.plane.leases.take(quota, wanted, wanted)
+            if type(granted) is not int:
+                least = wanted if tariff is None else self._least_cost(tariff, wanted, outward)
+                granted = self.plane.leases.take(quota, wanted, least)
+                if granted is None:
+                    return Wait(quota, wanted, least)
+                if isinstance(granted, Denied):
+                    raise over_budget(quota, least, granted, self.plane.snapshot.settings.budget_status)
+            self.money = [*self.money, (quota.name, granted)]
+            if tariff is not None and (granted < wanted or self._boundless(target)):
+                inward = bounds.tight(self.inbound.body) if granted < wanted else self.bound
+                self.limit_output(tariff.output_for(granted, inward) // self.peeked.choices)
+        return None
+
+    def _least_cost(self, tariff: Tariff, wanted: int, outward: int) -> int:
+        inward = bounds.tight(self.inbound.body)
+        return min(wanted, tariff.bound(inward, min(outward, LEAST_OUTPUT * self.peeked.choices)))
+
+    def _boundless(self, target: Target) -> bool:
+        """Whether neither the request nor what is known of the model says how much may come out."""
+        return self.peeked.max_output is None and target.max_output is None
+
+    def most_tokens(self) -> int:
+        """The tokens that the call may use at most."""
+        inward, outward = self.needs(None)
+        return inward + outward
+
+    def least_tokens(self) -> int:
+        """The least tokens that are worth having."""
+        inward, outward = self.needs(None)
+        return min(inward, bounds.tight(self.inbound.body)) + min(outward, LEAST_OUTPUT * self.peeked.choices)
+
+    def dearest(self, target: Target) -> int:
+        """Picodollars that a call can come to at a target whose prices are not a matter of tokens alone."""
+        inward, outward = self.needs(target.max_output)
+        most = Usage(input_tokens=inward, output_tokens=outward, total_tokens=inward + outward)
+        picodollars, _ = self.charge(target, most, None, None)
+        return picodollars or 0
+
+    def limit_output(self, tokens: int) -> None:
+        """Let no more than `tokens` come out of each choice: more is not reserved."""
+        own = self.peeked.max_output
+        if (own is None or tokens < own) and (self.cap is None or tokens < self.cap):
+            self.cap = max(1, tokens)
+
+    # -- what it costs ------------------------------------------------------------------------------------------------
+
+    def charge(self, target: Target, usage: Usage | None, tier: str | None, response: Response | None) -> Charge:
+        """What a usage costs at a target."""
+        found = target.endpoint
+        if usage is None or found is None:
+            return None, None
+        if tier is None and response is not None:
+            tier = response.service_tier or usage.service_tier
+        tariff = target.tariff
+        if tariff is not None and tier in STANDARD and is_plain(usage) and not self._has_tools():
+            amount = tariff.of(usage.input_tokens or 0, usage.cache_read_tokens or 0, usage.output_tokens or 0)
+            if amount is not None:
+                return tariff.picodollars(amount), tariff.text(amount)
+        terms = Terms(service_tier=tier) if response is None else self.terms(response)
+        bill: Cost = cost(
+            usage,
+            target.prices,
+            replace(terms, location=found.location, residency=terms.residency or found.residency, at=_now()),
+            trust_reported=found.reports_cost,
+        )
+        total = bill.total
+        return bill.picodollars, None if total is None else format(total.normalize(), "f")
+
+    def _has_tools(self) -> bool:
+        """Whether the request may make a provider run tools, which cost by themselves."""
+        return "tools" in self.members or "web_search_options" in self.members or "plugins" in self.members
+
+    def terms(self, response: Response) -> Terms:
+        """What decides over the price of this answer beside its counts."""
+        return Terms()
+
+    def finish(
+        self,
+        status: int,
+        usage: Usage | None,
+        picodollars: int | None,
+        text: str | None,
+        reason: str | None,
+        answer_id: str | None,
+        *,
+        outcome: str = "success",
+        error: str | None = None,
+        estimated: bool = False,
+        first_token: float | None = None,
+    ) -> None:
+        """Settle and record a request that was answered."""
+        self.over = True
+        self.waited += time.perf_counter() - self.sent_at if self.sent_at else 0.0
+        if self.open is None and self.attempts == 0:
+            self.attempts = 1
+        self.close(
+            outcome,
+            status,
+            error=error,
+            usage=usage,
+            estimated=estimated,
+            cost=picodollars,
+            cost_text=text,
+            first_token=first_token,
+            finish_reason=reason,
+            response_id=answer_id,
+            last=True,
+            facts={"notes": [str(note) for note in self.notes]} if self.notes else None,
+        )
+        tokens = 0
+        if usage is not None:
+            tokens = usage.total_tokens or (usage.input_tokens or 0) + (usage.output_tokens or 0)
+        self.settle(tokens)
+        self.route.done(tokens)
+        self.observe(status, outcome, error)
+
+    def describe(self, sample: RequestSample) -> None:
+        sample.fallbacks = self.hops
+        if self.notes:
+            sample.notes = tuple([str(note) for note in self.notes])
+        if self.peeked.user is not None:
+            sample.end_user = self.peeked.user
+
+    def answer_head(self, target: Target | None, kind: bytes, cost_text: str | None) -> bytes:
+        """The header lines of an answer."""
+        overhead = (time.perf_counter() - self.started - self.waited) * 1000
+        name = self.id.encode()
+        head = (
+            b"%bx-penstock-call-id: %b\r\nx-request-id: %b\r\nrequest-id: %b\r\n%bx-penstock-attempts: %d\r\n"
+            b"x-penstock-overhead-ms: %.3f\r\n%b"
+        ) % (
+            kind,
+            name,
+            name,
+            name,
+            self.plane.place_lines(self.group, "demo" if target is None else target.deployment.id, self.hops),
+            self.attempts,
+            overhead if overhead > 0 else 0.0,
+            b"" if cost_text is None else b"x-penstock-cost: %b\r\n" % cost_text.encode(),
+        )
+        if self.notes:
+            head += header_line("x-penstock-notes", "; ".join(str(note) for note in self.notes))
+        if self.cap is not None:
+            head += b"x-penstock-output-limit: %d\r\n" % self.cap
+        if self.principal.quotas:
+            head += self.plane.limit_headers(self.principal)
+        return head
+
+    # -- watching the exchange ----------------------------------------------------------------------------------------
+
+    def began(self, attempt: Any) -> None:
+        self.attempt = attempt
+        facts = attempt.facts
+        made, self.hops = facts["made"], facts["fallbacks"]
+        self.target = None if made is None else made.target
+        self.route.began(attempt)
+
+    def ended(self, attempt: Attempt[Any], seconds: float, error: ErrorResponse | None, streams: bool) -> None:
+        if error is not None:
+            if self.sent_at:
+                self.waited += time.perf_counter() - self.sent_at
+            self.close("failure", error.status if error.dialect else 0, error=error.kind)
+        self.route.ended(attempt, seconds, error, streams)
+
+    def left(self, attempt: Attempt[Any]) -> None:
+        self.route.left(attempt)
+
+
+def is_plain(usage: Usage) -> bool:
+    """Whether a usage counts nothing but text: what goes in, what is read from a cache, what comes out."""
+    return not (
+        usage.input_tokens is None
+        or usage.output_tokens is None
+        or usage.cache_write_tokens
+        or usage.input_audio_tokens
+        or usage.output_audio_tokens
+        or usage.input_image_tokens
+        or usage.output_image_tokens
+        or usage.input_video_tokens
+        or usage.cache_read_audio_tokens
+        or usage.rejected_prediction_tokens
+        or usage.tool_use_input_tokens
+        or usage.server_tool_calls
+        or usage.search_units
+        or usage.images
+        or usage.characters
+        or usage.seconds
+        or usage.cost is not None
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+LEAST_OUTPUT = 16
+"""Tokens that must be allowed to come out, for a call to be worth sending."""
+STANDARD = frozenset({None, "default", "standard", "auto"})
+"""Service tiers at the standard price."""
+FOR_THE_ROUTER = BODY_WORDS | {"metadata"}
+"""Members of a body that may say something about routing."""

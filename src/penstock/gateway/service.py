@@ -1,0 +1,190 @@
+"""Service: from a request to its call. Which surface is it for, who presents the key, and may that be.
+
+Only who has a key is read further than the head. Errors are told in the dialect of the surface, or of the client where
+several share a path.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from urllib.parse import parse_qs
+
+from penstock.calls.failures import error_of
+from penstock.dialects import registry, wire
+from penstock.dialects.dialect import Dialect
+from penstock.gateway.call import place_of
+from penstock.gateway.http.heads import JSON
+from penstock.gateway.http.inbound import Answer, Inbound
+from penstock.gateway.keyring import Keyring
+from penstock.gateway.plane import Plane
+from penstock.gateway.principal import Principal
+from penstock.gateway.refused import Refused
+from penstock.gateway.surfaces.table import Place, Table
+from penstock.types.errors import DialectError, ErrorResponse
+
+_log = logging.getLogger("penstock.gateway")
+
+KEY_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key", b"x-litellm-api-key")
+"""Where clients put a key, besides `Authorization: Bearer` and Gemini's `?key=`."""
+_NO_KEY = "no key: send one as 'Authorization: Bearer KEY', 'x-api-key: KEY' or 'x-goog-api-key: KEY'"
+_WRONG_KEY = "this key is not valid here: ask whoever runs this gateway for one"
+
+
+class Service:
+    """The service of a worker. `plane` is swapped when a snapshot comes."""
+
+    def __init__(self, table: Table, keyring: Keyring, plane: Plane | None = None) -> None:
+        self.plane = plane
+        self._table = table
+        self._keyring = keyring
+        self.draining = False
+
+    def admit(self, inbound: Inbound) -> Answer | None:
+        """Refuse what nobody serves and who has no key."""
+        place = self._table.find(inbound.path)
+        if place is None:
+            return self._refusal(inbound, None, _nowhere(inbound, self._table))
+        if inbound.method not in place.methods:
+            return self._refusal(inbound, place, _wrong_method(inbound, place))
+        inbound.place = place
+        if not place.needs_key:
+            return None
+        key = key_of(inbound)
+        if key is None:
+            return self._refusal(inbound, place, Refused("authentication", 401, _NO_KEY, type="auth_error"))
+        principal = self._keyring.find(key)
+        if principal is None:
+            self._look_up(inbound, place, key)
+            return inbound.refusal
+        return self._check(inbound, place, principal)
+
+    def _look_up(self, inbound: Inbound, place: Place, key: str) -> None:
+        inbound.pending = True
+        at_once = True
+
+        def then(principal: Principal | None, why: str | None) -> None:
+            if principal is not None:
+                refusal = self._check(inbound, place, principal)
+            elif why is not None:
+                away = Refused(
+                    "unavailable", 503, f"who you are cannot be found out now ({why}): come again", retry_after=1
+                )
+                refusal = self._refusal(inbound, place, away)
+            else:
+                wrong = Refused("authentication", 401, _WRONG_KEY, type="token_not_found_in_db")
+                refusal = self._refusal(inbound, place, wrong)
+            if at_once:
+                inbound.pending = False
+                inbound.refusal = refusal
+            else:
+                inbound.connection.admitted(inbound, refusal)
+
+        self._keyring.look_up(key, then)
+        at_once = False
+
+    def _check(self, inbound: Inbound, place: Place, principal: Principal) -> Answer | None:
+        if principal.blocked:
+            blocked = Refused(
+                "permission", 403, "this key is blocked: ask whoever runs this gateway", type="auth_error"
+            )
+            return self._refusal(inbound, place, blocked)
+        if principal.expires is not None and principal.expires <= time.time():
+            expired = Refused("authentication", 401, "this key has expired: ask for a new one", type="expired_key")
+            return self._refusal(inbound, place, expired)
+        inbound.principal = principal
+        return None
+
+    def answer(self, inbound: Inbound) -> None:
+        """Answer a request that is complete."""
+        place, plane = inbound.place, self.plane
+        try:
+            if plane is None:
+                raise Refused("unavailable", 503, "this gateway is starting: come again", retry_after=1)
+            place.begin(plane, inbound, inbound.principal)
+        except Refused as refused:
+            self._refuse(inbound, place, refused)
+        except DialectError as error:
+            told = error_of(error)
+            self._tell(inbound, place, told)
+        except Exception as error:
+            _log.error("a request failed in the gateway itself: %s", place_of(error))
+            self._refuse(inbound, place, Refused("server", 500, "the gateway failed; its log tells more"))
+
+    def malformed(self, status: int, message: str) -> Answer:
+        """The answer to what is no request."""
+        kind = {413: "too_large", 408: "timeout"}.get(status, "invalid_request")
+        error = ErrorResponse(kind=kind, status=status, message=message)  # type: ignore[arg-type]
+        _, body = registry.get("openai_chat").render_error(error)
+        return Answer(status, JSON, wire.encode(body))
+
+    def _refuse(self, inbound: Inbound, place: Place, refused: Refused) -> None:
+        self._tell(inbound, place, refused.error)
+
+    def _tell(self, inbound: Inbound, place: Place, error: ErrorResponse) -> None:
+        answer = self._answer(inbound, place, error)
+        inbound.respond(answer.status, answer.headers, answer.body)
+
+    def _refusal(self, inbound: Inbound, place: Place | None, refused: Refused) -> Answer:
+        return self._answer(inbound, place, refused.error)
+
+    def _answer(self, inbound: Inbound, place: Place | None, error: ErrorResponse) -> Answer:
+        dialect = voice_of(inbound, place)
+        if self.plane is not None:
+            status, body = self.plane.refusal(dialect, error)
+        else:
+            status, value = dialect.render_error(error)
+            body = wire.encode(value)
+        head = JSON
+        if error.retry_after is not None:
+            head += b"retry-after: %d\r\n" % max(0, -int(-error.retry_after // 1))
+        if error.status == 405 and place is not None:
+            head += b"allow: %b\r\n" % ", ".join(place.methods).encode()
+        if place is not None and place.reads_array(inbound):
+            body = b"[%b]" % body
+        return Answer(status, head, body)
+
+
+def key_of(inbound: Inbound) -> str | None:
+    """The key that a client presents, in any of the places where the official clients put it. Headers are Latin-1, a
+    key
+    is as its owner wrote it (UTF-8).
+    """
+    headers = inbound.headers
+    bearer = headers.get(b"authorization")
+    if bearer is not None and bearer[:7].lower() == b"bearer ":
+        return bearer[7:].strip().decode("utf-8", "replace")
+    for name in KEY_HEADERS:
+        value = headers.get(name)
+        if value is not None:
+            return value.removeprefix(b"Bearer ").strip().decode("utf-8", "replace")
+    if "key=" in inbound.query:
+        given = parse_qs(inbound.query).get("key")
+        if given:
+            return given[0]
+    return None
+
+
+def voice_of(inbound: Inbound, place: Place | None) -> Dialect:
+    """The dialect to answer in, also where none is spoken: Anthropic's and Google's clients show who they are."""
+    if place is not None and place.voice is not None:
+        return place.voice
+    return registry.get(client_of(inbound))
+
+
+def client_of(inbound: Inbound) -> str:
+    """The dialect of a client on a path that several share, by the headers that its protocol demands."""
+    if b"anthropic-version" in inbound.headers:
+        return "anthropic_messages"
+    if b"x-goog-api-key" in inbound.headers or inbound.path.startswith(("/v1beta/", "/v1alpha/")):
+        return "gemini"
+    return "openai_chat"
+
+
+def _nowhere(inbound: Inbound, table: Table) -> Refused:
+    message = f"there is nothing at {inbound.path[:200]}; served are {table.summary}"
+    return Refused("invalid_request", 404, message)
+
+
+def _wrong_method(inbound: Inbound, place: Place) -> Refused:
+    return Refused("invalid_request", 405, f"{inbound.path[:200]} takes {place.methods[0]}, not {inbound.method}")

@@ -1,0 +1,44 @@
+"""OpenAI Responses as a surface."""
+
+from __future__ import annotations
+
+from penstock.dialects.dialect import PathMatch
+from penstock.dialects.openai_responses import DIALECT
+from penstock.gateway.relay import Members, Peeked, count, text, true
+from penstock.gateway.surfaces.chat import ChatSurface, Quick
+from penstock.gateway.tap import Marks
+
+
+def peek(members: Members, match: PathMatch) -> Peeked:
+    """What the body says. Raises MalformedError."""
+    found = Peeked(text(members, "model") or "", true(members, "stream"), count(members, "max_output_tokens"))
+    if "user" in members:
+        found.user = text(members, "user")
+    if "prompt_cache_key" in members:
+        found.session = text(members, "prompt_cache_key")
+    return found
+
+
+def cap(members: Members, tokens: int, word: str | None) -> None:
+    """Set the limit."""
+    members["max_output_tokens"] = tokens
+
+
+def quick(body: bytes) -> Quick | None:
+    """Its answers name the tools that were run: they are parsed."""
+    return None
+
+
+SURFACE = ChatSurface(
+    dialect=DIALECT,
+    id_prefix="resp_",
+    peek=peek,
+    quick=quick,
+    marks=Marks(
+        b'"usage"',
+        b'"usage":null',
+        (b"event: response.completed", b"event: response.incomplete", b"event: response.failed"),
+        b"event: error",
+    ),
+    cap=cap,
+)
