@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from penstock.dialects import wire
 from penstock.exchange import Broken, HTTPRequest, Timeouts
 from penstock.gateway.http.heads import JSON, header_line
 from penstock.gateway.http.inbound import Inbound
@@ -86,8 +87,9 @@ class _Answer:
         self._inbound.respond(self._status, self._headers, b"".join(self._body))
 
     def broken(self, why: Broken) -> None:
-        message = b'{"error":{"message":"the control plane does not answer now: come again","type":"server_error","param":null,"code":"503"}}'
-        self._inbound.respond(503, JSON + header_line("retry-after", "1"), message)
+        error = {"message": "the control plane does not answer now: come again", "type": "server_error"}
+        body = wire.encode({"error": {**error, "param": None, "code": "503"}})
+        self._inbound.respond(503, JSON + header_line("retry-after", "1"), body)
 
     def cancel(self) -> None:
         if self.ongoing is not None:

@@ -252,7 +252,7 @@ class Leases:
 
     def granted(self, grant: Grant) -> None:
         """Units have come."""
-        lease = self._period(grant.name, grant.start)
+        lease = self._period(grant.name, grant.start, drawn=not grant.more)
         if lease is None:
             return
         lease.until, lease.beyond = grant.until, grant.beyond
@@ -277,7 +277,7 @@ class Leases:
 
     def refused(self, refusal: Refusal) -> None:
         """There are not enough units, at any worker."""
-        lease = self._period(refusal.name, refusal.start)
+        lease = self._period(refusal.name, refusal.start, drawn=True)
         if lease is None:
             return
         lease.until, lease.beyond, lease.tight = refusal.until, refusal.beyond, True
@@ -359,12 +359,17 @@ class Leases:
             except Exception:
                 _log.exception("a call failed when its lease came")  # and the next shall have its turn
 
-    def _period(self, name: str, start: float) -> Lease | None:
-        """The lease of this name, in this period; None if it is in a later one."""
+    def _period(self, name: str, start: float, *, drawn: bool) -> Lease | None:
+        """The lease of this name, in this period; None if it is in a later one (somebody has set the clock back)."""
         lease = self._leases.get(name)
-        if lease is not None and start > lease.start:
+        if lease is None:
+            return None
+        if start > lease.start:
             lease.begin(start)
-        return lease if lease is not None and start == lease.start else None
+        if start == lease.start:
+            return lease
+        lease.drawing = lease.drawing and not drawn  # who waits gives up in a while
+        return None
 
     def _sweep(self) -> None:
         """Forget leases of which nothing is left, now and then."""

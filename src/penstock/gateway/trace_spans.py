@@ -8,6 +8,7 @@ Names and attributes follow the semantic conventions for HTTP servers and for Ge
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import version as version_of
 from typing import Any
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -16,7 +17,6 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
-from penstock import __version__
 from penstock.gateway.records import Closed, Opened
 from penstock.gateway.redact import Redactor
 from penstock.gateway.samples import RequestSample
@@ -75,9 +75,9 @@ class SpanMaker:
 
     def __init__(self, attributes: Mapping[str, str], redactor: Redactor | None = None) -> None:
         self.redactor = redactor or Redactor()
-        ours = {"service.name": "penstock", "service.version": __version__, **attributes}
+        ours = {"service.name": "penstock", "service.version": version_of("penstock"), **attributes}
         self._resource = Resource.create(ours).merge(OTELResourceDetector().detect())
-        self._scope = InstrumentationScope("penstock", __version__)
+        self._scope = InstrumentationScope("penstock", version_of("penstock"))
 
     def request(self, over: RequestOver) -> ReadableSpan:
         """The SERVER span of a request."""
