@@ -14,6 +14,8 @@ from pathlib import Path
 
 from bench.gateway import machine
 
+KINDNESS = 5.0  # seconds that a program has to end by itself
+
 
 class Failed(Exception):
     """A program of the benchmark did not do its part; the text says which, and ends with what it had printed."""
@@ -55,7 +57,7 @@ class Program:
         pids = self.pids()
         _signal(self.process.pid, signal.SIGTERM)
         try:
-            self.process.wait(5)
+            self.process.wait(KINDNESS)
         except subprocess.TimeoutExpired:
             pids = sorted({*pids, *self.pids()})
         for pid in pids[::-1]:

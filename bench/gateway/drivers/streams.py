@@ -18,7 +18,7 @@ from bench.gateway.peers.peer import Target
 from bench.gateway.processes import Failed
 
 _DRAIN_EVERY = 1.0  # seconds
-_ENDS = (b"data: [DONE]", b"event: message_stop")
+_END = b"\r\n0\r\n\r\n"  # the last piece of chunked transfer encoding: who leaves before it has left too early
 
 
 @dataclass(slots=True)
@@ -123,7 +123,7 @@ class Streams:
                 seen.gaps.append((now - reader.last) / 1e9)
             reader.last = now
         reader.rest = data[at:]
-        if any(end in reader.rest for end in _ENDS):
+        if reader.rest.endswith(_END):
             self._ended(reader, seen)
 
     def _ended(self, reader: _Reader, seen: Seen) -> None:

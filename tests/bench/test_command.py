@@ -1,0 +1,53 @@
+"""The command, with its mocks, nginx and wrk: that a run measures and prints, and says what is missing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.gateway import command
+from bench.gateway.install import PACKAGES
+from bench.gateway.peers import PEERS
+from bench.gateway.scenarios import SCENARIOS
+from tests.support import need
+from tests.support.needs import REPOSITORY
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only on Linux")
+
+
+def run(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    need(command="nginx", hint="apt-get install nginx-light")
+    need(command="wrk", hint="apt-get install wrk")
+    environment = {**os.environ, "PENSTOCK_BENCH_CACHE": str(tmp_path), "TMPDIR": str(tmp_path)}
+    command_line = [sys.executable, "-m", "bench", "gateway", *arguments, "--rounds", "1", "--seconds", "1"]
+    return subprocess.run(command_line, capture_output=True, text=True, cwd=REPOSITORY, env=environment, timeout=300)
+
+
+@pytest.mark.parametrize("scenario", ["relay", "latency", "stream-relay", "many-streams", "rest"])
+def test_a_scenario_measures_a_plain_proxy(scenario: str, tmp_path: Path) -> None:
+    done = run(tmp_path, scenario, "--peers", "nginx,envoy")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (row,) = (line.split() for line in done.stdout.splitlines() if line.startswith("  nginx "))
+    assert len(row) > 3 and "nan" not in row
+    assert "without envoy: not installed: python -m bench gateway install envoy" in done.stdout
+    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+
+
+@pytest.mark.parametrize("arguments", [["no-such"], ["relay", "--peers", "no-such"], ["relay", "--install", "nginx"]])
+def test_a_wrong_name_gets_the_right_ones(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        command.main(arguments)
+    said = capsys.readouterr().err
+    assert any(", ".join(known) in said for known in (PEERS, SCENARIOS, PACKAGES))
+
+
+def test_without_wrk_it_says_where_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert command.main(["relay"]) == 1
+    assert "apt-get install wrk" in capsys.readouterr().err
