@@ -154,7 +154,7 @@ def _asked(what: str, arguments: argparse.Namespace) -> dict[str, Any] | None:
     if status == 400 and isinstance(problems, list):
         _print_problems(str(arguments.file), [str(each.get("text")) for each in problems])
         return None
-    if status != 200:
+    if status != 200 or "version" not in answer:
         said = error.get("message") if isinstance(error, dict) else error
         raise CommandError(f"{url} answered {status}: {said or 'is this a Penstock gateway?'}")
     return answer
