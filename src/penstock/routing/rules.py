@@ -149,7 +149,12 @@ def _in_words(when: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _short(value: Any) -> str:
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, Mapping):
+        text = ", ".join(f"{name} {_short(each)}" for name, each in value.items())
+    elif isinstance(value, list | tuple):
+        text = ", ".join(map(_short, value))
+    else:
+        text = str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
