@@ -14,7 +14,7 @@ merging.py      reports of processes, added up
 exposition.py   the page, in Prometheus' text format or OpenMetrics
 litellm.py      the same figures under LiteLLM's names
 
-Why not prometheus_client: docs/decisions/METRICSDECISION.
+Why not prometheus_client: docs/decisions/0009-metrics-of-our-own.md.
 """
 
 from penstock.gateway.metrics.counting import Counter, Metrics
