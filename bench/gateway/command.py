@@ -1,4 +1,5 @@
-"""`python -m bench gateway [SCENARIO ...] [--peers A,B]`, and `... gateway install PEER ...`.
+"""`python -m bench gateway [SCENARIO ...] [--peers A,B]`, `... gateway install PEER ...`, and
+`... gateway instructions`.
 
 Without --peers: all that are installed. Nothing is downloaded but by `install`, which says what and where first.
 """
@@ -9,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Collection, Sequence
 
-from bench.gateway import bench, install, machine, report
+from bench.gateway import bench, install, instructions, machine, report
 from bench.gateway.bench import Bench, Effort
 from bench.gateway.drivers import wrk
 from bench.gateway.install import Package
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str]) -> int:
     """The exit status: 0, or 1 where something did not go as it should."""
     if arguments and arguments[0] == "install":
         return _install(arguments[1:])
+    if arguments and arguments[0] == "instructions":
+        return instructions.main(arguments[1:])
     options = _parser().parse_args(arguments)
     if reason := wrk.missing():
         print(reason, file=sys.stderr)
