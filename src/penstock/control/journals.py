@@ -25,7 +25,7 @@ _ABANDONED = 3600.0
 
 
 class Segment:
-    """A segment, as far as it was read.
+    """A segment, as far as it was read. Its file is open only while it is read: who was away for long finds thousands.
 
     name      its random name, hex
     position  bytes from its beginning up to which it was read
@@ -34,14 +34,14 @@ class Segment:
     damaged   why nothing after `position` can be read; None: it can. `is_told`: somebody was told of it
     """
 
-    __slots__ = ("_file", "damaged", "is_read", "is_told", "name", "number", "path", "position", "size", "stored")
+    __slots__ = ("damaged", "is_read", "is_told", "name", "number", "path", "position", "size", "stored")
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.number = int(path.stem)
-        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        preface = os.pread(self._file, PREFACE, 0)
-        self.size = os.fstat(self._file).st_size
+        with path.open("rb", buffering=0) as file:
+            preface = file.read(PREFACE)
+            self.size = os.fstat(file.fileno()).st_size
         self.name = preface[16:].hex()
         self.position, self.stored = PREFACE, 0
         self.is_read = self.is_told = False
@@ -54,32 +54,24 @@ class Segment:
         """The records after `position` (about `piece` bytes of them), and whether there may be more right now."""
         if self.damaged is not None:
             return [], False
-        found: list[bytes] = []
-        while not found:
-            if self.position + 8 > self.size:
-                return found, False
-            data = os.pread(self._file, piece, self.position)
-            frames = read_frames(data)
-            found = frames.payloads
-            self.position += frames.size
-            if frames.tail != "more":
-                return found, False
-            if self.position + frames.needed > self.size:
-                return found, False  # a length that points beyond the end: what is left of a write that was killed
-            if len(data) < piece:
-                return found, False  # the file is shorter than it was
-            piece = max(piece, frames.needed)
-        return found, True
+        with self.path.open("rb", buffering=0) as file:
+            while True:
+                data = os.pread(file.fileno(), piece, self.position)
+                frames = read_frames(data)
+                self.position += frames.size
+                beyond = self.position + frames.needed > self.size  # a length that was never finished: torn
+                if frames.tail != "more" or beyond or len(data) < frames.needed <= piece:
+                    return frames.payloads, False
+                if frames.payloads:
+                    return frames.payloads, True
+                piece = max(piece, frames.needed)
 
     def ends_torn(self) -> bool:
         """Whether there is something at `position` that is no record."""
-        return self.damaged is None and any(os.pread(self._file, 8, self.position))
-
-    def close(self) -> None:
-        """Let go of the file."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        if self.damaged is not None:
+            return False
+        with self.path.open("rb", buffering=0) as file:
+            return any(os.pread(file.fileno(), 8, self.position))
 
 
 class WorkerJournal:
@@ -111,7 +103,6 @@ class WorkerJournal:
 
     def drop(self, segment: Segment) -> None:
         """Remove a segment's file: all that is in it is in the database."""
-        segment.close()
         segment.path.unlink(missing_ok=True)
         del self.segments[segment.number]
 
@@ -129,13 +120,7 @@ class WorkerJournal:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(aside)
         self.directory.rename(aside)
-        self.close()
         return aside
-
-    def close(self) -> None:
-        """Let go of its files."""
-        for segment in self.segments.values():
-            segment.close()
 
 
 def worker_directories(journals: Path) -> Iterator[Path]:

@@ -145,8 +145,6 @@ class Ledger:
         try:
             self.drain()
         finally:
-            for journal in self._workers.values():
-                journal.close()
             os.close(self._lock)
             self._lock = -1
 
