@@ -8,8 +8,9 @@ asks for is left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
@@ -22,6 +23,8 @@ from penstock.control.config.document import Node, plain
 from penstock.control.config.problems import Problem, did_you_mean
 from penstock.providers.errors import ProviderError
 from penstock.providers.ways import missing_variables
+from penstock.routing.cascade import MalformedCascade, cascades_of
+from penstock.routing.rules import MalformedRule, rule_sets
 from penstock.routing.strategies import STRATEGIES
 from penstock.types.errors import ErrorKind, MalformedError
 
@@ -68,6 +71,7 @@ class Meaning:
         self.groups = tuple(dict.fromkeys(_texts(model.items.get("name") for model in self.models)))
         self.ids = tuple(_texts(model.items.get("id") for model in self.models))
         self.aliases = {name: node for name, node in _entry(self.root, "aliases").items() if node.text}
+        self.tasks = self._task_names()
         self.access_groups = {
             text for model in self.models for text in _texts(_listed(model.items.get("access_groups")))
         }
@@ -111,7 +115,7 @@ class Meaning:
 
     def known(self, name: str) -> bool:
         """Whether a group, an alias, an id or a pattern has this name."""
-        if name in self.groups or name in self.aliases or name in self.ids:
+        if name in self.groups or name in self.aliases or name in self.ids or name in self.tasks:
             return True
         return any(_fits(name, pattern) for pattern in self.groups if "*" in pattern)
 
@@ -119,7 +123,9 @@ class Meaning:
         name = node.text if name is None else name
         if name is None or self.known(name):
             return
-        self._wrong(node, f"there is no model group {name!r}{did_you_mean(name, [*self.groups, *self.aliases])}")
+        self._wrong(
+            node, f"there is no model group {name!r}{did_you_mean(name, [*self.groups, *self.aliases, *self.tasks])}"
+        )
 
     def _distinct(self, nodes: Iterable[Node], what: str) -> None:
         seen: dict[str, Node] = {}
@@ -229,6 +235,45 @@ class Meaning:
         for name, node in _entry(routing, "group_retry_policy").items():
             self._must_be_known(node, name)
             self._policy(node, whole=True)
+        self._tasks(routing)
+
+    def _task_names(self) -> frozenset[str]:
+        """Names that choose a group by rules ("auto", where a rule names none), or by trying."""
+        routing = self.root.items.get("routing", self.root)
+        rules = _entries(routing, "rules")
+        named = [text for rule in rules for text in _texts(_listed(rule.items.get("model")))]
+        unnamed = ["auto" for rule in rules if isinstance(rule.value, dict) and "model" not in rule.value]
+        return frozenset([*named, *unnamed, *_entry(routing, "cascades")])
+
+    def _tasks(self, routing: Node) -> None:
+        """Rules and cascades: `penstock.routing` reads them and says what is wrong; the places are found here."""
+        rules = routing.items.get("rules")
+        if rules is not None and rules.entries:
+            self._read(rules, partial(rule_sets, plain(rules), rules.path))
+            for rule in rules.entries:
+                target = rule.items.get("to")
+                if target is not None and target.text not in _entry(routing, "cascades"):
+                    self._leads_somewhere(target)
+        for name, node in _entry(routing, "cascades").items():
+            self._read(node, partial(cascades_of, {name: plain(node)}, node.path.removesuffix(f".{name}")))
+            for target in _listed(node.items.get("groups")):
+                self._leads_somewhere(target)
+
+    def _leads_somewhere(self, target: Node) -> None:
+        """A rule or a cascade leads to a group, and not to rules again."""
+        if target.text is not None and target.text in self.tasks and target.text not in self.groups:
+            self.errors.append(target.problem("it must be a model group"))
+        else:
+            self._must_be_known(target)
+
+    def _read(self, whole: Node, read: Callable[[], Any]) -> None:
+        try:
+            read()
+        except (MalformedRule, MalformedCascade) as error:
+            said = str(error)
+            fitting = [node for node in whole.walk() if said.startswith(node.path)]
+            where = max(fitting, key=lambda node: len(node.path), default=whole)
+            self.errors.append(where.problem(said.removeprefix(where.path).lstrip(": .")))
 
     def _strategy(self, node: Node | None) -> None:
         if node is not None and node.text is not None and node.text not in STRATEGIES:

@@ -411,6 +411,52 @@ def test_an_argument_that_may_be_misspelt_is_a_warning() -> None:
     assert not any("temperature" in each for each in warnings)
 
 
+TASKS = """
+models: [{name: gpt, model: demo}, {name: cheap, model: demo}]
+aliases: {other: auto}
+keys: [{key: fake-key-1, models: [auto, smart]}]
+routing:
+  fallbacks: {smart: [gpt]}
+  rules:
+    - {name: code, when: {code: true}, to: smart}
+    - {model: auto, to: gpt}
+  cascades:
+    smart: {groups: [cheap, gpt]}
+"""
+
+
+def test_rules_and_cascades_are_names_like_groups() -> None:
+    routing = loaded(TASKS).snapshot.routing
+    assert routing.rules[1] == {"model": "auto", "to": "gpt"}
+    assert routing.cascades == {"smart": {"groups": ["cheap", "gpt"]}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("code: true", "cod: true", "routing.rules[0], line 8 of penstock.yaml: (code).when has no 'cod'"),
+        (
+            "to: smart",
+            "to: smrt",
+            "routing.rules[0].to, line 8 of penstock.yaml: there is no model group 'smrt'; did you",
+        ),
+        ("to: smart", "to: auto", "routing.rules[0].to, line 8 of penstock.yaml: it must be a model group"),
+        ("    - {model: auto, to: gpt}\n", "", "routing.rules, line 7 of penstock.yaml: 'auto' needs a last rule"),
+        ("[cheap, gpt]", "[cheap]", "routing.cascades.smart.groups, line 11 of penstock.yaml: must be two"),
+        ("[cheap, gpt]", "[cheap, x]", "routing.cascades.smart.groups[1], line 11 of penstock.yaml: there is no model"),
+        (
+            "groups: [c",
+            "chcks: 1, groups: [c",
+            "routing.cascades.smart, line 11 of penstock.yaml: has no 'chcks'; did you",
+        ),
+    ],
+)
+def test_rules_and_cascades_that_are_wrong_are_said_at_their_place(old: str, new: str, said: str) -> None:
+    assert old in TASKS
+    lines = refused(TASKS.replace(old, new))
+    assert any(line.startswith(said) for line in lines), lines
+
+
 # -- secrets ----------------------------------------------------------------------------------------------------------
 
 PLACES = [
