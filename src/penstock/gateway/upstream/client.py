@@ -12,10 +12,10 @@ from time import monotonic
 from penstock.exchange import Broken, HTTPRequest, Timeouts
 from penstock.gateway.upstream.connection import Connection
 from penstock.gateway.upstream.dialling import Dialler, Refused, Route
-from penstock.gateway.upstream.heads import Head, make_head
+from penstock.gateway.upstream.heads import Head, Lines, Start
 from penstock.gateway.upstream.names import Names
 from penstock.gateway.upstream.ongoing import Ongoing, Receiver
-from penstock.gateway.upstream.origins import Origin, Place, Unsendable, parse
+from penstock.gateway.upstream.origins import Origin, Unsendable, parse
 from penstock.gateway.upstream.pool import CLOSING, Pool, PoolStats
 from penstock.gateway.upstream.proxies import Proxy, ProxyRules, as_proxy
 from penstock.gateway.upstream.settings import Limits, NetworkSettings
@@ -25,7 +25,7 @@ from penstock.gateway.upstream.tls import Contexts
 __all__ = ["Upstream"]
 
 REMEMBERED = 1024
-"""Heads that are kept. A request that differs each time (a signature, a trace) has its head made each time."""
+"""Heads, lines of heads and URLs that are kept, each."""
 
 
 class Upstream:
@@ -53,6 +53,8 @@ class Upstream:
         self._rules = ProxyRules(environment)
         self._pools: dict[Route, Pool] = {}
         self._heads: dict[object, tuple[Head, Pool]] = {}
+        self._starts: dict[object, tuple[Start, Pool]] = {}
+        self._lines: Lines = {}
         self._dialling: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -102,21 +104,33 @@ class Upstream:
         return ongoing
 
     def _remember(self, request: HTTPRequest, network: NetworkSettings) -> tuple[Head, Pool]:
+        """Make its head. What no other request will ask for again is soon forgotten."""
+        if len(self._heads) >= REMEMBERED or len(self._lines) >= REMEMBERED:
+            self._forget()
+        key = (request.url, request.method, network)
+        found = self._starts.get(key)
+        if found is None:
+            found = self._starts[key] = self._start(request, network)
+        start, pool = found
+        head = start.head(request.headers, self._lines)
+        self._heads[request.url, request.headers, request.method, network] = head, pool
+        return head, pool
+
+    def _start(self, request: HTTPRequest, network: NetworkSettings) -> tuple[Start, Pool]:
         place = parse(request.url)
         proxy = self._proxy(place.origin, network)
-        head = _head(request, place, proxy)
-        if len(self._heads) >= REMEMBERED:
-            self._forget()
-        found = self._heads[request.url, request.headers, request.method, network] = (
-            head,
-            self._pool(Route(place.origin, proxy, network)),
-        )
-        return found
+        by_proxy = proxy is not None and place.origin.scheme == "http"
+        authorization = proxy.authorization if proxy is not None and by_proxy else ""
+        start = Start(request.method, place, by_proxy, authorization)
+        return start, self._pool(Route(place.origin, proxy, network))
 
     def _forget(self) -> None:
-        """Start anew with heads, and with the pools that nobody uses any more."""
+        """Start anew with heads and lines. Where one works at many URLs, with those too, and with unused pools."""
         self._heads.clear()
-        self._pools = {route: pool for route, pool in self._pools.items() if not pool.unused}
+        self._lines.clear()
+        if len(self._starts) >= REMEMBERED:
+            self._starts.clear()
+            self._pools = {route: pool for route, pool in self._pools.items() if not pool.unused}
 
     def _proxy(self, origin: Origin, network: NetworkSettings) -> Proxy | None:
         if origin.scheme == "unix":
@@ -175,9 +189,3 @@ class Upstream:
         await asyncio.gather(*dialling, return_exceptions=True)
         self._wheel.stop()
         await asyncio.sleep(0)  # so that transports tell that they are closed
-
-
-def _head(request: HTTPRequest, place: Place, proxy: Proxy | None) -> Head:
-    by_proxy = proxy is not None and place.origin.scheme == "http"
-    authorization = proxy.authorization if proxy is not None and by_proxy else ""
-    return make_head(request.method, place, request.headers, by_proxy, authorization)

@@ -1,4 +1,4 @@
-"""Heads: the bytes of a request up to its length, made once for each (method, URL, headers) and used over and over.
+"""Heads: the bytes of a request up to its length, made of parts that are made once and used over and over.
 
 What could make two requests of one, or a header of a value, is refused here: RFC 9110 5.5 (values hold no CR, LF, NUL),
 RFC 9110 5.6.2 (names are tokens). The length of the body and the connection are ours to speak of: a request that
@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TypeAlias
 
 from penstock.gateway.upstream.origins import Place, Unsendable
 
-__all__ = ["Head", "basic", "make_head"]
+__all__ = ["Head", "Lines", "Start", "basic"]
 
 
 class Head:
@@ -36,28 +37,55 @@ class Head:
         self.as_compressed = as_compressed
 
 
-def make_head(
-    method: str, place: Place, headers: Iterable[tuple[str, str]], by_proxy: bool = False, proxy_headers: str = ""
-) -> Head:
-    """The head. `by_proxy`: a proxy reads it, which wants the whole URL (RFC 9112, 3.2.2) and may want
-    `proxy_headers` (whole lines). Raises Unsendable.
-    """
-    if not _TOKEN.fullmatch(method):
-        raise Unsendable("the method is no HTTP method")
-    target = f"{place.origin}{place.target}" if by_proxy else place.target
-    pairs = list(headers)
-    lines = [f"{method} {target} HTTP/1.1\r\n".encode("ascii")]
-    names = {_checked_name(name) for name, _ in pairs}
-    if "host" not in names:
-        lines.append(f"host: {place.origin.authority}\r\n".encode("ascii"))
-    lines += [b"%b: %b\r\n" % (name.encode("ascii"), _checked_value(name, value)) for name, value in pairs]
-    if place.userinfo and "authorization" not in names:
-        lines.append(f"authorization: {basic(place.userinfo)}\r\n".encode("ascii"))
-    if "accept-encoding" not in names:
-        lines.append(b"accept-encoding: identity\r\n")
-    lines.append(proxy_headers.encode("ascii"))
-    without_body = b"\r\n" if method in _WITHOUT_BODY else b"content-length: 0\r\n\r\n"
-    return Head(b"".join(lines), without_body, method == "HEAD", "accept-encoding" in names)
+class Start:
+    """What URL and method decide of a head: how it begins, and what it holds unless a header says otherwise."""
+
+    __slots__ = ("accept_encoding", "authorization", "bodiless_answer", "host", "proxy", "request_line", "without_body")
+
+    def __init__(self, method: str, place: Place, by_proxy: bool = False, proxy_headers: str = "") -> None:
+        """`by_proxy`: a proxy reads it, which wants the whole URL (RFC 9112, 3.2.2) and may want `proxy_headers` (whole
+        lines). Raises Unsendable.
+        """
+        if not _TOKEN.fullmatch(method):
+            raise Unsendable("the method is no HTTP method")
+        target = f"{place.origin}{place.target}" if by_proxy else place.target
+        self.request_line = f"{method} {target} HTTP/1.1\r\n".encode("ascii")
+        self.host = f"host: {place.origin.authority}\r\n".encode("ascii")
+        self.authorization = f"authorization: {basic(place.userinfo)}\r\n".encode("ascii") if place.userinfo else b""
+        self.accept_encoding = b"accept-encoding: identity\r\n"
+        self.proxy = proxy_headers.encode("ascii")
+        self.without_body = b"\r\n" if method in _WITHOUT_BODY else b"content-length: 0\r\n\r\n"
+        self.bodiless_answer = method == "HEAD"
+
+    def head(self, headers: Iterable[tuple[str, str]], lines: Lines) -> Head:
+        """The head with these headers. `lines`: those that are known already, and now the new ones. Raises Unsendable."""
+        brought, parts = 0, [self.request_line, self.host]
+        for pair in headers:
+            known = lines.get(pair)
+            if known is None:
+                known = lines[pair] = _line(*pair)
+            brought |= known[0]
+            parts.append(known[1])
+        if brought & _HOST:
+            parts[1] = b""
+        if not brought & _AUTHORIZATION:
+            parts.append(self.authorization)
+        if not brought & _ACCEPT_ENCODING:
+            parts.append(self.accept_encoding)
+        parts.append(self.proxy)
+        return Head(b"".join(parts), self.without_body, self.bodiless_answer, bool(brought & _ACCEPT_ENCODING))
+
+
+Lines: TypeAlias = dict[tuple[str, str], tuple[int, bytes]]
+"""A header -> its line, and which of the headers is it that we would else add. Most of a request's are those of the one
+before it, so that one that is new (a trace, a signature) costs one line."""
+_HOST, _AUTHORIZATION, _ACCEPT_ENCODING = 1, 2, 4
+_ELSE_ADDED = {"host": _HOST, "authorization": _AUTHORIZATION, "accept-encoding": _ACCEPT_ENCODING}
+
+
+def _line(name: str, value: str) -> tuple[int, bytes]:
+    lowered = _checked_name(name)
+    return _ELSE_ADDED.get(lowered, 0), b"%b: %b\r\n" % (name.encode("ascii"), _checked_value(name, value))
 
 
 _WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})

@@ -12,7 +12,7 @@ from penstock.exchange import Timeouts
 from penstock.gateway.upstream import Limits, NetworkSettings
 from penstock.gateway.upstream.connection import Connection
 from penstock.gateway.upstream.dialling import Route
-from penstock.gateway.upstream.heads import make_head
+from penstock.gateway.upstream.heads import Start
 from penstock.gateway.upstream.ongoing import Ongoing
 from penstock.gateway.upstream.origins import parse
 from penstock.gateway.upstream.pool import Pool
@@ -47,7 +47,7 @@ def heard_of(pieces: list[bytes]) -> Heard:
         pool = Pool(Route(place.origin, None, NetworkSettings()), Limits(), Wheel(loop), lambda: 0.0, lambda *_: None)
         connection, heard, wire = Connection(pool), Heard(), Wire()
         connection.connection_made(wire)  # type: ignore[arg-type]
-        head = make_head("POST", place, [])
+        head = Start("POST", place).head([], {})
         ongoing = Ongoing(heard, ask("http://a.example/"), head, Timeouts(), float("inf"), loop)
         connection.start(ongoing, 0.0)
         for piece in pieces:

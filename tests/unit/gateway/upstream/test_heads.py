@@ -6,8 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.gateway.upstream.heads import make_head
-from penstock.gateway.upstream.origins import Origin, Unsendable, parse
+from penstock.gateway.upstream.heads import Head, Lines, Start
+from penstock.gateway.upstream.origins import Origin, Place, Unsendable, parse
+
+
+def make_head(method: str, place: Place, headers: list[tuple[str, str]]) -> Head:
+    return Start(method, place).head(headers, {})
 
 
 @pytest.mark.parametrize(
@@ -102,6 +106,24 @@ def test_refused_headers(name: str, value: str, words: str) -> None:
     with pytest.raises(Unsendable, match=words) as refused:
         make_head("POST", parse("https://a.example"), [(name, value)])
     assert "secret" not in str(refused.value)
+
+
+def test_lines_are_made_once() -> None:
+    """And what one request brought is not in the next."""
+    lines: Lines = {}
+    start = Start("POST", parse("https://user:p@a.example/"))
+    first = start.head(
+        [("Host", "b.example"), ("authorization", "x"), ("accept-encoding", "gzip"), ("x-a", "1")], lines
+    )
+    second = start.head([("x-a", "1"), ("x-a", "2")], lines)
+    assert first.begin.count(b"\r\n") == 5 and first.as_compressed and not second.as_compressed
+    assert second.begin == start.request_line + b"host: a.example\r\nx-a: 1\r\nx-a: 2\r\n" + (
+        b"authorization: Basic dXNlcjpw\r\naccept-encoding: identity\r\n"
+    )
+    assert len(lines) == 5
+    with pytest.raises(Unsendable):
+        start.head([("x-a", "1"), ("x-b", "\n")], lines)
+    assert len(lines) == 5
 
 
 @given(

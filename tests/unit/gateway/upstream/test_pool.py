@@ -242,7 +242,7 @@ def test_remembered_heads_and_pools_are_bounded(run: Run, monkeypatch: Any) -> N
         async with serving(polite) as server, client() as upstream:
             for number in range(40):
                 await send(upstream, ask(server.url, x_trace=str(number))).over()
-                assert len(upstream._heads) <= 8
+                assert len(upstream._heads) <= 8 and len(upstream._lines) <= 8
             for number in range(20):
                 network = NetworkSettings(ca_file=str(number))
                 await send(upstream, server.url, network=network).over()
