@@ -6,7 +6,8 @@
 
 client.py       what is above: a request finds its head and its pool
 pool.py         the connections of one route, and who waits for one
-connection.py   one connection: write a request, read its answer, strictly; when a request is sent again
+connection.py   one connection: write a request, hear how it ends; when a request is sent again
+reading.py      what its answer says, strictly
 ongoing.py      one request, and who hears of it
 heads.py        requests as bytes; origins.py    URLs in parts
 dialling.py     new connections: names.py, proxies.py, tls.py

@@ -1,8 +1,4 @@
-"""A connection: one request at a time, written in one go, its answer read by httptools and told to a receiver.
-
-What is strict here keeps one answer from being taken for another. httptools refuses what RFC 9112 calls smuggling: two
-lengths, length and chunked, bare CR or LF, folded headers, NUL, bad chunk sizes. To that comes: a transfer encoding
-that is not just `chunked`, a head without an end, and any byte after the end of an answer, which ends the connection.
+"""A connection: one request at a time, written in one go; reading.py reads the answer.
 
 **When a kept connection turns out closed.** A provider may close one that nobody uses at the very moment in which it is
 used again. The request is then sent once more, on a new connection, if not one byte of an answer came and
@@ -19,15 +15,16 @@ kernel does not tell, every end within `RACE` counts as the race.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError
 
 from penstock.calls.body_limits import OVER, silent
 from penstock.exchange import Broken
-from penstock.gateway.upstream.decoding import Decoder, Undecodable, decoder_for
-from penstock.gateway.upstream.ongoing import Ongoing, Receiver
-from penstock.gateway.upstream.timers import NEVER, Timed
+from penstock.gateway.upstream.decoding import Undecodable
+from penstock.gateway.upstream.ongoing import Ongoing
+from penstock.gateway.upstream.reading import LONG_HEAD, MAX_HEAD, Reading
+from penstock.gateway.upstream.timers import NEVER
 from penstock.gateway.upstream.unread import unacknowledged
 
 if TYPE_CHECKING:
@@ -35,67 +32,29 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection"]
 
-MAX_HEAD = 64 * 1024
-"""Bytes that the head of an answer may have; also what lies between pieces of its body (chunk extensions, trailers)."""
 JOINED = 16 * 1024
 """A body of so many bytes at most is copied behind its head: that is cheaper than to write two."""
 RACE = 1.0
 """Seconds after a request within which a reset is that of a connection closed before: longer than any round trip."""
 
 
-class _Stop(Exception):
-    """Ends the parsing; why is in `fault`, or nobody listens any more."""
+class Connection(Reading):
+    """One connection of a pool. Its life: `start`, then idle (in `pool.idle`) or closed, and so on.
 
+    alive  it may be used;  used  it has been, so that its end may be that of an idle connection
+    born   when it was made;  heard  when something was last heard of the request (seconds of the pool's clock)
+    begun  a byte of the body has come;  quiet  bytes that came without one
+    """
 
-class Connection(Timed, asyncio.Protocol):
-    """One connection of a pool. Its life: `start`, then idle (in `pool.idle`) or closed, and so on."""
-
-    __slots__ = (
-        "alive",
-        "begun",
-        "born",
-        "complete",
-        "decoder",
-        "extra",
-        "fault",
-        "headers",
-        "heard",
-        "idle_seconds",
-        "in_head",
-        "keep_alive",
-        "keeps",
-        "noticed",
-        "ongoing",
-        "parser",
-        "paused",
-        "pool",
-        "quiet",
-        "receiver",
-        "seen",
-        "transport",
-        "until_end",
-        "used",
-    )
+    __slots__ = ("alive", "begun", "born", "heard", "paused", "pool", "quiet", "transport", "used")
 
     def __init__(self, pool: Pool) -> None:
-        Timed.__init__(self)
+        super().__init__(pool.limits.idle_seconds)
         self.pool = pool
         self.transport: Any = None
-        self.alive = False
-        self.used = False
+        self.alive = self.used = self.begun = self.paused = False
         self.born = self.heard = 0.0
-        self.idle_seconds = pool.limits.idle_seconds
-        self.keep_alive = b""
-        self.ongoing: Ongoing | None = None
-        self.receiver: Receiver | None = None
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.decoder: Decoder | None = None
-        self.fault = ""
-        self.noticed: dict[bytes, bytes] = {}
-        self.paused = self.extra = self.seen = self.begun = self.keeps = self.until_end = False
-        self.in_head = self.complete = True
         self.quiet = 0
-        self.parser = HttpResponseParser(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -164,121 +123,7 @@ class Connection(Timed, asyncio.Protocol):
         else:
             self.quiet += len(data)
             if self.quiet > MAX_HEAD:
-                self.fail(Broken("protocol", _LONG_HEAD))
-
-    # httptools calls these
-
-    def on_message_begin(self) -> None:
-        if self.complete:
-            self.extra = True
-            raise _Stop
-        self.headers = []
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        self.headers.append((name, value.rstrip()))
-        if name in _WATCHED and self.in_head:
-            self._notice(name, value.strip().lower())
-
-    def on_headers_complete(self) -> None:
-        status = self.parser.get_status_code()
-        headers, self.headers = self.headers, []
-        self.keeps = self.parser.should_keep_alive()
-        if status < 200:
-            self._interim(status)
-            return
-        if self.noticed or not self.keeps:
-            headers = self._look_closer(status, headers)
-        self.in_head = False
-        receiver = self.receiver
-        if receiver is None:
-            raise _Stop
-        try:
-            receiver.head(status, headers)
-        except Exception as error:
-            self._receiver_failed(error)
-        if self.complete:  # an answer without a body, of which httptools knows nothing
-            raise _Stop
-
-    def on_body(self, data: bytes) -> None:
-        receiver = self.receiver
-        if receiver is None:
-            raise _Stop
-        self.seen = True
-        try:
-            if self.decoder is None:
-                receiver.data(data)
-            else:
-                self._decode(self.decoder, data)
-        except Exception as error:
-            self._receiver_failed(error)
-
-    def on_message_complete(self) -> None:
-        if self.in_head:  # it was an interim one
-            return
-        self.complete = True
-
-    # What is rare
-
-    def _notice(self, name: bytes, value: bytes) -> None:
-        """A header that says how to read on."""
-        if name == b"keep-alive":
-            if value != self.keep_alive:
-                self.keep_alive = value
-                self.idle_seconds = _idle_seconds(value, self.pool.limits.idle_seconds)
-            return
-        if name == b"transfer-encoding" and (value != b"chunked" or name in self.noticed):
-            self._stop(f"the answer's transfer encoding is not just chunked, but {_shown(value)}")
-        before = self.noticed.get(name)
-        self.noticed[name] = value if before is None else before + b", " + value
-
-    def _interim(self, status: int) -> None:
-        """A head before the head (RFC 9110, 15.2): 100 and 103 say nothing to us; 101 we did not ask for."""
-        if status < 100 or status == 101:
-            self._stop(f"the answer's status is {status}")
-
-    def _look_closer(self, status: int, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-        """The headers of an answer that is not quite usual: it may be without a body, long, compressed, or end with the
-        connection.
-        """
-        ongoing = self.ongoing
-        if ongoing is None or ongoing.head is None:
-            raise _Stop
-        if sum(len(name) + len(value) for name, value in headers) > MAX_HEAD:
-            self._stop(_LONG_HEAD)
-        self.complete = ongoing.head.bodiless_answer
-        names = {name for name, _ in headers}
-        self.until_end = not self.keeps and not names & _LENGTHS and status not in (204, 304)
-        if self.complete or status in (204, 304) or ongoing.head.as_compressed:
-            return headers
-        try:
-            self.decoder = decoder_for(self.noticed.get(b"content-encoding", b"").decode("latin-1"))
-        except Undecodable as error:
-            self._stop(str(error))
-        if self.decoder is None:
-            return headers
-        return [pair for pair in headers if pair[0] not in (b"content-encoding", b"content-length")]
-
-    def _decode(self, decoder: Decoder, data: bytes) -> None:
-        try:
-            for piece in decoder.pieces(data):
-                if self.receiver is None:
-                    return
-                self.receiver.data(piece)
-        except Undecodable as error:
-            self._stop(str(error))
-
-    def _stop(self, why: str) -> NoReturn:
-        """The answer cannot be read: end the parsing, and tell."""
-        self.fault = why
-        raise _Stop
-
-    def _receiver_failed(self, error: Exception) -> NoReturn:
-        ongoing = self.ongoing
-        if isinstance(error, _Stop) or ongoing is None:
-            raise _Stop
-        ongoing.report(error)
-        self._stop("the gateway failed to pass the answer on; its log says why")
+                self.fail(Broken("protocol", LONG_HEAD))
 
     # Ends
 
@@ -442,23 +287,5 @@ class Connection(Timed, asyncio.Protocol):
         return ongoing.deadline if allowed is None or self.paused else min(self.heard + allowed, ongoing.deadline)
 
 
-_WATCHED = frozenset({b"transfer-encoding", b"content-encoding", b"keep-alive"})
-_LENGTHS = frozenset({b"content-length", b"transfer-encoding"})
-_LONG_HEAD = f"the answer's head is longer than {MAX_HEAD:,} bytes"
-
-
-def _idle_seconds(keep_alive: bytes, usual: float) -> float:
-    """What `keep-alive: timeout=5, max=100` leaves us: a second less, so that we are the first to close."""
-    for part in keep_alive.split(b","):
-        name, _, seconds = part.partition(b"=")
-        if name.strip() == b"timeout" and seconds.strip().isdigit():
-            return min(usual, max(float(seconds[:9]) - 1.0, 0.0))
-    return usual
-
-
 def _how(error: Exception | None) -> str:
     return "was closed" if error is None else f"broke ({getattr(error, 'strerror', None) or error})"
-
-
-def _shown(value: bytes) -> str:
-    return repr(value[:60].decode("latin-1"))

@@ -58,7 +58,9 @@ class Start:
         self.bodiless_answer = method == "HEAD"
 
     def head(self, headers: Iterable[tuple[str, str]], lines: Lines) -> Head:
-        """The head with these headers. `lines`: those that are known already, and now the new ones. Raises Unsendable."""
+        """The head with these headers. `lines`: those that are known already, and now the new ones. Raises
+        Unsendable.
+        """
         brought, parts = 0, [self.request_line, self.host]
         for pair in headers:
             known = lines.get(pair)

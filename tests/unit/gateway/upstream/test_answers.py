@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from penstock.gateway.upstream.connection import MAX_HEAD
+from penstock.gateway.upstream.reading import MAX_HEAD
 from tests.support.upstream import OK, Heard, Peer, ask, client, send, serving, turns
 
 Run = Callable[[Any], None]
