@@ -31,6 +31,7 @@ http {{
         location = /v1/chat/completions {{ return 200 '{chat}'; }}
         location = /v1/messages {{ return 200 '{messages}'; }}
         location = /count {{ stub_status; }}
+        location / {{ return 404; }}
     }}
 }}
 """

@@ -56,5 +56,7 @@ def _configuration(site: Site) -> dict[str, Any]:
                 "litellm_params": {"model": deployment.model, "api_base": deployment.base, "api_key": FAKE_KEY},
             }
             for deployment in deployments(site)
-        ]
+        ],
+        # Or it would translate Messages into Responses, for which the mock has no answer.
+        "litellm_settings": {"use_chat_completions_url_for_anthropic_messages": True},
     }
