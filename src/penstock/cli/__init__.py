@@ -1,5 +1,5 @@
-"""The command line: `penstock serve | config | chat | models | doctor`. One file a command; each only reads arguments,
-calls public functions and prints.
+"""The command line: `penstock serve | config | route | chat | models | doctor`. One file a command; each only reads
+arguments, calls public functions and prints.
 
 Exit status: 0 done, 1 it could not be done (the message says what to do), 2 the arguments are wrong.
 """
@@ -20,6 +20,7 @@ from penstock.providers.errors import ProviderError
 COMMANDS: dict[str, str] = {
     "serve": "run the gateway: one endpoint in front of all providers",
     "config": "check, compare and apply the gateway's configuration",
+    "route": "say where the gateway would send a request, and why",
     "chat": "talk to a model in the terminal",
     "models": "list models with their prices and capabilities",
     "doctor": "look at this machine and say what works and what is missing",

@@ -478,22 +478,29 @@ class Router:
 
     # -- who may be asked ---------------------------------------------------------------------------------------------
 
-    def situation(self, route: Route, members: Members) -> Situation:
-        """The moment, and what the request is."""
-        request = route.request
-        long = request.size > members.smallest
+    def situation(self, request: RouteRequest, members: Members, tokens: int | None) -> Situation:
+        """The moment, and what the request is. `tokens`: about how many it has; None: any window does."""
         return Situation(
             self.now(),
             self.random,
             streams=request.stream,
-            tokens=route.tokens() if long else None,
+            tokens=tokens if self.settings.check_context_window else None,
             tags=request.tags if self.settings.tag_filtering else (),
             any_tag=self.settings.match_any_tag,
         )
 
+    def _situation(self, route: Route, members: Members) -> Situation:
+        """Tokens are counted only where a window may be too small for so many bytes."""
+        long = route.request.size > members.smallest
+        return self.situation(route.request, members, route.tokens() if long else None)
+
+    def fallbacks_after(self, group: str, kind: ErrorKind, overrides: Overrides = NO_OVERRIDES) -> Sequence[str]:
+        """The groups that a request goes to when this one failed with such an error."""
+        return self._fallbacks_for(overrides).after(self._names(group), kind)
+
     def _candidates(self, route: Route, group: str) -> Candidates:
         members = self.members(group)
-        found = candidates(members.deployments, self.table.healths, self.situation(route, members), members.strategy)
+        found = candidates(members.deployments, self.table.healths, self._situation(route, members), members.strategy)
         if route.request.session is None or len(found.ready) < 2:
             return found
         return replace(found, ready=tuple(self._where_it_is_warm(route, members, found.ready)))
@@ -546,7 +553,7 @@ class Router:
                 return 0.0
         route = Route(self, request, members, _no_attempt)
         now, healths = self.now(), self.table.healths
-        found = candidates(members.deployments, healths, self.situation(route, members), members.strategy)
+        found = candidates(members.deployments, healths, self._situation(route, members), members.strategy)
         if found.untagged or found.largest is not None:
             return 0.0  # waiting would not help: the plan says what is wrong
         if not found.ready:
