@@ -53,9 +53,10 @@ from penstock.control.store.tables import (
 
 _PATIENCE = 30.0
 _SETTINGS = (
+    "PRAGMA page_size=16384",  # of a new file: rows of the ledger are appended, so large pages are cheaper by an eighth
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
-    "PRAGMA wal_autocheckpoint=4000",
+    "PRAGMA wal_autocheckpoint=1000",
     "PRAGMA cache_size=-32000",
     "PRAGMA temp_store=MEMORY",
 )

@@ -1,13 +1,14 @@
 """LedgerWriter: batches of calls into SQLite, at a few microseconds a call. See `base.Store.commit`.
 
 It keeps a connection of its own, and what it knows of callers for as long as nobody else has written into the file
-(`data_version`). The usual batch is a few executemany; one in which anything does not fit (an id that is taken, a
+(`data_version`). The usual batch is a few statements; one in which anything does not fit (an id that is taken, a
 number that no column holds) is rolled back and written call by call, so that one odd call never holds up the others.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -30,12 +31,14 @@ _MOST_CALLERS = 200_000
 _DOES_NOT_FIT = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, OverflowError)
 
 
-def _insert(table: str, columns: tuple[str, ...]) -> str:
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+def _insert(table: str, columns: tuple[str, ...], rows: int = 1) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"  # noqa: S608
 
 
-_REQUEST = _insert("requests", REQUEST_COLUMNS)
-_ATTEMPT = _insert("attempts", ATTEMPT_COLUMNS)
+_AT_ONCE = 20
+_REQUEST, _REQUESTS = _insert("requests", REQUEST_COLUMNS), _insert("requests", REQUEST_COLUMNS, _AT_ONCE)
+_ATTEMPT, _ATTEMPTS = _insert("attempts", ATTEMPT_COLUMNS), _insert("attempts", ATTEMPT_COLUMNS, _AT_ONCE)
 _KEY_THEN = "SELECT token, key_alias, user_id, team_id, organization_id, budget_period FROM keys WHERE token = ?"
 _CALLER = (
     "SELECT id FROM callers WHERE token = ? AND key_alias = ? AND user_id = ? AND team_id = ? AND organization_id = ?"
@@ -163,8 +166,8 @@ class LedgerWriter:
             caller = known(principal) or callers.setdefault(principal, self._caller(principal))
             requests.append(request_row(number, caller.id, call))
             attempts += attempt_rows(number, call)
-        self._connection.executemany(_REQUEST, requests)
-        self._connection.executemany(_ATTEMPT, attempts)
+        self._insert(_REQUEST, _REQUESTS, requests)
+        self._insert(_ATTEMPT, _ATTEMPTS, attempts)
         return calls
 
     def _insert_calls_one_by_one(self, calls: list[Call]) -> list[Call]:
@@ -207,23 +210,27 @@ class LedgerWriter:
 
     def _add_spend(self, calls: list[Call]) -> None:
         """Add what each call cost to the key that pays: to its present period, unless it was reserved in a past one."""
-        now: dict[str, int] = {}
-        ever: dict[str, int] = {}
-        active: dict[str, int] = {}
+        sums: dict[str, list[int]] = {}
         for call in calls:
             caller = self._callers[call.principal]
-            token = caller.token
-            if token is None:
+            if caller.token is None:
                 continue
-            active[token] = max(ended_at(call), active.get(token, 0))
+            total = sums.get(caller.token)
+            if total is None:
+                total = sums[caller.token] = [0, 0, 0]
+            total[2] = max(total[2], ended_at(call))
             for attempted in call.attempts:
                 amount = cost_of(attempted.closed) if attempted.closed is not None else None
                 if amount:
-                    ever[token] = ever.get(token, 0) + amount
+                    total[1] += amount
                     if not caller.is_past(attempted.opened.reserved):
-                        now[token] = now.get(token, 0) + amount
-        rows = [
-            (min(now.get(token, 0), _LARGEST), min(ever.get(token, 0), _LARGEST), at, token)
-            for token, at in active.items()
-        ]
+                        total[0] += amount
+        rows = [(min(now, _LARGEST), min(ever, _LARGEST), at, token) for token, (now, ever, at) in sums.items()]
         self._connection.executemany(_SPEND, rows)
+
+    def _insert(self, statement: str, statement_of_many: str, rows: list[tuple[Any, ...]]) -> None:
+        """Insert these rows, `_AT_ONCE` with a statement: a third cheaper than one by one."""
+        whole = len(rows) - len(rows) % _AT_ONCE
+        chunks = (rows[at : at + _AT_ONCE] for at in range(0, whole, _AT_ONCE))
+        self._connection.executemany(statement_of_many, (list(chain.from_iterable(chunk)) for chunk in chunks))
+        self._connection.executemany(statement, rows[whole:])
