@@ -61,7 +61,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     on_disconnect      what becomes of a provider's stream when the client leaves: "abort" or "drain" (read on for its
                        usage)
     store_prompts      keep prompts and answers in the ledger and the log
-    forward_headers    names of client headers that go on to the provider
+    forward_headers    names of client headers that go on to the provider; one that ends in `*` stands for all that
+                       begin
+                       so. None that bears the client's key goes on
     budget_status      HTTP status of a budget that is spent
     default_max_output tokens out that a call is taken to need at most where neither it nor the model's facts say
     allowed_client_arguments  arguments (`api_base`, `api_key`, ...) that a client may bring itself: none by default

@@ -66,7 +66,7 @@ class Target:
         self.defaults = {name: value for name, value in rest.items() if name not in _NOT_FOR_A_MODEL}
         self.resolved: ResolvedModel = engine.resolve(deployment.model, self.options)
         self.name = f"{self.resolved.provider.name}/{self.resolved.model}"
-        self.network = network_of(deployment.arguments)
+        self.network = network_of({**deployment.arguments, **deployment.network})
         self.endpoint: Endpoint | None = None
         self.relays = False
         self.prices: Prices | None = None

@@ -35,7 +35,8 @@ class Deployment(Struct, frozen=True, kw_only=True):
     max_input   tokens that go into its model at most, where known
     input_price, cached_price  US dollars a million tokens of input, and of input that the provider has in its prompt
                 cache, where known
-    network     how it is reached, where that differs: `proxy` (URL), `ca`, `cert`, `key` (files), `verify` (bool)
+    network     how it is reached, where that differs: `proxy` (URL), `ca_file`, `cert` (file, or [certificate, key]),
+                `verify` (bool)
     """
 
     group: str

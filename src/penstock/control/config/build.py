@@ -10,7 +10,18 @@ from typing import Any
 from msgspec.structs import replace
 
 from penstock.control.config.loaded import ControlSettings, Probe
-from penstock.control.config.native import Config, Endpoint, General, HealthCheck, Key, Model, Prices, Provider, Routing
+from penstock.control.config.native import (
+    Config,
+    Endpoint,
+    General,
+    HealthCheck,
+    Key,
+    Model,
+    Network,
+    Prices,
+    Provider,
+    Routing,
+)
 from penstock.control.store.keys import KeyRecord, masked, picodollars
 from penstock.gateway import snapshot
 from penstock.gateway.principal import key_digest
@@ -61,9 +72,16 @@ def deployments(models: Sequence[Model]) -> tuple[Deployment, ...]:
     _name(entries)
     found = deployments_of(entries, {})
     return tuple(
-        replace(each, network=model.network.model_dump(exclude_none=True)) if model.network else each
+        replace(each, network=network(model.network)) if model.network else each
         for each, model in zip(found, models, strict=True)
     )
+
+
+def network(given: Network) -> dict[str, Any]:
+    """How a deployment is reached, in the words of the gateway's NetworkSettings."""
+    cert = given.cert if given.key is None else [given.cert, given.key]
+    found = {"proxy": given.proxy, "ca_file": given.ca, "cert": cert, "verify": given.verify}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _entry(model: Model) -> dict[str, Any]:

@@ -141,6 +141,9 @@ class Meaning:
     def _model(self, model: Node) -> None:
         name, target = model.items.get("name"), model.items.get("model")
         self._headers(model.items.get("headers"))
+        network = _entry(model, "network")
+        if "key" in network and "cert" not in network:
+            self.errors.append(network["key"].problem("it is the key of a certificate: give `cert`, too"))
         if target is None or target.text is None or not target.text.strip():
             return
         if "*" in target.text and name is not None and name.text is not None and "*" not in name.text:

@@ -277,7 +277,9 @@ class General(Block):
         description="when a client leaves: `abort` the provider's stream, or `drain` it for its usage",
     )
     store_prompts: Switch = Field(default=False, description="keep prompts and answers in ledger and log")
-    forward_headers: Names = Field(default=(), description="names of client headers that go on to the provider")
+    forward_headers: Names = Field(
+        default=(), description="names of client headers that go on to the provider (`x-*`: all that begin so)"
+    )
     budget_status: Whole = Field(default=_SETTINGS.budget_status, description="HTTP status of a budget that is spent")
     default_max_output: Positive = Field(
         default=_SETTINGS.default_max_output, description="tokens out to reserve where neither call nor model say"

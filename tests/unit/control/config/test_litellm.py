@@ -135,7 +135,7 @@ def test_prompts_are_not_kept_where_messages_shall_not_be_logged() -> None:
     [
         ("false", {"verify": False}),
         ("true", {}),
-        ("/ca.pem", {"ca": "/ca.pem", "verify": True}),
+        ("/ca.pem", {"ca_file": "/ca.pem", "verify": True}),
         ("no", {"verify": False}),
     ],
 )

@@ -78,7 +78,7 @@ def test_a_deployment() -> None:
     assert (deployment.order, deployment.weight, deployment.rpm, deployment.tpm) == (2, 3, 60, 1_000_000)
     assert (deployment.most_in_flight, deployment.retries, deployment.cooldown) == (10, 1, 60)
     assert deployment.stream_timeout == 600
-    assert deployment.network == {"proxy": "http://proxy:8080", "ca": "/etc/ca.pem", "verify": True}
+    assert deployment.network == {"proxy": "http://proxy:8080", "ca_file": "/etc/ca.pem", "verify": True}
     assert (deployment.price, deployment.input_price) == (Decimal("2.25"), Decimal("0.25"))
     assert (deployment.cached_price, deployment.max_input) == (Decimal("0.025"), 1000)
 
