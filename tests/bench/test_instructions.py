@@ -1,4 +1,4 @@
-"""Counting instructions: the signals do nothing where there is no valgrind, and a count is found in callgrind's file."""
+"""Counting instructions: the signals do no harm where there is no valgrind, and the command says when there is none."""
 
 from __future__ import annotations
 
