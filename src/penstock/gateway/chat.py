@@ -24,6 +24,7 @@ from penstock.exchange import Attempt, HTTPRequest, Reply, Success, Timeouts
 from penstock.gateway.driver import Wait
 from penstock.gateway.http.heads import JSON
 from penstock.gateway.http.inbound import Inbound
+from penstock.gateway.made import Made
 from penstock.gateway.principal import Principal
 from penstock.gateway.relay import joined, members_of
 from penstock.gateway.routed import STANDARD, Charge, RoutedCall
@@ -132,6 +133,11 @@ class ChatCall(RoutedCall):
         return self.charge(target, usage_of(quick), quick.service_tier, None)
 
     # -- the answer ---------------------------------------------------------------------------------------------------
+
+    def remember(self, answer_id: str | None) -> None:
+        """What the provider keeps is found again where it was made."""
+        if answer_id and self.surface.keeps and self.target is not None:
+            self.plane.shared.made.put(answer_id, Made(self.target.deployment.id, self.principal.id))
 
     def answer(self, success: Success[Any]) -> None:
         attempt, value = self.attempt, success.value

@@ -63,6 +63,7 @@ class Operation(Struct, frozen=True):
     bill         (body, answer) -> what is charged; None: it costs nothing
     binary       its answers are no JSON
     model        the model where a request names none
+    voice        the dialect of its errors
     translation  for hosts with a format of their own
     """
 
@@ -73,6 +74,7 @@ class Operation(Struct, frozen=True):
     bill: Callable[[Mapping[str, Any], Any], Bill] | None = None
     binary: bool = False
     model: str = ""
+    voice: str = "openai_chat"
     translation: Translation | None = None
 
 
@@ -96,7 +98,7 @@ class OperationCall(RoutedCall):
         self.asked(Peeked(model, stream), operation.name)
 
     def voice(self) -> Any:
-        return registry.get("openai_chat")
+        return registry.get(self.kind.voice)
 
     def body(self) -> Body:
         """The request's own members, read."""
@@ -250,7 +252,7 @@ class OperationAttempt:
         """The provider's refusal."""
         kind, endpoint = self.call.kind, self.target.endpoint
         if self.relayed or kind.translation is None or endpoint is None:
-            return registry.get("openai_chat").parse_error(reply.status, reply.headers, reply.body)
+            return registry.get(kind.voice).parse_error(reply.status, reply.headers, reply.body)
         return kind.translation.error(endpoint.format)(reply.status, reply.headers, reply.body)
 
 

@@ -12,17 +12,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from penstock.calls.async_world import AsyncWorld
 from penstock.calls.engine import Engine
 from penstock.calls.options import Options
 from penstock.calls.world import SYSTEM_CLOCK
-from penstock.dialects import wire
+from penstock.dialects import registry, wire
 from penstock.dialects.dialect import Dialect
 from penstock.exchange import Clock, Timeouts
 from penstock.gateway.answers import Redactor
-from penstock.gateway.http.heads import header_value
+from penstock.gateway.http.heads import JSON, header_value
+from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.keyring import Keyring
+from penstock.gateway.made import MadeThings
 from penstock.gateway.policies import Policy
 from penstock.gateway.principal import Principal, Quota
 from penstock.gateway.refused import Refused
@@ -47,6 +50,7 @@ class Shared(Struct, frozen=True, kw_only=True, eq=False):
     leases: Any
     journal: Any
     keyring: Keyring
+    made: MadeThings
     observer: Any
     policies: tuple[Policy, ...]
 
@@ -64,16 +68,17 @@ class Plane:
         self.policies = shared.policies
         self.clock: Clock = SYSTEM_CLOCK
         transport = UpstreamTransport(shared.upstream)
+        environment = {**shared.environment, **snapshot.environment} if snapshot.environment else shared.environment
         self.engine = Engine(
             registry=shared.registry,
-            environment=shared.environment,
+            environment=environment,
             defaults=Options(drop_params=snapshot.settings.drop_params),
             async_transport=transport,
         )
         self.targets = Targets(self.engine)
         self.router: Router = Router(snapshot, self.engine, previous=None if previous is None else previous.router)
         self.redact = Redactor(
-            secrets_of(shared.registry, shared.environment, snapshot), hosts_of(shared.registry, shared.environment)
+            secrets_of(shared.registry, environment, snapshot), hosts_of(shared.registry, environment)
         )
         self._world = AsyncWorld(transport, transport)
         self._prefix = secrets.token_hex(8)
@@ -107,6 +112,8 @@ class Plane:
             said = deployment.stream_timeout if streams and deployment.stream_timeout is not None else None
         if said is None:
             said = arguments.get("timeout")
+        if isinstance(said, Mapping):  # connect, first_token ...: what is not in it is as usual
+            return replace(self._timeouts, **said)
         if not isinstance(said, int | float) or isinstance(said, bool) or said <= 0:
             return self._timeouts
         usual = self._timeouts
@@ -123,10 +130,14 @@ class Plane:
     def passed_on(self, call: Any) -> tuple[tuple[str, str], ...]:
         """Headers of the client that go on to the provider."""
         headers = call.inbound.headers
-        if b"traceparent" not in headers and not self.snapshot.settings.forward_headers:
+        patterns = self.snapshot.settings.forward_headers
+        if b"traceparent" not in headers and not patterns:
             return ()
-        names = ("traceparent", "tracestate", *self.snapshot.settings.forward_headers)
-        found = ((name, call.inbound.header(name.lower().encode())) for name in names)
+        names = ["traceparent", "tracestate", *(name.lower() for name in patterns if not name.endswith("*"))]
+        prefixes = tuple(name[:-1].lower().encode() for name in patterns if name.endswith("*"))
+        if prefixes:
+            names += [name.decode("latin-1") for name in headers if name.startswith(prefixes)]
+        found = ((name, call.inbound.header(name.encode())) for name in dict.fromkeys(names) if may_go_on(name))
         return tuple((name, value) for name, value in found if value and value.isascii() and value.isprintable())
 
     def unpriced(self, call: Any, target: Target) -> int:
@@ -159,6 +170,12 @@ class Plane:
                 self._place_lines[key] = lines
         return lines
 
+    def refuse(self, inbound: Inbound, refused: Refused) -> None:
+        """Answer a request for which there is no call yet."""
+        dialect = inbound.place.voice or registry.get("openai_chat")
+        status, body = self.refusal(dialect, refused.error)
+        inbound.respond(status, JSON, body)
+
     def limit_headers(self, principal: Principal) -> bytes:
         """What is left of a key's limits."""
         known = self._limit_lines.get(principal.id)
@@ -174,6 +191,15 @@ class Plane:
 
 _LIMIT = b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %%d\r\n"
 _HEADERS = {"requests": b"requests", "tokens": b"tokens"}
+
+
+_OURS = ("x-penstock-", "x-litellm-", "x-stainless-")
+_KEYS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "x-litellm-api-key", "cookie"})
+
+
+def may_go_on(name: str) -> bool:
+    """Whether a client's header may be passed on: none that bears its key for this gateway, or is meant for it."""
+    return name not in _KEYS and not name.startswith(_OURS)
 
 
 def secrets_of(registry: Registry, environment: Mapping[str, str], snapshot: Snapshot) -> tuple[str, ...]:

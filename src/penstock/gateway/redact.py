@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
+
+import msgspec
 
 REDACTED = "[redacted]"
 
@@ -62,7 +65,8 @@ class Redactor:
     """Takes out the secrets that it is given, and whatever looks like one."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = sorted({secret for secret in secrets if len(secret) >= _SHORTEST}, key=len, reverse=True)
+        spelled = {way for secret in secrets if len(secret) >= _SHORTEST for way in _spellings(secret)}
+        known = sorted(spelled, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 
     def text(self, text: str) -> str:
@@ -90,6 +94,12 @@ class Redactor:
         if isinstance(value, list | tuple | set | frozenset):
             return [self.value(item, name) for item in value]
         return self.text(str(value))
+
+
+def _spellings(secret: str) -> set[str]:
+    """A secret as it is, in JSON and in a URL."""
+    in_json = msgspec.json.encode(secret.encode("utf-8", "replace").decode()).decode()[1:-1]
+    return {secret, in_json, quote(secret.encode("utf-8", "replace"), safe="")}
 
 
 def names_a_secret(name: str) -> bool:

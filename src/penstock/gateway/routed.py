@@ -23,7 +23,7 @@ from penstock.gateway.policies.budget import over_budget
 from penstock.gateway.policies.model_access import allowed
 from penstock.gateway.principal import Principal
 from penstock.gateway.refused import Refused
-from penstock.gateway.relay import Members, Peeked, joined, value
+from penstock.gateway.relay import Members, Peeked, joined, text, value
 from penstock.gateway.router import RouteRequest
 from penstock.gateway.samples import RequestSample
 from penstock.gateway.targets import Target
@@ -97,9 +97,19 @@ class RoutedCall(Call):
             request.session = session_of(overrides.session, peeked.session, peeked.user)
         if self.principal.models:
             request.may_use = self._may_use
+        if "previous_response_id" in self.members:
+            request.group = self._maker(request.group)
         self.route = plane.router.plan(request, self.make)
         inbound.client_left = self.client_left
         self.drive(exchange(self.route, plane.clock, plane.total_timeout(self), self))
+
+    def _maker(self, group: str) -> str:
+        """Who has the response that this one continues, if that is known: nobody else can."""
+        made = self.plane.shared.made.find(text(self.members, "previous_response_id") or "")
+        if made is None or made.principal != self.principal.id:
+            return group
+        known = any(each.id == made.deployment for each in self.plane.router.members(group).deployments)
+        return made.deployment if known else group
 
     def _may_use(self, group: str) -> bool:
         return allowed(self.principal, group)
@@ -228,6 +238,7 @@ class RoutedCall(Call):
     ) -> None:
         """Settle and record a request that was answered."""
         self.over = True
+        self.remember(answer_id)
         self.waited += time.perf_counter() - self.sent_at if self.sent_at else 0.0
         if self.open is None and self.attempts == 0:
             self.attempts = 1
@@ -251,6 +262,9 @@ class RoutedCall(Call):
         self.settle(tokens)
         self.route.done(tokens)
         self.observe(status, outcome, error)
+
+    def remember(self, answer_id: str | None) -> None:
+        """The answer has this id."""
 
     def describe(self, sample: RequestSample) -> None:
         sample.fallbacks = self.hops

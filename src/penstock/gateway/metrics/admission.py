@@ -28,7 +28,7 @@ class Admission:
         admitted = self._admitted.setdefault(label, set())
         if value in admitted:
             return True
-        if len(admitted) >= LABEL_LIMITS[label] or len(value) > LABEL_LENGTH:
+        if len(admitted) >= LABEL_LIMITS[label] or len(value) > LABEL_LENGTH or not _whole(value):
             self.overflowed(label)
             return False
         admitted.add(value)
@@ -37,3 +37,12 @@ class Admission:
     def overflowed(self, label: str) -> None:
         """Count that a value came too late."""
         self.overflows[label] = self.overflows.get(label, 0) + 1
+
+
+def _whole(value: str) -> bool:
+    """Whether a text can be written: half a character cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

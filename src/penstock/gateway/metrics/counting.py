@@ -9,6 +9,7 @@ Only the thread of the event loop counts; others use a `Counter` of their own.
 
 from __future__ import annotations
 
+import logging
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -32,6 +33,9 @@ from penstock.gateway.metrics.tables import (
 )
 from penstock.gateway.records import Closed, Opened
 from penstock.gateway.samples import RequestSample
+from penstock.types.usage import Usage
+
+_log = logging.getLogger(__name__)
 
 Labels = tuple[str, ...]
 Row = list[Any]
@@ -83,12 +87,16 @@ class Metrics:
             row = self._request_row(key)
         row[0] += 1
         seconds = sample.seconds
+        if not seconds >= 0.0:  # a sum must not go down, nor become NaN
+            seconds = 0.0
         row[_SECONDS] += seconds
         row[_SECONDS_BUCKETS + bisect_left(DURATION, seconds)] += 1
         seconds = sample.overhead
+        if not seconds >= 0.0:
+            seconds = 0.0
         row[_OVERHEAD] += seconds
         row[_OVERHEAD_BUCKETS + bisect_left(OVERHEAD, seconds)] += 1
-        if sample.stream and sample.first_token is not None:
+        if sample.stream and sample.first_token is not None and sample.first_token >= 0.0:
             row[_FIRST_TOKEN] += sample.first_token
             row[_FIRST_TOKEN_BUCKETS + bisect_left(FIRST_TOKEN, sample.first_token)] += 1
         if sample.notes or sample.cache or sample.fallbacks or sample.queued is not None:
@@ -112,28 +120,28 @@ class Metrics:
             row = self._attempt_row(key)
         row[0] += 1
         seconds = closed.at - opened.at
+        if not seconds >= 0.0:  # the clock was set back meanwhile
+            seconds = 0.0
         row[_TRIED] += seconds
         row[_TRIED_BUCKETS + bisect_left(DURATION, seconds)] += 1
         usage = closed.usage
         if usage is not None:
-            row[_INPUT] += usage.input_tokens or 0
-            row[_OUTPUT] += usage.output_tokens or 0
-            if usage.cache_read_tokens:
-                row[_CACHE_READ] += usage.cache_read_tokens
-            if usage.cache_write_tokens:
-                row[_CACHE_WRITE] += usage.cache_write_tokens
-            if usage.reasoning_tokens:
-                row[_REASONING] += usage.reasoning_tokens
+            if (tokens := usage.input_tokens) is not None and tokens > 0:
+                row[_INPUT] += tokens
+            if (tokens := usage.output_tokens) is not None and tokens > 0:
+                row[_OUTPUT] += tokens
+            if usage.cache_read_tokens or usage.cache_write_tokens or usage.reasoning_tokens:
+                _count_parts(row, usage)
             if usage.input_audio_tokens or usage.output_audio_tokens:
-                row[_INPUT_AUDIO] += usage.input_audio_tokens or 0
-                row[_OUTPUT_AUDIO] += usage.output_audio_tokens or 0
+                _count_audio(row, usage)
         if closed.cost is not None:
-            row[_PICODOLLARS] += closed.cost
+            if closed.cost > 0:
+                row[_PICODOLLARS] += closed.cost
         elif closed.outcome == "success":
             row[_UNPRICED] += 1
         if closed.estimated:
             row[_ESTIMATED] += 1
-        if opened.stream and closed.first_token is not None:
+        if opened.stream and closed.first_token is not None and closed.first_token >= 0.0:
             _count_pace(row, closed.first_token, seconds, usage.output_tokens if usage is not None else None)
 
     # -- everything else ---------------------------------------------------------------------------------------------
@@ -170,18 +178,21 @@ class Metrics:
 
     def _readings(self) -> Iterable[tuple[str, Labels, float]]:
         for name, readers in self._gauges.items():
-            names = PLAIN[name].labels
             for read in readers:
-                reading = read()
-                by_labels = reading.items() if isinstance(reading, Mapping) else (((), reading),)
-                for labels, value in by_labels:
-                    yield name, self._admission.bound(names, labels), value
+                try:
+                    reading = read()
+                    by_labels = reading if isinstance(reading, Mapping) else {(): reading}
+                    yield from [
+                        (name, self._admission.bound(PLAIN[name].labels, at), by_labels[at]) for at in by_labels
+                    ]
+                except Exception:  # one that cannot be read must not hide the others
+                    _log.exception("a metric could not be read", extra={"metric": name})
 
     def _request_row(self, key: tuple[Any, ...]) -> Row:
         surface, group, provider, status, outcome, error, alias = key
         status_class = _STATUS[status // 100] if 100 <= status < 600 else "other"
-        labels = (surface, group, provider, str(status), status_class, outcome, error or "", alias or "")
-        return self._row(REQUESTS, self._requests, key, labels)
+        labels = (surface, group, provider, str(status), status_class, outcome, error, alias)
+        return self._row(REQUESTS, self._requests, key, tuple(value or "" for value in labels))
 
     def _attempt_row(self, key: tuple[Any, ...]) -> Row:
         return self._row(ATTEMPTS, self._attempts, key, tuple(value or "" for value in key))
@@ -233,7 +244,7 @@ def _zeros(table: Table) -> Row:
 
 def _count_seldom(row: Row, sample: RequestSample) -> None:
     """What few requests have."""
-    if sample.queued is not None:
+    if sample.queued is not None and sample.queued >= 0.0:
         row[_QUEUED] += sample.queued
         row[_QUEUED_BUCKETS + bisect_left(QUEUE, sample.queued)] += 1
     row[_FALLBACKS] += sample.fallbacks
@@ -242,6 +253,19 @@ def _count_seldom(row: Row, sample: RequestSample) -> None:
         row[_CACHE_HITS] += 1
     elif sample.cache == "miss":
         row[_CACHE_MISSES] += 1
+
+
+def _count_parts(row: Row, usage: Usage) -> None:
+    """What is told apart among the tokens."""
+    row[_CACHE_READ] += max(0, usage.cache_read_tokens or 0)
+    row[_CACHE_WRITE] += max(0, usage.cache_write_tokens or 0)
+    row[_REASONING] += max(0, usage.reasoning_tokens or 0)
+
+
+def _count_audio(row: Row, usage: Usage) -> None:
+    """Tokens of sound."""
+    row[_INPUT_AUDIO] += max(0, usage.input_audio_tokens or 0)
+    row[_OUTPUT_AUDIO] += max(0, usage.output_audio_tokens or 0)
 
 
 def _count_pace(row: Row, first_token: float, seconds: float, tokens: int | None) -> None:

@@ -37,6 +37,7 @@ class ChatSurface(Struct, frozen=True):
     cap        (members, tokens, the host's word for the limit): let no more tokens come out
     count      members: ask for a stream's usage, where the client did not; None: streams always tell it
     names_model_in_body   False: the path names it
+    keeps      providers keep its answers, which can be asked for by their ids
     prefers    speak this dialect to hosts that know several, because a host says less in Chat Completions than in its
                own format, and not less in this one
     """
@@ -50,3 +51,4 @@ class ChatSurface(Struct, frozen=True):
     count: Callable[[Members], None] | None = None
     names_model_in_body: bool = True
     prefers: bool = True
+    keeps: bool = False

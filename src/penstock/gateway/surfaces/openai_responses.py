@@ -41,4 +41,5 @@ SURFACE = ChatSurface(
         b"event: error",
     ),
     cap=cap,
+    keeps=True,
 )

@@ -6,13 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.gateway.chat import ChatCall
+from penstock.gateway.control_plane import METHODS, PATHS, ControlPlane
+from penstock.gateway.forward import pass_through
 from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.operations import Operation, OperationCall
 from penstock.gateway.principal import Principal
-from penstock.gateway.surfaces import anthropic_messages, gemini, openai_chat, openai_responses, operations
+from penstock.gateway.surfaces import (
+    anthropic_messages,
+    count_tokens,
+    gemini,
+    openai_chat,
+    openai_responses,
+    operations,
+)
 from penstock.gateway.surfaces.chat import ChatSurface
 from penstock.gateway.surfaces.health import liveliness
 from penstock.gateway.surfaces.models import list_models
+from penstock.gateway.surfaces.stored import created, fetched
 from penstock.gateway.surfaces.table import Place, Table
 
 
@@ -68,6 +78,21 @@ def _operations() -> tuple[Place, ...]:
     )
 
 
+def _collection(name: str, capability: str) -> tuple[Place, ...]:
+    voice = openai_chat.SURFACE.dialect
+    return (
+        Place(
+            (f"/v1/{name}", f"/{name}"), ("POST", "GET"), created(name, capability), voice=voice, summary=f"/v1/{name}"
+        ),
+        Place(
+            (f"/v1/{name}/{{id:path}}", f"/{name}/{{id:path}}"),
+            ("GET", "DELETE", "POST"),
+            fetched(name, capability),
+            voice=voice,
+        ),
+    )
+
+
 def places() -> tuple[Place, ...]:
     """What is served, in the order in which patterns are tried."""
     post, get = ("POST",), ("GET", "HEAD")
@@ -99,6 +124,18 @@ def places() -> tuple[Place, ...]:
             summary="POST /v1/messages",
         ),
         Place(
+            ("/v1/messages/count_tokens",),
+            post,
+            count_tokens.messages,
+            voice=anthropic_messages.SURFACE.dialect,
+        ),
+        Place(
+            tuple(f"{version}/models/{{model:path}}:countTokens" for version in ("/v1beta", "/v1alpha", "/v1", "")),
+            post,
+            count_tokens.contents,
+            voice=gemini.SURFACE.dialect,
+        ),
+        Place(
             tuple(
                 f"{version}/models/{{model:path}}:{verb}"
                 for version in ("/v1beta", "/v1alpha", "/v1", "")
@@ -120,10 +157,32 @@ def places() -> tuple[Place, ...]:
             list_models,
             summary="GET /v1/models",
         ),
+        Place(
+            tuple(
+                f"{version}/responses/{{id}}{rest}"
+                for version in ("/v1", "", "/openai/v1")
+                for rest in ("", "/cancel", "/input_items")
+            ),
+            ("GET", "DELETE", "POST"),
+            fetched("responses", "chat"),
+            voice=openai_responses.SURFACE.dialect,
+            summary="GET /v1/responses/ID",
+        ),
+        *_collection("files", "files"),
+        *_collection("batches", "batches"),
         Place(("/health/liveliness", "/health/liveness"), get, liveliness, needs_key=False),
     )
 
 
-def table() -> Table:
-    """The table of a worker."""
-    return Table(places())
+def table(control_plane: ControlPlane | None = None) -> Table:
+    """The table of a worker: its own places, then the control plane's, then what is passed through."""
+    passed = Place(
+        ("/{provider}/{path:path}",),
+        ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
+        pass_through,
+        summary="/{PROVIDER}/{PATH}",
+    )
+    if control_plane is None:
+        return Table((*places(), passed))
+    control = Place(PATHS, METHODS, control_plane.begin, needs_key=False, voice=openai_chat.SURFACE.dialect)
+    return Table((*places(), control, passed))
