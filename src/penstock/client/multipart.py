@@ -131,7 +131,7 @@ def encode(fields: Iterable[tuple[str, str]], files: Iterable[tuple[str, FilePar
     digest = hashlib.sha256()
     for _, _, content in parts:
         digest.update(content)
-    boundary = f"penstock-{digest.hexdigest()}"
+    boundary = f"penstock-{digest.hexdigest()[:48]}"  # RFC 2046 allows 70 characters
     pieces: list[bytes] = []
     for disposition, media_type, content in parts:
         head = f"--{boundary}\r\nContent-Disposition: form-data; {disposition}\r\n{media_type}\r\n"
