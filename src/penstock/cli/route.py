@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     explain.add_argument("--path", default=None, help="the path it is sent to (default: /v1/chat/completions)")
     explain.add_argument("--header", action="append", default=[], help='a header, as "name: value" (may be repeated)')
     explain.add_argument("--tag", action="append", default=[], help="a tag of the key (may be repeated)")
-    explain.add_argument("--key", default="", help="alias of the key, for rules that ask for it")
+    explain.add_argument("--key", help="alias of the key, for rules that ask for it")
     explain.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -72,7 +72,7 @@ def _explained(arguments: argparse.Namespace) -> Explanation:
             path=arguments.path or USUAL_PATH,
             headers=dict(map(_header, arguments.header)),
             tags=tuple(arguments.tag),
-            key=arguments.key,
+            key=arguments.key or "",
         )
     except (DialectError, ProviderError) as error:
         raise CommandError(f"the request: {error}") from None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from penstock.routing.cascade import MalformedCascade
 from penstock.routing.deployment import Deployment
 from penstock.routing.groups import Groups
+from penstock.routing.language import LANGUAGES
 from penstock.routing.rules import CONDITIONS, Decision, MalformedRule, rule_sets
 from penstock.routing.task import Task
 from penstock.routing.tasks import NO_TASKS, tasks_of
@@ -116,6 +119,13 @@ def test_the_time_of_day(when: dict[str, Any], moment: float, hits: bool) -> Non
 def test_every_word_is_tested() -> None:
     tested = {word for mark in test_words.pytestmark for each in mark.args[1] for word in each[0]}
     assert tested >= set(CONDITIONS)
+
+
+def test_every_word_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs/reference/routing-rules.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)`", page))
+    assert {*CONDITIONS, "hours", "days", "utc_offset", "not", "any", "all"} <= named
+    assert " ".join(sorted(LANGUAGES)) in page
 
 
 def test_the_first_that_hits_decides_and_all_before_it_say_why_not() -> None:
