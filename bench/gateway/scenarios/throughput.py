@@ -34,6 +34,8 @@ def measure(bench: Bench, contestants: Sequence[Contestant], outcome: Outcome) -
         _warm(bench, contestant)
     in_turns(bench, contestants, lambda contestant: _round(bench, contestant, rounds[contestant.name]))
     for name, each in rounds.items():
+        if not each.rate:
+            continue  # it failed in its first round, and that was said
         rate, cpu = middle(each.rate), middle(each.cpu)
         outcome.figures[name] = {RATE: rate, CPU: cpu}
         speed = (
