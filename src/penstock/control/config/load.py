@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from penstock.calls.deployments import with_facts
 from penstock.calls.engine import Engine
 from penstock.calls.litellm_words import is_credential
 from penstock.control.config import build
 from penstock.control.config.bundle import Bundle, read_bundle, tree_of
-from penstock.control.config.facts import with_facts
 from penstock.control.config.litellm.translate import translate
 from penstock.control.config.loaded import Loaded
 from penstock.control.config.meaning import Meaning
@@ -26,6 +26,7 @@ from penstock.control.config.validate import validate
 from penstock.providers.errors import ProviderError
 from penstock.providers.registry import Registry, default_registry
 from penstock.routing.deployment import MalformedDeployment
+from penstock.types.errors import MalformedError
 
 MASTER_KEY_VARIABLES = ("PENSTOCK_MASTER_KEY", "LITELLM_MASTER_KEY")
 _SHORTEST_SECRET = 8
@@ -68,8 +69,8 @@ def _loaded(
     files: tuple[str, ...],
 ) -> Loaded:
     try:
-        found = with_facts(build.deployments(config.models), engine)
-    except (MalformedDeployment, ProviderError) as error:  # such as a price that cannot be one
+        found = tuple(with_facts(each, engine) for each in build.deployments(config.models))
+    except (MalformedDeployment, MalformedError, ProviderError) as error:  # such as a price that cannot be one
         raise ConfigErrors([Problem(str(error), "models", None)]) from None
     key, source = master_key(config.general.master_key, files[0], engine.environment)
     return Loaded(
