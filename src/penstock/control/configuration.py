@@ -27,7 +27,7 @@ from penstock.gateway.snapshot import Snapshot
 
 FROM_FILE, FROM_API, FROM_ENVIRONMENT = "file", "api", "environment"
 Serve = Callable[[Loaded], Awaitable[None]]
-"""Brings a configuration into force: keys first, then the workers' snapshots."""
+"""Something that is done with a configuration that comes into force."""
 
 
 class InForce(Struct, frozen=True, kw_only=True):
@@ -63,7 +63,8 @@ class Configuration:
         self._without_file = without_file
         self._say = say
         self._clock = clock
-        self._serve: Serve | None = None
+        self._adopt: Serve = _nothing
+        self._publish: Serve = _nothing
         self._changing = asyncio.Lock()
         self._watcher: Watcher | None = None
         self._in_force: InForce | None = None
@@ -147,19 +148,24 @@ class Configuration:
         async with self._changing:
             try:
                 loaded, changes = await self.check(bundle)
+                await self._adopt(loaded)
             except ConfigErrors as errors:
                 self.refused = str(errors)
                 raise
             last = await asyncio.to_thread(self._store.config)
             self._in_force = await asyncio.to_thread(self._adopted, bundle, loaded, source, by, last)
             self.refused = None
-            if self._serve is not None:
-                await self._serve(self._in_force.loaded)
+            await self._publish(self._in_force.loaded)
             return self._in_force, changes
 
-    async def watch(self, serve: Serve) -> None:
-        """Follow the file, until cancelled; `serve` is called with each configuration that comes into force."""
-        self._serve = serve
+    def serve(self, adopt: Serve, publish: Serve) -> None:
+        """What is done with each configuration that comes into force: `adopt` brings its keys into the store, and may
+        still refuse it (ConfigErrors); `publish` gives it to the workers.
+        """
+        self._adopt, self._publish = adopt, publish
+
+    async def watch(self) -> None:
+        """Follow the file, until cancelled."""
         while self._watcher is not None:
             await asyncio.sleep(INTERVAL)
             found = await asyncio.to_thread(self._watcher.look)
@@ -192,6 +198,10 @@ class Configuration:
     async def history(self, limit: int) -> list[ConfigVersion]:
         """The last configurations, newest first."""
         return await asyncio.to_thread(self._store.configs, limit)
+
+
+async def _nothing(loaded: Loaded) -> None:
+    pass
 
 
 def _text(bundle: Bundle) -> str:

@@ -14,12 +14,13 @@ import hmac
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from penstock.control.config.loaded import Loaded, groups_for
+from penstock.control.config.problems import ConfigErrors, Problem
 from penstock.control.store.base import KeyFilter, Page, Store
 from penstock.control.store.keys import KeyRecord, masked, principal_of
 from penstock.control.store.periods import after, next_reset
@@ -199,7 +200,10 @@ class VirtualKeys:
     # -- what happens by itself ---------------------------------------------------------------------------------------
 
     async def adopt(self, loaded: Loaded) -> None:
-        """Bring the keys that the configuration lists into the store, and take out those that it does not any more."""
+        """Bring the keys that the configuration lists into the store, and take out those that it does not any more.
+
+        Raises ConfigErrors where a listed key has the alias of another: then nothing has changed.
+        """
         records = [_record_of(key, self._clock()) for key in loaded.keys]
         changed = await self._call(self._adopt, records)
         if changed:
@@ -209,6 +213,7 @@ class VirtualKeys:
         listed = {record.token: record for record in records}
         known = {record.token: record for record in self._configured()}
         gone = [token for token in known if token not in listed]
+        self._check_aliases(listed, gone)
         self._store.delete_keys(gone)
         changed = gone
         for token, record in listed.items():
@@ -217,6 +222,18 @@ class VirtualKeys:
                 self._store.put_key(record)
                 changed.append(token)
         return changed
+
+    def _check_aliases(self, listed: Mapping[str, KeyRecord], gone: Sequence[str]) -> None:
+        """Raises ConfigErrors."""
+        problems = []
+        for record in listed.values():
+            if record.key_alias is not None:
+                others = self._store.keys(KeyFilter(key_alias=record.key_alias), 1, 1).rows
+                if any(other.token != record.token and other.token not in gone for other in others):
+                    taken = f"a key that was made through the API has the alias {record.key_alias!r}: choose another"
+                    problems.append(Problem(taken, "keys"))
+        if problems:
+            raise ConfigErrors(problems)
 
     def _configured(self) -> list[KeyRecord]:
         found: list[KeyRecord] = []
@@ -250,14 +267,12 @@ def _missing() -> KeyProblem:
     return KeyProblem("there is no such key", "key", missing=True)
 
 
-_SOURCE: Literal["config"] = "config"
-
-
-def _record_of(key: Any, now: float) -> KeyRecord:
+def _record_of(key: KeyRecord, now: float) -> KeyRecord:
+    """A listed key as the store shall have it."""
     period = key.budget_duration
-    return KeyRecord(
-        **msgspec.structs.asdict(key),
-        source=_SOURCE,
+    return msgspec.structs.replace(
+        key,
+        source="config",
         budget_reset_at=None if period is None else next_reset(period, now),
         created_at=now,
         created_by="configuration",

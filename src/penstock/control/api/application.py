@@ -17,7 +17,7 @@ from starlette.responses import Response
 from penstock.control.api import configuration, health, keys, models, spend
 from penstock.control.api.document import data_plane_paths, document
 from penstock.control.api.errors import Refusal, bad_request, error_response, invalid, json_response, not_found
-from penstock.control.api.gate import Application, Gate
+from penstock.control.api.gate import TOO_LARGE, Application, Gate
 from penstock.control.api.services import Services
 from penstock.control.config.payloads import refusal
 from penstock.control.config.problems import ConfigErrors
@@ -85,14 +85,17 @@ async def _store_failed(request: Request, error: Any) -> Response:
     return error_response(503, "no_db_connection", str(error))
 
 
-async def _no_route(request: Request, error: Any) -> Response:
-    """Nothing there, or not with this method."""
+async def _http_error(request: Request, error: Any) -> Response:
+    """Nothing there, or not with this method; a body that is too large, or cannot be read."""
     method, path = request.method, request.url.path[:200]
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
         message = f"{path} takes {allowed}, not {method}"
         return error_response(405, "bad_request_error", message, headers=error.headers)
-    return error_response(error.status_code, "not_found_error", f"there is nothing at {method} {path}")
+    if error.status_code == 404:
+        return error_response(404, "not_found_error", f"there is nothing at {method} {path}")
+    message = TOO_LARGE if error.status_code == 413 else str(error.detail)
+    return error_response(error.status_code, "bad_request_error", message)
 
 
 async def _failed(request: Request, error: Any) -> Response:
@@ -109,6 +112,6 @@ _HANDLERS: dict[type[Exception], Callable[[Request, Any], Awaitable[Response]]] 
     BadDuration: _bad_duration,
     ConfigErrors: _config_refused,
     StoreError: _store_failed,
-    HTTPException: _no_route,
+    HTTPException: _http_error,
     Exception: _failed,
 }

@@ -76,6 +76,12 @@ def _whole(value: Any) -> Any:
     return value
 
 
+def _text(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise PydanticCustomError("moment", "expected a time such as 2027-01-31T18:00:00Z")
+    return value
+
+
 def _dollars(value: Any) -> Any:
     if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,18})?", value):
         raise PydanticCustomError("amount", "expected an amount of US dollars such as 12.5")
@@ -120,7 +126,7 @@ Dollars = Annotated[
 Duration = Annotated[
     str, Field(pattern=r"^([1-9][0-9]{0,4}[smhdw]|[1-9][0-9]{0,2}mo)$", examples=["30d", "24h", "1mo"])
 ]
-Moment = Annotated[AwareDatetime, Field(description="ISO 8601, with a zone")]
+Moment = Annotated[AwareDatetime, BeforeValidator(_text), Field(description="ISO 8601, with a zone")]
 Secret = Annotated[
     str, Field(pattern=r"^sk-[\x21-\x7e]{13,253}$", description="begins with `sk-` and has 16 characters at least")
 ]
@@ -240,11 +246,16 @@ class UpdateKey(ChangedSettings):
     key: KeyOrToken
 
 
-class RegenerateKey(ChangedSettings):
+class RegenerateNamedKey(ChangedSettings):
+    """POST /key/{key}/regenerate"""
+
+    new_key: Secret | None = Field(None, description="choose the key; null: one is made")
+
+
+class RegenerateKey(RegenerateNamedKey):
     """POST /key/regenerate"""
 
-    key: KeyOrToken | None = Field(None, description="the old one; needed where the path does not name it")
-    new_key: Secret | None = Field(None, description="choose the key; null: one is made")
+    key: KeyOrToken
 
 
 class NamedKey(Body):
@@ -253,8 +264,20 @@ class NamedKey(Body):
     key: KeyOrToken
 
 
+_SOME: Any = {"type": "array", "minItems": 1}
+
+
 class DeleteKeys(Body):
-    """POST /key/delete: one of both lists."""
+    """POST /key/delete: at least one of both lists."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["keys"], "properties": {"keys": _SOME}},
+                {"required": ["key_aliases"], "properties": {"key_aliases": _SOME}},
+            ]
+        }
+    )
 
     keys: list[KeyOrToken] | None = Field(None, max_length=1000)
     key_aliases: list[Name] | None = Field(None, max_length=1000)

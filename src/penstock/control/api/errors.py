@@ -86,8 +86,10 @@ def _said(problem: Mapping[str, Any]) -> str:
     message = str(problem["msg"])
     if problem["type"] == "json_invalid":
         return f"the body is not JSON ({(problem.get('ctx') or {}).get('error', message)})"
-    if problem["type"] == UNKNOWN_FIELD or not where:
-        return message if problem["type"] != "missing" else "a JSON body is missing"
+    if not where and problem["type"] != UNKNOWN_FIELD:
+        return "a JSON object is needed, with 'content-type: application/json'"
+    if problem["type"] == UNKNOWN_FIELD:
+        return message
     return f"{where}: {message[:1].lower()}{message[1:]}"
 
 

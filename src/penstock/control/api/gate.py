@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
 from penstock.control.api.errors import Refusal, forbidden, unauthenticated
 from penstock.control.virtual_keys import VirtualKeys
 from penstock.gateway.principal import Principal, key_digest
@@ -19,6 +21,7 @@ OWN = frozenset({"/key/info", "/spend/logs", "/spend/logs/v2"})
 """Paths on which a virtual key may ask about itself, with GET."""
 MOST_BYTES = 20 * 1024 * 1024
 """Of a body: a configuration with all its files is the largest."""
+TOO_LARGE = f"a body may have {MOST_BYTES:,} bytes at most"
 _HEADERS = (b"authorization", b"x-api-key", b"api-key", b"x-goog-api-key", b"x-litellm-api-key")
 _LONGEST_KEY = 4096
 
@@ -26,10 +29,6 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-
-class TooLarge(Exception):
-    """A body is longer than it may be."""
 
 
 class Gate:
@@ -50,10 +49,7 @@ class Gate:
         except Refusal as refusal:
             await refusal.response()(scope, receive, send)
             return
-        try:
-            await self._application(scope, _limited(receive), send)
-        except TooLarge:
-            await _too_large().response()(scope, receive, send)
+        await self._application(scope, _limited(receive), send)
 
     async def _admitted(self, scope: Scope) -> Principal:
         """Who calls. Raises Refusal."""
@@ -91,11 +87,11 @@ def _announced(scope: Scope) -> None:
 
 
 def _too_large() -> Refusal:
-    return Refusal(413, "bad_request_error", f"a body may have {MOST_BYTES:,} bytes at most")
+    return Refusal(413, "bad_request_error", TOO_LARGE)
 
 
 def _limited(receive: Receive) -> Receive:
-    """Read on for as long as the body is not too large."""
+    """Read on for as long as the body is not too large. (The application answers the exception.)"""
     read = 0
 
     async def limited() -> MutableMapping[str, Any]:
@@ -103,7 +99,7 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         read += len(message.get("body", b""))
         if read > MOST_BYTES:
-            raise TooLarge
+            raise HTTPException(413)
         return message
 
     return limited

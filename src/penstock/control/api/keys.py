@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from starlette.responses import Response
 
 from penstock.control.api import answers
@@ -16,6 +17,7 @@ from penstock.control.api.bodies import (
     KeySettings,
     NamedKey,
     RegenerateKey,
+    RegenerateNamedKey,
     UpdateKey,
 )
 from penstock.control.api.errors import bad_request, forbidden, json_response
@@ -90,18 +92,18 @@ async def update_key(request: Request, wanted: UpdateKey) -> Response:
 @router.post("/key/regenerate", responses=_documented(answers.KeyMade))
 async def regenerate_key(request: Request, wanted: RegenerateKey) -> Response:
     """Give a key another secret: the old one is refused from now on; what was spent stays spent."""
-    if wanted.key is None:
-        raise bad_request("say which key, or name it in the path: POST /key/KEY/regenerate", "key")
     return await _regenerate(request, wanted.key, wanted)
 
 
 @router.post("/key/{key}/regenerate", responses=_documented(answers.KeyMade))
-async def regenerate_named_key(request: Request, key: NamedInPath, wanted: RegenerateKey | None = None) -> Response:
+async def regenerate_named_key(
+    request: Request, key: NamedInPath, wanted: RegenerateNamedKey | None = None
+) -> Response:
     """Give this key another secret."""
-    return await _regenerate(request, key, wanted or RegenerateKey())  # type: ignore[call-arg]
+    return await _regenerate(request, key, wanted or RegenerateNamedKey())  # type: ignore[call-arg]
 
 
-async def _regenerate(request: Request, name: str, wanted: RegenerateKey) -> Response:
+async def _regenerate(request: Request, name: str, wanted: RegenerateNamedKey) -> Response:
     keys = services_of(request).keys
     secret, key = await keys.regenerate(token_of(name), wanted.wishes(), name_of(request), wanted.new_key)
     return json_response(key_made(secret, key))
@@ -208,13 +210,21 @@ def bounded(services: Services, wanted: GenerateKey) -> KeyWishes:
     said = {name: value for name in wanted.model_fields_set if (value := getattr(wanted, name)) is not None}
     defaults = {name: value for name, value in control.key_defaults.items() if name not in said}
     if defaults:
-        given = KeySettings.model_validate({**wanted.model_dump(exclude_unset=True, exclude={"key"}), **defaults})
-        wishes = given.wishes()
+        wishes = _with_defaults(wanted, defaults)
     else:
         wishes = wanted.wishes()
     for name, bound in control.key_bounds.items():
         _bound(wishes, name, bound)
     return wishes
+
+
+def _with_defaults(wanted: GenerateKey, defaults: Mapping[str, Any]) -> KeyWishes:
+    """Raises Refusal where the configuration's defaults are none that a request could have."""
+    said = wanted.model_dump(mode="json", exclude_unset=True, exclude={"key"})
+    try:
+        return KeySettings.model_validate({**said, **defaults}).wishes()
+    except ValidationError as error:
+        raise bad_request(f"the configuration's key_defaults are wrong: {error.errors()[0]['msg']}") from None
 
 
 def _bound(wishes: KeyWishes, name: str, bound: Any) -> None:

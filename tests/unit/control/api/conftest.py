@@ -4,7 +4,6 @@ they are told.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -72,11 +71,10 @@ def api(tmp_path: Path) -> Iterator[Api]:
     configuration = Configuration(store, None, {}, lambda: no_file(default_registry(), {}), lambda text: None)
     keys.configure(MASTER, configuration.begin().loaded)
 
-    async def serve(loaded: Loaded) -> None:
+    async def publish(loaded: Loaded) -> None:
         keys.configure(MASTER, loaded)
-        await keys.adopt(loaded)
 
-    asyncio.run(configuration.watch(serve))  # there is no file to watch
+    configuration.serve(keys.adopt, publish)
     services = Services(store, keys, configuration, lambda: 2)
     path = tmp_path / "api"
     with listening(path) as listener, Running(services, listener):

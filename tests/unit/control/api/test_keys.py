@@ -152,8 +152,8 @@ def test_fields_of_litellms_that_are_not_supported_are_taken_empty_and_refused_e
         (b'{"models": [', "the body is not JSON"),
         (b'{"key_alias": "\xff"}', "the body is not JSON"),
         (b"[" * 100_000, "the body is not JSON"),
-        (b"[]", "valid dictionary"),
-        (b"", "a JSON body is missing"),
+        (b"[]", "a JSON object is needed"),
+        (b"", "a JSON object is needed"),
     ],
 )
 def test_a_body_that_is_no_json_object_is_refused(api: Api, content: bytes, says: str) -> None:
