@@ -34,8 +34,8 @@ def page(note: str) -> str:
     parts = [
         "# Metrics\n",
         note,
-        "`GET /metrics` answers with the metrics of all workers, whichever of them is asked: in Prometheus' text format,"
-        " or in OpenMetrics for whoever prefers it in `Accept`. How to set it up:"
+        "`GET /metrics` answers with the metrics of all workers, whichever of them is asked: in Prometheus' text"
+        " format, or in OpenMetrics for whoever prefers it in `Accept`. How to set it up:"
         " [watch it](../how-to/observe.md).\n",
         "A counter is written with `_total` behind its name. Counters do not go down while the gateway runs, also when"
         " a worker or the keeper dies; `kill -9` loses at most the last second of a worker's counts (of metrics, not of"

@@ -95,12 +95,11 @@ class Gatherer:
         """A worker reports. A report that is none is left out, and logged: metrics must not end a channel."""
         try:
             report = msgspec.convert(payload, Report, from_attributes=True)
-        except msgspec.ValidationError as error:
+            known = self._dead.pop(worker, None) or self._alive.get(worker) or Totals()
+            self._alive[worker] = known
+            known.apply(report)
+        except ValueError as error:  # among them msgspec.ValidationError
             _log.warning("a report of metrics was not understood", extra={"worker": worker, "reason": str(error)})
-            return
-        known = self._dead.pop(worker, None) or self._alive.get(worker) or Totals()
-        self._alive[worker] = known
-        known.apply(report)
 
     def left(self, worker: str) -> None:
         """A worker is gone. Its counts stay."""

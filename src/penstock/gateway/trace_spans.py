@@ -115,7 +115,7 @@ class SpanMaker:
         failed: bool,
     ) -> ReadableSpan:
         trace, span_id, parent_id, remote = place
-        start, end = (max(0, int(seconds * 1e9)) for seconds in times)
+        start, end = map(_nanoseconds, times)
         return ReadableSpan(
             name=name,
             context=_context(trace, span_id, False),
@@ -142,6 +142,11 @@ class SpanMaker:
 def _context(trace: Trace, span_id: str, remote: bool) -> SpanContext:
     state = TraceState.from_header([trace.state]) if trace.state else None
     return SpanContext(int(trace.trace_id, 16), int(span_id, 16), remote, TraceFlags(trace.flags), state)
+
+
+def _nanoseconds(at: float) -> int:
+    """A time for protobuf; one that cannot be is 0."""
+    return int(at * 1e9) if 0.0 <= at < 1e10 else 0
 
 
 def _sendable(value: Any) -> Any:

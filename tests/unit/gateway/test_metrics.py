@@ -456,3 +456,21 @@ def test_litellm_names_tell_the_same() -> None:
 )
 def test_the_format_is_the_one_that_is_preferred(accept: str, expected: str) -> None:
     assert preferred_format(accept) == expected
+
+
+def test_a_gauge_that_cannot_be_read_hides_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    def fails() -> Reading:
+        raise RuntimeError("no")
+
+    metrics = Metrics()
+    metrics.gauge("penstock_queue_length", fails)
+    metrics.gauge("penstock_queue_length", constant({("too", "many"): 1}))
+    metrics.gauge("penstock_requests_in_flight", constant(3))
+    assert metrics.report().values == [("penstock_requests_in_flight", (), 3)]
+    assert len(caplog.records) == 2
+
+
+def test_a_label_that_cannot_be_written_is_other() -> None:
+    metrics = Metrics()
+    metrics.request(sample(model_group="a\ud800", provider=None))
+    assert value(render(totals_of(metrics), FAMILIES), "penstock_requests_total", model_group=OTHER) == 1

@@ -5,13 +5,25 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from prometheus_client.parser import text_string_to_metric_families as read_text
 
+from penstock.gateway.log import Log
 from penstock.gateway.metrics import Metrics
+from penstock.gateway.metrics.exposition import render
+from penstock.gateway.metrics.litellm import LITELLM_FAMILIES
+from penstock.gateway.metrics.merging import Labels, Report, Totals
+from penstock.gateway.metrics.tables import FAMILIES
 from penstock.gateway.observe import Observer, open_observer
 from penstock.gateway.records import Closed, Opened
 from penstock.gateway.samples import RequestSample
 from penstock.gateway.snapshot import Settings
+from penstock.gateway.trace import AttemptOver, Tracer, packed, unpacked
+from penstock.gateway.trace_spans import SpanMaker
 from penstock.types.usage import Usage
 
 
@@ -20,8 +32,26 @@ def opened(number: int = 1, deployment: str = "d1") -> Opened:
 
 
 def closed(number: int = 1, **fields: Any) -> Closed:
-    known: dict[str, Any] = {"first_token": None, "status": 200, "outcome": "success"}
-    return Closed("c" * 32, number, 2.0, **{**known, **fields})
+    known: dict[str, Any] = {"at": 2.0, "first_token": None, "status": 200, "outcome": "success"}
+    return Closed("c" * 32, number, **{**known, **fields})
+
+
+class Lines:
+    """A writer that keeps what it is given."""
+
+    lost = 0
+
+    def __init__(self, lines: list[bytes]) -> None:
+        self._lines = lines
+
+    def write(self, lines: bytes) -> None:
+        self._lines.append(lines)
+
+    def reopen(self) -> None:
+        pass
+
+    def close(self, patience: float = 1.0) -> None:
+        pass
 
 
 def test_the_sample_is_that_of_the_attempt_that_answered() -> None:
@@ -101,3 +131,64 @@ def test_settings_of_a_new_snapshot_hold_from_then_on(tmp_path: Path) -> None:
     (line,) = path.read_text().splitlines()
     assert "a new secret" not in line
     assert {row[0][-1] for row in observer.metrics.report(full=True).rows["requests"]} == {"team-a"}
+
+
+ODD = st.text(max_size=10) | st.text(st.characters(categories=["Cs", "Cc"]), max_size=3) | st.just("x" * 300)
+NUMBER = st.integers(-(1 << 80), 1 << 80) | st.none()
+SECONDS = st.floats() | st.none()
+CLOCK = st.floats(0, 10)
+SAMPLES = st.builds(
+    RequestSample,
+    surface=st.just("messages"),
+    status=st.integers(-1, 1000),
+    seconds=st.floats(),
+    overhead=st.floats(),
+    first_token=SECONDS,
+    queued=SECONDS,
+    stream=st.booleans(),
+    requested=ODD,
+    model_group=ODD,
+    path=ODD,
+    key_alias=ODD,
+    end_user=ODD,
+    notes=st.tuples(ODD),
+)
+USAGES = st.builds(Usage, input_tokens=NUMBER, output_tokens=NUMBER, reasoning_tokens=NUMBER, input_audio_tokens=NUMBER)
+BEGUN = st.builds(
+    lambda at, group, deployment, model: Opened(
+        "c", 1, at, 0.0, "p", "chat", "/", "x", group, deployment, "o", model, True
+    ),
+    *(CLOCK, ODD, ODD, ODD),
+)
+ENDED = st.builds(closed, at=CLOCK, first_token=SECONDS, usage=USAGES, cost=NUMBER, response_id=ODD)
+
+
+@given(st.lists(st.tuples(SAMPLES, BEGUN, ENDED, ODD), max_size=3))
+def test_nothing_that_callers_or_providers_say_breaks_it(
+    calls: list[tuple[RequestSample, Opened, Closed, str]],
+) -> None:
+    """Odd text, numbers that cannot be, clocks that go back: all is counted, logged, traced, and no sum goes down."""
+    lines: list[bytes] = []
+    batches: list[bytes] = []
+    tracer = Tracer(lambda batch: batches.append(packed(batch)), lambda delay, call: None)
+    observer = Observer(Metrics(key_labels=True), Log(Lines(lines), lambda delay, call: None), tracer)
+    mirror = Totals()
+    sums: dict[tuple[str, Labels], list[Any]] = {}
+    for one, begun, ended, header in calls:
+        trace = observer.trace(one, header, header)
+        observer.attempt(one, begun, ended, trace, "a" * 16)
+        observer.request(one, 1_763_880_000.0, trace)
+        mirror.apply(msgspec.convert(msgspec.msgpack.decode(msgspec.msgpack.encode(observer.metrics.report())), Report))
+        for name, rows in mirror.rows.items():
+            for labels, row in rows.items():
+                before = sums.get((name, labels), [0] * len(row))
+                assert all(new >= old for new, old in zip(row, before, strict=True))
+                sums[name, labels] = row
+    observer.close()
+    assert [json.loads(line)["event"] for line in b"".join(lines).splitlines()] == ["request"] * len(calls)
+    assert sum(row[0] for row in mirror.rows["requests"].values()) == len(calls)
+    assert sum(row[0] for row in mirror.rows["attempts"].values()) == len(calls)
+    list(read_text(render(mirror, (*FAMILIES, *LITELLM_FAMILIES))))
+    maker = SpanMaker({})
+    over = [one for batch in batches for one in unpacked(batch)]
+    encode_spans([maker.attempt(one) if isinstance(one, AttemptOver) else maker.request(one) for one in over])

@@ -113,3 +113,10 @@ def test_secrets_of_a_configuration_are_found_at_any_depth() -> None:
     found = set(secrets_in(arguments))
     assert {"fake-api-key", "fake-header-value", "fake-client-secret", "fake-line-of-a-private-key"} <= found
     assert "openai/gpt-5-mini" not in found
+
+
+def test_a_known_secret_is_found_as_json_and_urls_spell_it() -> None:
+    secret = 'quote" and/slash'
+    redactor = Redactor([secret])
+    assert redactor.text(json.dumps({"a": secret})) == f'{{"a": "{REDACTED}"}}'
+    assert redactor.text("/x?y=quote%22%20and%2Fslash") == f"/x?y={REDACTED}"

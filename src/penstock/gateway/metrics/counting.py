@@ -181,10 +181,9 @@ class Metrics:
             for read in readers:
                 try:
                     reading = read()
-                    by_labels = reading if isinstance(reading, Mapping) else {(): reading}
-                    yield from [
-                        (name, self._admission.bound(PLAIN[name].labels, at), by_labels[at]) for at in by_labels
-                    ]
+                    by_labels: Mapping[Labels, float] = reading if isinstance(reading, Mapping) else {(): reading}
+                    names = PLAIN[name].labels
+                    yield from [(name, self._admission.bound(names, at), value) for at, value in by_labels.items()]
                 except Exception:  # one that cannot be read must not hide the others
                     _log.exception("a metric could not be read", extra={"metric": name})
 
