@@ -46,7 +46,8 @@ class Peer:
         return asked
 
     def say(self, data: bytes) -> None:
-        self.writer.write(data)
+        with suppress(RuntimeError):  # uvloop's word for a client that left
+            self.writer.write(data)
 
     async def gone(self) -> None:
         """Wait until the client closes."""
