@@ -43,6 +43,8 @@ BESIDE = {
     "model": "model",
 }
 """Arguments of a call that a model says beside its `arguments`, and how."""
+ALL_MODELS = "all-proxy-models"
+"""LiteLLM's name for all models, in the list of a key."""
 ERROR_KINDS: tuple[str, ...] = get_args(ErrorKind)
 FALLBACK_TABLES = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -147,7 +149,7 @@ class Meaning:
         if target is None or target.text is None or not target.text.strip():
             return
         if "*" in target.text and name is not None and name.text is not None and "*" not in name.text:
-            self.errors.append(target.problem("a `*` stands for what stood in the name, and the name has none"))
+            self._wrong(target, "a `*` stands for what stood in the name, and the name has none", model)
         options, body = self._arguments(model)
         arguments = _entry(model, "arguments")
         if options is None or "*" in target.text.partition("/")[0]:
@@ -189,10 +191,8 @@ class Meaning:
         environment, given = self.engine.environment, options.address
         missing = missing_variables(found.provider, parameters=given, environment=environment, model=found.model)
         if missing:
-            names = " and ".join(missing)
-            self.warnings.append(
-                target.problem(f"there is no key for {found.provider.name}: give api_key, or set {names}")
-            )
+            said = f"no key for {found.provider.name} is given (api_key) or set ({' and '.join(missing)})"
+            self.warnings.append(target.problem(said))
 
     def _headers(self, node: Node | None) -> None:
         for name, value in (node.items if node else {}).items():
@@ -320,7 +320,7 @@ class Meaning:
         for node in own.values():
             self._must_be_known(node)
         for node in _listed(key.items.get("models")):
-            known = node.text is None or "*" in node.text or node.text in self.access_groups or node.text in own
+            known = node.text is None or "*" in node.text or node.text in {*self.access_groups, *own, ALL_MODELS}
             if not known:
                 self._must_be_known(node)
 

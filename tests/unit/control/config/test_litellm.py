@@ -326,6 +326,17 @@ def test_a_deployment_of_nobody_is_left_out() -> None:
     ]
 
 
+def test_a_pattern_without_a_place_for_it_is_left_out() -> None:
+    text = f"{MODELS}  - {{model_name: c, litellm_params: {{model: 'openai/*'}}}}\n"
+    assert [each.group for each in loaded(text).snapshot.deployments] == ["a", "b"]
+    assert "the name has none: it is left out" in warnings(text)[0]
+
+
+def test_empty_blocks_ask_for_nothing() -> None:
+    found = loaded("model_list:\ngeneral_settings:\nlitellm_settings:\nrouter_settings:\n")
+    assert (found.snapshot.deployments, found.warnings) == ((), ())
+
+
 # -- errors -----------------------------------------------------------------------------------------------------------
 
 

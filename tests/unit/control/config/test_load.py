@@ -399,9 +399,13 @@ def test_what_is_wrong_is_said(text: str, said: str) -> None:
 
 def test_a_model_without_a_key_is_a_warning() -> None:
     (warning,) = loaded("models: [{name: a, model: anthropic/claude-sonnet-4-5}]").warnings
-    said = "there is no key for anthropic: give api_key, or set ANTHROPIC_API_KEY"
+    said = "no key for anthropic is given (api_key) or set (ANTHROPIC_API_KEY)"
     assert str(warning) == f"models[0].model, line 1 of penstock.yaml: {said}"
     assert loaded("environment_variables: {OPENAI_API_KEY: x}\nmodels: [{name: a, model: openai/gpt-5}]").warnings == ()
+
+
+def test_a_key_for_all_models_may_say_so() -> None:
+    assert loaded("keys: [{key: fake-key-1, models: [all-proxy-models]}]").keys[0].models == ("all-proxy-models",)
 
 
 def test_an_argument_that_may_be_misspelt_is_a_warning() -> None:
