@@ -12,6 +12,7 @@ import random
 import threading
 import weakref
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -167,6 +168,7 @@ class RoutedEngine(Engine):
     retries       how often a group is asked again; `general` and `told` are the call's
     rules         when a deployment rests
     least_wait    seconds to wait at least before the same deployment is asked again
+    tags          whether the `tags` of a call choose among deployments; `any_tag`: one in common is enough
     says          the level at which attempts are logged; None: not at all
     **arguments   those of `Engine`
     """
@@ -182,6 +184,8 @@ class RoutedEngine(Engine):
         retries: Retries,
         rules: CooldownRules,
         least_wait: float,
+        tags: bool = False,
+        any_tag: bool = True,
         says: int | None = None,
         **arguments: Any,
     ) -> None:
@@ -192,6 +196,7 @@ class RoutedEngine(Engine):
         self._fallbacks = fallbacks
         self._retries = retries
         self._least_wait = least_wait
+        self._tags, self._any_tag = tags, any_tag
         self._says = says
 
     # -- what a call asks of its engine -------------------------------------------------------------------------------
@@ -208,9 +213,10 @@ class RoutedEngine(Engine):
             facts = {"model_id": deployment.id, "model_group": group, "fallbacks": hops}
             return replace(attempt, facts=facts)
 
+        streams = bool(call.arguments.get("stream"))
         plan = RoutedPlan(
             call.model,
-            self._candidates,
+            partial(self._candidates, tags=call.options.tags, streams=streams),
             make,
             fallbacks=lambda group, kind: own.after(self._names(group), kind),
             retries=self._retries_of(call),
@@ -257,9 +263,15 @@ class RoutedEngine(Engine):
 
     # -- how it chooses -----------------------------------------------------------------------------------------------
 
-    def _candidates(self, name: str) -> Candidates:
-        healths, now = self.health.snapshot(), self.clock.monotonic()
-        return candidates(self._find(name), healths, Situation(now, random.random), self._strategy)
+    def _candidates(self, name: str, tags: Sequence[str] | None = None, streams: bool = False) -> Candidates:
+        situation = Situation(
+            self.clock.monotonic(),
+            random.random,
+            streams=streams,
+            tags=tuple(tags or ()) if self._tags else None,
+            any_tag=self._any_tag,
+        )
+        return candidates(self._find(name), self.health.snapshot(), situation, self._strategy)
 
     def _retries_of(self, call: Planned) -> Retries:
         usual, number = self._retries, call.options.num_retries

@@ -75,7 +75,8 @@ class Router(Resource[Blocking]):
                           stream_timeout, num_retries. A value "os.environ/NAME" is that variable's. A `*` in both
                           names is a pattern
     routing_strategy      "simple-shuffle" (by weight, else rpm, else tpm), "least-busy", "latency-based-routing",
-                          "cost-based-routing"; or a function of the form of those in `penstock.routing.strategies`
+                          "cost-based-routing", "usage-based-routing"; or a function of the form of those in
+                          `penstock.routing.strategies`
     num_retries           further attempts within a group after an error that another attempt may not meet (default 2).
                           The number of the deployment that failed, and before it the call's own, count more
     retry_policy          the same by error, before all these: {"RateLimitErrorRetries": 5, ...}
@@ -91,6 +92,9 @@ class Router(Resource[Blocking]):
     cooldown_time         seconds of a rest (default 5; a longer Retry-After counts)
     disable_cooldowns     nobody ever rests
     timeout, stream_timeout    seconds for a whole call with all its attempts; for a streamed one
+    enable_tag_filtering  the `tags` of a call choose among the deployments with `tags`: those that have one of them
+                          (all of them, with tag_filtering_match_any=False), else those tagged "default". A call without
+                          tags goes to those tagged "default", else to those without tags
     model_group_alias     {"another name": "group"}, or {"another name": {"model": "group"}}
     default_litellm_params     arguments of every deployment that does not say otherwise
     default_max_parallel_requests    the `max_parallel_requests` of these
@@ -125,6 +129,8 @@ class Router(Resource[Blocking]):
         cooldown_time: float | None = 5.0,
         disable_cooldowns: bool | None = False,
         default_max_parallel_requests: int | None = None,
+        enable_tag_filtering: bool = False,
+        tag_filtering_match_any: bool = True,
         timeout: Any = None,
         stream_timeout: float | None = None,
         model_group_alias: Mapping[str, Any] | None = None,
@@ -167,6 +173,8 @@ class Router(Resource[Blocking]):
             retries=retries,
             rules=rules,
             least_wait=settings.number("retry_after", retry_after),
+            tags=bool(enable_tag_filtering),
+            any_tag=tag_filtering_match_any is not False,
             says=getattr(logging, str(debug_level).upper(), logging.INFO) if set_verbose else None,
             defaults=defaults,
             **made,

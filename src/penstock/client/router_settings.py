@@ -24,7 +24,7 @@ _LATER = "this router does not check that before a call"
 _UNSUPPORTED = {
     **dict.fromkeys(("redis_host", "redis_port", "redis_password", "redis_url", "redis_db", "cache_kwargs"), _ALONE),
     **dict.fromkeys(("cache_responses", "caching_groups", "client_ttl", "provider_budget_config"), _ALONE),
-    **dict.fromkeys(("enable_pre_call_checks", "optional_pre_call_checks", "enable_tag_filtering"), _LATER),
+    **dict.fromkeys(("enable_pre_call_checks", "optional_pre_call_checks"), _LATER),
     "routing_strategy_args": "the strategies have no settings; give a function as routing_strategy",
     **dict.fromkeys(("assistants_config", "router_general_settings", "alerting_config", "polling_interval"), ""),
 }

@@ -117,7 +117,7 @@ class Members:
     name, group   as it was asked for; as the configuration calls it
     strategy      how they are ordered
     smallest      tokens that fit all of them
-    plain         whether `draw` may choose: all have the same `order`, and none is tagged
+    plain         whether `draw` may choose: all have the same `order`, and none has `tags` that count
     """
 
     __slots__ = (
@@ -133,10 +133,13 @@ class Members:
         "strategy",
     )
 
-    def __init__(self, name: str, group: str, deployments: tuple[Deployment, ...], strategy: Strategy) -> None:
+    def __init__(
+        self, name: str, group: str, deployments: tuple[Deployment, ...], strategy: Strategy, tags: bool = True
+    ) -> None:
         self.name, self.group, self.deployments, self.strategy = name, group, deployments, strategy
         self.smallest = min((each.max_input for each in deployments if each.max_input is not None), default=_UNLIMITED)
-        self.plain = len({each.order for each in deployments}) == 1 and not any(each.tags for each in deployments)
+        tagged = tags and any(each.tags for each in deployments)
+        self.plain = len({each.order for each in deployments}) == 1 and not tagged
         self._single = deployments[0] if len(deployments) == 1 else None
         self._pool: Sequence[Deployment] = deployments
         self._steps: list[float] = []
@@ -353,10 +356,10 @@ class Router:
         self._backoff = backoff or Backoff()
         self._members: dict[str, Members] = {}
         self._strategy = strategy_of(settings.strategy)
-        self._strategies = {group: strategy_of(name) for group, name in settings.strategies.items()}
+        self._strategies = {self._group(group): strategy_of(name) for group, name in settings.strategies.items()}
         self.tasks = tasks_of(settings.rules, settings.cascades, self.groups)
         self._fallbacks = fallbacks_of(settings)
-        self._retries = retries_of(settings)
+        self._retries = retries_of(settings, self._group)
         self.learns = settings.queue_size > 0 or most_headroom in (self._strategy, *self._strategies.values())
 
     # -- a call -------------------------------------------------------------------------------------------------------
@@ -403,7 +406,7 @@ class Router:
 
     def members(self, name: str) -> Members:
         """The deployments behind a name. Raises ProviderError (unknown_model)."""
-        found = self._members.get(name)
+        found, settings = self._members.get(name), self.settings
         if found is not None:
             return found
         try:
@@ -411,8 +414,9 @@ class Router:
             deployments = tuple(self._with_facts(each) for each in self.groups.find(name))
         except UnknownGroup as error:
             raise ProviderError("unknown_model", str(error)) from None
-        found = Members(name, group, deployments, self._strategies.get(group, self._strategy))
-        if not self.settings.check_context_window:
+        strategy = self._strategies.get(group, self._strategy)
+        found = Members(name, group, deployments, strategy, settings.tag_filtering)
+        if not settings.check_context_window:
             found.smallest = _UNLIMITED
         if len(self._members) >= _MOST_NAMES:
             self._members.clear()
@@ -427,7 +431,16 @@ class Router:
 
     def strategy_name(self, group: str) -> str:
         """What the strategy of a group is called."""
-        return self.settings.strategies.get(self.members(group).group, self.settings.strategy)
+        strategy = self.members(group).strategy
+        said = (self.settings.strategy, *self.settings.strategies.values())
+        return next(name for name in said if STRATEGIES[name] is strategy)
+
+    def _group(self, name: str) -> str:
+        """The group behind a name of the configuration, which may be an alias."""
+        try:
+            return self.groups.canonical(name)
+        except UnknownGroup:  # what is said of nobody changes nothing
+            return name
 
     def full_plan(self, route: Route) -> RouterPlan:
         """The plan of all that may happen to a call."""
@@ -485,7 +498,7 @@ class Router:
             self.random,
             streams=request.stream,
             tokens=tokens if self.settings.check_context_window else None,
-            tags=request.tags if self.settings.tag_filtering else (),
+            tags=request.tags if self.settings.tag_filtering else None,
             any_tag=self.settings.match_any_tag,
         )
 
@@ -643,12 +656,12 @@ def fallbacks_of(settings: RoutingSettings) -> Fallbacks:
     )
 
 
-def retries_of(settings: RoutingSettings) -> Retries:
-    """How often a group is asked again."""
+def retries_of(settings: RoutingSettings, group_of: Callable[[str], str] = str) -> Retries:
+    """How often a group is asked again. `group_of`: the group behind a name."""
     return Retries(
         general=settings.retries,
         by_kind=settings.retry_policy,  # type: ignore[arg-type]  # checked with the configuration
-        by_group=settings.group_retry_policy,  # type: ignore[arg-type]
+        by_group={group_of(name): policy for name, policy in settings.group_retry_policy.items()},  # type: ignore[misc]
     )
 
 

@@ -75,7 +75,7 @@ def with_tags(deployments: Sequence[Deployment], situation: Situation) -> Sequen
     "default", and where there are none such those without tags. So a tagged deployment gets nothing that did not ask
     for it.
     """
-    if not any(each.tags for each in deployments):
+    if situation.tags is None or not any(each.tags for each in deployments):
         return deployments
     if situation.tags:
         found = [each for each in deployments if each.tags and _fits(each.tags, situation)]
@@ -85,7 +85,7 @@ def with_tags(deployments: Sequence[Deployment], situation: Situation) -> Sequen
 
 
 def _fits(tags: tuple[str, ...], situation: Situation) -> bool:
-    wanted = (tag in tags for tag in situation.tags)
+    wanted = (tag in tags for tag in situation.tags or ())
     return any(wanted) if situation.any_tag else all(wanted)
 
 

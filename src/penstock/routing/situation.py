@@ -18,7 +18,7 @@ class Situation(Struct, frozen=True):
     random    a source of numbers in [0, 1)
     streams   whether a stream was asked for
     tokens    about how many tokens the request has; None: nobody counted
-    tags      the tags that it asks for
+    tags      the tags that it asks for; None: tags choose nothing
     any_tag   one of them is enough; else a deployment must have all
     """
 
@@ -26,5 +26,5 @@ class Situation(Struct, frozen=True):
     random: Random
     streams: bool = False
     tokens: int | None = None
-    tags: tuple[str, ...] = ()
+    tags: tuple[str, ...] | None = None
     any_tag: bool = True

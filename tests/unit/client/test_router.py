@@ -422,6 +422,24 @@ def test_many_threads_count_right(made: Made) -> None:
 # -- arguments --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("on", "tags", "asked"),
+    [(True, ["eu"], {"a"}), (True, None, {"b"}), (True, ["eu", "x"], {"a"}), (False, ["eu"], {"a", "b"})],
+)
+def test_tags_choose_where_that_is_switched_on(made: Made, on: bool, tags: list[str] | None, asked: set[str]) -> None:
+    listed = [made.deployment("g", "a", tags=["eu"]), made.deployment("g", "b")]
+    router = made.listed(listed, enable_tag_filtering=on)
+    for _ in range(20):
+        router.completion("g", SAY, tags=tags)
+    assert set(made.asked) == asked
+
+
+def test_tags_that_nobody_has_are_refused(made: Made) -> None:
+    router = made.listed([made.deployment("g", "a", tags=["eu"])], enable_tag_filtering=True)
+    with pytest.raises(exceptions.BadRequestError, match="has the tags of this request"):
+        router.completion("g", SAY, tags=["moon"])
+
+
 def test_a_deployment_has_arguments_of_its_own_and_those_of_the_call_come_first(made: Made) -> None:
     router = made.router("g.a", **{"g.a": {"temperature": 0.25, "max_tokens": 7, "extra_headers": {"x-one": "1"}}})
     router.completion("g", SAY, temperature=0.75)

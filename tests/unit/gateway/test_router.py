@@ -212,6 +212,11 @@ def test_any_tag_or_all(any_tag: bool, asked: set[str]) -> None:
     assert {setting.asked(tags=("eu", "fast")) for _ in range(50)} == asked
 
 
+def test_tags_choose_nothing_where_that_is_switched_off() -> None:
+    setting = Setting(deployment("g", "a", tags=("eu",)), deployment("g", "b"), tag_filtering=False)
+    assert {setting.asked(tags=("us",)) for _ in range(50)} == {"a", "b"}
+
+
 def test_where_nobody_is_tagged_tags_are_for_the_books() -> None:
     assert two().asked(tags=("job-7",)) in "ab"
 
