@@ -31,6 +31,9 @@ class Observer:
         self.metrics = metrics
         self.log = log
         self.tracer = tracer
+        self._count_request = metrics.request
+        self._count_attempt = metrics.attempt
+        self._write = None if log is None else log.request
         if log is not None:
             metrics.gauge("penstock_log_lines_lost", lambda: log.lost)
         if tracer is not None:
@@ -78,7 +81,7 @@ class Observer:
                 sample.estimated = closed.estimated
             else:
                 _add(sample, closed)
-            self.metrics.attempt(opened, closed, sample.key_alias)
+            self._count_attempt(opened, closed, sample.key_alias)
             if trace is not None and self.tracer is not None:
                 self.tracer.attempt(trace, span_id, opened, closed)
         except Exception:
@@ -87,9 +90,9 @@ class Observer:
     def request(self, sample: RequestSample, at: float, trace: Trace | None = None) -> None:
         """The request is over, `at` Unix seconds. Nobody may change the sample afterwards."""
         try:
-            self.metrics.request(sample)
-            if self.log is not None:
-                self.log.request(sample, at)
+            self._count_request(sample)
+            if self._write is not None:
+                self._write(sample, at)
             if trace is not None and self.tracer is not None:
                 self.tracer.request(trace, sample, at)
         except Exception:

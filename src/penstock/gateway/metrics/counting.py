@@ -126,12 +126,16 @@ class Metrics:
         row[_TRIED_BUCKETS + bisect_left(DURATION, seconds)] += 1
         usage = closed.usage
         if usage is not None:
-            if (tokens := usage.input_tokens) is not None and tokens > 0:
+            if (tokens := usage.input_tokens) and tokens > 0:
                 row[_INPUT] += tokens
-            if (tokens := usage.output_tokens) is not None and tokens > 0:
+            if (tokens := usage.output_tokens) and tokens > 0:
                 row[_OUTPUT] += tokens
-            if usage.cache_read_tokens or usage.cache_write_tokens or usage.reasoning_tokens:
-                _count_parts(row, usage)
+            if (tokens := usage.cache_read_tokens) and tokens > 0:
+                row[_CACHE_READ] += tokens
+            if (tokens := usage.cache_write_tokens) and tokens > 0:
+                row[_CACHE_WRITE] += tokens
+            if (tokens := usage.reasoning_tokens) and tokens > 0:
+                row[_REASONING] += tokens
             if usage.input_audio_tokens or usage.output_audio_tokens:
                 _count_audio(row, usage)
         if closed.cost is not None:
@@ -252,13 +256,6 @@ def _count_seldom(row: Row, sample: RequestSample) -> None:
         row[_CACHE_HITS] += 1
     elif sample.cache == "miss":
         row[_CACHE_MISSES] += 1
-
-
-def _count_parts(row: Row, usage: Usage) -> None:
-    """What is told apart among the tokens."""
-    row[_CACHE_READ] += max(0, usage.cache_read_tokens or 0)
-    row[_CACHE_WRITE] += max(0, usage.cache_write_tokens or 0)
-    row[_REASONING] += max(0, usage.reasoning_tokens or 0)
 
 
 def _count_audio(row: Row, usage: Usage) -> None:
