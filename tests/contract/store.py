@@ -268,6 +268,7 @@ class StoreContract:
         for number in range(2):
             store.commit(Batch(calls=[call(f"{number}")], drained={("w1", "q1"): 5, ("w1", "q2"): 1, ("w2", "q1"): 9}))
         assert store.drained_of("w1") == {"q1": 10, "q2": 2}
+        assert store.drained_of("w1", "q2") == {"q2": 2}
         store.forget_worker("w1")
         assert store.drained_of("w1") == {}
         assert store.drained_of("w2") == {"q1": 18}

@@ -153,13 +153,15 @@ class Ledger:
             self._lock = -1
 
     def drain(self) -> int:
-        """Read all that is in the journals now, and write it; returns how many records it were. Raises what the store
-        raises: nothing is lost by it, and the next call goes on where this one could not.
+        """Write all that was in the journals when it was called (workers write on meanwhile); returns how many records
+        it was. Raises what the store raises: nothing is lost by it, and the next call goes on where this one stopped.
         """
         total = 0
-        while read := self._drain_some():
+        while True:
+            read, to_the_end = self._drain_some()
             total += read
-        return total
+            if to_the_end:
+                return total
 
     def live_workers(self) -> list[str]:
         """The workers that live."""
@@ -175,9 +177,9 @@ class Ledger:
         """Picodollars that the ledger counts for this money quota."""
         return self.store.spent(quota)
 
-    def drained_of(self, worker: str) -> dict[str, int]:
-        """For each money quota, what was drained of this worker since it began: `spent` has it already."""
-        return self.store.drained_of(worker)
+    def drained_of(self, worker: str, quota: str | None = None) -> dict[str, int]:
+        """For each money quota (or this one), what was drained of this worker since it began; `spent` has it in it."""
+        return self.store.drained_of(worker, quota)
 
     def stats(self) -> LedgerStats:
         """What it has done, and what is before it."""
@@ -206,7 +208,8 @@ class Ledger:
             rest = INTERVAL
             try:
                 wall, cpu = time.monotonic(), time.thread_time()
-                if self._drain_some() >= self._size:
+                _, to_the_end = self._drain_some()
+                if not to_the_end:
                     rest = self._rest_after(time.monotonic() - wall, time.thread_time() - cpu)
                 elif time.monotonic() >= prune_at and self._prune() < _PRUNE_AT_ONCE:
                     prune_at = time.monotonic() + _PRUNE_EVERY
@@ -229,17 +232,18 @@ class Ledger:
             return 0
         return self.store.prune(self._clock() - self.retention, _PRUNE_AT_ONCE)
 
-    def _drain_some(self) -> int:
-        """Read and write one batch; returns how many records there were (0: there are none now)."""
+    def _drain_some(self) -> tuple[int, bool]:
+        """Read and write one batch; returns how many records it had, and whether all journals are read to their end."""
         with self._draining:
             waiting = bool(self._read_from or self._batch.calls)  # the store refused a batch: it gets it again first
             read = 0 if waiting else self._read()
             dead = [] if waiting else self._end_dead_workers()
+            to_the_end = all(journal.is_read for journal in self._workers.values())
             self._commit()
             self._remove_what_is_read()
             for journal in dead:
                 self._bury(journal)
-            return 1 if waiting else read
+            return read, not waiting and to_the_end
 
     # -- reading ------------------------------------------------------------------------------------------------------
 

@@ -208,6 +208,24 @@ def test_many_workers_in_batches_of_any_size(store: Store, journals: Path, told:
         writer.close()
 
 
+def test_a_drain_ends_although_workers_write_on(
+    store: Store, journals: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under load there is always something new; who asks for what was there is not kept waiting for it."""
+    with Journal(journals, "w") as journal:
+        commit, calls = store.commit, iter(range(50))
+
+        def writes_on(batch: Batch) -> None:
+            commit(batch)
+            journal.ended(ended(f"more {next(calls)}"))
+
+        monkeypatch.setattr(store, "commit", writes_on)
+        journal.ended(ended("first"))
+        assert ledger.drain() == 1
+        assert set(rows(store)) == {"first"}
+        monkeypatch.undo()
+
+
 # -- a keeper that dies -----------------------------------------------------------------------------------------------
 
 

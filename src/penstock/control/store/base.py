@@ -221,8 +221,8 @@ class Store(Protocol):
         """Picodollars that the ledger counts for this money quota; 0 for one of a past period, or of no key."""
         ...
 
-    def drained_of(self, worker: str) -> dict[str, int]:
-        """For each money quota, what was drained of this worker in its life."""
+    def drained_of(self, worker: str, quota: str | None = None) -> dict[str, int]:
+        """For each money quota (or this one), what was drained of this worker in its life."""
         ...
 
     def used_by_dead(self, quota: str, window_start: float, live: Collection[str]) -> int:

@@ -53,7 +53,7 @@ from penstock.control.store.tables import (
 
 _PATIENCE = 30.0
 _SETTINGS = (
-    "PRAGMA page_size=8192",  # of a new file: most rows are appended, which likes large pages; those of many keys do not
+    "PRAGMA page_size=8192",  # of a new file: rows that are appended like larger ones, indexes of many keys smaller
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA wal_autocheckpoint=2000",
@@ -256,10 +256,12 @@ class SqliteStore:
             return 0
         return key.spend
 
-    def drained_of(self, worker: str) -> dict[str, int]:
+    def drained_of(self, worker: str, quota: str | None = None) -> dict[str, int]:
+        found = select(drained.c.quota, drained.c.amount).where(drained.c.worker == worker)
+        if quota is not None:
+            found = found.where(drained.c.quota == quota)
         with self._read() as connection:
-            rows = connection.execute(select(drained.c.quota, drained.c.amount).where(drained.c.worker == worker))
-            return {row.quota: row.amount for row in rows}
+            return {row.quota: row.amount for row in connection.execute(found)}
 
     def used_by_dead(self, quota: str, window_start: float, live: Collection[str]) -> int:
         name = parse_quota(quota)
