@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from penstock.control.config.bundle import LITELLMS_BLOCKS
 from penstock.control.config.litellm import advice
 from penstock.control.config.native import General, Routing
+from penstock.control.config.problems import ConfigErrors
 from tests.support.configs import loaded, refused
 
 MODELS = """
@@ -399,3 +404,56 @@ def test_no_key_is_in_two_tables() -> None:
     """A key that is honoured is not also said not to be."""
     for reasons, fields in ((advice.GENERAL, General.model_fields), (advice.ROUTER, Routing.model_fields)):
         assert not reasons.keys() & fields.keys()
+
+
+# -- properties -------------------------------------------------------------------------------------------------------
+
+_names = sorted(
+    {
+        *(
+            "model_list",
+            "litellm_settings",
+            "router_settings",
+            "general_settings",
+            "credential_list",
+            "keys",
+            "include",
+        ),
+        *("environment_variables", "model_name", "litellm_params", "model_info", "model", "credential_name", "path"),
+        *("credential_values", "use_in_pass_through", "litellm_credential_name", "api_key", "headers", "target", "id"),
+        *("pass_through_endpoints", "ssl_verify", "callbacks", "optional_pre_call_checks", "model_group_alias", "auth"),
+        *(
+            "default_litellm_params",
+            "retry_policy",
+            "model_group_retry_policy",
+            "TimeoutErrorRetries",
+            "cancel_on_disconnect",
+        ),
+        *("fallbacks", "default_fallbacks", "set_verbose", "turn_off_message_logging", "max_request_size_mb", "tags"),
+        *("background_health_checks", "health_check_interval", "disable_background_health_check", "mode", "a", "rules"),
+        *("modify_params", "stream_timeout", "default_max_parallel_requests", "routing_strategy", "cascades", "order"),
+    }
+)
+_value = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 10**20)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(["a", "demo", "openai/x", "*", "on", "os.environ/KEY", "os.environ/NONE", "prompt_caching", ""]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_names), inner, max_size=5),
+    max_leaves=25,
+)
+
+
+@given(st.dictionaries(st.sampled_from(_names), _value, max_size=6))
+def test_anything_is_read_or_refused_with_a_place(value: dict[str, Any]) -> None:
+    text = json.dumps({"model_list": [], **value})
+    try:
+        found = loaded(text, {"KEY": "sk-fake-secret-value"})
+    except ConfigErrors as errors:
+        problems = errors.problems
+    else:
+        problems = found.warnings
+        assert msgspec.msgpack.encode(found.snapshot)
+    assert all(problem.place is not None for problem in problems)
+    assert not any("sk-fake-secret-value" in str(problem) for problem in problems)
