@@ -27,6 +27,7 @@ PATHS = (
     "/health",
     "/health/readiness",
     "/health/{rest:path}",
+    "/metrics",
     "/openapi.json",
     "/docs",
     "/routes",

@@ -459,7 +459,7 @@ class Router:
             random=self.random,
             most=fallbacks.most,
             least_wait=self.settings.retry_after,
-            claim=lambda name, wait: self.table.claim(name, self.now(), wait),
+            claim=lambda name: self.table.claim(name, self.now()),
         )
 
     def _names(self, group: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ came with it, and then no more is read.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from typing import Any, Protocol
 
@@ -113,14 +114,19 @@ class Connection(asyncio.Protocol):
             self._head_size += len(data)
         else:
             self.deadline = self._connections.now + self._limits.body_silence
+        self._feed(data)
+        if self._in_head and self._head_size > self._limits.head:
+            self._malformed(431, f"a request's head may have {self._limits.head:,} bytes at most")
+
+    def _feed(self, data: bytes) -> None:
+        if self._in_head and b"pgrade:" in data:
+            data = _without_offer(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._malformed(400, "this connection speaks HTTP/1.1 only: no upgrade")
         except httptools.HttpParserError as error:
             self._malformed(400, f"this is no HTTP request: {_reason(error)}")
-        if self._in_head and self._head_size > self._limits.head:
-            self._malformed(431, f"a request's head may have {self._limits.head:,} bytes at most")
 
     def pause_writing(self) -> None:
         current = self.current
@@ -152,6 +158,8 @@ class Connection(asyncio.Protocol):
         headers = reading.headers
         name = name.lower()
         if name in headers:
+            if name == b"host":
+                raise ValueError("two hosts")
             headers[name] += b", " + value
         else:
             headers[name] = value
@@ -165,12 +173,20 @@ class Connection(asyncio.Protocol):
         method = parser.get_method()
         reading.method = _METHODS.get(method) or method.decode("latin-1")
         reading.keep_alive = parser.should_keep_alive() and not self.draining
-        reading.chunked = parser.get_http_version() != "1.0"
+        version = parser.get_http_version()
+        reading.chunked = version == "1.1"
         reading.locate()
-        reading.refusal = self._problem(reading) or self._service.admit(reading)
-        if reading.refusal is None and b"expect" in reading.headers:
+        reading.refusal = self._problem(reading, version)
+        if reading.refusal is not None:
+            self._refuse(reading)
+            return
+        reading.refusal = self._service.admit(reading)
+        if reading.refusal is not None:
+            if b"transfer-encoding" in reading.headers or reading.headers.get(b"content-length", b"0") != b"0":
+                self._refuse(reading)
+        elif b"expect" in reading.headers:
             self._continue(reading)
-        if reading.pending or reading.refusal is not None:
+        if reading.pending:
             self._pause()
 
     def on_body(self, data: bytes) -> None:
@@ -218,7 +234,7 @@ class Connection(asyncio.Protocol):
         """An answer was written to its end."""
         inbound.client_left = inbound.slow = None
         self.current = None
-        if not inbound.keep_alive or self.draining or self._refused:
+        if not inbound.keep_alive or self.draining or (self._refused and not self._waiting):
             self._close()
             return
         self.deadline = self._connections.now + self._limits.idle_seconds
@@ -235,6 +251,10 @@ class Connection(asyncio.Protocol):
             self.current.keep_alive = self.current.streaming and self.current.keep_alive
         elif self._reading is None and not self._waiting:
             self._close()
+
+    def abort(self) -> None:
+        """End now, whatever is under way."""
+        self.transport.abort()
 
     def too_late(self) -> None:
         """The deadline has passed."""
@@ -260,9 +280,13 @@ class Connection(asyncio.Protocol):
         else:
             self._service.answer(inbound)
 
-    def _problem(self, reading: Inbound) -> Answer | None:
+    def _problem(self, reading: Inbound, version: str) -> Answer | None:
         """What speaks against reading this request's body."""
         headers = reading.headers
+        if version not in ("1.1", "1.0") or reading.method == "CONNECT":
+            return self._service.malformed(400, "this connection speaks HTTP/1.1, and is no tunnel")
+        if b"host" not in headers and version == "1.1":
+            return self._service.malformed(400, "the request names no host")
         if len(headers) > self._limits.headers:
             return self._service.malformed(431, f"a request may have {self._limits.headers} headers at most")
         length = headers.get(b"content-length", b"")
@@ -283,11 +307,15 @@ class Connection(asyncio.Protocol):
     def _refuse(self, inbound: Inbound) -> None:
         """Refuse a request whose body has not been read: nothing more can be read from this connection."""
         answer = inbound.refusal
+        inbound.keep_alive = False
+        self._reading = None
+        self._refused = True
         if self.current is None and not self._waiting and answer is not None:
-            inbound.keep_alive = False
             self.current = inbound
-            self._refused = True
             inbound.respond(answer.status, answer.headers, answer.body)
+        else:
+            inbound.complete = True
+            self._waiting.append(inbound)
 
     def _malformed(self, status: int, message: str) -> None:
         """Answer what is no request, if nobody else is being answered, and end the connection."""
@@ -320,6 +348,17 @@ class Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_later(LINGER, self.transport.abort)
         else:
             self.transport.close()
+
+
+_OFFER = re.compile(rb"(?i)\r\nupgrade:")
+
+
+def _without_offer(data: bytes) -> bytes:
+    """The head without the offer of another protocol, which a server may ignore (RFC 9110, section 7.8): some clients
+    offer HTTP/2 with their first request, and the parser would take what follows for that.
+    """
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _OFFER.sub(b"\r\nx-offered-upgrade:", head) + end + rest
 
 
 def _reason(error: Exception) -> str:

@@ -21,6 +21,7 @@ class Watched(Protocol):
 
     def too_late(self) -> None: ...
     def drain(self) -> None: ...
+    def abort(self) -> None: ...
 
 
 class Connections:
@@ -29,6 +30,7 @@ class Connections:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._open: set[Watched] = set()
+        self._gone: asyncio.Event | None = None
         self.now = loop.time()
         self.date = date_line(time.time())
         self._timer = loop.call_later(GRAIN, self._sweep)
@@ -43,11 +45,24 @@ class Connections:
     def remove(self, connection: Watched) -> None:
         """A connection is no more."""
         self._open.discard(connection)
+        if self._gone is not None and not self._open:
+            self._gone.set()
 
     def drain(self) -> None:
         """End every connection as soon as nothing is under way on it."""
         for connection in list(self._open):
             connection.drain()
+
+    async def gone(self) -> None:
+        """Wait until there is none."""
+        self._gone = asyncio.Event()
+        if self._open:
+            await self._gone.wait()
+
+    def abort(self) -> None:
+        """End every connection now."""
+        for connection in list(self._open):
+            connection.abort()
 
     def close(self) -> None:
         """Stop watching."""

@@ -1,0 +1,175 @@
+"""Worker: one process of the data plane, put together. A composition root: nothing else constructs these things.
+
+It answers as soon as it has a snapshot. It goes on without the control plane, from what it holds, and asks again for
+what it needs as soon as that is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import resource
+import signal
+import time
+from contextlib import suppress
+
+from penstock.gateway.control_plane import ControlPlane
+from penstock.gateway.http.connection import Connection
+from penstock.gateway.http.connection import Limits as ConnectionLimits
+from penstock.gateway.http.connections import Connections
+from penstock.gateway.journal import Journal, new_worker_id
+from penstock.gateway.keeper_link import KeeperLink
+from penstock.gateway.keyring import Keyring
+from penstock.gateway.leases import Leases
+from penstock.gateway.made import MadeThings
+from penstock.gateway.observe import Observer, open_observer
+from penstock.gateway.plane import Plane, Shared, secrets_of
+from penstock.gateway.policies.limits import Limits
+from penstock.gateway.policies.model_access import ModelAccess
+from penstock.gateway.service import Service
+from penstock.gateway.snapshot import Settings, Snapshot
+from penstock.gateway.surfaces.places import table
+from penstock.gateway.upstream import Upstream
+from penstock.gateway.worker_slot import WorkerSlot
+from penstock.providers.registry import default_registry
+
+GARBAGE = (50_000, 20, 50)
+"""Thresholds of the collector: a call leaves no cycles behind, so it has little to do."""
+
+_log = logging.getLogger("penstock.gateway")
+
+
+def run(slot: WorkerSlot) -> None:
+    """Serve until told to stop. What the supervisor expects is in `worker_slot`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        import uvloop
+    except ImportError:  # there is none for Windows
+        asyncio.run(Worker(slot).serve())
+    else:
+        uvloop.run(Worker(slot).serve())
+
+
+class Worker:
+    """One worker. It has no plane, and serves nothing, before its first snapshot."""
+
+    def __init__(self, slot: WorkerSlot) -> None:
+        self._slot = slot
+        self._plane: Plane | None = None
+        self._observer: Observer | None = None
+        self._server: asyncio.Server | None = None
+        self._stopped = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Serve until SIGTERM, or until the supervisor is gone; then drain."""
+        slot, loop = self._slot, asyncio.get_running_loop()
+        _raise_the_number_of_files()
+        self._worker_id = new_worker_id(slot.index)
+        self._journal = Journal(slot.state / "journals", self._worker_id)
+        self._link = KeeperLink(slot.channel, self._take_snapshot, self._forget, self._forget_all)
+        self._upstream = Upstream(loop)
+        self._leases = Leases(self._worker_id, self._link.tell, time.time, loop.call_later)
+        self._keyring = Keyring(self._link.look_up_key)
+        self._made = MadeThings(self._link.look_up_made)
+        self._connections = Connections(loop)
+        self._service = Service(table(ControlPlane(self._upstream, slot.api)), self._keyring)
+        self._link.serve_leases(self._leases)
+        loop.add_signal_handler(signal.SIGTERM, self._stopped.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reopen)
+        loop.add_reader(slot.supervisor, self._stopped.set)
+        self._link.open()
+        await self._stopped.wait()
+        loop.remove_reader(slot.supervisor)
+        await self._drain()
+
+    # -- snapshots ----------------------------------------------------------------------------------------------------
+
+    def _take_snapshot(self, snapshot: Snapshot) -> None:
+        """A snapshot has come: calls that begin from now on go by it. Raises ValueError for one that cannot be
+        served.
+        """
+        first = self._plane is None
+        settings = snapshot.settings
+        if self._observer is None:
+            self._observer = self._open_observer(snapshot)
+        shared = Shared(
+            registry=default_registry(),
+            environment=os.environ,
+            upstream=self._upstream,
+            leases=self._leases,
+            journal=self._journal,
+            keyring=self._keyring,
+            made=self._made,
+            observer=self._observer,
+            policies=(ModelAccess(), Limits(self._leases)),
+        )
+        self._plane = plane = Plane(shared, snapshot, self._plane)
+        self._service.plane = plane
+        self._observer.apply(settings, secrets_of(shared.registry, shared.environment, snapshot))
+        if first:
+            asyncio.get_running_loop().create_task(self._listen(settings))
+
+    def _open_observer(self, snapshot: Snapshot) -> Observer:
+        loop = asyncio.get_running_loop()
+        secrets = secrets_of(default_registry(), os.environ, snapshot)
+        observer = open_observer(
+            snapshot.settings, secrets, loop.call_later, self._link.forward_spans, self._slot.index
+        )
+        self._link.serve_metrics(observer.metrics)
+        return observer
+
+    async def _listen(self, settings: Settings) -> None:
+        """Begin to accept, and tell the supervisor."""
+        limits = ConnectionLimits(body=settings.max_body)
+        service, connections = self._service, self._connections
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: Connection(service, limits, connections), sock=self._slot.listener, backlog=4096
+        )
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GARBAGE)
+        self._slot.serving()
+
+    def _forget(self, digests: list[str]) -> None:
+        """These keys have changed."""
+        self._keyring.forget(digests)
+
+    def _forget_all(self) -> None:
+        """The keeper was away."""
+        self._keyring.forget_all()
+
+    def _reopen(self) -> None:
+        if self._observer is not None and self._observer.log is not None:
+            self._observer.log.reopen()
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        """Refuse new connections, let calls under way end, and leave nothing unwritten."""
+        seconds = self._slot.drain_seconds
+        if seconds is None:
+            seconds = 30.0 if self._plane is None else self._plane.snapshot.settings.drain_seconds
+        if self._server is not None:
+            self._server.close()
+        with suppress(OSError):
+            self._slot.listener.close()
+        self._connections.drain()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._connections.gone(), seconds)
+        self._connections.abort()
+        self._leases.give_back_all()
+        await asyncio.sleep(0)
+        await self._upstream.aclose()
+        if self._observer is not None:
+            self._observer.close()
+        await self._link.aclose()
+        self._journal.close()
+
+
+def _raise_the_number_of_files() -> None:
+    """As many connections as the system allows."""
+    with suppress(ValueError, OSError):
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
