@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Row, create_engine, event, func, select
+from sqlalchemy import URL, Connection, Engine, Row, create_engine, event, func, select
 from sqlalchemy import exc as sqlalchemy_errors
 
 from penstock.control.store import key_rows, spend_logs
@@ -83,7 +83,9 @@ def open_sqlite(path: Path) -> SqliteStore:
 
 def sqlite_engine(path: Path) -> Engine:
     """SQLAlchemy's way to this file: with our settings, and with transactions that begin where we say so."""
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _PATIENCE}, pool_size=8, max_overflow=32)
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)), connect_args={"timeout": _PATIENCE}, pool_size=8, max_overflow=32
+    )
 
     @event.listens_for(engine, "connect")
     def connected(connection: sqlite3.Connection, _: object) -> None:

@@ -117,7 +117,8 @@ class LedgerWriter:
             self._connection.execute("COMMIT")
         except BaseException:
             self._callers.clear()
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:  # an error of the disk may have ended it already
+                self._connection.execute("ROLLBACK")
             raise
 
     def _look_again(self) -> None:

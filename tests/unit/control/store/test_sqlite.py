@@ -35,6 +35,12 @@ class TestSqlite(StoreContract):
         open_sqlite(tmp_path / "own.db").close()
         assert stat.S_IMODE((tmp_path / "own.db").stat().st_mode) == 0o600
 
+    def test_any_name_of_a_folder_will_do(self, tmp_path: Path) -> None:
+        folder = tmp_path / "50% off? & more #1"
+        folder.mkdir()
+        open_sqlite(folder / "p.db").close()
+        assert (folder / "p.db").stat().st_size > 0
+
     def test_a_key_that_another_process_changed_is_seen_by_the_ledger(self, tmp_path: Path) -> None:
         store = open_sqlite(tmp_path / "two.db")
         store.add_key(key(user_id="before"))
