@@ -10,11 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
 
-import msgspec
-
+from penstock.control.channel import Connection, Handler, Handlers, Reply
 from penstock.control.leases import LeaseBook, Question
 from penstock.control.ledger import Ledger
 from penstock.gateway.lease_words import Draw, Hello, Units
@@ -27,20 +26,12 @@ _AGAIN = 50
 _log = logging.getLogger("penstock.control")
 
 
-class Channel(Protocol):
-    """The way to one worker (control/channel.py)."""
-
-    def on(self, kind: str, handler: Callable[[Any], Any]) -> None: ...
-    def tell(self, kind: str, payload: Any) -> None: ...
-
-
 class LeaseDesk:
     """Serves leases to workers. `expected` are the workers that live already, when the keeper begins."""
 
     def __init__(self, expected: Collection[str], clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._channels: dict[str, Channel] = {}
-        self._names: dict[int, str] = {}
+        self._connections: dict[str, Connection] = {}
         self._ledger: Ledger | None = None
         self._unasked: list[Question] = []
         self._work: set[asyncio.Task[None]] = set()
@@ -48,49 +39,36 @@ class LeaseDesk:
 
     # -- workers ------------------------------------------------------------------------------------------------------
 
-    def connected(self, channel: Channel) -> None:
-        """A channel is open: whoever is at its other end will say hello."""
-        channel.on("hello", lambda payload: self._hello(channel, _read(payload, Hello)))
-        for kind, take in self._words().items():
-            channel.on(kind, self._from(channel, take))
-
-    def gone(self, channel: Channel) -> None:
-        """A channel is closed. The worker may live: what it has stays its own."""
-        name = self._names.pop(id(channel), None)
-        if name is not None and self._channels.get(name) is channel:
-            del self._channels[name]
-            self.book.left(name, self._clock())
-
-    def _hello(self, channel: Channel, hello: Hello) -> None:
-        self._names[id(channel)] = hello.worker
-        self._channels[hello.worker] = channel
-        self.book.hello(hello.worker, hello.shares, self._clock())
-
-    def _words(self) -> Mapping[str, Callable[[str, Any], None]]:
-        """What workers say -> what the book does."""
+    def handlers(self, greeted: Callable[[Connection, str], None]) -> Handlers:
+        """What workers may say about leases. A worker that says hello is named, and then `greeted`."""
         book, now = self.book, self._clock
+
+        def hello(connection: Connection, said: Hello, reply: Reply) -> None:
+            connection.state = said.worker
+            self._connections[said.worker] = connection
+            greeted(connection, said.worker)
+            book.hello(said.worker, said.shares, now())
+
         return {
-            "draw": lambda worker, payload: book.draw(worker, _read(payload, Draw), now()),
-            "more": lambda worker, payload: book.more(worker, _read(payload, Units).name, now()),
-            "back": lambda worker, payload: book.back(worker, _read(payload, Units), now()),
-            "recalled": lambda worker, payload: book.recalled(worker, _read(payload, Units), now()),
-            "charge": lambda worker, payload: book.charge(worker, _read(payload, Units), now()),
+            "hello": Handler(hello, Hello),
+            "draw": _of(lambda worker, draw: book.draw(worker, draw, now()), Draw),
+            "more": _of(lambda worker, units: book.more(worker, units.name, now()), Units),
+            "back": _of(lambda worker, units: book.back(worker, units, now()), Units),
+            "recalled": _of(lambda worker, units: book.recalled(worker, units, now()), Units),
+            "charge": _of(lambda worker, units: book.charge(worker, units, now()), Units),
         }
 
-    def _from(self, channel: Channel, take: Callable[[str, Any], None]) -> Callable[[Any], None]:
-        """A handler that knows whose channel it is. Whoever has not said hello is not heard."""
-
-        def handle(payload: Any) -> None:
-            name = self._names.get(id(channel))
-            if name is not None:
-                take(name, payload)
-
-        return handle
+    def gone(self, connection: Connection) -> None:
+        """A connection is closed. The worker may live: what it has stays its own."""
+        name = connection.state
+        if name is not None and self._connections.get(name) is connection:
+            del self._connections[name]
+            self.book.left(name, self._clock())
 
     def _tell(self, worker: str, kind: str, message: Any) -> None:
-        channel = self._channels.get(worker)
-        if channel is not None:
-            channel.tell(kind, message)
+        connection = self._connections.get(worker)
+        if connection is not None:
+            connection.tell(kind, message)
 
     # -- the control plane --------------------------------------------------------------------------------------------
 
@@ -149,11 +127,17 @@ def used_by_the_dead(ledger: Ledger, question: Question) -> int:
         return ledger.store.used_by_dead(quota.name, question.start, question.live)
     for _ in range(_AGAIN):
         spent = ledger.spent(quota.name)
-        live = sum(ledger.drained_of(worker).get(quota.name, 0) for worker in question.live)
+        live = sum(ledger.drained_of(worker, quota.name).get(quota.name, 0) for worker in question.live)
         if ledger.spent(quota.name) == spent:  # no batch came between the two sums
             return spent - live
     raise RuntimeError("it changes all the time")
 
 
-def _read(payload: Any, kind: type[Any]) -> Any:
-    return payload if isinstance(payload, kind) else msgspec.convert(payload, kind)
+def _of(take: Callable[[str, Any], None], type: type[Any]) -> Handler:
+    """A handler that knows who speaks. Whoever has not said hello is not heard."""
+
+    def handle(connection: Connection, payload: Any, reply: Reply) -> None:
+        if connection.state is not None:
+            take(connection.state, payload)
+
+    return Handler(handle, type)

@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from penstock import __version__
 from penstock.control.api import answers
-from penstock.control.api.errors import json_response
+from penstock.control.api.errors import json_response, not_found
 from penstock.control.api.exact import exact_router
 from penstock.control.api.keys import Strict
 from penstock.control.api.rows import public
@@ -72,6 +72,18 @@ async def readiness(request: Request) -> Response:
 async def liveliness(request: Request) -> Response:
     """LiteLLM's words, which probes look for."""
     return PlainTextResponse("I'm alive!")
+
+
+@router.get("/metrics", responses={200: {"content": {"text/plain": {}}}}, response_class=PlainTextResponse)
+async def metrics(request: Request) -> Response:
+    """The metrics of all workers, as Prometheus reads them. They need no key, as with LiteLLM: they name models, and
+    keys by their aliases only where the configuration says so.
+    """
+    gatherer = services_of(request).metrics
+    if gatherer is None:
+        raise not_found("no metrics are gathered here")
+    page = await gatherer.scraped(request.headers.get("accept", ""))
+    return Response(page.body, media_type=page.content_type)
 
 
 @router.get("/health", responses={200: {"model": answers.HealthChecks}})

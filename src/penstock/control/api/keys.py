@@ -209,10 +209,7 @@ def bounded(services: Services, wanted: GenerateKey) -> KeyWishes:
     control = services.configuration.in_force.loaded.control
     said = {name: value for name in wanted.model_fields_set if (value := getattr(wanted, name)) is not None}
     defaults = {name: value for name, value in control.key_defaults.items() if name not in said}
-    if defaults:
-        wishes = _with_defaults(wanted, defaults)
-    else:
-        wishes = wanted.wishes()
+    wishes = _with_defaults(wanted, defaults) if defaults else wanted.wishes()
     for name, bound in control.key_bounds.items():
         _bound(wishes, name, bound)
     return wishes

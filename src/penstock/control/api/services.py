@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from penstock.control.configuration import Configuration
+from penstock.control.metrics import Gatherer
 from penstock.control.store.base import Store
 from penstock.control.virtual_keys import VirtualKeys
 from penstock.gateway.principal import Principal
@@ -15,13 +16,16 @@ from penstock.gateway.principal import Principal
 
 @dataclass(slots=True)
 class Services:
-    """draining: the gateway ends, and is not ready any more; workers: how many are connected."""
+    """draining: the gateway ends, and is not ready any more; workers: how many are connected; metrics: of all of them,
+    where they are gathered.
+    """
 
     store: Store
     keys: VirtualKeys
     configuration: Configuration
     workers: Callable[[], int]
     draining: bool = False
+    metrics: Gatherer | None = None
 
 
 def services_of(request: Request) -> Services:
