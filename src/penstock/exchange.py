@@ -222,7 +222,8 @@ def exchange(
     """Make the call: attempt after attempt as `plan` says, within `total` seconds. Raises ExchangeFailed."""
     limit = None if total is None else _Limit(clock.monotonic, total)
     tried: list[Tried] = []
-    while (chosen := plan.after(tried)) is not None:
+    chosen = plan.after(tried)
+    while chosen is not None:
         attempt, wait = chosen.attempt, chosen.wait
         if limit is not None and limit.left() <= max(0.0, wait):
             if not tried or (limit.left() <= 0 and tried[-1].error.native != "deadline"):
@@ -231,6 +232,9 @@ def exchange(
             break  # waiting would not help: the last error is the one to show
         if wait > 0:
             yield Sleep(wait)
+            if chosen.then is not None:
+                chosen = chosen.then()
+                continue
         began = clock.monotonic()
         if watch is not None:
             watch.began(attempt)
@@ -249,6 +253,7 @@ def exchange(
         if watch is not None:
             watch.ended(attempt, seconds, error, False)
         tried.append(Tried(attempt.name, attempt.provider, attempt.model, error, seconds, sent))
+        chosen = plan.after(tried)
     raise ExchangeFailed(tried)
 
 

@@ -554,17 +554,44 @@ def test_a_router_whose_deployments_all_rest_says_so_at_once() -> None:
         Playbook(routed({"a", "b"}), []).run()
 
 
-def test_a_router_waits_for_one_that_is_back_soon() -> None:
+def resting_after_429(answers: list[Reply | Broken], back: set[str]) -> Playbook:
+    """Whoever answers 429 rests, and those of `back` only until somebody has waited."""
     resting: set[str] = set()
-    play = Playbook(routed(resting), [status(429), status(429), OK])
+    play = Playbook(routed(resting), answers)
     original = play.do
 
     def do(step: Any) -> Any:
         event = original(step)
         if isinstance(event, Reply) and event.status == 429:
             resting.add(step.request.url[8])
+        if isinstance(step, Sleep):
+            resting.difference_update(back)
         return event
 
     play.do = do  # type: ignore[method-assign]
+    return play
+
+
+def test_a_router_waits_for_one_that_is_back_soon() -> None:
+    play = resting_after_429([status(429), status(429), OK], back={"a"})
     play.run()
     assert play.log == ["a", "b", 2.5, "a"]
+
+
+def test_after_a_wait_a_router_looks_who_is_there() -> None:
+    play = resting_after_429([status(429), status(429), OK], back={"b"})
+    play.run()
+    assert play.log == ["a", "b", 2.5, "b"], "it waited for a, which is not back, but b is"
+
+
+def test_a_router_does_not_wait_for_ever() -> None:
+    play = resting_after_429([status(429), status(429)], back=set())
+    assert play.fail().error.status == 429
+    assert play.log == ["a", "b", 2.5, 2.5, 2.5], "at most the longest wait, in all"
+
+
+def test_a_wait_within_the_deadline_may_be_the_last() -> None:
+    play = resting_after_429([status(429), status(429)], back=set())
+    play.total = 4.0
+    assert play.fail().error.status == 429
+    assert play.log == ["a", "b", 2.5]

@@ -52,10 +52,10 @@ class HealthTable:
         with self._lock:
             return dict(self._table.healths)
 
-    def claim(self, name: str, wait: float = 0.0) -> bool:
-        """Whether a request may go to the deployment in `wait` seconds."""
+    def claim(self, name: str) -> bool:
+        """Whether a request may go to the deployment."""
         with self._lock:
-            return self._table.claim(name, self._clock.monotonic(), wait)
+            return self._table.claim(name, self._clock.monotonic())
 
     def started(self, name: str) -> None:
         """A request to the deployment begins."""

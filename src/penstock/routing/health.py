@@ -199,15 +199,15 @@ def told(health: Health, limits: Limits) -> Health:
     return replace(health, limits=limits, begun_when_told=health.begun)
 
 
-def claimed(health: Health, now: float, wait: float = 0.0) -> Health | None:
-    """The same with a request chosen for it that begins in `wait` seconds; None where it must not: it rests for longer,
-    or another request is its probe. Where the circuit is closed this changes nothing.
+def claimed(health: Health, now: float) -> Health | None:
+    """The same with a request chosen for it, which shall begin at once; None where it must not: it rests, or another
+    request is its probe. Where the circuit is closed this changes nothing.
     """
     if not health.rests_until:
         return health
-    if now + wait < health.rests_until or now < health.probed_until:
+    if not may_be_asked(health, now):
         return None
-    return replace(health, probed_until=now + wait + CLAIM)
+    return replace(health, probed_until=now + CLAIM)
 
 
 def _answered_at_least(health: Health, now: float, error: ErrorResponse) -> Health:

@@ -5,7 +5,7 @@ when there is none, for errors that pass, the one that was asked longest ago, af
 asked. When the retries are spent, or the error would be the same everywhere in the group, the call falls back to
 another group: by the kind of the error (context window, content policy), else by the general list; at most
 `Fallbacks.most` times, and never twice to the same group. When nothing is left but deployments that rest, the call
-waits for the first of them if it is back soon: it is then the one probe that is let through.
+waits for the first of them if it is back soon. After every wait it looks again.
 """
 
 from __future__ import annotations
@@ -142,8 +142,8 @@ class RouterPlan:
     fallbacks     (group, kind of error) -> the groups to try then
     most          groups that one call may fall back to
     least_wait    seconds to wait at least before the same deployment is asked again
-    claim         (id, wait) -> whether the deployment may be asked in so many seconds after all: of the requests to one
-                  that comes back from a rest exactly one may (health.py)
+    claim         id -> whether the deployment may be asked after all: of the requests to one that comes back from a
+                  rest exactly one may (health.py)
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class RouterPlan:
         random: Callable[[], float],
         most: int = 5,
         least_wait: float = 0.0,
-        claim: Callable[[str, float], bool] = lambda name, wait: True,
+        claim: Callable[[str], bool] = lambda name: True,
     ) -> None:
         self._candidates = candidates
         self._make = make
@@ -176,6 +176,7 @@ class RouterPlan:
         self._asked: list[Deployment] = []
         self._errors: dict[str, ErrorResponse] = {}
         self._decided: list[Again | None] = []
+        self._kind: ErrorKind = "unavailable"
 
     def after(self, tried: Sequence[Tried]) -> Again | None:
         """What to try next; None: give up. Raises NothingToAsk where nothing can be tried at all.
@@ -190,6 +191,7 @@ class RouterPlan:
         if not tried:
             return self._begin()
         error = tried[-1].error
+        self._kind = error.kind
         if self._asked:
             self._errors[self._asked[-1].id] = error
         return self._within(error) or self._elsewhere(error.kind) or self._when_back(error)
@@ -225,9 +227,7 @@ class RouterPlan:
         last = {name: place for place, name in enumerate(asked)}
         oldest = min(known, key=lambda each: last[each.id])
         wait = self._backoff.wait(asked.count(oldest.id) - 1, self._errors[oldest.id], self._random())
-        if wait is None or not self._claim(oldest.id, wait := max(wait, self._least_wait)):
-            return None
-        return self._ask(oldest, wait)
+        return None if wait is None else self._ask(oldest, max(wait, self._least_wait))
 
     def _elsewhere(self, kind: ErrorKind) -> Again | None:
         """The first other group that can be asked."""
@@ -251,16 +251,37 @@ class RouterPlan:
         found = self._candidates(self._group)
         if found.ready or found.next_back is None or found.back_in > self._backoff.longest:
             return None
-        if not self._claim(found.next_back.id, found.back_in):
-            return None
         return self._ask(found.next_back, found.back_in)
 
     def _first(self, ready: Sequence[Deployment]) -> Deployment | None:
-        return next((each for each in ready if self._claim(each.id, 0.0)), None)
+        return next((each for each in ready if self._claim(each.id)), None)
 
     def _may_retry(self, kind: ErrorKind) -> bool:
         return len(self._asked) <= self._retries.after(kind, self._asked[-1])
 
     def _ask(self, deployment: Deployment, wait: float = 0.0) -> Again:
         self._asked.append(deployment)
-        return Again(self._make(deployment, self._group, self._hops), wait)
+        attempt = self._make(deployment, self._group, self._hops)
+        return Again(attempt, wait, self._after_waiting(deployment, wait) if wait else None)
+
+    def _after_waiting(self, deployment: Deployment, waited: float) -> Callable[[], Again | None]:
+        """What to do once a wait is over. Whom it was for may rest by now, be probed by another call, or be full: then
+        whoever else of the group may be asked, else another group, else a little more patience, of which there is as
+        much as the longest wait.
+        """
+
+        def then() -> Again | None:
+            found = self._candidates(self._group)
+            ready = sorted(found.ready, key=lambda each: each.id != deployment.id)  # it first, the others as they are
+            chosen = self._first(ready)
+            self._asked.pop()
+            if chosen is not None:
+                return self._ask(chosen)
+            if (elsewhere := self._elsewhere(self._kind)) is not None:
+                return elsewhere
+            if found.next_back is None or waited + found.back_in > self._backoff.longest:
+                return None
+            more = self._ask(found.next_back, found.back_in)
+            return Again(more.attempt, more.wait, self._after_waiting(found.next_back, waited + found.back_in))
+
+        return then

@@ -73,12 +73,12 @@ class Table:
         self.healths[name] = after
         return before.rests_until != after.rests_until
 
-    def claim(self, name: str, now: float, wait: float = 0.0) -> bool:
-        """Whether a request may go there in `wait` seconds. Where that is a probe, it is from now on the only one."""
+    def claim(self, name: str, now: float) -> bool:
+        """Whether a request may go there. Where that is a probe, it is from now on the only one."""
         health = self.healths.get(name, HEALTHY)
         if not health.rests_until:
             return True
-        claimed = events.claimed(health, now, wait)
+        claimed = events.claimed(health, now)
         if claimed is not None:
             self.healths[name] = claimed
         return claimed is not None

@@ -6,6 +6,7 @@ of the exchange.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
@@ -32,10 +33,13 @@ class Tried(Struct, frozen=True):
 
 
 class Again(Struct, frozen=True):
-    """Try `attempt` after `wait` seconds."""
+    """Try `attempt` after `wait` seconds. `then`, where there is one, is asked after the wait what to do instead, for
+    much may have changed meanwhile: the same, another, another wait; None: give up.
+    """
 
     attempt: Any
     wait: float = 0.0
+    then: Callable[[], Again | None] | None = None
 
 
 class Backoff(Struct, frozen=True, kw_only=True):

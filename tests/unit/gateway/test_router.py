@@ -328,6 +328,41 @@ def test_exactly_one_request_is_the_probe() -> None:
     assert [setting.route().begin() for _ in range(3)] == ["a", "a", "a"]
 
 
+def test_after_a_wait_nobody_is_asked_who_rests_by_then() -> None:
+    setting = Setting(deployment("g", "a"), deployment("g", "b"), deployment("f", "c"), fallbacks={"g": ("f",)})
+    call = setting.route(overrides=Overrides(retries=5))
+    for _ in range(2):
+        call.begin()
+        call.failed("server")
+    waiting = call.route.after(call.tried)
+    assert waiting is not None and waiting.wait > 0 and waiting.then is not None
+    setting.rest("a")
+    other = setting.route()
+    assert other.begin() == "b"
+    setting.rest("b")
+    setting.now += waiting.wait
+    instead = waiting.then()
+    assert instead is not None and (instead.attempt, instead.wait) == ("c", 0.0)
+
+
+def test_many_that_wait_for_a_rest_to_end_are_one_probe() -> None:
+    setting = two(cooldown=3.0)
+    calls = [setting.route() for _ in range(4)]
+    for call in calls:
+        for _ in range(2):
+            try:
+                call.begin()
+            except AttemptFailed:
+                break
+            call.failed("rate_limit")
+    waiting = [again for call in calls if call.tried and (again := call.route.after(call.tried)) is not None]
+    assert waiting and all(again.then is not None and again.wait == 3.0 for again in waiting)
+    setting.now += 3.0
+    steps = [again.then() for again in waiting if again.then is not None]
+    at_once = [again.attempt for again in steps if again is not None and not again.wait]
+    assert len(at_once) == len(set(at_once)), "each deployment is probed by one"
+
+
 def test_a_stream_is_under_way_until_it_is_done() -> None:
     setting = two()
     call = setting.route(stream=True)

@@ -48,8 +48,8 @@ def after(*kinds: ErrorKind, rules: CooldownRules = RULES, alone: bool = False, 
     return health
 
 
-def claim(health: Health, now: float, wait: float = 0.0) -> Health:
-    found = claimed(health, now, wait)
+def claim(health: Health, now: float) -> Health:
+    found = claimed(health, now)
     assert found is not None
     return found
 
@@ -141,12 +141,6 @@ def test_a_claim_that_never_begins_lapses() -> None:
     health = claim(opened(), 5.0)
     assert not may_be_asked(health, 5.0 + CLAIM - 0.1)
     assert may_be_asked(health, 5.0 + CLAIM)
-
-
-def test_a_probe_may_be_claimed_for_when_the_rest_is_over() -> None:
-    assert claimed(opened(), 3.0, wait=1.9) is None
-    health = claim(opened(), 3.0, wait=2.0)
-    assert not may_be_asked(health, 5.0 + CLAIM - 0.1)
 
 
 def test_a_refusal_by_the_provider_shows_that_it_is_back_and_one_of_our_own_shows_nothing() -> None:
