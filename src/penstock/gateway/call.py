@@ -236,6 +236,12 @@ class Call(Driver):
     def give_up(self, error: ErrorResponse) -> None:
         """Settle and record a request that ends with an error."""
         self.settle(0)
+        message = error.message[:500] if error.dialect is None else None
+        self.record_end(error.status, "failure", error.kind, message)
+        self.observe(error.status, "failure", error.kind, message)
+
+    def record_end(self, status: int, outcome: str, error: str | None = None, message: str | None = None) -> None:
+        """Write that the request is over, where no attempt's record says so."""
         self.plane.journal.ended(
             Ended(
                 self.id,
@@ -247,14 +253,13 @@ class Call(Driver):
                 self.requested,
                 self.group,
                 self.attempts,
-                error.status,
-                "failure",
-                error.kind,
-                error.message[:500] if error.dialect is None else None,
+                status,
+                outcome,
+                error,
+                message,
                 self.facts,
             )
         )
-        self.observe(error.status, "failure", error.kind, error.message if error.dialect is None else None)
 
     def voice(self) -> Any:
         """The dialect that errors are told in."""

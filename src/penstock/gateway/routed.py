@@ -240,8 +240,8 @@ class RoutedCall(Call):
         self.over = True
         self.remember(answer_id)
         self.waited += time.perf_counter() - self.sent_at if self.sent_at else 0.0
-        if self.open is None and self.attempts == 0:
-            self.attempts = 1
+        if self.open is None:
+            self.record_end(status, outcome, error)  # answered here, by nobody else
         self.close(
             outcome,
             status,
