@@ -229,7 +229,7 @@ def test_a_worker_reports_when_something_changed() -> None:
     metrics.request(RequestSample(surface="messages", status=200, outcome="success"))
     due.pop()()
     assert len(told) == 2 and not told[1].full
-    metrics.counter("penstock_lease_draws", "tokens").add()
+    metrics.counter("penstock_lease_grants", "tokens").add()
     due.pop()()
     assert len(told) == 3
     reporter.connected()

@@ -228,14 +228,14 @@ def test_every_label_of_the_table_has_a_limit() -> None:
 
 def test_counters_and_gauges_of_their_own_name() -> None:
     first, second = Metrics(), Metrics()
-    first.counter("penstock_lease_draws", "tokens").add(3)
-    second.counter("penstock_lease_draws", "tokens").add()
+    first.counter("penstock_lease_grants", "tokens").add(3)
+    second.counter("penstock_lease_grants", "tokens").add()
     for metrics, in_flight, state in ((first, 4, 0), (second, 5, 2)):
         metrics.gauge("penstock_requests_in_flight", constant(in_flight))
-        metrics.gauge("penstock_deployment_state", constant({("fast", "d1"): state}))
+        metrics.gauge("penstock_deployment_state", constant({("d1",): state}))
         metrics.gauge("penstock_worker_resident_bytes", lambda: 1000)
     page = render(totals_of(first, second), FAMILIES)
-    assert value(page, "penstock_lease_draws_total", kind="tokens") == 4
+    assert value(page, "penstock_lease_grants_total", kind="tokens") == 4
     assert value(page, "penstock_requests_in_flight") == 9
     assert value(page, "penstock_deployment_state", deployment="d1") == 2
     assert value(page, "penstock_worker_resident_bytes", worker="2") == 1000
@@ -245,7 +245,7 @@ def test_counters_and_gauges_of_their_own_name() -> None:
     ("name", "labels", "error"),
     [
         ("penstock_nothing", (), KeyError),
-        ("penstock_lease_draws", (), ValueError),
+        ("penstock_lease_grants", (), ValueError),
         ("penstock_workers", (), ValueError),
     ],
 )
@@ -286,7 +286,7 @@ def test_counters_of_the_dead_count_and_their_gauges_do_not() -> None:
     dead, alive = Metrics(), Metrics()
     for metrics in (dead, alive):
         metrics.request(sample())
-        metrics.counter("penstock_lease_draws", "tokens").add(2)
+        metrics.counter("penstock_lease_grants", "tokens").add(2)
         metrics.gauge("penstock_requests_in_flight", lambda: 7)
         metrics.gauge("penstock_worker_cpu_seconds", lambda: 1.5)
     last, its = Totals(), Totals()
@@ -294,7 +294,7 @@ def test_counters_of_the_dead_count_and_their_gauges_do_not() -> None:
     its.apply(alive.report())
     page = render(total([last], [("2", its)]), FAMILIES)
     assert value(page, "penstock_requests_total") == 2
-    assert value(page, "penstock_lease_draws_total") == 4
+    assert value(page, "penstock_lease_grants_total") == 4
     assert value(page, "penstock_requests_in_flight") == 7
     assert value(page, "penstock_worker_cpu_seconds_total", worker="2") == 1.5
 
