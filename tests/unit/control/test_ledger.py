@@ -437,6 +437,14 @@ def test_the_thread_drains_and_prunes_until_it_is_closed(
     assert ledger.stats().calls == 51
 
 
+def test_the_ledger_rests_where_others_want_the_processor(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ledger._rest_after(waited=0.0, cpu=0.03) == under_test._REST
+    assert ledger._rest_after(waited=0.02, cpu=0.03) == pytest.approx(0.27)
+    assert ledger._rest_after(waited=9.0, cpu=9.0) == 1.0
+    monkeypatch.setattr(under_test, "_TOO_FAR_BEHIND", -1)
+    assert ledger._rest_after(waited=0.02, cpu=0.03) == under_test._REST
+
+
 def until(condition: Callable[[], bool]) -> None:
     for _ in range(3000):
         if condition():
