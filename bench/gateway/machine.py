@@ -109,9 +109,12 @@ def memory(pid: int) -> Memory:
     return Memory(values["Rss"], values["Pss"])
 
 
-def command_of(pid: int) -> str:
-    """The command line of a process, or the name that it gave itself."""
+def title_of(pid: int) -> str:
+    """What a process is called: the first words of its command line, or of the title that it gave itself, without the
+    folder of its program.
+    """
     try:
-        return (_PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        words = (_PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").split()
     except OSError:
-        return ""
+        words = []
+    return " ".join([Path(word).name if "/" in word else word for word in words[:3]]) or "(ended)"

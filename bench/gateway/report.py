@@ -56,7 +56,9 @@ def as_markdown(
     if missing:
         parts.append("Not measured: " + "; ".join(f"{name} ({reason})" for name, reason in missing.items()) + ".")
     if problems:
-        parts.append("What went wrong in this run:\n\n" + "\n".join(f"- {problem}" for problem in problems))
+        parts.append(
+            "What went wrong in this run:\n\n" + "\n".join(f"- {problem.splitlines()[0]}" for problem in problems)
+        )
     return "\n\n".join(parts)
 
 

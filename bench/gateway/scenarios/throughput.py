@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bench.gateway import machine
 from bench.gateway.bench import Bench, Contestant, in_turns, middle, settle
 from bench.gateway.drivers import wrk
 from bench.gateway.mock import answers
@@ -21,10 +22,11 @@ class Rounds:
     """One value a round."""
 
     rate: list[float] = field(default_factory=list)
-    cpu: list[float] = field(default_factory=list)  # µs a request
+    cpu: list[float] = field(default_factory=list)  # µs a request, with what it puts off
     used: list[float] = field(default_factory=list)  # share of its core
     p50: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
+    each: dict[str, list[float]] = field(default_factory=dict)  # µs a request of each of its processes
 
 
 def measure(bench: Bench, contestants: Sequence[Contestant], outcome: Outcome) -> None:
@@ -38,12 +40,12 @@ def measure(bench: Bench, contestants: Sequence[Contestant], outcome: Outcome) -
             continue  # it failed in its first round, and that was said
         rate, cpu = middle(each.rate), middle(each.cpu)
         outcome.figures[name] = {RATE: rate, CPU: cpu}
-        speed = (
-            [f"{rate:,.0f}", f"{cpu:,.1f}", f"{1e6 / cpu:,.0f}", f"{middle(each.used):.0%}"]
-            if cpu
-            else [f"{rate:,.0f}", "", "", ""]
-        )
-        outcome.rows.append([name, *speed, f"{middle(each.p50) * 1e3:,.2f}", f"{middle(each.p99) * 1e3:,.2f}"])
+        costs = [f"{cpu:,.1f}", f"{1e6 / cpu:,.0f}", f"{middle(each.used):.0%}"] if cpu else [""] * 3
+        times = [f"{middle(values) * 1e3:,.2f}" for values in (each.p50, each.p99)]
+        outcome.rows.append([name, f"{rate:,.0f}", *costs, *times])
+        if len(each.each) > 1:
+            shares = [f"{title} {middle(values):,.1f}" for title, values in each.each.items()]
+            outcome.notes.append(f"CPU a request, µs, of {name}: {', '.join(shares)}")
 
 
 def _warm(bench: Bench, contestant: Contestant) -> None:
@@ -69,11 +71,16 @@ def drive(bench: Bench, contestant: Contestant) -> wrk.Load:
 
 
 def _round(bench: Bench, contestant: Contestant, rounds: Rounds) -> None:
-    before = contestant.cpu()
+    before = machine.cpu_seconds(contestant.pids())
     load = drive(bench, contestant)
-    cpu = contestant.cpu() - before
+    used = contestant.cpu() - sum(before.values())
+    settle(contestant)
+    after = machine.cpu_seconds(contestant.pids())
     rounds.rate.append(load.rate)
-    rounds.cpu.append(cpu / load.requests * 1e6)
-    rounds.used.append(cpu / load.seconds)
+    rounds.cpu.append((sum(after.values()) - sum(before.values())) / load.requests * 1e6)
+    rounds.used.append(used / load.seconds)
+    for pid in after:
+        cost = (after[pid] - before.get(pid, 0.0)) / load.requests * 1e6
+        rounds.each.setdefault(machine.title_of(pid), []).append(cost)
     rounds.p50.append(load.p50)
     rounds.p99.append(load.p99)
