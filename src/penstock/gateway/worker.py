@@ -32,6 +32,7 @@ from penstock.gateway.service import Service
 from penstock.gateway.snapshot import Settings, Snapshot
 from penstock.gateway.surfaces.places import table
 from penstock.gateway.upstream import Upstream
+from penstock.gateway.worker_readings import watch_worker
 from penstock.gateway.worker_slot import WorkerSlot
 from penstock.providers.registry import default_registry
 
@@ -108,6 +109,12 @@ class Worker:
         self._plane = plane = Plane(shared, snapshot, self._plane)
         self._service.plane = plane
         self._observer.apply(settings, secrets_of(shared.registry, shared.environment, snapshot))
+        self._observer.metrics.expect(
+            {
+                "model_group": {deployment.group for deployment in snapshot.deployments},
+                "deployment": {deployment.id for deployment in snapshot.deployments},
+            }
+        )
         if first:
             asyncio.get_running_loop().create_task(self._listen(settings))
 
@@ -118,6 +125,14 @@ class Worker:
             snapshot.settings, secrets, loop.call_later, self._link.forward_spans, self._slot.index
         )
         self._link.serve_metrics(observer.metrics)
+        watch_worker(
+            observer.metrics,
+            connections=self._connections,
+            pools=self._upstream.stats,
+            healths=lambda: {} if self._plane is None else self._plane.router.table.healths,
+            now=lambda: 0.0 if self._plane is None else self._plane.router.now(),
+            version=lambda: 0 if self._plane is None else self._plane.snapshot.version,
+        )
         return observer
 
     async def _listen(self, settings: Settings) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sized
 from typing import Protocol
 
 from penstock.gateway.metrics import Metrics
-from penstock.gateway.metrics.reporting import watch_process
 from penstock.routing.health import Circuit, Health, circuit
 from penstock.routing.limits import Limit
 
@@ -39,7 +38,7 @@ def watch_worker(
     healths: Callable[[], Mapping[str, Health]],
     now: Callable[[], float],
     version: Callable[[], int],
-    queue: Callable[[], int],
+    queue: Callable[[], int] | None = None,
 ) -> None:
     """Have a worker read for each report.
 
@@ -47,13 +46,13 @@ def watch_worker(
     pools         connections to providers (`Upstream.stats`)
     healths       what is known of deployments, by id (`router.table.healths`), on the clock `now`
     version       of the snapshot in force
-    queue         requests that wait for capacity
+    queue         requests that wait for capacity; None: they do not
     """
-    watch_process(metrics)
     metrics.gauge("penstock_client_connections", lambda: len(connections))
     metrics.gauge("penstock_upstream_connections", lambda: states(pools()))
     metrics.gauge("penstock_upstream_waiting", lambda: waiting(pools()))
-    metrics.gauge("penstock_queue_length", queue)
+    if queue is not None:
+        metrics.gauge("penstock_queue_length", queue)
     metrics.gauge("penstock_config_version", version)
     metrics.gauge("penstock_deployment_state", lambda: circuits(healths(), now()))
     metrics.gauge(
