@@ -22,6 +22,7 @@ from penstock.calls.options import Options, split
 from penstock.control.config.document import Node, plain
 from penstock.control.config.problems import Problem, did_you_mean
 from penstock.providers.errors import ProviderError
+from penstock.providers.prices import dollars, prices_of
 from penstock.providers.ways import missing_variables
 from penstock.routing.cascade import MalformedCascade, cascades_of
 from penstock.routing.rules import MalformedRule, rule_sets
@@ -47,6 +48,8 @@ ALL_MODELS = "all-proxy-models"
 """LiteLLM's name for all models, in the list of a key."""
 ERROR_KINDS: tuple[str, ...] = get_args(ErrorKind)
 FALLBACK_TABLES = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
+_OF_TOKENS = ("_cost_per_token", "_token_cost")
+"""Ends of the names of prices that are one figure and nothing else."""
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
@@ -183,7 +186,20 @@ class Meaning:
             where = arguments.get(error.path.partition("[")[0].partition(".")[0], model)
             self.errors.append(where.problem(error.message))
             return None, frozenset()
-        return None if beside else options, frozenset(body)
+        return None if beside or self._odd_prices(model, options.prices) else options, frozenset(body)
+
+    def _odd_prices(self, model: Node, prices: Mapping[str, Any]) -> bool:
+        """Whether one of the model's own prices cannot be one."""
+        places = {**_entry(model, "facts"), **_entry(model, "arguments")}
+        before = len(self.errors)
+        for name, value in prices.items():
+            try:
+                prices_of({name: value}, own=True)
+                if name.endswith(_OF_TOKENS):
+                    dollars(value, name)
+            except ProviderError as error:
+                self.errors.append(places.get(name, model).problem(f"{error.message} {error.fix}".strip()))
+        return len(self.errors) > before
 
     def _resolve(self, target: Node, provider: Node | None, options: Options) -> None:
         name = provider.text if provider is not None else None
@@ -363,6 +379,8 @@ _NO_CHECKS = "deployments are not asked by themselves yet: what is known comes f
 def _call_arguments(model: Node) -> dict[str, Any]:
     """What a model of the list gives to a call, as far as it can be read. A variable that is not set is there."""
     found = {name: plain(node) for name, node in _entry(model, "arguments").items()}
+    if "facts" in model.items:
+        found["model_info"] = plain(model.items["facts"])
     for name in ("api_key", "api_base", "api_version"):
         if name in model.items:
             found[name] = model.items[name].value

@@ -389,6 +389,14 @@ def test_empty_blocks_ask_for_nothing() -> None:
         ("{model_list: [], litellm_settings: {set_verbose: maybe}}", "expected true or false, got 'maybe'"),
         ("{model_list: [], general_settings: {pass_through_endpoints: x}}", "expected a list"),
         ("{model_list: [], models: []}", "this key is of"),
+        (
+            "model_list: [{model_name: a, litellm_params: {model: openai/x, api_key: k, input_cost_per_token: [1]}}]",
+            "model_list[0].litellm_params.input_cost_per_token, line 1 of penstock.yaml: ",
+        ),
+        (
+            "model_list: [{model_name: a, litellm_params: {model: demo}, model_info: {output_cost_per_token: -1}}]",
+            "model_list[0].model_info.output_cost_per_token, line 1 of penstock.yaml: ",
+        ),
     ],
 )
 def test_what_is_wrong_names_the_key_as_it_is_written(text: str, said: str | None) -> None:
