@@ -18,7 +18,7 @@ from penstock.gateway.log import Log, open_log
 from penstock.gateway.metrics import Metrics
 from penstock.gateway.records import Closed, Opened
 from penstock.gateway.samples import RequestSample
-from penstock.gateway.snapshot import Settings
+from penstock.gateway.snapshot import Settings, Snapshot
 from penstock.gateway.trace import Over, Trace, Tracer, passed_on
 
 _log = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ class Observer:
         self._count_request = metrics.request
         self._count_attempt = metrics.attempt
         self._write = None if log is None else log.request
+        self._groups: frozenset[str] = frozenset()
         if log is not None:
             metrics.gauge("penstock_log_lines_lost", lambda: log.lost)
         if tracer is not None:
@@ -88,8 +89,13 @@ class Observer:
             _log.exception("an attempt was not observed", extra={"call_id": sample.call_id})
 
     def request(self, sample: RequestSample, at: float, trace: Trace | None = None) -> None:
-        """The request is over, `at` Unix seconds. Nobody may change the sample afterwards."""
+        """The request is over, `at` Unix seconds. Nobody may change the sample afterwards.
+
+        A group that is not configured, and led to nobody, was made up by a caller: it is no label, and may be a secret.
+        """
         try:
+            if not sample.attempts and sample.model_group not in self._groups:
+                sample.model_group = ""
             self._count_request(sample)
             if self._write is not None:
                 self._write(sample, at)
@@ -98,8 +104,13 @@ class Observer:
         except Exception:
             _log.exception("a request was not observed", extra={"call_id": sample.call_id})
 
-    def apply(self, settings: Settings, secrets: Iterable[str]) -> None:
-        """Go by the settings of a new snapshot (the address of the collector and the log's file need a restart)."""
+    def apply(self, snapshot: Snapshot, secrets: Iterable[str]) -> None:
+        """Go by a new snapshot: its settings (the address of the collector and the log's file need a restart), and the
+        names of its groups and deployments, which are labels whatever callers name.
+        """
+        settings = snapshot.settings
+        self._groups = frozenset(deployment.group for deployment in snapshot.deployments)
+        self.metrics.expect({"model_group": self._groups, "deployment": (each.id for each in snapshot.deployments)})
         self.metrics.key_labels = settings.metrics_key_labels
         if self.log is not None:
             self.log.apply(settings, secrets)

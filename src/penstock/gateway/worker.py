@@ -108,13 +108,7 @@ class Worker:
         )
         self._plane = plane = Plane(shared, snapshot, self._plane)
         self._service.plane = plane
-        self._observer.apply(settings, secrets_of(shared.registry, shared.environment, snapshot))
-        self._observer.metrics.expect(
-            {
-                "model_group": {deployment.group for deployment in snapshot.deployments},
-                "deployment": {deployment.id for deployment in snapshot.deployments},
-            }
-        )
+        self._observer.apply(snapshot, secrets_of(shared.registry, shared.environment, snapshot))
         if first:
             asyncio.get_running_loop().create_task(self._listen(settings))
 

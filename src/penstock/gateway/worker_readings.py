@@ -67,12 +67,13 @@ def states(pools: Iterable[Pool]) -> dict[tuple[str, ...], float]:
     """Connections by origin and state. Several pools may have one origin, by different proxies or certificates."""
     found: dict[tuple[str, ...], float] = {}
     for pool in pools:
+        origin = _named(pool)
         for state, number in (
             ("busy", pool.open - pool.idle),
             ("idle", pool.idle),
             ("connecting", pool.connecting),
         ):
-            found[pool.origin, state] = found.get((pool.origin, state), 0) + number
+            found[origin, state] = found.get((origin, state), 0) + number
     return found
 
 
@@ -80,8 +81,13 @@ def waiting(pools: Iterable[Pool]) -> dict[tuple[str, ...], float]:
     """Attempts that wait for a connection, by origin."""
     found: dict[tuple[str, ...], float] = {}
     for pool in pools:
-        found[pool.origin,] = found.get((pool.origin,), 0) + pool.waiting
+        found[_named(pool),] = found.get((_named(pool),), 0) + pool.waiting
     return found
+
+
+def _named(pool: Pool) -> str:
+    """The origin as a label. A Unix socket has a path that is another in each run: it is the keeper's."""
+    return "keeper" if pool.origin.startswith("unix:") else pool.origin
 
 
 def circuits(healths: Mapping[str, Health], now: float) -> dict[tuple[str, ...], float]:

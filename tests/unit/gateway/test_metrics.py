@@ -23,7 +23,7 @@ from penstock.types.usage import Usage
 
 def sample(**fields: object) -> RequestSample:
     known: dict[str, object] = {
-        "surface": "chat_completions",
+        "surface": "openai_chat",
         "model_group": "fast",
         "provider": "openai",
         "status": 200,

@@ -21,9 +21,10 @@ from penstock.gateway.metrics.tables import FAMILIES
 from penstock.gateway.observe import Observer, open_observer
 from penstock.gateway.records import Closed, Opened
 from penstock.gateway.samples import RequestSample
-from penstock.gateway.snapshot import Settings
+from penstock.gateway.snapshot import Settings, Snapshot
 from penstock.gateway.trace import AttemptOver, Tracer, packed, unpacked
 from penstock.gateway.trace_spans import SpanMaker
+from penstock.routing.deployment import Deployment
 from penstock.types.usage import Usage
 
 
@@ -124,13 +125,26 @@ def test_observing_never_fails_a_request(caplog: pytest.LogCaptureFixture) -> No
 def test_settings_of_a_new_snapshot_hold_from_then_on(tmp_path: Path) -> None:
     path = tmp_path / "log"
     observer = open_observer(Settings(log_file=str(path)), [], lambda delay, call: None, lambda batch: None)
-    observer.apply(Settings(log_level="error", metrics_key_labels=True), ["a new secret"])
+    observer.apply(Snapshot(version=2, settings=Settings(log_level="error", metrics_key_labels=True)), ["a new secret"])
     observer.request(RequestSample(status=200, key_alias="team-a"), 1.0)
     observer.request(RequestSample(status=500, message="see a new secret", key_alias="team-a"), 1.0)
     observer.close()
     (line,) = path.read_text().splitlines()
     assert "a new secret" not in line
     assert {row[0][-1] for row in observer.metrics.report(full=True).rows["requests"]} == {"team-a"}
+
+
+def test_a_group_that_a_caller_made_up_is_no_label_and_in_no_line(tmp_path: Path) -> None:
+    """It may be anything: a name a second, or a key that was put into the wrong field."""
+    path = tmp_path / "log"
+    observer = open_observer(Settings(log_file=str(path)), [], lambda delay, call: None, lambda batch: None)
+    observer.apply(Snapshot(version=1, deployments=(Deployment(group="fast", arguments={"model": "x"}, id="d1"),)), [])
+    for group in ("sk-fake-0123456789abcdef", "made-up", "fast"):
+        observer.request(RequestSample(status=404, outcome="failure", requested=group, model_group=group), 1.0)
+    observer.close()
+    assert "fake" not in path.read_text()
+    groups = {row[0][1]: row[1][0] for row in observer.metrics.report(full=True).rows["requests"]}
+    assert groups == {"": 2, "fast": 1}
 
 
 ODD = st.text(max_size=10) | st.text(st.characters(categories=["Cs", "Cc"]), max_size=3) | st.just("x" * 300)

@@ -32,7 +32,11 @@ def page_of(metrics: Metrics) -> dict[tuple[str, frozenset[Any]], float]:
 
 def test_a_worker_is_read() -> None:
     metrics = Metrics()
-    pools = [pool("https://a", open=5, idle=2, connecting=1), pool("https://a", open=1, waiting=3), pool("https://b")]
+    pools = [
+        pool("https://a", open=5, idle=2, connecting=1),
+        pool("https://a", open=1, waiting=3),
+        pool("unix:/run/x", open=2),
+    ]
     limits = Limits(requests=Limit(100, 7, 60.0), tokens=Limit(100, 9, 40.0))
     healths = {
         "up": Health(in_flight=3, limits=limits),
@@ -53,6 +57,7 @@ def test_a_worker_is_read() -> None:
     assert page["penstock_upstream_connections", frozenset({"https://a", "busy"})] == 4
     assert page["penstock_upstream_connections", frozenset({"https://a", "idle"})] == 2
     assert page["penstock_upstream_connections", frozenset({"https://a", "connecting"})] == 1
+    assert page["penstock_upstream_connections", frozenset({"keeper", "busy"})] == 2
     assert page["penstock_upstream_waiting", frozenset({"https://a"})] == 3
     assert [page["penstock_deployment_state", frozenset({name})] for name in ("up", "half", "open")] == [0, 1, 2]
     assert page["penstock_deployment_in_flight", frozenset({"up"})] == 3

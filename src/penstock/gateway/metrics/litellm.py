@@ -13,17 +13,18 @@ from typing import Any
 from penstock.gateway.metrics.tables import Family, Kind
 
 _ROUTES = {
-    "chat_completions": "/chat/completions",
-    "completions": "/completions",
-    "responses": "/responses",
-    "messages": "/v1/messages",
-    "embeddings": "/embeddings",
+    "openai_chat": "/chat/completions",
+    "openai_responses": "/responses",
+    "anthropic_messages": "/v1/messages",
+    "gemini": "/models/{model_name}:generateContent",
+    "completion": "/completions",
+    "embedding": "/embeddings",
     "rerank": "/rerank",
-    "moderations": "/moderations",
-    "images_generations": "/images/generations",
-    "images_edits": "/images/edits",
-    "audio_speech": "/audio/speech",
-    "audio_transcriptions": "/audio/transcriptions",
+    "moderation": "/moderations",
+    "image_generation": "/images/generations",
+    "image_edit": "/images/edits",
+    "speech": "/audio/speech",
+    "transcription": "/audio/transcriptions",
 }
 """Surface -> what LiteLLM calls its route."""
 _EXCEPTIONS = {
