@@ -20,7 +20,7 @@ class RequestSample(Struct, omit_defaults=True, gc=False, tag_field="event", tag
     time, level       written by the log: when it ended (RFC 3339, UTC); warning (status 400 and above), error (500 and
                       above) or else info, as also for a client that left
     call_id           32 hex digits, also in `x-penstock-call-id`
-    surface           the inbound shape of it: "openai_chat", "anthropic_messages", "embedding" ...: never a caller's word
+    surface           its inbound shape: "openai_chat", "anthropic_messages", "embedding" ...: never a caller's word
     operation         what was asked for: "chat", "embedding" ...
     method, path      as they came, without the query (it may hold a key)
     status            what the client was answered; 0: it left before it was

@@ -17,7 +17,7 @@ _ROUTES = {
     "openai_responses": "/responses",
     "anthropic_messages": "/v1/messages",
     "gemini": "/models/{model_name}:generateContent",
-    "completion": "/completions",
+    "text_completion": "/completions",
     "embedding": "/embeddings",
     "rerank": "/rerank",
     "moderation": "/moderations",
