@@ -5,7 +5,7 @@ Which of the two is decided anew for each attempt: a fallback may speak another 
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -35,6 +35,7 @@ from penstock.gateway.targets import Target
 from penstock.providers.auth.credentials import Borrowing
 from penstock.providers.cost import Terms
 from penstock.routing.deployment import Deployment
+from penstock.routing.task import Task
 from penstock.types.errors import DialectError, ErrorResponse
 from penstock.types.notes import NO_MEMO
 from penstock.types.request import Request
@@ -66,6 +67,14 @@ class ChatCall(RoutedCall):
         return chat_terms(self.request(), self.notes, response)
 
     # -- who is asked -------------------------------------------------------------------------------------------------
+
+    def describes(self) -> Callable[[], Task]:
+        return self._as_task
+
+    def _as_task(self) -> Task:
+        principal = self.principal
+        tags = (*principal.tags, *self.overrides.tags)
+        return Task(self.request(), tags=tags, key=principal.alias or "", tokens=self.count_tokens())
 
     def make(self, deployment: Deployment, group: str, hops: int) -> Attempt[Any] | RelayAttempt:
         """An attempt at a deployment."""

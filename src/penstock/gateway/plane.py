@@ -6,6 +6,7 @@ for each snapshot, and swapped in by reference.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import secrets
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ from penstock.gateway.router import Router
 from penstock.gateway.snapshot import Snapshot
 from penstock.gateway.targets import Target, Targets
 from penstock.gateway.upstream import Upstream, UpstreamTransport
+from penstock.gateway.waiting import WaitingRoom
 from penstock.providers.endpoint import variables_of
 from penstock.providers.registry import Registry
 from penstock.providers.urls import host_of
@@ -77,6 +79,9 @@ class Plane:
         )
         self.targets = Targets(self.engine)
         self.router: Router = Router(snapshot, self.engine, previous=None if previous is None else previous.router)
+        self._room: WaitingRoom | None = None if previous is None else previous._room
+        if self._room is not None:
+            self._room.use(self.router)
         self.redact = Redactor(
             secrets_of(shared.registry, environment, snapshot), hosts_of(shared.registry, environment)
         )
@@ -96,6 +101,12 @@ class Plane:
     def world(self) -> AsyncWorld:
         """Who does the rare commands of an exchange."""
         return self._world
+
+    def waiting_room(self) -> WaitingRoom | None:
+        """Where requests wait for capacity; None: nobody waits."""
+        if self._room is None and self.snapshot.routing.queue_size:
+            self._room = WaitingRoom(self.router, asyncio.get_running_loop().call_later)
+        return self._room
 
     def next_id(self) -> str:
         """The id of a new call: 32 hex digits."""

@@ -7,6 +7,7 @@ use of its key's limits and budget, what it costs, and the record of its end.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +29,13 @@ from penstock.gateway.router import RouteRequest
 from penstock.gateway.samples import RequestSample
 from penstock.gateway.targets import Target
 from penstock.gateway.tariff import Tariff
+from penstock.gateway.waiting import Waiting
 from penstock.providers.cost import Cost, Terms, cost
 from penstock.routing.deployment import Deployment
 from penstock.routing.overrides import BODY_WORDS, NO_OVERRIDES, Overrides, overrides_of, said_in_headers
 from penstock.routing.sticky import session_of
+from penstock.routing.task import Task
+from penstock.routing.tasks import NO_TASKS
 from penstock.types.errors import ErrorResponse
 from penstock.types.response import Response
 from penstock.types.usage import Usage
@@ -52,6 +56,7 @@ class RoutedCall(Call):
     cap: int | None = None
     overrides: Overrides = NO_OVERRIDES
     route: Any = None
+    waiting: Waiting | None = None
 
     def __init__(self, plane: Plane, inbound: Inbound, principal: Principal, members: Members) -> None:
         super().__init__(plane, inbound, principal)
@@ -99,9 +104,39 @@ class RoutedCall(Call):
             request.may_use = self._may_use
         if "previous_response_id" in self.members:
             request.group = self._maker(request.group)
-        self.route = plane.router.plan(request, self.make)
+        if plane.router.tasks is not NO_TASKS:
+            request.task = self.describes()
         inbound.client_left = self.client_left
+        room = plane.waiting_room()
+        if room is None:
+            self._route(request)
+        else:
+            self.waiting = room.enter(request, lambda: self._go_on(request), self.fail)
+
+    def _route(self, request: RouteRequest) -> None:
+        plane = self.plane
+        self.route = plane.router.plan(request, self.make)
+        if request.decision is not None:
+            self.facts = {**self.facts, "route": self.route.explain()}
         self.drive(exchange(self.route, plane.clock, plane.total_timeout(self), self))
+
+    def _go_on(self, request: RouteRequest) -> None:
+        """There is room for a request, which may have waited for it."""
+        try:
+            if not self.over:
+                self._route(request)
+        except Exception as error:
+            self.failed(error)
+
+    def client_left(self) -> None:
+        room = self.plane.waiting_room() if self.waiting is not None else None
+        if room is not None and self.waiting is not None:
+            room.leave(self.waiting)
+        super().client_left()
+
+    def describes(self) -> Callable[[], Task] | None:
+        """What the request is, for rules that choose a group by it; None: this kind of request has no rules."""
+        return None
 
     def _maker(self, group: str) -> str:
         """Who has the response that this one continues, if that is known: nobody else can."""
@@ -292,6 +327,8 @@ class RoutedCall(Call):
         )
         if self.notes:
             head += header_line("x-penstock-notes", "; ".join(str(note) for note in self.notes))
+        if self.route is not None and self.route.request.decision is not None:
+            head += header_line("x-penstock-route", self.route.explanation)
         if self.cap is not None:
             head += b"x-penstock-output-limit: %d\r\n" % self.cap
         if self.principal.quotas:
