@@ -214,7 +214,7 @@ class Connection(Reading):
         unread = waiting is not None and waiting >= len(ongoing.head.begin) + len(ongoing.request.body)
         race = unread or (waiting is None and self.pool.clock() - self.heard < RACE)
         ongoing.perhaps_read = ongoing.perhaps_read or not unread
-        if not (self.used and race) or ongoing.retried:
+        if not (self.used and race):  # who is repeated got a connection that was not used: it is not repeated again
             why = f"the connection {_how(error)} before an answer came"
             self.fail(Broken("read", why, ongoing.perhaps_read))
             return

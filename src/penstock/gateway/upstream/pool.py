@@ -77,8 +77,6 @@ class Pool:
         """Give it a new connection: the one that was kept was closed."""
         self._repeated += 1
         self._wait(ongoing, self.clock())
-        if self._connecting < len(self._waiting) and self.idle:
-            self.idle[0].close()  # all that are allowed are open: make room
 
     def forget(self, ongoing: Ongoing) -> None:
         """It waits no more. (A connection that is being made for it will be of use to another.)"""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,26 +16,7 @@ from penstock.gateway.upstream.ongoing import Ongoing
 from penstock.gateway.upstream.origins import parse
 from penstock.gateway.upstream.pool import Pool
 from penstock.gateway.upstream.timers import Wheel
-from tests.support.upstream import Heard, ask
-
-
-class Wire:
-    """A transport that leads nowhere."""
-
-    closed = False
-
-    def write(self, data: bytes) -> None: ...
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def get_extra_info(self, name: str) -> Any:
-        return None
-
-    def close(self) -> None:
-        self.closed = True
-
-    abort = close
+from tests.support.upstream import Heard, Wire, ask
 
 
 def heard_of(pieces: list[bytes]) -> Heard:
