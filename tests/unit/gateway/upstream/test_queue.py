@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 
@@ -47,8 +48,10 @@ class Bench:
 
 
 @pytest.fixture
-def bench() -> Bench:
-    return Bench(asyncio.new_event_loop())
+def bench() -> Iterator[Bench]:
+    loop = asyncio.new_event_loop()
+    yield Bench(loop)
+    loop.close()
 
 
 def test_a_repeated_request_takes_only_a_new_connection(bench: Bench) -> None:
@@ -66,7 +69,6 @@ def test_a_repeated_request_takes_only_a_new_connection(bench: Bench) -> None:
     assert ongoing.connection is new
     new.connection_lost(ConnectionResetError())
     assert repeated.told == ["broken"] and bench.pool.stats().repeated == 1
-    bench.loop.close()
 
 
 def test_room_is_made_for_a_repeated_request(bench: Bench) -> None:
@@ -86,4 +88,3 @@ def test_room_is_made_for_a_repeated_request(bench: Bench) -> None:
     assert not busy.alive and bench.dials == 1
     new = bench.made()
     assert repeated.connection is new
-    bench.loop.close()
