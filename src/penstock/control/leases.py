@@ -1,16 +1,16 @@
-"""Leases, the keeper's side: how much of each quota every worker has. Pure: no I/O, no clock; `tell` and `ask_ledger` are
-what it says, `now` (Unix seconds) is what it is told. docs/explanation/leases.md has the argument why it is exact.
+"""Leases, the keeper's side: how much of each quota every worker has. Pure: no I/O, no clock; `tell` and `ask_ledger`
+are what it says, `now` (Unix seconds) is what it is told. docs/explanation/leases.md has the argument why it is exact.
 
 For each quota one account, and one inequation, which every grant keeps:
 
     used by the dead (the ledger says it) + lost in this window + the shares of all workers  <=  limit
 
-A worker's share is all that it was granted and did not give back, whether it is used, reserved or unspent. So the keeper
-need not know what workers do with it, and no message in flight can make more of it.
+A worker's share is all that it was granted and did not give back, whether it is used, reserved or unspent. So the
+keeper need not know what workers do with it, and no message in flight can make more of it.
 
 A worker is *loose* (it has a slice, and keeps what is left of it) or *tight* (it has what calls use, and gives back
-whatever becomes free). Before a draw is refused, all loose workers are recalled, and are tight from then on: then nobody
-has a unit that is not in use. Whoever was refused is *hungry*, and is told when units come back.
+whatever becomes free). Before a draw is refused, all loose workers are recalled, and are tight from then on: then
+nobody has a unit that is not in use. Whoever was refused is *hungry*, and is told when units come back.
 """
 
 from __future__ import annotations
@@ -369,7 +369,7 @@ class LeaseBook:
         if account is None:
             newest = self._quotas.setdefault(quota.name, quota)
             start, until = period(newest, now)
-            known = newest.kind == "parallel" or (newest.kind != "money" and start >= self._began)
+            known = newest.kind == "parallel" or (newest.kind != "money" and start > self._began)
             account = self._accounts[quota.name] = Account(newest, start, until, 0 if known else None)
         self._turn(account, now)
         return account

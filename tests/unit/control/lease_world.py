@@ -1,5 +1,5 @@
-"""A gateway of leases without processes: the keeper's book and workers' leases, and queues between them that deliver when
-the test says so. Everything is counted beside them, by a ledger that knows what really happened.
+"""A gateway of leases without processes: the keeper's book and workers' leases, and queues between them that deliver
+when the test says so. Everything is counted beside them, by a ledger that knows what really happened.
 """
 
 from __future__ import annotations
@@ -111,7 +111,9 @@ class World:
 
     def __init__(self, workers: int = 3, now: float = 1000.0) -> None:
         self.now = now
+        self.wrong: list[str] = []
         self.excess: dict[tuple[str, float], int] = {}
+        self.unsaid: dict[str, int] = {}
         self.limits: dict[str, int] = {}
         self.dead_used: dict[str, Worker] = {}
         self.workers: dict[str, Worker] = {}
@@ -129,7 +131,8 @@ class World:
         window = self.now // quota.window if quota.window else 0.0
         limit = max(self.limits.get(quota.name, 0), quota.limit)
         excess = self.excess.get((quota.name, window), 0)
-        assert self.amount(quota, window) <= limit + excess, "more was admitted than there is"
+        if self.amount(quota, window) > limit + excess:
+            self.wrong.append(f"{quota.name}: {self.amount(quota, window)} of {limit} + {excess} were admitted")
 
     def amount(self, quota: Quota, window: float | None = None) -> int:
         if window is None:
@@ -147,7 +150,10 @@ class World:
         return worker
 
     def kill_worker(self, worker: Worker) -> None:
-        """Its last words may be lost; the ledger has its journal: what was settled, and what was open as if it were used."""
+        """Its last words may be lost; the ledger has its journal: what was settled, and what was open, as if used."""
+        for kind, message in worker.sent:  # what it had not told of excess is known to the ledger alone
+            if kind == "charge":
+                self.unsaid[message.name] = self.unsaid.get(message.name, 0) + message.units
         del self.workers[worker.name]
         self.dead_used[worker.name] = worker
         if self.book is not None:
@@ -173,10 +179,10 @@ class World:
 
     def disconnect(self, worker: Worker) -> None:
         if worker.connected:
-            worker.connected = False
-            worker.sent.clear()  # what the keeper has not read; what it had sent can still be read
-            while worker.received:
+            while worker.received:  # what the keeper had sent can still be read
                 self.to_worker(worker)
+            worker.connected = False
+            worker.sent.clear()  # nobody will read it
             worker.leases.lost()
             if self.book is not None:
                 self.book.left(worker.name, self.now)
@@ -219,8 +225,6 @@ class World:
             return
         kind, message = worker.received.popleft()
         heard = {"grant": "granted", "refuse": "refused"}.get(kind, kind)
-        if not worker.connected and heard == "recall":
-            return  # there is nobody to answer
         getattr(worker.leases, heard)(message)
 
     def settle_down(self) -> None:
@@ -230,6 +234,7 @@ class World:
             if self.questions:
                 self.answer_ledger()
             elif not busy:
+                assert not self.wrong
                 return
             for worker in busy:
                 self.to_keeper(worker)
