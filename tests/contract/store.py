@@ -21,6 +21,7 @@ from penstock.control.store.base import (
 )
 from penstock.control.store.calls import Attempted, Call
 from penstock.control.store.keys import KeyRecord
+from penstock.gateway.made import Made
 from penstock.gateway.records import Closed, Ended, Opened
 from penstock.types.usage import Usage
 
@@ -379,6 +380,26 @@ class StoreContract:
         assert found is not None
         assert (found.spend, found.total_spend, store.drained_of("w1")) == (LARGEST, LARGEST, {"q": LARGEST})
         assert len(rows(store)) == 3
+
+    def test_who_made_what_a_provider_keeps(self, store: Store) -> None:
+        def at_path(name: str, path: str, response_id: str | None, **more: Any) -> Call:
+            found = call(name, response_id=response_id, **more)
+            found.attempts[0].opened = msgspec.structs.replace(found.attempts[0].opened, path=path)
+            return found
+
+        calls = [
+            at_path("1", "/v1/responses", "resp_a"), at_path("2", "/v1/files", "file-b", token=OTHER),
+            at_path("3", "/v1/chat/completions", "chatcmpl-c"), at_path("4", "/openai/v1/batches", "batch_d"),
+            at_path("5", "/v1/responses", None), at_path("6", "/v1/responses", "x" * 300),
+            at_path("7", "/v1/responses/resp_a", "resp_a", token=OTHER),
+        ]  # fmt: skip
+        store.commit(Batch(calls=calls))
+        assert store.made("resp_a") == Made("d1", TOKEN), "who fetches it has not made it"
+        assert store.made("file-b") == Made("d1", OTHER)
+        assert store.made("batch_d") == Made("d1", TOKEN)
+        assert store.made("chatcmpl-c") is store.made("x" * 300) is store.made("none") is None
+        store.prune(NOON + 10)
+        assert store.made("resp_a") is None
 
     def test_old_requests_go_a_few_at_a_time(self, store: Store) -> None:
         store.commit(Batch(calls=[call(f"{number}", at=NOON + number) for number in range(10)]))

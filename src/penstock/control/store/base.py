@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from penstock.control.store.calls import Call
 from penstock.control.store.keys import KeyRecord
+from penstock.gateway.made import Made
 
 T = TypeVar("T")
 
@@ -235,6 +236,10 @@ class Store(Protocol):
 
     def spend_by_day(self, which: SpendQuery) -> list[Spent]:
         """What these requests cost, by day, key, user and model; in the order of the days."""
+        ...
+
+    def made(self, name: str) -> Made | None:
+        """Which deployment made this response, file or batch (by the provider's id of it), and for whom."""
         ...
 
     def prune(self, before: float, limit: int = 1000) -> int:

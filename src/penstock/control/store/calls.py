@@ -6,7 +6,9 @@ A call is over with the attempt that says `last`, or with its `Ended`. Of a dead
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -16,6 +18,7 @@ from penstock.gateway.records import Amount, Closed, Ended, Opened
 from penstock.types.usage import Usage
 
 INTERRUPTED = "interrupted"
+_LONGEST_NAME = 256
 _CUT_OFF = (
     "the worker died before this attempt ended: it may have been billed, so it is counted with what was reserved for it"
 )
@@ -102,6 +105,27 @@ def settled_money(call: Call) -> list[Amount]:
     """What its attempts really used, of each money quota."""
     closed = [attempted.closed for attempted in call.attempts if attempted.closed is not None]
     return [amount for item in closed for amount in item.settled if ":money" in amount[0]]
+
+
+# -- what it made -----------------------------------------------------------------------------------------------------
+
+_KEPT = re.compile(r"/(responses|files|batches)(/|$)")
+
+
+@lru_cache(maxsize=1000)
+def _makes_what_is_kept(path: str) -> bool:
+    return _KEPT.search(path) is not None
+
+
+def made_by(call: Call) -> list[tuple[str, str, str, int]]:
+    """What the provider keeps of this call, to be fetched or continued later: (its id, deployment, principal, when)."""
+    if not call.attempts or not _makes_what_is_kept(call.attempts[0].opened.path):
+        return []
+    return [
+        (closed.response_id, attempted.opened.deployment, call.principal, int(closed.at * 1e6 + 0.5))
+        for attempted in call.attempts
+        if (closed := attempted.closed) is not None and closed.response_id and len(closed.response_id) <= _LONGEST_NAME
+    ]
 
 
 # -- rows -------------------------------------------------------------------------------------------------------------

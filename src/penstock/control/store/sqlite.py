@@ -45,11 +45,13 @@ from penstock.control.store.tables import (
     configs,
     drained,
     keys,
+    made,
     rejected,
     replaced_keys,
     requests,
     segments,
 )
+from penstock.gateway.made import Made
 
 _PATIENCE = 30.0
 _SETTINGS = (
@@ -283,6 +285,11 @@ class SqliteStore:
         with self._read() as connection:
             return spend_logs.page_of(connection, which, page, size)
 
+    def made(self, name: str) -> Made | None:
+        with self._read() as connection:
+            row = connection.execute(select(made).where(made.c.name == name)).first()
+            return None if row is None else Made(row.deployment, row.token)
+
     def spend_by_day(self, which: SpendQuery) -> list[Spent]:
         with self._read() as connection:
             return spend_logs.by_day(connection, which)
@@ -291,6 +298,8 @@ class SqliteStore:
         old = select(requests.c.id).where(requests.c.started < microseconds(before)).limit(limit)
         with self._write() as connection:
             ids = list(connection.execute(old).scalars())
+            older = select(made.c.name).where(made.c.at < microseconds(before)).limit(limit)
+            connection.execute(made.delete().where(made.c.name.in_(older)))
             for some in (ids[at : at + _MOST_PARAMETERS] for at in range(0, len(ids), _MOST_PARAMETERS)):
                 connection.execute(attempts.delete().where(attempts.c.request.in_(some)))
                 connection.execute(requests.delete().where(requests.c.id.in_(some)))

@@ -22,6 +22,7 @@ from penstock.control.store.calls import (
     attempt_rows,
     cost_of,
     ended_at,
+    made_by,
     request_row,
 )
 from penstock.control.store.keys import quota_name
@@ -63,6 +64,7 @@ _DRAINED = (
     "INSERT INTO drained (worker, quota, amount) VALUES (?1, ?2, ?3) "  # noqa: S608
     f"ON CONFLICT (worker, quota) DO UPDATE SET amount = {_plus('amount', 'excluded.amount')}"
 )
+_MADE = "INSERT INTO made (name, deployment, token, at) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO NOTHING"
 _READ_ON = "UPDATE segments SET position = ? WHERE segment = ? AND position = ?"
 _READ_FIRST = _insert("segments", ("segment", "worker", "number", "position"))
 _REJECTED = _insert("rejected_records", ("worker", "payload", "why"))
@@ -110,6 +112,7 @@ class LedgerWriter:
             self._read_on(batch)
             written = insert_calls(batch.calls)
             self._add_spend(written)
+            self._connection.executemany(_MADE, [thing for call in written for thing in made_by(call)])
             self._connection.executemany(
                 _DRAINED, [(*key, min(amount, _LARGEST)) for key, amount in batch.drained.items()]
             )

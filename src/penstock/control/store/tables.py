@@ -138,6 +138,15 @@ attempts = Table(
     sqlite_with_rowid=False,
 )
 
+made = Table(
+    "made",
+    metadata,
+    Column("name", String(256), primary_key=True),
+    Column("deployment", Text, nullable=False),
+    Column("token", String(64), nullable=False),
+    Column("at", BigInteger, nullable=False, index=True),
+)
+
 calls_under_way = Table(
     "calls_under_way",
     metadata,
@@ -190,6 +199,7 @@ __all__ = [
     "configs",
     "drained",
     "keys",
+    "made",
     "metadata",
     "rejected",
     "replaced_keys",

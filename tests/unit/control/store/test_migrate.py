@@ -35,6 +35,21 @@ def test_a_second_time_changes_nothing(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_database_of_the_first_version_keeps_what_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "first.db"
+    open_sqlite(path).close()
+    engine = sqlite_engine(path)
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        connection.execute(text("DROP TABLE made"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        connection.execute(text("INSERT INTO configs VALUES (1, 'a: 1', 0, 'me')"))
+    engine.dispose()
+    store = open_sqlite(path)
+    assert [each.text for each in store.configs()] == ["a: 1"]
+    assert store.made("nothing") is None
+    store.close()
+
+
 def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     engine = sqlite_engine(tmp_path / "newer.db")
     migrate(engine, tmp_path / "lock")
