@@ -25,6 +25,8 @@ from bench.gateway.peers.penstock import Penstock, RunningPenstock
 from bench.gateway.processes import Failed
 
 _PROBE = Path(__file__).parent / "counting"
+# Not as arguments: valgrind reads its own again later, and a process that gives itself a title has written over them.
+_OPTIONS = "--quiet --instr-atstart=no --callgrind-out-file=callgrind.%p"
 _WARM = 300  # requests before the count: caches, adaptive bytecode
 
 
@@ -33,9 +35,7 @@ class CountedPenstock(Penstock):
 
     def command(self, site: Site, port: int) -> Sequence[str]:
         """As always, behind valgrind."""
-        counting = ["--tool=callgrind", "--instr-atstart=no", "--trace-children=yes", "--quiet"]
-        out = f"--callgrind-out-file={site.folder}/callgrind.%p"
-        return ["valgrind", *counting, out, *super().command(site, port)]
+        return ["valgrind", "--tool=callgrind", *super().command(site, port)]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -49,6 +49,7 @@ def main(arguments: Sequence[str]) -> int:
         print("valgrind is not installed: apt-get install valgrind", file=sys.stderr)
         return 1
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_PROBE), os.environ.get("PYTHONPATH"))))
+    os.environ["VALGRIND_OPTS"] = _OPTIONS
     with bench.prepared([], Effort(), print, options.keep) as running:
         for job in map(Job, options.jobs.split(",")):
             print(f"{job.value}: {count(running, job, options.requests):,.0f} instructions a request", flush=True)

@@ -77,7 +77,7 @@ def _script(target: Target, keys: Sequence[str]) -> str:
     lines = ['wrk.method = "POST"', f"wrk.body = {_lua(target.body.decode())}"]
     lines += [f"wrk.headers[{_lua(name)}] = {_lua(value)}" for name, value in target.headers.items()]
     if keys:
-        lines += ["local prepared = {}", "init = function(args)", "  wrk.init(args)", "  local headers = wrk.headers"]
+        lines += ["local prepared = {}", "init = function(args)", "  local headers = wrk.headers"]
         lines += [f"  for _, key in ipairs({{{', '.join(map(_lua, keys))}}}) do"]
         lines += ['    headers["Authorization"] = "Bearer " .. key']
         lines += ["    prepared[#prepared + 1] = wrk.format(nil, nil, headers)", "  end", "end", _TAKE_TURNS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from bench.gateway import machine
-from bench.gateway.bench import Bench, Contestant, check, middle
+from bench.gateway.bench import Bench, Contestant, check, middle, settle
 from bench.gateway.peers.peer import Job, Peer
 from bench.gateway.processes import Failed
 from bench.gateway.scenarios.scenario import Claim, Outcome, Scenario
@@ -50,14 +50,11 @@ def _start(bench: Bench, peer: Peer) -> tuple[float, ...]:
     try:
         check(target, Job.CHAT)
         seconds = time.perf_counter() - began
-        before = machine.cpu_seconds(contestant.pids())
-        for _ in range(50):
-            check(target, Job.CHAT)
-        worker = contestant.busiest(before)
-        time.sleep(0.5)
+        worker = contestant.worker(Job.CHAT)
+        settle(contestant)
         pids = contestant.pids()
         every = sum(machine.memory(pid).own for pid in pids)
-        return seconds, machine.memory(worker).resident if worker else 0.0, every, len(pids)
+        return seconds, machine.memory(worker).resident, every, len(pids)
     finally:
         contestant.stop()
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bench.gateway import machine
-from bench.gateway.bench import Bench
+from bench.gateway.bench import Bench, Contestant, check, settle
 from bench.gateway.drivers import wrk
 from bench.gateway.drivers.streams import Streams
 from bench.gateway.peers import PEERS
 from bench.gateway.peers.peer import Job, Target
 from bench.gateway.peers.penstock import RunningPenstock
+from bench.gateway.processes import Failed
 from bench.gateway.scenarios.scenario import Claim, Outcome, Scenario
 from bench.gateway.scenarios.throughput import CONNECTIONS
 
@@ -29,43 +32,64 @@ def run(bench: Bench) -> Outcome:
     requests, keys, cuts = FULL if bench.effort.full else SHORT
     running = bench.start(PEERS["penstock"])
     assert isinstance(running, RunningPenstock)
+    contestant = Contestant(PEERS["penstock"], running, running.target(Job.CHAT))
     try:
         every = running.make_keys(keys)
         bench.say(f"  {keys:,} keys made")
-        memories = _soak(bench, running, every, requests, cuts, outcome)
+        plan = _Plan(requests, every, cuts)
+        memories = _soak(bench, contestant, running.target(Job.CHAT_STREAM), plan, outcome)
     finally:
         running.program.stop()
-    fifth = len(memories) // 5
-    early, late = max(memories[fifth : 2 * fifth]), max(memories[-fifth:])
-    words = f"{early:,.0f} MB, at the end {late:,.0f} MB"
-    what = f"memory over {requests:,} requests, {keys:,} keys, {cuts:,} cut streams"
-    outcome.claims.append(Claim(what, "flat", words, late <= early * MOST_GROWTH if bench.effort.full else None))
+    what = f"{requests:,} requests, {keys:,} keys, {cuts:,} cut streams"
+    for at, whose in enumerate(("its worker's", "all its processes'")):
+        early, late = _early_and_late([each[at] for each in memories])
+        met = late <= early * MOST_GROWTH if bench.effort.full else None
+        words = f"{early:,.0f} MB in the second fifth, {late:,.0f} MB in the last"
+        outcome.claims.append(Claim(f"{what}: {whose} memory", "flat", words, met))
     return outcome
 
 
+def _early_and_late(memories: Sequence[float]) -> tuple[float, float]:
+    """The most in the second fifth of the steps (the first fills caches), and in the last."""
+    fifth = len(memories) // 5
+    return max(memories[fifth : 2 * fifth]), max(memories[-fifth:])
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    requests: int
+    keys: Sequence[str]
+    cuts: int
+
+
 def _soak(
-    bench: Bench, running: RunningPenstock, keys: list[str], requests: int, cuts: int, outcome: Outcome
-) -> list[float]:
-    """MB of the worker after each step."""
-    target, stream = running.target(Job.CHAT), running.target(Job.CHAT_STREAM)
-    before = machine.cpu_seconds(running.program.pids())
+    bench: Bench, contestant: Contestant, stream: Target, plan: _Plan, outcome: Outcome
+) -> list[tuple[float, float]]:
+    """MB of the worker, and of all processes, after each step."""
+    check(stream, Job.CHAT_STREAM)
+    worker = contestant.worker(Job.CHAT)
     bench.streams.pace(200, _INTERVAL)
     chance, done, cut, memories = random.Random(1), 0, 0, []
     for step in range(1, STEPS + 1):
-        while done < requests * step // STEPS:
-            load = wrk.run(target, bench.cores.load, 1, CONNECTIONS, bench.folder, keys)
-            done += load.requests
-            if load.failed or load.refused:
-                bench.problem(f"soak: {load.refused} refused and {load.failed} broken of {load.requests} requests")
-        cut += _leave(stream, cuts * step // STEPS - cut, chance.uniform(0.0, 0.3))
-        now = machine.cpu_seconds(running.program.pids())
-        worker = max(now, key=lambda pid: now[pid] - before.get(pid, 0.0))
-        memories.append(machine.memory(worker).resident)
-        every = sum(machine.memory(pid).own for pid in now)
+        while done < plan.requests * step // STEPS:
+            done += _drive(bench, contestant, plan.keys)
+        cut += _leave(stream, plan.cuts * step // STEPS - cut, chance.uniform(0.0, 0.3))
+        settle(contestant)
+        every = sum(machine.memory(pid).own for pid in contestant.pids())
+        memories.append((machine.memory(worker).resident, every))
         if step % (STEPS // 10) == 0:
-            outcome.rows.append([f"{done:,}", f"{cut:,}", f"{memories[-1]:,.1f}", f"{every:,.1f}"])
-            bench.say(f"  {done:,} requests, {cut:,} cut streams: {memories[-1]:,.1f} MB")
+            outcome.rows.append([f"{done:,}", f"{cut:,}", *(f"{value:,.1f}" for value in memories[-1])])
+            bench.say(f"  {done:,} requests, {cut:,} cut streams: {memories[-1][0]:,.1f} MB")
     return memories
+
+
+def _drive(bench: Bench, contestant: Contestant, keys: Sequence[str]) -> int:
+    load = wrk.run(contestant.target, bench.cores.load, 1, CONNECTIONS, bench.folder, keys)
+    if load.failed or load.refused:
+        bench.problem(f"soak: {load.refused} refused and {load.failed} broken of {load.requests} requests")
+    if not load.requests:
+        raise Failed("soak: nothing was answered in a second")
+    return load.requests
 
 
 def _leave(target: Target, count: int, after: float) -> int:
