@@ -12,6 +12,7 @@ it loads what the database and the management API need. So what waits for it, wa
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import shutil
@@ -26,6 +27,7 @@ import msgspec
 
 from penstock.control.channel import ChannelServer, Connection, Handler, Handlers, Reply
 from penstock.control.journals import live_workers
+from penstock.control.keeper_readings import watch_keeper
 from penstock.control.keeper_slot import CANNOT_START, KeeperSlot, Told
 from penstock.control.lease_desk import LeaseDesk
 from penstock.control.metrics import SAVE_SECONDS, Gatherer
@@ -64,6 +66,8 @@ def run(slot: KeeperSlot, ollama: Ollama = no_ollama) -> None:
     Ollama, for a gateway without a configuration. Raises SystemExit where it cannot start.
     """
 
+    gc.disable()  # until all is loaded: what is made meanwhile stays
+
     async def keep() -> None:
         await Keeper(slot, os.environ, ollama).run()
 
@@ -87,7 +91,8 @@ class Keeper:
         self._log = open_log(Settings(), later=asyncio.get_running_loop().call_later, process="keeper")
         self._desk = LeaseDesk(live_workers(self._journals))
         self._links = WorkerLinks(_log.warning)
-        self._metrics = Gatherer(Metrics(), keep=slot.state / METRICS_FILE, life=slot.life)
+        self._own = Metrics()
+        self._metrics = Gatherer(self._own, keep=slot.state / METRICS_FILE, life=slot.life)
         self._spans: SpanThread | None = None
         self._spans_to: str | None = None
         self._plane: ControlPlane | None = None
@@ -110,6 +115,8 @@ class Keeper:
             self._begin(plane.configuration.watch())
             await self._serve_api(plane)
             self._welcome(plane)
+            gc.freeze()
+            gc.enable()
             await self._stop.wait()
         finally:
             await self._end(server)
@@ -145,6 +152,8 @@ class Keeper:
         await self._publish(loaded)
         self._desk.open_ledger(plane.ledger)
         plane.ledger.start()
+        watch_keeper(self._own, plane.ledger.stats, time.time())
+        self._own.gauge("penstock_spans", lambda: {} if self._spans is None else self._spans.readings())
         self._opened.set()
         return plane
 

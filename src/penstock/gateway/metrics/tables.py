@@ -319,7 +319,8 @@ OF_WORKERS: tuple[Family, ...] = (
 )  # fmt: skip
 OF_THE_KEEPER: tuple[Family, ...] = (
     _plain("penstock_build_info", "gauge", ("version",), "1, with the version of Penstock.", merge="max"),
-    _plain("penstock_start_time_seconds", "gauge", (), "When Penstock was started, in Unix seconds.", merge="min"),
+    _plain("penstock_start_time_seconds", "gauge", (),
+           "When the control plane was started, in Unix seconds.", merge="min"),
     _plain("penstock_workers", "gauge", (), "Workers that are connected."),
     _plain("penstock_worker_disconnects", "counter", (),
            "Times that a worker was gone for the keeper: it ended, or was cut off."),
