@@ -16,6 +16,7 @@ from bench.gateway.drivers import wrk
 from bench.gateway.install import Package
 from bench.gateway.peers import PEERS
 from bench.gateway.peers.peer import Peer
+from bench.gateway.processes import Failed
 from bench.gateway.scenarios import SCENARIOS
 from bench.gateway.scenarios.scenario import Outcome
 
@@ -47,7 +48,10 @@ def _run(
     print(machine.describe())
     with bench.prepared(peers, effort, say, options.keep) as running:
         for name in names:
-            outcomes[name] = _measure(name, running)
+            try:
+                outcomes[name] = _measure(name, running)
+            except (Failed, OSError) as error:
+                running.problem(f"{name} was given up: {error}")
         problems = running.problems
     if options.write:
         report.write(outcomes, peers, missing, effort, problems)

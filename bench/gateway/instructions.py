@@ -52,7 +52,12 @@ def main(arguments: Sequence[str]) -> int:
     os.environ["VALGRIND_OPTS"] = _OPTIONS
     with bench.prepared([], Effort(), print, options.keep) as running:
         for job in map(Job, options.jobs.split(",")):
-            print(f"{job.value}: {count(running, job, options.requests):,.0f} instructions a request", flush=True)
+            try:
+                found = count(running, job, options.requests)
+            except (Failed, OSError) as error:
+                print(f"{job.value}: {error}", file=sys.stderr)
+                return 1
+            print(f"{job.value}: {found:,.0f} instructions a request", flush=True)
     return 0
 
 
@@ -73,6 +78,8 @@ def count(running: Bench, job: Job, requests: int) -> float:
         os.kill(worker, signal.SIGUSR2)
         ask(target, 2)
         return _total(gateway.program, worker) / (requests + 3)
+    except OSError as error:
+        raise gateway.program.failed(str(error)) from error
     finally:
         gateway.program.stop()
 

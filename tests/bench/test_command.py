@@ -37,6 +37,14 @@ def test_a_scenario_measures_a_plain_proxy(scenario: str, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [], "nothing is left behind"
 
 
+def test_penstock_does_all_that_it_is_measured_at(tmp_path: Path) -> None:
+    scenarios = ("relay", "translate", "stream-relay", "stream-translate")
+    done = run(tmp_path, *scenarios, "--peers", "nginx,penstock")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line.split() for line in done.stdout.splitlines() if line.startswith("  penstock ")]
+    assert len(rows) == len(scenarios) and not any("nan" in row for row in rows)
+
+
 @pytest.mark.parametrize("arguments", [["no-such"], ["relay", "--peers", "no-such"], ["relay", "--install", "nginx"]])
 def test_a_wrong_name_gets_the_right_ones(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +18,7 @@ from bench.gateway.drivers import paced, wrk
 from bench.gateway.drivers.streams import Streams
 from bench.gateway.peers.peer import Target
 from bench.gateway.processes import Failed
+from tests.support import need
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -127,6 +132,24 @@ def test_the_figures_of_wrk() -> None:
     found = wrk.read_report(printed)
     assert (found.requests, found.rate, found.refused, found.failed) == (500, 250.0, 3, 0)
     assert (found.p50, found.p99) == (0.00015, 0.0025)
+
+
+def test_keys_take_turns(tmp_path: Path) -> None:
+    need(command="wrk", hint="apt-get install wrk")
+    seen: Counter[bytes] = Counter()
+
+    def serve(connections: list[socket.socket]) -> None:
+        while data := connections[0].recv(65536):
+            seen.update(re.findall(rb"Authorization: Bearer (\w+)\r\n", data))
+            connections[0].send(ANSWER)
+
+    # Its first connection is one that wrk only makes to see whether anybody listens.
+    with server(lambda connections: serve(connections[1:]), 2) as target:
+        core = min(os.sched_getaffinity(0))
+        load = wrk.run(target, core, 1, 1, tmp_path, ["first", "second", "third"])
+    assert load.requests > 3 and load.refused == 0
+    assert set(seen) == {b"first", b"second", b"third"}
+    assert max(seen.values()) - min(seen.values()) <= 1
 
 
 # -- streams ----------------------------------------------------------------------------------------------------------
