@@ -162,7 +162,8 @@ class Leases:
 
     def draw(self, quota: Quota, wanted: int, least: int, then: Callable[[], None]) -> None:
         """Ask the keeper for units; `then` is called when it makes sense to take again: they came, were refused, or the
-        keeper does not answer. It is not called before this returns.
+        keeper does not answer. It is not called before this returns. It must take before it returns itself: what nobody
+        has taken by then may go back.
         """
         lease = self._leases.get(quota.name)
         if lease is None:
