@@ -20,7 +20,8 @@ from penstock.calls.opening import OpenStream
 from penstock.calls.pricing import chat_terms
 from penstock.dialects import registry, wire
 from penstock.dialects.dialect import Context, PathMatch
-from penstock.exchange import Attempt, HTTPRequest, Reply, Success, Timeouts
+from penstock.exchange import Attempt, AttemptFailed, ExchangeFailed, HTTPRequest, Reply, Success, Timeouts
+from penstock.gateway.cascading import Cascading
 from penstock.gateway.driver import Wait
 from penstock.gateway.http.heads import JSON
 from penstock.gateway.http.inbound import Inbound
@@ -28,12 +29,14 @@ from penstock.gateway.made import Made
 from penstock.gateway.principal import Principal
 from penstock.gateway.relay import joined, members_of
 from penstock.gateway.routed import STANDARD, Charge, RoutedCall
+from penstock.gateway.router import RouteRequest, as_header
 from penstock.gateway.streams import RelayedStream, TranslatedStream
 from penstock.gateway.surfaces.chat import ChatSurface, Quick
 from penstock.gateway.tap import Seen
 from penstock.gateway.targets import Target
 from penstock.providers.auth.credentials import Borrowing
 from penstock.providers.cost import Terms
+from penstock.routing.cascade import Cascade
 from penstock.routing.deployment import Deployment
 from penstock.routing.task import Task
 from penstock.types.errors import DialectError, ErrorResponse
@@ -51,6 +54,7 @@ class ChatCall(RoutedCall):
 
     operation = "chat"
     parsed: Request | None = None
+    cascading: Cascading | None = None
 
     def __init__(self, plane: Plane, inbound: Inbound, principal: Principal, surface: ChatSurface) -> None:
         super().__init__(plane, inbound, principal, members_of(inbound.body))
@@ -67,6 +71,40 @@ class ChatCall(RoutedCall):
         return chat_terms(self.request(), self.notes, response)
 
     # -- who is asked -------------------------------------------------------------------------------------------------
+
+    def cascades(self, cascade: Cascade, request: RouteRequest) -> bool:
+        self.cascading = Cascading(self, cascade, request)
+        self.cascading.begin()
+        return True
+
+    def failed(self, error: BaseException) -> None:
+        cascading = self.cascading
+        if cascading is not None and not self.over and isinstance(error, ExchangeFailed | AttemptFailed):
+            try:
+                if cascading.failed(error):
+                    return
+            except Exception as worse:
+                error = worse
+        super().failed(error)
+
+    def settle(self, tokens: int) -> None:
+        super().settle(tokens if self.cascading is None else tokens + self.cascading.tokens)
+
+    def explanation(self) -> str:
+        said, cascading = super().explanation(), self.cascading
+        if cascading is None:
+            return said
+        return "; ".join([*([said] if said else []), *(f"cascade={as_header(why)}" for why in cascading.why)])
+
+    def response_of(self, success: Success[Any]) -> Response:
+        """The whole answer, parsed. Raises DialectError."""
+        attempt = self.attempt
+        if not isinstance(attempt, RelayAttempt):
+            response: Response = success.value
+            return response
+        if attempt.response is None:
+            attempt.response = self.surface.dialect.parse_response(wire.decode(success.reply.body), NO_MEMO)
+        return attempt.response
 
     def describes(self) -> Callable[[], Task]:
         return self._as_task
@@ -149,6 +187,8 @@ class ChatCall(RoutedCall):
             self.plane.shared.made.put(answer_id, Made(self.target.deployment.id, self.principal.id))
 
     def answer(self, success: Success[Any]) -> None:
+        if self.cascading is not None and not self.cascading.answered(success):
+            return
         attempt, value = self.attempt, success.value
         if isinstance(attempt, RelayAttempt):
             made = attempt
@@ -181,6 +221,7 @@ class ChatCall(RoutedCall):
             reason = response.choices[0].stop_reason if response.choices else None
             answer_id = response.id
         self.finish(reply.status, usage, picodollars, text, reason, answer_id)
+        text = text if self.cascading is None else self.cascading.total(text)
         self.inbound.respond(reply.status, self.answer_head(target, JSON, text), reply.body)
         self.release()
 
@@ -193,6 +234,7 @@ class ChatCall(RoutedCall):
         self.notes = notes + rendered.notes
         reason = response.choices[0].stop_reason if response.choices else None
         self.finish(200, response.usage, picodollars, text, reason, response.id)
+        text = text if self.cascading is None else self.cascading.total(text)
         self.inbound.respond(200, self.answer_head(target, JSON, text), wire.encode(rendered.value))
         self.release()
 

@@ -31,6 +31,7 @@ from penstock.gateway.targets import Target
 from penstock.gateway.tariff import Tariff
 from penstock.gateway.waiting import Waiting
 from penstock.providers.cost import Cost, Terms, cost
+from penstock.routing.cascade import Cascade
 from penstock.routing.deployment import Deployment
 from penstock.routing.overrides import BODY_WORDS, NO_OVERRIDES, Overrides, overrides_of, said_in_headers
 from penstock.routing.sticky import session_of
@@ -57,6 +58,7 @@ class RoutedCall(Call):
     overrides: Overrides = NO_OVERRIDES
     route: Any = None
     waiting: Waiting | None = None
+    entered = 0.0
 
     def __init__(self, plane: Plane, inbound: Inbound, principal: Principal, members: Members) -> None:
         super().__init__(plane, inbound, principal)
@@ -111,9 +113,21 @@ class RoutedCall(Call):
         if room is None:
             self._route(request)
         else:
+            self.entered = time.perf_counter()
             self.waiting = room.enter(request, lambda: self._go_on(request), self.fail)
 
     def _route(self, request: RouteRequest) -> None:
+        router = self.plane.router
+        cascade = router.choose(request) if router.tasks is not NO_TASKS else None
+        if cascade is None or self.peeked.stream or not self.cascades(cascade, request):
+            self.ask(request)
+
+    def cascades(self, cascade: Cascade, request: RouteRequest) -> bool:
+        """Ask the groups of a cascade in turn. False: answers to this kind of request cannot be checked."""
+        return False
+
+    def ask(self, request: RouteRequest) -> None:
+        """Make the exchange of a request."""
         plane = self.plane
         self.route = plane.router.plan(request, self.make)
         if request.decision is not None:
@@ -122,6 +136,8 @@ class RoutedCall(Call):
 
     def _go_on(self, request: RouteRequest) -> None:
         """There is room for a request, which may have waited for it."""
+        if self.waiting is not None:
+            self.waited += time.perf_counter() - self.entered
         try:
             if not self.over:
                 self._route(request)
@@ -327,13 +343,19 @@ class RoutedCall(Call):
         )
         if self.notes:
             head += header_line("x-penstock-notes", "; ".join(str(note) for note in self.notes))
-        if self.route is not None and self.route.request.decision is not None:
-            head += header_line("x-penstock-route", self.route.explanation)
+        said = self.explanation()
+        if said:
+            head += header_line("x-penstock-route", said)
         if self.cap is not None:
             head += b"x-penstock-output-limit: %d\r\n" % self.cap
         if self.principal.quotas:
             head += self.plane.limit_headers(self.principal)
         return head
+
+    def explanation(self) -> str:
+        """Why the answer came from where it came, where that is not plain."""
+        route = self.route
+        return "" if route is None or route.request.decision is None else str(route.explanation)
 
     # -- watching the exchange ----------------------------------------------------------------------------------------
 

@@ -261,7 +261,7 @@ class Route(Struct, eq=False):
             words += [f"deployment={chosen.id}", f"strategy={self.router.strategy_name(self.asked)}"]
         if self.hops:
             words.append(f"fallbacks={self.hops}")
-        return "; ".join(map(_as_header, words))
+        return "; ".join(map(as_header, words))
 
     def explain(self) -> dict[str, Any]:
         """The same for the ledger: all rules that were looked at, and what was decided."""
@@ -538,17 +538,23 @@ class Router:
 
     def group_of(self, request: RouteRequest) -> str:
         """The group that a request goes to, as the configuration calls it. Raises ProviderError (unknown_model)."""
+        return self.members(self._first_group(request)).group
+
+    def _first_group(self, request: RouteRequest) -> str:
+        """The first that is asked, of a cascade too."""
         cascade = self.tasks.cascades.get(request.group)
-        return self.members(request.group if cascade is None else cascade.group_of_streams).group
+        if cascade is None:
+            return request.group
+        return cascade.group_of_streams if request.stream else cascade.groups[0]
 
     def busy_for(self, request: RouteRequest) -> float | None:
         """0: a request can go to somebody now. Seconds until that is likely, where nobody of its group can be asked or
         all have nothing left of their limits; None: when a request of another caller ends. A group that it falls back
         to is as good as its own.
         """
-        cascade = self.tasks.cascades.get(request.group)
-        if cascade is not None:
-            request = replace(request, group=cascade.group_of_streams)
+        first = self._first_group(request)
+        if first != request.group:
+            request = replace(request, group=first)
         wait = self._busy_for(request)
         if wait == 0.0:
             return wait
@@ -681,7 +687,7 @@ def error_of_break(why: Broken | ErrorResponse | None) -> ErrorResponse:
     return ErrorResponse(kind=kind, status=503, message=message, native="stream")
 
 
-def _as_header(text: str) -> str:
+def as_header(text: str) -> str:
     """Safe in a header, and short."""
     plain = "".join(each if " " <= each <= "~" and each not in ";," else "?" for each in text)
     return plain if len(plain) <= 120 else f"{plain[:117]}..."

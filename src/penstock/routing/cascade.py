@@ -107,7 +107,9 @@ Next: TypeAlias = Ask | Judge | Accept | GiveUp
 
 
 def next_step(cascade: Cascade, request: Request, answers: Sequence[Answer]) -> Next:
-    """What to do after these answers (none yet: the first question)."""
+    """What to do after these answers (none yet: the first question). What is accepted is the last of them, but where
+    the last group failed: then it is the last that there was.
+    """
     why: list[str] = []
     index = 0
     for group in cascade.groups[:-1]:
@@ -115,17 +117,19 @@ def next_step(cascade: Cascade, request: Request, answers: Sequence[Answer]) -> 
         stage = answers[index : index + samples]
         if not stage:
             return Ask(group)
-        wrong = _wrong(cascade, request, stage[0])
+        wrong = next((bad for answer in stage if (bad := _wrong(cascade, request, answer)) is not None), None)
         if wrong is None and len(stage) < samples:
             return Ask(group)
         if wrong is None and cascade.agreement is not None:
             wrong = _disagreement(cascade.agreement, *stage)
+        last = index + len(stage) - 1
         if wrong is None and cascade.hook is not None:
-            if stage[0].accepted is None:
-                return Judge(index)
-            wrong = None if stage[0].accepted else f"the hook refused it{f': {stage[0].why}' if stage[0].why else ''}"
+            verdict = answers[last]
+            if verdict.accepted is None:
+                return Judge(last)
+            wrong = None if verdict.accepted else f"the hook refused it{f': {verdict.why}' if verdict.why else ''}"
         if wrong is None:
-            return Accept(index, (*why, f"{group}: accepted"))
+            return Accept(last, (*why, f"{group}: accepted"))
         why.append(f"{group}: {wrong}")
         index += len(stage)
     return _last(cascade, answers, index, why)
@@ -302,8 +306,7 @@ CHECKS: dict[str, Callable[[Request, Choice], str | None]] = {
 
 
 def _disagreement(least: float, one: Answer, other: Answer) -> str | None:
-    if one.response is None or other.response is None:
-        return "its second answer failed"
+    assert one.response is not None and other.response is not None, "answers that failed are not compared"
     found = alike(one.response, other.response)
     return None if found >= least else f"its two answers are alike by {found:.2f} only"
 
