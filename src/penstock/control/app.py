@@ -32,7 +32,9 @@ from penstock.control.keeper_slot import CANNOT_START, KeeperSlot, Told
 from penstock.control.lease_desk import LeaseDesk
 from penstock.control.metrics import SAVE_SECONDS, Gatherer
 from penstock.control.supervisor import say
+from penstock.control.the_dead import TheDead
 from penstock.control.worker_links import WorkerLinks
+from penstock.gateway.lease_words import Hello
 from penstock.gateway.log import open_log
 from penstock.gateway.metrics.counting import Metrics
 from penstock.gateway.metrics.reporting import KIND as METRICS
@@ -89,7 +91,11 @@ class Keeper:
         self._journals = slot.state / JOURNALS
         self._journals.mkdir(mode=0o700, exist_ok=True)
         self._log = open_log(Settings(), later=asyncio.get_running_loop().call_later, process="keeper")
-        self._desk = LeaseDesk(live_workers(self._journals))
+        self._dead = TheDead(
+            lambda question, used: self._desk.book.ledger_says(question, used, time.time()),
+            lambda question: self._desk.book.ledger_failed(question),
+        )
+        self._desk = LeaseDesk(self._dead.ask, self._lives, self._dead.drain, self._expel, live_workers(self._journals))
         self._links = WorkerLinks(_log.warning)
         self._own = Metrics()
         self._metrics = Gatherer(self._own, keep=slot.state / METRICS_FILE, life=slot.life)
@@ -107,7 +113,7 @@ class Keeper:
         self._listen_to_the_supervisor()
         server = ChannelServer(self._handlers(), self._links.connected, self._gone)
         await server.start(self.slot.channel)
-        self._begin(self._desk.run())
+        self._desk.start()
         try:
             plane = await self._open()
             self._begin(self._reset_budgets(plane))
@@ -137,7 +143,7 @@ class Keeper:
         from penstock.control.config.problems import ConfigErrors  # small, as is what it needs
 
         try:
-            plane = await asyncio.to_thread(self._open_in_a_thread, asyncio.get_running_loop())
+            plane = await asyncio.to_thread(self._open_in_a_thread)
         except _Unable as unable:
             say(str(unable))
             sys.exit(CANNOT_START)
@@ -150,23 +156,19 @@ class Keeper:
             sys.exit(CANNOT_START)
         plane.configuration.serve(plane.keys.adopt, self._publish)
         await self._publish(loaded)
-        self._desk.open_ledger(plane.ledger)
+        self._dead.open(plane.ledger)
         plane.ledger.start()
         watch_keeper(self._own, plane.ledger.stats, time.time())
         self._own.gauge("penstock_spans", lambda: {} if self._spans is None else self._spans.readings())
         self._opened.set()
         return plane
 
-    def _open_in_a_thread(self, loop: asyncio.AbstractEventLoop) -> ControlPlane:
+    def _open_in_a_thread(self) -> ControlPlane:
         from penstock.control.opening import CannotStart, open_control_plane
-
-        def gone(worker: str) -> None:
-            with suppress(RuntimeError):  # the loop is closed: the keeper ends
-                loop.call_soon_threadsafe(self._desk.worker_gone, worker)
 
         try:
             return open_control_plane(
-                self.slot, self._environment, self._journals, self._ollama, self._forget, self._links.__len__, gone
+                self.slot, self._environment, self._journals, self._ollama, self._forget, self._links.__len__
             )
         except CannotStart as error:
             raise _Unable(str(error)) from None
@@ -197,24 +199,38 @@ class Keeper:
 
     def _handlers(self) -> Handlers:
         """What workers may say."""
+        desk = self._desk.handlers()
+        noted = desk["hello"].handle
+
+        def hello(connection: Connection, said: Hello, reply: Reply) -> None:
+            self._metrics.joined(_life(said.worker), connection)
+            noted(connection, said, reply)
+
         return {
-            **self._desk.handlers(self._greeted),
+            **desk,
+            "hello": Handler(hello, Hello),
             "lookup": Handler(self._look_up, str),
             "made": Handler(self._look_up_made, str),
             METRICS: Handler(self._report, Any),
             SPANS: Handler(self._take_spans, bytes),
         }
 
-    def _greeted(self, connection: Connection, name: str) -> None:
-        """A worker has said who it is: "1-4711-9f3c01ab", the first part of which is its slot."""
-        self._metrics.joined(_life(name), connection)
-
     def _gone(self, connection: Connection, why: str) -> None:
         """A connection is at its end."""
         self._links.gone(connection)
-        self._desk.gone(connection)
-        if connection.state is not None:
+        if self._desk.worker_of(connection) is not None:
             self._metrics.left(_life(connection.state))
+        self._desk.closed(connection, why)
+
+    def _lives(self, worker: str) -> bool:
+        """Whether this worker's journal is locked: by itself."""
+        return worker in live_workers(self._journals)
+
+    def _expel(self, worker: str) -> None:
+        """End a worker that lives and does not speak: its name says its process ("1-4711-9f3c01ab")."""
+        _log.error("worker %s does not speak to the keeper, and is killed", worker)
+        with suppress(ProcessLookupError, ValueError):
+            os.kill(int(worker.split("-")[1]), signal.SIGKILL)
 
     def _report(self, connection: Connection, report: Any, reply: Reply) -> None:
         if connection.state is not None:
@@ -236,15 +252,29 @@ class Keeper:
                 _log.error("a key could not be looked up: %s", error)
                 reply.fail("the database does not answer")
                 return
-            if principal is not None:
-                self._desk.handed_out(principal)
+            self._handed_out(principal)
             reply.answer(principal)
 
         self._begin(answer())
 
     def _look_up_made(self, connection: Connection, name: str, reply: Reply) -> None:
-        """Which deployment made this? The ledger cannot be asked by a provider's ids yet: nobody knows."""
-        reply.answer(None)
+        """Which deployment made this, and for whom?"""
+
+        async def answer() -> None:
+            await self._opened.wait()
+            assert self._plane is not None
+            try:
+                reply.answer(await asyncio.to_thread(self._plane.store.made, name))
+            except Exception as error:
+                _log.error("what was made could not be looked up: %s", error)
+                reply.fail("the database does not answer")
+
+        self._begin(answer())
+
+    def _handed_out(self, principal: Principal | None) -> None:
+        """A worker is told of this principal: its quotas are these now."""
+        for quota in () if principal is None else principal.quotas:
+            self._desk.book.update(quota, time.time())
 
     async def _current(self, plane: ControlPlane, token: str) -> Principal | None:
         """A principal as it is when this returns: one that was read while it changed would be told after the workers
@@ -298,9 +328,7 @@ class Keeper:
         assert self._plane is not None
         self._changes += 1
         for token in tokens:
-            principal = await self._plane.keys.principal(token)
-            if principal is not None:
-                self._desk.handed_out(principal)
+            self._handed_out(await self._plane.keys.principal(token))
         await self._links.forget(tokens)
 
     def _read_again(self) -> None:
@@ -350,6 +378,7 @@ class Keeper:
         self._metrics.save()
         if self._plane is not None:
             await asyncio.to_thread(self._plane.close)
+        self._desk.stop()
         await server.aclose()
         for task in self._tasks:
             task.cancel()

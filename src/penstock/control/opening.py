@@ -57,14 +57,13 @@ def open_control_plane(
     ollama: Ollama,
     forget: Forget,
     workers: Callable[[], int],
-    worker_gone: Callable[[str], None],
 ) -> ControlPlane:
     """Open all of it. Raises CannotStart."""
     try:
         store = open_sqlite(slot.state / DATABASE)
         configuration = Configuration(store, slot.config, environment, _without_file(environment, ollama), say)
         loaded = configuration.begin().loaded
-        ledger = Ledger(store, journals, worker_gone=worker_gone, retention=loaded.control.spend_log_retention)
+        ledger = Ledger(store, journals, retention=loaded.control.spend_log_retention)
     except ConfigErrors as errors:
         raise CannotStart(f"the configuration is wrong:\n{errors}") from None
     except (StoreError, LedgerTaken) as error:
