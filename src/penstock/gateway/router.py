@@ -159,17 +159,17 @@ class Members:
         same comparison where all that are compared are well.)
         """
         if self._single is not None:
-            return self._single if _is_well(self._single, healths, situation.now) else None
+            return self._single if _is_well(self._single, healths, situation.moment) else None
         pool = self._pool
         if self._total:
             chosen = pool[bisect(self._steps, situation.random() * self._total)]
-            return chosen if _is_well(chosen, healths, situation.now) else None
+            return chosen if _is_well(chosen, healths, situation.moment) else None
         if self._steps:
             return None
         if len(pool) > MANY:
             pool = two_of(pool, situation.random)
         for each in pool:
-            if not _is_well(each, healths, situation.now):
+            if not _is_well(each, healths, situation.moment):
                 return None
         return self.strategy(pool, healths, situation)[0]
 

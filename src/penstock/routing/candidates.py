@@ -45,7 +45,7 @@ def candidates(
     fitting = that_fit(tagged, situation.tokens)
     if not fitting:
         return Candidates((), largest=max(each.max_input or 0 for each in tagged), tokens=situation.tokens)
-    now, ready, spent, resting = situation.now, list[Deployment](), list[Deployment](), list[Deployment]()
+    now, ready, spent, resting = situation.moment, list[Deployment](), list[Deployment](), list[Deployment]()
     for each in fitting:
         health = healths.get(each.id, HEALTHY)
         if not may_be_asked(health, now):

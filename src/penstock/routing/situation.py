@@ -14,7 +14,7 @@ Random: TypeAlias = Callable[[], float]
 class Situation(Struct, frozen=True):
     """One moment, and one request in it.
 
-    now       monotonic seconds
+    moment    monotonic seconds
     random    a source of numbers in [0, 1)
     streams   whether a stream was asked for
     tokens    about how many tokens the request has; None: nobody counted
@@ -22,7 +22,7 @@ class Situation(Struct, frozen=True):
     any_tag   one of them is enough; else a deployment must have all
     """
 
-    now: float
+    moment: float
     random: Random
     streams: bool = False
     tokens: int | None = None

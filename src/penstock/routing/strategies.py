@@ -90,7 +90,7 @@ def latency(deployments: Sequence[Deployment], healths: Healths, situation: Situ
     """The fastest first (a stream: to its first token), those about as fast at random; those that are not measured
     before all, so that they are.
     """
-    now, random = situation.now, situation.random
+    now, random = situation.moment, situation.random
     known = {each.id: latency_of(healths.get(each.id, HEALTHY), now, situation.streams) for each in deployments}
     best = min((seconds for seconds in known.values() if seconds is not None), default=0.0)
 
@@ -116,7 +116,7 @@ def most_headroom(deployments: Sequence[Deployment], healths: Healths, situation
     """The largest share of its limits left first; equals by what is in flight, then at random. One without any known
     limit has all of it left.
     """
-    random, now = situation.random, situation.now
+    random, now = situation.random, situation.moment
 
     def rank(deployment: Deployment) -> tuple[float, int, float]:
         health = healths.get(deployment.id, HEALTHY)
