@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import random as chance
 from bisect import bisect
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, Protocol
@@ -62,6 +63,8 @@ from penstock.types.errors import ErrorKind, ErrorResponse, MalformedError
 from penstock.types.retry import Again, Backoff, Tried
 
 _UNLIMITED = float("inf")
+_MOST_CHANGES = 1000
+"""Changes of circuits that are kept for others, where nobody asks for them."""
 _MOST_NAMES = 1024
 """Names of groups (with wildcards: whatever callers make up) that are remembered with their deployments."""
 
@@ -351,7 +354,7 @@ class Router:
         self.table.govern(snapshot.deployments, rules_of(settings))
         self.sticky = _sticky(settings, previous)
         self.freed: Callable[[str], None] | None = None if previous is None else previous.freed
-        self._changes: list[Change] = []
+        self._changes: deque[Change] = deque(maxlen=_MOST_CHANGES)
         self._engine = engine
         self._backoff = backoff or Backoff()
         self._members: dict[str, Members] = {}
@@ -627,8 +630,9 @@ class Router:
     # -- between workers ----------------------------------------------------------------------------------------------
 
     def export_events(self) -> list[Change]:
-        """Circuits that opened or closed here since this was asked last, for the other workers."""
-        changes, self._changes = self._changes, []
+        """Circuits that opened or closed here since this was asked last (the latest of them), for the other workers."""
+        changes = list(self._changes)
+        self._changes.clear()
         return changes
 
     def apply_event(self, change: Change) -> None:
