@@ -87,6 +87,7 @@ class Call(Driver):
                     return
                 self.step += 1
             if self.over:  # the client left meanwhile
+                self.settle(0)
                 return
             self.go()
         except Exception as error:

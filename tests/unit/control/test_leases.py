@@ -90,6 +90,46 @@ def test_tokens_of_a_window_that_has_ended_come_back_to_nobody() -> None:
     assert calls(world, worker, quota, 1, wanted=95, least=95) == [95]
 
 
+def test_units_on_their_way_back_when_the_window_ends_are_nobodys() -> None:
+    world, quota = World(2, now=1000.0), tokens(100)
+    first, second = world.workers.values()
+    calls(world, first, quota, 1, wanted=100, least=100)
+    first.end(0, 0)
+    assert [kind for kind, _ in first.sent] == ["back"]
+    world.pass_time(20.0)
+    second.call(quota, 1, 1)
+    for _ in range(3):
+        world.to_keeper(second)
+    world.settle_down()
+    assert admitted(calls(world, second, quota, 150)) == 99
+
+
+def test_a_window_of_another_length_begins_when_the_last_has_ended() -> None:
+    world = World(1, now=1000.0)
+    (worker,) = world.workers.values()
+    assert admitted(calls(world, worker, requests(10, 60.0), 4)) == 4
+    world.update(requests(10, 7.0))
+    world.settle_down()
+    assert admitted(calls(world, worker, requests(10, 60.0), 10)) == 6, "until 1020"
+    world.pass_time(20.0)
+    assert admitted(calls(world, worker, requests(10, 7.0), 20)) == 10, "until 1022, a multiple of 7"
+    world.pass_time(1.9)
+    assert admitted(calls(world, worker, requests(10, 7.0), 1)) == 0
+    world.pass_time(0.1)
+    assert admitted(calls(world, worker, requests(10, 7.0), 20)) == 10
+
+
+def test_a_new_keeper_counts_what_was_drawn_under_a_window_of_another_length() -> None:
+    world = World(2, now=1000.0)
+    first, second = world.workers.values()
+    assert admitted(calls(world, first, requests(10, 60.0), 10)) == 10
+    world.kill_keeper()
+    world.start_keeper()
+    world.update(requests(10, 7.0))
+    world.settle_down()
+    assert admitted(calls(world, second, requests(10, 7.0), 20)) == 0
+
+
 def test_a_call_may_get_less_than_it_wants_but_not_less_than_it_needs() -> None:
     world, quota = World(2), tokens(1000)
     first, second = world.workers.values()
