@@ -407,11 +407,8 @@ class TranslateAttempt:
             passed_betas=call.inbound.header(b"anthropic-beta") or None,
             endpoint=target.endpoint,
             more_headers=call.plane.passed_on(call),
-            ready=self._ready,
+            ready=_ready(target, call.plane.passed_on(call)),
         )
-
-    def _ready(self, body: bytes) -> HTTPRequest | None:
-        return self.target.request(body, None, self.chat.more_headers)
 
     def prepare(self, now: float) -> Generator[Any, Any, HTTPRequest]:
         """The request: rendered, its media fetched, authorised."""
@@ -426,6 +423,15 @@ class TranslateAttempt:
             self.target.found(self.chat.target, call.surface.dialect.name)
         call.notes = self.chat.notes
         return request
+
+
+def _ready(target: Target, more: tuple[tuple[str, str], ...]) -> Callable[[bytes], HTTPRequest | None]:
+    """Makes requests to a target from bodies. (It holds neither the call nor the attempt, which hold it.)"""
+
+    def ready(body: bytes) -> HTTPRequest | None:
+        return target.request(body, None, more)
+
+    return ready
 
 
 def with_defaults(request: Request, defaults: dict[str, Any]) -> Request:

@@ -314,6 +314,10 @@ class RoutedCall(Call):
         self.route.done(tokens)
         self.observe(status, outcome, error)
 
+    def release(self) -> None:
+        super().release()
+        self.route = None
+
     def remember(self, answer_id: str | None) -> None:
         """The answer has this id."""
 

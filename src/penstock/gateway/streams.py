@@ -97,6 +97,7 @@ class RelayedStream:
             self._record("success" if whole else "broken")
         if whole or tap.failed or (tap.ended and broken is not None):
             call.inbound.end()
+            call.release()
             return
         call.route.broke(broken)
         reason = "the stream ended before its end" if broken is None else broken.message
@@ -104,6 +105,7 @@ class RelayedStream:
         if tap.in_frame or self._tail:
             said = b"\n\n" + said
         call.inbound.end(said)
+        call.release()
 
     def _record(self, outcome: str) -> None:
         call, tap = self._call, self._tap
@@ -266,6 +268,7 @@ class TranslatedStream:
             reason = broken or "the stream ended before its end"
             error = ErrorResponse(kind="unavailable", status=503, message=f"the provider's stream broke off: {reason}")
             call.inbound.end(call.plane.redact(self._renderer.render(StreamEvent((Failure(error),)))))
+        call.release()
 
     def _record(self, outcome: str) -> None:
         call, seen, target = self._call, self._seen, self._call.target
