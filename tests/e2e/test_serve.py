@@ -16,7 +16,7 @@ import pytest
 from penstock.testing.providers import Reply, SimulatedProviders
 from tests.e2e.gateway import KEY, PROVIDER_KEYS, environment_for, serving
 from tests.support import need
-from tests.support.fresh import clean_environment, watched
+from tests.support.fresh import clean_environment
 
 HELLO = {"model": "demo", "messages": [{"role": "user", "content": "Hello"}]}
 
@@ -51,9 +51,10 @@ def test_a_key_from_the_environment_is_taken_and_never_shown(variable: str) -> N
         with httpx.Client(base_url=gateway.url) as client:
             assert client.get("/v1/models", headers={"authorization": f"Bearer {KEY}"}).status_code == 200
             assert client.get("/v1/models", headers={"authorization": f"Bearer {KEY}x"}).status_code == 401
+            client.post("/v1/chat/completions", headers={"x-api-key": KEY}, json=HELLO)
         gateway.stop(signal.SIGTERM)
         assert KEY not in gateway.output
-        assert "Application startup complete" in gateway.output, "so that the log is one"
+        assert '"event":"request"' in gateway.output, "so that the log is one"
         assert f"${variable}" in gateway.welcome, "the line to try names the variable that is set"
 
 
@@ -127,23 +128,33 @@ def test_an_ollama_is_found_on_its_usual_port() -> None:
         ollama.close()
 
 
-def test_the_only_look_around_is_for_ollama_on_this_machine() -> None:
-    """From the start to the moment when it serves, also with keys in the environment."""
+def test_the_only_look_around_is_for_ollama_on_this_machine(tmp_path: Path) -> None:
+    """From the start to the moment when it serves, also with keys in the environment, in all of its processes."""
     program = f"""
-import os, sys, uvicorn
+import os, signal, sys
+file = os.open({str(tmp_path / "reached")!r}, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+def watch(name, arguments):
+    if name.startswith("socket.") or name in ("subprocess.Popen", "os.system", "os.exec"):
+        os.write(file, f"{{name}} {{arguments!r}}\\n".encode())
+sys.addaudithook(watch)
 os.environ.update({PROVIDER_KEYS!r}, AWS_ACCESS_KEY_ID="AKIAFAKE", AWS_SECRET_ACCESS_KEY="fake", AWS_REGION="eu-west-1")
-startup = uvicorn.Server.startup
-async def stop_at_once(server, **arguments):
-    await startup(server, **arguments)
-    assert server.started
-    server.should_exit = True
-uvicorn.Server.startup = stop_at_once
+from penstock.control.supervisor import Supervisor
+go_on = Supervisor._go_on
+def stop_when_it_serves(self):
+    go_on(self)
+    if self._phase == "serving":
+        os.kill(os.getpid(), signal.SIGTERM)
+Supervisor._go_on = stop_when_it_serves
 from penstock.cli import main
 assert main(["serve", "--port", "0"]) == 0
 """
-    reached = [event for event in watched(program).events if not event.startswith(("socket.__new__", "socket.bind"))]
+    subprocess.run([sys.executable, "-I", "-c", program], env=clean_environment(), check=True, capture_output=True)
+    harmless = ("socket.__new__", "socket.bind")
+    events = (tmp_path / "reached").read_text().splitlines()
+    reached = [event for event in events if not event.startswith(harmless)]
     assert any("'127.0.0.1', 11434" in event for event in reached), "so that the test can fail"
-    assert [event for event in reached if "127.0.0.1" not in event] == []
+    own = re.compile(r"socket.connect .*'\S*/penstock-\w+/(channel|api)'\)$")
+    assert [event for event in reached if "127.0.0.1" not in event and not own.match(event)] == []
 
 
 # -- how it starts and ends -------------------------------------------------------------------------------------------

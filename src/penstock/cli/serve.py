@@ -1,39 +1,54 @@
-"""`penstock serve`: the gateway, with nothing to set up before it.
+"""`penstock serve`: the gateway: a keeper, and a worker on each core, behind one address.
 
-It offers the built-in `demo` model, the models of an Ollama that answers on this machine, and every provider whose key
-is in the environment. It says what it found, the key where it made one, and a line to try. Ctrl-C or SIGTERM stop it.
+Without a configuration it offers the built-in `demo` model, the models of an Ollama that answers on this machine, and
+every provider whose key is in the environment. It says what it found, the key where it made one, and a line to try.
+
+Ctrl-C or SIGTERM let calls under way end, refuse new ones, and end with status 0; a second Ctrl-C ends at once. SIGHUP
+reads the configuration anew (so does a change of its file). A worker or a keeper that dies is started again.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
-import signal
-import socket
-import sys
-from collections.abc import Mapping
+import secrets
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-from penstock.calls.engine import Engine
 from penstock.cli import CommandError
-from penstock.cli.catalog import chat_models
-from penstock.cli.ollama import ollama_address, ollama_models
-from penstock.gateway.config import DEMO, LOCAL, Gateway, gateway_of, providers_with_keys
-from penstock.providers.registry import default_registry
 
-GRACE = 10
-"""Seconds that calls under way have to end, when the gateway is told to stop."""
+NEEDED = ("uvicorn", "fastapi", "sqlalchemy", "alembic", "yaml", "httptools")
+"""What the `gateway` extra brings."""
+DRAIN_SECONDS = 30.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `penstock serve`."""
+    parser.add_argument("--config", "-c", type=Path, metavar="FILE", help="configuration, Penstock's or LiteLLM's")
+    parser.add_argument(
+        "--workers", "--num_workers", type=_workers, metavar="N", help="worker processes (default: one for each core)"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=_port, default=4000, help="port; 0 picks a free one (default: %(default)s)")
     parser.add_argument(
+        "--state-dir",
+        type=Path,
+        metavar="DIR",
+        help="folder of database and journals (default: $PENSTOCK_STATE_DIR, else penstock/PORT in ~/.local/state)",
+    )
+    parser.add_argument(
+        "--drain-seconds",
+        type=_seconds,
+        metavar="SECONDS",
+        help="how long calls under way may take to end, when told to stop (default: the configuration's, else 30)",
+    )
+    parser.add_argument(
         "--log-level",
-        default="warning",
         choices=("debug", "info", "warning", "error"),
-        help="the least severe messages to print (default: %(default)s)",
+        help="the least severe messages to print (default: the configuration's, else info)",
     )
 
 
@@ -43,110 +58,111 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _workers(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 512:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of workers: choose one from 1 to 512")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return found
+
+
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until interrupted (Ctrl-C) or told to stop (SIGTERM): then calls under way may end, and the status is 0."""
-    try:
-        import uvicorn
+    """Serve until told to stop; the exit status. Raises CommandError."""
+    _check_surroundings()
+    from penstock.control.listening import CannotListen, listen
+    from penstock.control.state_directory import StateDirectoryTaken, open_state_directory
+    from penstock.control.supervisor import Plan, Supervisor, say
 
-        from penstock.gateway.app import Application
-        from penstock.gateway.listener import Listener
-    except ImportError as error:
-        raise CommandError(f"{error.name} is missing: pip install 'penstock[gateway]'") from None
-    _stop_cleanly()
-    listener = _listen(arguments.host, arguments.port)
-    gateway = gateway_here(os.environ)
-    said = welcome(gateway, f"http://{_name(arguments.host)}:{listener.getsockname()[1]}")
-    application = Application(gateway, Engine(), started=lambda: print(said, flush=True))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            application,
-            http=Listener,
-            log_level=arguments.log_level,
-            access_log=False,
-            lifespan="on",
-            server_header=False,
-            proxy_headers=False,
-            ws="none",
-            timeout_graceful_shutdown=GRACE,
-        )
+    patience = (DRAIN_SECONDS if arguments.drain_seconds is None else arguments.drain_seconds) + 5
+    workers = arguments.workers or usable_cores()
+    config = _config(arguments.config)
+    try:
+        state = open_state_directory(arguments.state_dir, arguments.port, os.environ, patience, say)
+    except StateDirectoryTaken as error:
+        raise CommandError(str(error)) from None
+    try:
+        sockets = listen(arguments.host, arguments.port, workers)
+    except CannotListen as error:
+        state.close()
+        raise CommandError(str(error)) from None
+    plan = Plan(
+        worker=_worker(),
+        keeper=_keeper(),
+        sockets=sockets,
+        state=state,
+        address=f"http://{_name(arguments.host)}:{sockets.port}",
+        made_key=f"sk-{secrets.token_urlsafe(24)}",
+        config=config,
+        drain_seconds=arguments.drain_seconds,
+        log_level=arguments.log_level,
     )
-    server.run(sockets=[listener])
-    return 0
+    return Supervisor(plan, lambda said: print(said, flush=True)).run()
 
 
-def gateway_here(environment: Mapping[str, str]) -> Gateway:
-    """What this machine can serve. Asks nobody but a local Ollama. Raises ProviderError for a plug-in that fails."""
-    registry = default_registry()
-    registry.load_plugins()
-    known = chat_models(registry, providers_with_keys(registry, environment))
-    return gateway_of(registry, environment, ollama_models(ollama_address(environment, registry)) or (), known)
+def _check_surroundings() -> None:
+    """Raises CommandError where the gateway cannot run at all."""
+    if not hasattr(os, "fork"):
+        raise CommandError("the gateway runs on Linux and macOS (on Windows: in WSL)")
+    missing = next((name for name in NEEDED if find_spec(name) is None), None)
+    if missing is not None:
+        raise CommandError(f"{missing} is missing: pip install 'penstock[gateway]'")
 
 
-def _stop_cleanly() -> None:
-    """Let a signal end the program with status 0. While uvicorn runs it catches them itself, ends gracefully, and then
-    raises them once more: to these handlers.
-    """
-
-    def stop(number: int, frame: Any) -> None:
-        sys.exit(0)
-
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, stop)
+def _config(given: Path | None) -> Path | None:
+    """The configuration's absolute path: a relative one would depend on who is asked. Raises CommandError."""
+    if given is not None and not given.is_file():
+        raise CommandError(f"there is no file {given}: give the configuration's path with --config")
+    return None if given is None else given.absolute()
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """A socket that listens: a client may connect as soon as the address is printed. Raises CommandError."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+def _worker() -> Any:
+    """What a worker does. It is imported here, once: workers share the memory of what they are forked from."""
+    from penstock.gateway.worker import run
+
+    return run
+
+
+def _keeper() -> Any:
+    """What the keeper does. What it needs besides is imported in its own process."""
+
+    def keep(slot: Any) -> None:
+        from penstock.control.app import run
+
+        run(slot, local_models)
+
+    return keep
+
+
+def local_models(environment: Mapping[str, str]) -> Sequence[str]:
+    """The models of an Ollama on this machine."""
+    from penstock.cli.ollama import ollama_address, ollama_models
+
+    return ollama_models(ollama_address(environment)) or ()
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: of the machine, of its affinity, and of its container's share (cgroup v2)."""
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(2048)
-    except OSError as error:
-        listener.close()
-        reason = error.strerror or str(error)
-        raise CommandError(f"port {port} of {host} cannot be had ({reason}); choose another with --port") from None
-    return listener
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        cores = os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        cores = min(cores, math.ceil(int(quota) / int(period)))
+    except (OSError, ValueError):  # no such file, or "max"
+        pass
+    return max(1, cores)
 
 
 def _name(host: str) -> str:
     """An address that a client on this machine can use."""
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # read, not bound
     return everywhere.get(host, f"[{host}]" if ":" in host else host)
-
-
-def welcome(gateway: Gateway, address: str) -> str:
-    """What is shown at the start: what is served, the key where it was made here, and a line to try."""
-    key = gateway.key if gateway.made else f"${gateway.key_variable}"
-    lines = [f"Penstock listens on {address}", ""]
-    if gateway.made:
-        lines += [
-            f"Master key, made for this run and shown only now: {gateway.key}",
-            "(set PENSTOCK_MASTER_KEY to choose your own)",
-            "",
-        ]
-    lines += [*_models(gateway), "", "Try it:", "", _curl(address, key), ""]
-    return "\n".join(lines)
-
-
-def _models(gateway: Gateway) -> list[str]:
-    lines = [f"Models: {DEMO} (offline, no key needed)"]
-    local = [model.id for model in gateway.models if model.owned_by == "ollama"]
-    if local:
-        lines.append(f"        {', '.join(local)} (from the Ollama on this machine)")
-    hosted = sorted(gateway.providers - LOCAL)
-    if hosted:
-        lines.append(f"        {', '.join(f'{name}/...' for name in hosted)} (keys found in the environment)")
-    else:
-        lines.append(
-            "        more with a provider's key in the environment, such as OPENAI_API_KEY or ANTHROPIC_API_KEY"
-        )
-    return lines
-
-
-def _curl(address: str, key: str) -> str:
-    body = '{"model": "demo", "messages": [{"role": "user", "content": "Hello"}]}'
-    return (
-        f"  curl {address}/v1/chat/completions \\\n"
-        f'    -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\\n'
-        f"    -d '{body}'"
-    )
