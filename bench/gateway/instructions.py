@@ -18,8 +18,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.gateway import bench, machine, processes
-from bench.gateway.bench import Bench, Effort
+from bench.gateway import bench, processes
+from bench.gateway.bench import Bench, Contestant, Effort
 from bench.gateway.peers.peer import Job, Site, Target
 from bench.gateway.peers.penstock import Penstock, RunningPenstock
 from bench.gateway.processes import Failed
@@ -63,15 +63,15 @@ def main(arguments: Sequence[str]) -> int:
 
 def count(running: Bench, job: Job, requests: int) -> float:
     """Start a gateway, warm it, and count."""
-    gateway = running.start(CountedPenstock())
+    penstock = CountedPenstock()
+    gateway = running.start(penstock)
     assert isinstance(gateway, RunningPenstock)
     try:
         target = gateway.target(job)
         bench.check(target, job)
-        before = machine.cpu_seconds(gateway.program.pids())
         ask(target, _WARM)
-        now = machine.cpu_seconds(gateway.program.pids())
-        worker = max(now, key=lambda pid: now[pid] - before.get(pid, 0.0))
+        worker = Contestant(penstock, gateway, target).worker()
+        assert worker is not None
         os.kill(worker, signal.SIGUSR2)
         ask(target, 2)  # the signal is handled when something happens
         ask(target, requests)

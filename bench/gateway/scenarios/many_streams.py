@@ -74,7 +74,7 @@ def _round(bench: Bench, contestant: Contestant, count: int, interval: float) ->
         before, written = machine.cpu_seconds(contestant.pids()), bench.streams.counts().chunks
         seen = streams.watch(seconds)
         counts, now = bench.streams.counts(), machine.cpu_seconds(contestant.pids())
-        worker = contestant.busiest(before)
+        worker = contestant.worker()
     finally:
         streams.close()
     cpu, chunks = sum(now.values()) - sum(before.values()), max(1, counts.chunks - written)

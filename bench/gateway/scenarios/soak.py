@@ -67,7 +67,9 @@ def _soak(
 ) -> list[tuple[float, float]]:
     """MB of the worker, and of all processes, after each step."""
     check(stream, Job.CHAT_STREAM)
-    worker = contestant.worker(Job.CHAT)
+    check(contestant.target, Job.CHAT)
+    worker = contestant.worker()
+    assert worker is not None
     bench.streams.pace(200, _INTERVAL)
     chance, done, cut, memories = random.Random(1), 0, 0, []
     for step in range(1, STEPS + 1):
