@@ -119,6 +119,18 @@ def test_a_window_of_another_length_begins_when_the_last_has_ended() -> None:
     assert admitted(calls(world, worker, requests(10, 7.0), 20)) == 10
 
 
+def test_a_longer_window_begins_when_the_last_has_ended() -> None:
+    """At 1020, and not at 0, which is a multiple of 5000: a window that a worker has seen the end of is over."""
+    world = World(1, now=1000.0)
+    (worker,) = world.workers.values()
+    assert admitted(calls(world, worker, requests(10, 60.0), 10)) == 10
+    world.update(requests(10, 5000.0))
+    world.pass_time(20.0)
+    assert admitted(calls(world, worker, requests(10, 5000.0), 20)) == 10
+    world.pass_time(3980.0)
+    assert admitted(calls(world, worker, requests(10, 5000.0), 20)) == 10
+
+
 def test_a_new_keeper_counts_what_was_drawn_under_a_window_of_another_length() -> None:
     world = World(2, now=1000.0)
     first, second = world.workers.values()
