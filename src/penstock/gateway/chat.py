@@ -70,6 +70,13 @@ class ChatCall(RoutedCall):
     def terms(self, response: Response) -> Terms:
         return chat_terms(self.request(), self.notes, response)
 
+    def began(self, attempt: Any) -> None:
+        if type(attempt) is not RelayAttempt:
+            super().began(attempt)
+            return
+        self.attempt, self.target, self.hops = attempt, attempt.target, attempt.hops
+        self.route.began(attempt)
+
     # -- who is asked -------------------------------------------------------------------------------------------------
 
     def cascades(self, cascade: Cascade, request: RouteRequest) -> bool:

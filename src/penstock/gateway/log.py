@@ -194,11 +194,12 @@ def open_log(
 ) -> Log:
     """The log of this process, as the settings say. `fields` stand in every message (`process="worker", worker=1`).
 
-    With `later` (the event loop's `call_later`) lines are written by a thread, so that the loop never waits; without it
-    at once, as befits a process without a loop. Raises OSError when `log_file` cannot be opened.
+    With `later` (the event loop's `call_later`) lines for a pipe or a terminal are written by a thread, so that the
+    loop never waits; without it, and into a file, at once. Raises OSError when `log_file` cannot be opened.
     """
     target = LogTarget(settings.log_file)
-    log = Log(target if later is None else BackgroundWriter(target), later or _at_once, **fields)
+    at_once = later is None or target.is_file()
+    log = Log(target if at_once else BackgroundWriter(target), later or _at_once, **fields)
     log.apply(settings, secrets)
     return log
 

@@ -104,7 +104,10 @@ def overrides_of(
 
 def said_in_headers(headers: Mapping[bytes, Any]) -> bool:
     """Whether any raw header (lower-case) is of this kind: for those who would rather not decode what is not there."""
-    return any(name.startswith((b"x-penstock-", b"x-litellm-")) for name in headers)
+    for name in headers:
+        if name[:2] == b"x-" and name.startswith((b"x-penstock-", b"x-litellm-")):
+            return True
+    return False
 
 
 def _from_body(body: Mapping[str, Any], found: dict[str, Any], changes: dict[str, Mapping[str, Any]]) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from penstock.dialects.dialect import PathMatch
 from penstock.gateway.relay import joined, members_of
 from penstock.gateway.surfaces import anthropic_messages, gemini, openai_chat, openai_responses
+from penstock.gateway.surfaces.chat import ChatSurface
 from penstock.types.errors import MalformedError
 
 values = st.recursive(
@@ -80,7 +81,7 @@ PEEKED = [
 
 @pytest.mark.parametrize(("surface", "body", "expected"), PEEKED)
 def test_what_is_peeked(surface: object, body: dict[str, object], expected: tuple[object, ...]) -> None:
-    assert isinstance(surface, openai_chat.ChatSurface)
+    assert isinstance(surface, ChatSurface)
     match = PathMatch("g", True) if not surface.names_model_in_body else PathMatch()
     found = surface.peek(members_of(msgspec.json.encode(body)), match)
     assert (found.model, found.stream, found.max_output, found.choices, found.counts) == expected
@@ -103,7 +104,7 @@ CAPPED = [
 
 @pytest.mark.parametrize(("surface", "body", "expected"), CAPPED)
 def test_output_is_capped(surface: object, body: dict[str, object], expected: dict[str, object]) -> None:
-    assert isinstance(surface, openai_chat.ChatSurface)
+    assert isinstance(surface, ChatSurface)
     members = members_of(msgspec.json.encode(body))
     surface.cap(members, 3, None)
     assert msgspec.json.decode(joined(members)) == expected

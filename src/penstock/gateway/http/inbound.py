@@ -30,56 +30,25 @@ class Answer:
 
 class Inbound:
     """A request. `headers` have lower-case names (of a repeated one, the values are joined with a comma); `target` is
-    what
-    stands in the request line, `body` is complete when the service gets to answer.
+    what stands in the request line, `body` is complete when the service gets to answer.
     """
 
-    __slots__ = (
-        "body",
-        "chunked",
-        "client_left",
-        "complete",
-        "connection",
-        "headers",
-        "keep_alive",
-        "method",
-        "path",
-        "pending",
-        "pieces",
-        "place",
-        "principal",
-        "query",
-        "refusal",
-        "size",
-        "slow",
-        "started",
-        "streaming",
-        "target",
-        "unread",
-    )
+    method = path = query = ""
+    target = body = b""
+    size = 0
+    keep_alive = chunked = True
+    complete = pending = unread = streaming = False
+    refusal: Answer | None = None
+    started = 0.0
+    place: Any = None
+    principal: Any = None
+    client_left: Callable[[], None] | None = None
+    slow: Callable[[bool], None] | None = None
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.method = ""
-        self.target = b""
-        self.path = ""
-        self.query = ""
         self.headers: dict[bytes, bytes] = {}
-        self.body = b""
         self.pieces: list[bytes] = []
-        self.size = 0
-        self.keep_alive = True
-        self.chunked = True
-        self.complete = False
-        self.pending = False
-        self.unread = False
-        self.streaming = False
-        self.refusal: Answer | None = None
-        self.started = 0.0
-        self.place: Any = None
-        self.principal: Any = None
-        self.client_left: Callable[[], None] | None = None
-        self.slow: Callable[[bool], None] | None = None
 
     # -- what was asked -----------------------------------------------------------------------------------------------
 
