@@ -72,7 +72,9 @@ class Bench:
                 check(contestant.target, job)
                 return contestant
         except (Failed, OSError, http.client.HTTPException) as error:
-            self.problem(f"{peer.name} does not do {job.value}: {error}")
+            ended = running.program is not None and running.program.process.poll() is not None
+            why = running.program.failed(str(error)) if running.program and ended else error
+            self.problem(f"{peer.name} does not do {job.value}: {why}")
         if running.program:
             running.program.stop()
         return None
