@@ -15,7 +15,7 @@ import httpx
 import pytest
 from msgspec import Struct
 
-from penstock.gateway.config import MAX_BODY
+from penstock.gateway.snapshot import Settings
 from penstock.testing.providers import (
     Cut,
     ErrorEvent,
@@ -28,6 +28,7 @@ from penstock.testing.providers import (
 )
 from tests.e2e.gateway import KEY, PROVIDER_KEYS, Running, environment_for, serving
 
+MAX_BODY = Settings().max_body
 UPSTREAMS = ("openai/gpt-4o", "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash")
 TEN_WORDS = "one two three four five six seven eight nine ten"
 

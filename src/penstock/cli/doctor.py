@@ -15,10 +15,11 @@ from msgspec import Struct
 
 from penstock import __version__
 from penstock.cli.ollama import ollama_address, ollama_models
-from penstock.gateway.config import master_key, providers_with_keys
+from penstock.control.config.master_key import master_key
 from penstock.providers.errors import ProviderError
 from penstock.providers.facts import current_facts
 from penstock.providers.registry import default_registry
+from penstock.providers.ways import providers_with_keys
 
 _MARKS = {"ok": "ok  ", "note": "--  ", "bad": "BAD "}
 PORT = 4000
@@ -102,8 +103,8 @@ def _ollama(environment: Mapping[str, str]) -> Finding:
 
 
 def _master_key(environment: Mapping[str, str]) -> Finding:
-    name, key = master_key(environment)
-    if name is None:
+    key, name = master_key(None, "", environment)
+    if key is None:
         advice = "`penstock serve` makes one a run; set PENSTOCK_MASTER_KEY to keep it."
         return Finding("note", "no master key is set", advice)
     if len(key) < 16:

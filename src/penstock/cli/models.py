@@ -18,11 +18,11 @@ from penstock.cli import CommandError
 from penstock.cli.catalog import CHAT_MODES
 from penstock.cli.table import fitted, table
 from penstock.dialects import wire
-from penstock.gateway.config import providers_with_keys
 from penstock.providers.catalog import makers
 from penstock.providers.facts import current_facts
 from penstock.providers.facts.table import Entry, entries
 from penstock.providers.registry import default_registry
+from penstock.providers.ways import providers_with_keys
 
 _HEAD = ("MODEL", "PROVIDER", "MODE", "CONTEXT", "OUTPUT", "$/M IN", "$/M OUT", "CAN")
 _RIGHT = frozenset({3, 4, 5, 6})

@@ -1,15 +1,19 @@
-"""Inside: addresses that mean something on our own network only, and do not leave it in an error's text.
+"""Inside: keys, and addresses that mean something on our own network only. They do not leave it in an error's text.
 
-A proxy in front of a model likes to say whom it could not reach. What is inside can be told from an address itself: a
-private IP, a name of one word in a URL, a name under a domain that no public server has, or a host that the
-configuration gives.
+A provider may repeat the key that it was sent, and a proxy in front of a model likes to say whom it could not reach.
+What is inside can be told from an address itself: a private IP, a name of one word in a URL, a name under a domain
+that no public server has, or a host that the configuration gives.
+
+Unlike what goes into a log (`redact`), an error is read by who caused it: only what we know to be ours is taken out of
+it, not all that looks like a key.
 """
 
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from collections.abc import Iterable
 
+from penstock.gateway.redact import SHORTEST, spellings
 from penstock.resolve import is_public
 
 IN_ITS_PLACE = b"[address removed]"
@@ -45,9 +49,23 @@ def is_inside(name: str, in_url: bool, hosts: frozenset[str]) -> bool:
     return in_url and "." not in name
 
 
-def host_of(address: str) -> str | None:
-    """The host of a configured address, with or without a scheme; None where there is none to be told."""
-    try:
-        return urlsplit(address if "://" in address else f"//{address}").hostname
-    except ValueError:
-        return None
+class InsideRemover:
+    """Takes known keys, and addresses of the inside, out of what leaves. `hosts` are inside, whatever their names. Keys
+    that are too short to be told from a common word are left.
+    """
+
+    IN_THEIR_PLACE = b"[key removed]"
+
+    def __init__(self, keys: Iterable[str] = (), hosts: Iterable[str] = ()) -> None:
+        given = {form.encode() for key in keys if len(key) >= SHORTEST for form in spellings(key)}
+        self._keys = sorted(given, key=len, reverse=True)  # a key that holds another goes first
+        self._hosts = frozenset(host.lower() for host in hosts)
+
+    def __call__(self, data: bytes) -> bytes:
+        return addresses_removed(self.keys(data), self._hosts)
+
+    def keys(self, data: bytes) -> bytes:
+        """Take out the keys alone."""
+        for key in self._keys:
+            data = data.replace(key, self.IN_THEIR_PLACE)
+        return data

@@ -22,9 +22,9 @@ from penstock.calls.world import SYSTEM_CLOCK
 from penstock.dialects import registry, wire
 from penstock.dialects.dialect import Dialect
 from penstock.exchange import Clock, Timeouts
-from penstock.gateway.answers import Redactor
 from penstock.gateway.http.heads import JSON, header_value
 from penstock.gateway.http.inbound import Inbound
+from penstock.gateway.inside import InsideRemover
 from penstock.gateway.keyring import Keyring
 from penstock.gateway.made import MadeThings
 from penstock.gateway.policies import Policy
@@ -82,7 +82,7 @@ class Plane:
         self._room: WaitingRoom | None = None if previous is None else previous._room
         if self._room is not None:
             self._room.use(self.router)
-        self.redact = Redactor(
+        self.redact = InsideRemover(
             secrets_of(shared.registry, environment, snapshot), hosts_of(shared.registry, environment)
         )
         self._world = AsyncWorld(transport, transport)

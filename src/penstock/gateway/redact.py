@@ -1,4 +1,4 @@
-"""Redaction: secrets taken out of text that goes into a log or a trace.
+"""Redaction: secrets taken out of text that goes into a log or a trace. (Of errors for clients: `inside`.)
 
 Three nets, for none of them catches all: the secrets that we know (of the configuration), what looks like a key or a
 token of anybody, and what stands behind a name that says that it is one. What is taken out leaves `[redacted]`.
@@ -15,7 +15,7 @@ import msgspec
 
 REDACTED = "[redacted]"
 
-_SHORTEST = 8
+SHORTEST = 8
 """Characters of the shortest secret that is looked for by itself: a shorter one would take words out of sentences."""
 
 _NAME = (
@@ -65,7 +65,7 @@ class Redactor:
     """Takes out the secrets that it is given, and whatever looks like one."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        spelled = {way for secret in secrets if len(secret) >= _SHORTEST for way in _spellings(secret)}
+        spelled = {way for secret in secrets if len(secret) >= SHORTEST for way in spellings(secret)}
         known = sorted(spelled, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 
@@ -96,7 +96,7 @@ class Redactor:
         return self.text(str(value))
 
 
-def _spellings(secret: str) -> set[str]:
+def spellings(secret: str) -> set[str]:
     """A secret as it is, in JSON and in a URL."""
     in_json = msgspec.json.encode(secret.encode("utf-8", "replace").decode()).decode()[1:-1]
     return {secret, in_json, quote(secret.encode("utf-8", "replace"), safe="")}
@@ -120,7 +120,7 @@ def secrets_in(value: Any, name: str = "") -> Iterator[str]:
             yield from secrets_in(item, name)
     elif isinstance(value, str) and value and names_a_secret(name):
         yield value
-        yield from (line for line in value.splitlines() if len(line) >= 2 * _SHORTEST)
+        yield from (line for line in value.splitlines() if len(line) >= 2 * SHORTEST)
 
 
 _COMPILED = tuple((signs, re.compile(shape, re.DOTALL | re.IGNORECASE), rest) for signs, shape, rest in _SHAPES)

@@ -7,13 +7,13 @@ are not asked: credentials that lie there count as missing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from penstock.providers.auth.choose import parameters_of
 from penstock.providers.auth.kinds import AuthKind
 from penstock.providers.auth.variables import Way, is_provided, ways_of
-from penstock.providers.endpoint import given_base, keyless
+from penstock.providers.endpoint import given_base, keyless, variables_of
 from penstock.providers.provider import Provider
 from penstock.providers.templates import find_settings
 
@@ -72,3 +72,17 @@ def _settings(provider: Provider, base_url: str | None) -> tuple[tuple[str, tupl
         return (("", provider.base_environment),) if provider.base_environment else ()
     named = [setting for setting in provider.settings if f"{{{setting.name}}}" in template and setting.environment]
     return tuple((setting.name, setting.environment) for setting in named)
+
+
+def providers_with_keys(providers: Iterable[Provider], environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The hosted providers that the environment has a key for, and all else that they need, by name."""
+    return tuple(
+        sorted(
+            provider.name
+            for provider in providers
+            if not provider.local
+            and provider.speaks
+            and any(environment.get(name, "").strip() for name in variables_of(provider))
+            and not missing_variables(provider, environment=environment)
+        )
+    )

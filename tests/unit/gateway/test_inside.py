@@ -1,10 +1,10 @@
-"""Addresses of the inside: which are, and that their places in a text are all that changes."""
+"""The inside: which addresses are of it, which keys; and that their places in a text are all that changes."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.gateway.inside import IN_ITS_PLACE, addresses_removed, host_of
+from penstock.gateway.inside import IN_ITS_PLACE, InsideRemover, addresses_removed
 
 HOSTS = frozenset({"models.example.com"})
 
@@ -42,14 +42,26 @@ def test_a_long_text_is_read_in_one_go(piece: bytes) -> None:
     addresses_removed(piece * (1_000_000 // len(piece)))
 
 
-@pytest.mark.parametrize(
-    ("address", "host"),
-    [
-        ("https://models.example.com/v1", "models.example.com"),
-        ("models.example.com:8000", "models.example.com"),
-        ("http://[::1", None),
-        ("", None),
-    ],
-)
-def test_the_host_of_a_configured_address(address: str, host: str | None) -> None:
-    assert host_of(address) == host
+def test_keys_are_taken_out() -> None:
+    remove = InsideRemover(["sk-fake-long", "sk-fake-long-and-longer", "short", ""])
+    assert remove(b"a sk-fake-long-and-longer b sk-fake-long c short") == b"a [key removed] b [key removed] c short"
+
+
+@given(st.binary(), st.binary())
+def test_no_key_is_left(before: bytes, after: bytes) -> None:
+    assert b"sk-fake-key" not in InsideRemover(["sk-fake-key"])(before + b"sk-fake-key" + after)
+
+
+def test_a_key_is_found_in_json_and_in_addresses_too() -> None:
+    remove = InsideRemover(['fake"key/with+odd'])
+    assert remove(b'{"m":"fake\\"key/with+odd"} ?key=fake%22key%2Fwith%2Bodd') == (
+        b'{"m":"[key removed]"} ?key=[key removed]'
+    )
+
+
+def test_hosts_that_are_given_are_inside() -> None:
+    remove = InsideRemover(["sk-fake-key"], ["Models.example.com"])
+    assert remove(b"https://models.example.com:8443/v1 said no to sk-fake-key") == (
+        b"[address removed] said no to [key removed]"
+    )
+    assert remove.keys(b"http://10.0.0.1/a: sk-fake-key") == b"http://10.0.0.1/a: [key removed]"

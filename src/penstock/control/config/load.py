@@ -18,6 +18,7 @@ from penstock.control.config import build
 from penstock.control.config.bundle import Bundle, read_bundle, tree_of
 from penstock.control.config.litellm.translate import translate
 from penstock.control.config.loaded import Loaded
+from penstock.control.config.master_key import master_key
 from penstock.control.config.meaning import Meaning
 from penstock.control.config.native import Config
 from penstock.control.config.problems import ConfigErrors, Problem
@@ -28,7 +29,6 @@ from penstock.providers.registry import Registry, default_registry
 from penstock.routing.deployment import MalformedDeployment
 from penstock.types.errors import MalformedError
 
-MASTER_KEY_VARIABLES = ("PENSTOCK_MASTER_KEY", "LITELLM_MASTER_KEY")
 _SHORTEST_SECRET = 8
 """Characters of a value that is worth being looked for in what leaves: shorter ones would be found everywhere."""
 
@@ -85,18 +85,6 @@ def _loaded(
         files=files,
         secrets=_secrets(config, key, variables),
     )
-
-
-def master_key(given: str | None, file: str, environment: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """The master key and where it is from; (None, None) where nobody names one. Spaces around it, which the last line
-    of a file leaves and a client cannot send, are not of it.
-    """
-    if given is not None:
-        return given.strip(), file
-    for name in MASTER_KEY_VARIABLES:
-        if key := environment.get(name, "").strip():
-            return key, name
-    return None, None
 
 
 def _secrets(config: Config, key: str | None, variables: Mapping[str, str]) -> tuple[str, ...]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from penstock.control.config.load import master_key
 from penstock.control.config.loaded import Loaded
+from penstock.control.config.master_key import master_key
 from penstock.gateway.snapshot import Snapshot
 from penstock.providers.endpoint import variables_of
 from penstock.providers.registry import Registry
-from penstock.providers.ways import missing_variables
+from penstock.providers.ways import providers_with_keys
 from penstock.routing.deployment import Deployment
 
 DEMO = "demo"
@@ -37,20 +37,6 @@ def no_file(registry: Registry, environment: Mapping[str, str], ollama: Iterable
         master_key=key,
         master_key_source=source,
         secrets=secrets_in(registry, environment, key),
-    )
-
-
-def providers_with_keys(registry: Registry, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The hosted providers that the environment has a key for, by name."""
-    return tuple(
-        sorted(
-            provider.name
-            for provider in registry
-            if not provider.local
-            and provider.speaks
-            and any(environment.get(name, "").strip() for name in variables_of(provider))
-            and not missing_variables(provider, environment=environment)
-        )
     )
 
 

@@ -42,3 +42,10 @@ def header_value(text: str) -> bytes:
     if not (text.isascii() and text.isprintable()):
         text = "".join(character if " " <= character <= "~" else ascii(character)[1:-1] for character in text)
     return text[:ROOM].strip().encode("ascii")
+
+
+def retry_after(seconds: float | None) -> bytes:
+    """The header line that says how long to wait, in whole seconds; nothing for what is no time to wait."""
+    if seconds is None or not 0 <= seconds < 1e9:
+        return b""
+    return b"retry-after: %d\r\n" % -int(-seconds // 1)
