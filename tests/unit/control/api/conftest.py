@@ -20,8 +20,10 @@ from penstock.control.api.services import Services
 from penstock.control.config.loaded import Loaded
 from penstock.control.config.no_file import no_file
 from penstock.control.configuration import Configuration
+from penstock.control.metrics import Gatherer
 from penstock.control.store.sqlite import SqliteStore, open_sqlite
 from penstock.control.virtual_keys import VirtualKeys
+from penstock.gateway.metrics.counting import Metrics
 from penstock.providers.registry import default_registry
 
 MASTER = "sk-fake-master-key-for-tests"
@@ -75,7 +77,7 @@ def api(tmp_path: Path) -> Iterator[Api]:
         keys.configure(MASTER, loaded)
 
     configuration.serve(keys.adopt, publish)
-    services = Services(store, keys, configuration, lambda: 2)
+    services = Services(store, keys, configuration, lambda: 2, metrics=Gatherer(Metrics()))
     path = tmp_path / "api"
     with listening(path) as listener, Running(services, listener):
         transport = httpx.HTTPTransport(uds=str(path))

@@ -64,6 +64,7 @@ REQUESTS = [
     ("get", "/health/readiness", None),
     ("get", "/health/liveliness", None),
     ("get", "/health", None),
+    ("get", "/metrics", None),
 ]
 
 
@@ -72,7 +73,7 @@ def test_answers_have_the_shape_that_the_document_says(api: Api, described: dict
     for method, path, body in REQUESTS:
         answer = api.http.request(method.upper(), path, json=body)
         held_to(described, path.partition("?")[0], method, answer)
-        if path.partition("?")[0] not in ("/health/readiness", "/health/liveliness"):
+        if path.partition("?")[0] not in ("/health/readiness", "/health/liveliness", "/metrics"):
             answer = api.http.request(method.upper(), path, json=body, headers={"authorization": "Bearer x"})
             assert answer.status_code == 401
             held_to(described, path.partition("?")[0], method, answer)
@@ -87,7 +88,7 @@ def test_every_route_is_tried_here(described: dict[str, Any]) -> None:
 def test_only_open_paths_need_no_key(described: dict[str, Any]) -> None:
     needs = {path: "security" in operation for path, item in described["paths"].items() for operation in item.values()}
     assert {path for path, key in needs.items() if not key} == {
-        *("/health/readiness", "/health/liveness", "/health/liveliness"),
+        *("/health/readiness", "/health/liveness", "/health/liveliness", "/metrics"),
     }
 
 
