@@ -6,6 +6,8 @@ import http.client
 import os
 import resource
 import shutil
+import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -150,6 +152,7 @@ def prepared(peers: Sequence[Peer], effort: Effort, say: Callable[[str], None], 
     os.sched_setaffinity(0, {cores.load})
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    terminated = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # like Ctrl-C: all that was started ends first
     folder = Path(tempfile.mkdtemp(prefix="penstock-bench-"))
     mocks: list[Program] = []
     try:
@@ -162,6 +165,7 @@ def prepared(peers: Sequence[Peer], effort: Effort, say: Callable[[str], None], 
         for mock in mocks:
             mock.stop()
         os.sched_setaffinity(0, usable)
+        signal.signal(signal.SIGTERM, terminated)
         if keep:
             say(f"kept: {folder}")
         else:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from bench.gateway import command
+from bench.gateway import command, machine
 from bench.gateway.install import PACKAGES
 from bench.gateway.peers import PEERS
 from bench.gateway.scenarios import SCENARIOS
@@ -43,6 +44,23 @@ def test_penstock_does_all_that_it_is_measured_at(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line.split() for line in done.stdout.splitlines() if line.startswith("  penstock ")]
     assert len(rows) == len(scenarios) and not any("nan" in row for row in rows)
+
+
+def test_a_run_that_is_told_to_stop_leaves_nothing_behind(tmp_path: Path) -> None:
+    need(command="nginx", hint="apt-get install nginx-light")
+    need(command="wrk", hint="apt-get install wrk")
+    line = [sys.executable, "-m", "bench", "gateway", "relay", "--peers", "nginx", "--seconds", "60"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(line, cwd=REPOSITORY, env=environment, stdout=subprocess.DEVNULL)
+    while not any(each.name == "load.lua" for each in tmp_path.rglob("*")):  # the load is about to begin
+        assert process.poll() is None
+        time.sleep(0.05)
+    started = machine.family(process.pid)[1:]
+    process.terminate()
+    assert process.wait(60) == 143
+    assert list(tmp_path.iterdir()) == []
+    while any("nginx" in machine.title_of(pid) for pid in started):
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("arguments", [["no-such"], ["relay", "--peers", "no-such"], ["relay", "--install", "nginx"]])
