@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from penstock.calls.attempt import ChatAttempt
+from penstock.calls.attempt import ChatAttempt, whole_stream
 from penstock.calls.betas import accepted
 from penstock.calls.demo import NAMES as DEMO_NAMES
 from penstock.calls.demo import demo_answer
@@ -20,7 +20,7 @@ from penstock.calls.opening import OpenStream
 from penstock.calls.pricing import chat_terms
 from penstock.dialects import registry, wire
 from penstock.dialects.dialect import Context, PathMatch
-from penstock.exchange import Attempt, AttemptFailed, ExchangeFailed, HTTPRequest, Reply, Success, Timeouts
+from penstock.exchange import Attempt, AttemptFailed, ExchangeFailed, HTTPRequest, Reply, Success, Timeouts, Unfinished
 from penstock.gateway.cascading import Cascading
 from penstock.gateway.driver import Wait
 from penstock.gateway.http.heads import JSON
@@ -30,7 +30,7 @@ from penstock.gateway.principal import Principal
 from penstock.gateway.relay import joined, members_of
 from penstock.gateway.routed import STANDARD, Charge, RoutedCall
 from penstock.gateway.router import RouteRequest, as_header
-from penstock.gateway.streams import RelayedStream, TranslatedStream
+from penstock.gateway.streams import RelayedStream, TranslatedStream, estimate
 from penstock.gateway.surfaces.chat import ChatSurface, Quick
 from penstock.gateway.tap import Seen
 from penstock.gateway.targets import Target
@@ -198,24 +198,23 @@ class ChatCall(RoutedCall):
             return
         attempt, value = self.attempt, success.value
         if isinstance(attempt, RelayAttempt):
-            made = attempt
             if value is _STREAM:
-                RelayedStream(self, made, success.reply).begin()
+                RelayedStream(self, attempt, success.reply).begin()
+            elif isinstance(value, Response):
+                TranslatedStream(self, None, whole_stream(value), None).begin()
             else:
-                self._relayed(made, success.reply)
+                self._relayed(attempt, success.reply)
             return
         translated = success.attempt.facts["made"]
         if isinstance(value, OpenStream):
             TranslatedStream(self, translated, value, success.reply.stream).begin()
         elif self.peeked.stream:
-            from penstock.calls.attempt import whole_stream
-
             TranslatedStream(self, translated, whole_stream(value), None).begin()
         else:
             self._translated(translated, value)
 
     def _relayed(self, made: RelayAttempt, reply: Reply) -> None:
-        target, quick = made.target, made.quick
+        target, quick, estimated = made.target, made.quick, False
         if quick is not None:
             usage: Usage | None = usage_of(quick)
             picodollars, text = self.quick_charge(target, quick)
@@ -224,10 +223,12 @@ class ChatCall(RoutedCall):
             response = made.response
             assert response is not None, "what could not be read quickly was parsed"
             usage = response.usage
-            picodollars, text = self.charge(target, usage, None, response)
             reason = response.choices[0].stop_reason if response.choices else None
             answer_id = response.id
-        self.finish(reply.status, usage, picodollars, text, reason, answer_id)
+            if usage is None:
+                estimated, usage = True, estimate(self, len(reply.body) // 4)
+            picodollars, text = self.charge(target, usage, None, response)
+        self.finish(reply.status, usage, picodollars, text, reason, answer_id, estimated=estimated)
         text = text if self.cascading is None else self.cascading.total(text)
         self.inbound.respond(reply.status, self.answer_head(target, JSON, text), reply.body)
         self.release()
@@ -237,12 +238,17 @@ class ChatCall(RoutedCall):
         notes = made.chat.notes if made is not None else ()
         self.notes = notes
         rendered = dialect.render_response(response, self.context(made))
-        picodollars, text = (None, None) if target is None else self.charge(target, response.usage, None, response)
+        body = wire.encode(rendered.value)
+        usage = response.usage
+        if usage is None:
+            usage = estimate(self, len(body) // 4)
+        picodollars, text = (None, None) if target is None else self.charge(target, usage, None, response)
         self.notes = notes + rendered.notes
         reason = response.choices[0].stop_reason if response.choices else None
-        self.finish(200, response.usage, picodollars, text, reason, response.id)
+        estimated = response.usage is None
+        self.finish(200, usage, picodollars, text, reason, response.id, estimated=estimated)
         text = text if self.cascading is None else self.cascading.total(text)
-        self.inbound.respond(200, self.answer_head(target, JSON, text), wire.encode(rendered.value))
+        self.inbound.respond(200, self.answer_head(target, JSON, text), body)
         self.release()
 
     def context(self, made: TranslateAttempt | None) -> Context:
@@ -347,10 +353,11 @@ class RelayAttempt:
 
     def read(self, reply: Reply) -> Any:
         """A whole answer, a stream that begins, or the error that is one though its status says otherwise."""
-        if reply.stream is not None and "text/event-stream" in reply.headers.get("content-type", "text/event-stream"):
-            return self._opens(reply)
+        router = self.call.plane.router
+        if router.learns:
+            router.learn(self.target, reply.headers)
         if reply.stream is not None:
-            return _STREAM
+            return self._opens(reply)
         surface = self.call.surface
         self.quick = surface.quick(reply.body)
         if self.quick is None:
@@ -361,12 +368,33 @@ class RelayAttempt:
         return reply
 
     def _opens(self, reply: Reply) -> Any:
-        """A stream that begins with an error is a failed attempt."""
+        """A stream that begins with an error, or does not begin at all, is a failed attempt. A host that answers whole
+        where a stream was asked for is read to its end.
+        """
+        if not reply.body:
+            return ErrorResponse(
+                kind="unavailable", status=503, message="the stream ended before it began", native="read"
+            )
+        if "json" in reply.headers.get("content-type", "") and reply.body.lstrip()[:1] == b"{":
+            return self._whole([reply.body], reply)
         if self.call.surface.marks.error in reply.body[:2048]:
             error = self._error_in(reply.body)
             if error is not None:
                 return error
         return _STREAM
+
+    def _whole(self, pieces: list[bytes], reply: Reply) -> Unfinished[Any]:
+        def read(piece: bytes) -> Any:
+            if piece:
+                pieces.append(piece)
+                return Unfinished(read)
+            whole = Reply(reply.status, reply.headers, b"".join(pieces))
+            try:
+                return self.call.surface.dialect.parse_response(wire.decode(whole.body), NO_MEMO)
+            except DialectError:
+                return self._no_answer(whole)
+
+        return Unfinished(read)
 
     def _error_in(self, data: bytes) -> ErrorResponse | None:
         from penstock.gateway.tap import read_event
