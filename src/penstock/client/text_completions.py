@@ -7,7 +7,7 @@ prompts are several chat calls, one after the other, their choices numbered thro
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator
 from typing import Any, TypeAlias
 
 from penstock.calls.bills import text_completion_bill
@@ -16,7 +16,7 @@ from penstock.calls.engine import Engine
 from penstock.calls.failures import raising
 from penstock.calls.mock import wants_mock
 from penstock.calls.options import Options, split
-from penstock.calls.prepare import UnsupportedParameter
+from penstock.calls.text_shape import bridged, text_choice, text_of
 from penstock.client import chat
 from penstock.client.objects import Answer, ModelResponse
 from penstock.client.operations import Body, Operation, arun_or_stream, json_payload, run_or_stream
@@ -41,37 +41,7 @@ def _prompt(value: Any) -> Any:
 
 def _text_of(value: Body) -> TextCompletionResponse:
     """An answer or a chunk. Fill-in-the-middle APIs say it in the shape of chat."""
-    choices = value.get("choices")
-    if isinstance(choices, list) and any("message" in each or "delta" in each for each in choices):
-        value = {**value, "object": "text_completion", "choices": [_text_choice(each) for each in choices]}
-    return TextCompletionResponse(value)
-
-
-def _text_choice(choice: Mapping[str, Any]) -> Body:
-    said = choice.get("message") or choice.get("delta") or {}
-    return {
-        "text": said.get("content") or "",
-        "index": choice.get("index", 0),
-        "logprobs": _legacy_logprobs(choice.get("logprobs")),
-        "finish_reason": choice.get("finish_reason"),
-    }
-
-
-def _legacy_logprobs(logprobs: Any) -> Any:
-    """Chat's list of tokens as the four parallel lists of the older API."""
-    content = logprobs.get("content") if isinstance(logprobs, Mapping) else None
-    if not content:
-        return None
-    offsets = [0]
-    for token in content[:-1]:
-        offsets.append(offsets[-1] + len(token["token"]))
-    tops = [{top["token"]: top["logprob"] for top in token.get("top_logprobs") or ()} for token in content]
-    return {
-        "tokens": [token["token"] for token in content],
-        "token_logprobs": [token["logprob"] for token in content],
-        "top_logprobs": tops,
-        "text_offset": offsets,
-    }
+    return TextCompletionResponse(text_of(value))
 
 
 def _read(reply: Reply, target: Endpoint) -> TextCompletionResponse:
@@ -132,39 +102,10 @@ def is_native(engine: Engine, options: Options, model: Any) -> bool:
 
 # -- bridged ----------------------------------------------------------------------------------------------------------
 
-_UNSAID = ("suffix", "best_of", "echo")
-
-
-def bridged(arguments: Body, options: Options) -> list[Body]:
-    """The chat calls that say the same, one for each prompt. Raises MalformedError, UnsupportedParameter."""
-    given = {name: value for name, value in arguments.items() if name not in (*_UNSAID, "prompt")}
-    for name in _UNSAID:
-        if arguments.get(name) not in (None, False, "", 1) and not options.drop_params:
-            message = f"{arguments.get('model')} has no text completions, and chat takes no {name!r}"
-            raise UnsupportedParameter(f"{message}. Pass drop_params=True to leave it out", name)
-    prompts = _prompts(arguments.get("prompt"))
-    if len(prompts) > 1 and arguments.get("stream"):
-        raise UnsupportedParameter("several prompts cannot be streamed in one call to a chat model", "stream")
-    count = given.pop("logprobs", None)
-    if isinstance(count, int) and not isinstance(count, bool):
-        given |= {"logprobs": True, "top_logprobs": count}
-    return [{**given, "messages": [{"role": "user", "content": prompt}]} for prompt in prompts]
-
-
-def _prompts(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    if value is None or not isinstance(value, list | tuple) or not value:
-        raise MalformedError(f"expected a text or a list of texts, got {wire.describe(value)}", "prompt")
-    if not all(isinstance(each, str) for each in value):
-        raise UnsupportedParameter("a prompt of token ids cannot be sent to a chat model: give its text", "prompt")
-    return list(value)
-
-
 def as_text(answer: Answer) -> TextCompletionResponse:
     """A chat answer, or one of its chunks, as a text completion."""
     fields = {name: value for name, value in answer.items() if name not in ("choices", "object")}
-    choices = [_text_choice(choice) for choice in answer.get("choices") or ()]
+    choices = [text_choice(choice) for choice in answer.get("choices") or ()]
     made = TextCompletionResponse({"object": "text_completion", **fields, "choices": choices})
     vars(made).update(vars(answer))
     return made
@@ -246,7 +187,7 @@ class _AsyncBridgedStream(AsyncTextStream):
 def _calls(engine: Engine, arguments: Body) -> list[Body]:
     """The chat calls to make; none where the provider has the legacy API."""
     options, body = split(engine.leading(arguments), engine.addresses, engine.defaults)
-    return [] if is_native(engine, options, body.get("model")) else bridged(arguments, options)
+    return [] if is_native(engine, options, body.get("model")) else bridged(arguments, bool(options.drop_params))
 
 
 def text_completion(engine: Engine, **arguments: Any) -> TextCompletionResponse | TextStream:

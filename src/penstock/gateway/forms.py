@@ -6,7 +6,7 @@ stay the bytes that they are.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
@@ -36,7 +36,8 @@ class Form:
         if found is None:
             raise MalformedError("the form's content type names no boundary")
         self.body = body
-        self.fields = tuple(_fields(body, b"--" + found[1].encode("latin-1")))
+        self._delimiter = b"--" + found[1].encode("latin-1")
+        self.fields = tuple(_fields(body, self._delimiter))
 
     def text(self, name: str) -> str | None:
         """The content of the field of this name, as text; of several, the last."""
@@ -49,14 +50,32 @@ class Form:
         """Bytes of its files."""
         return sum(field.end - field.start for field in self.fields if field.file)
 
-    def with_text(self, name: str, text: str) -> bytes:
-        """The form with another content of every field of this name."""
+    def with_texts(self, texts: Mapping[str, str]) -> bytes:
+        """The form with another content of the field `model` (or what else must differ), and with those that it lacks.
+
+        A field that stands in the form keeps the client's content, but for `model`.
+        """
+        there = {field.name for field in self.fields if not field.file}
         pieces, at = [], 0
         for field in self.fields:
-            if field.name == name and not field.file:
-                pieces += [self.body[at : field.start], text.encode()]
+            if field.name == "model" and not field.file and "model" in texts:
+                pieces += [self.body[at : field.start], texts["model"].encode()]
                 at = field.end
-        return b"".join([*pieces, self.body[at:]])
+        rest = self.body[at:]
+        missing = {name: text for name, text in texts.items() if name not in there}
+        if missing:
+            end = rest.rfind(self._delimiter + b"--")
+            added = b"".join(
+                b'%b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n'
+                % (self._delimiter, _quoted(name), text.encode())
+                for name, text in missing.items()
+            )
+            rest = rest[:end] + added + rest[end:]
+        return b"".join([*pieces, rest])
+
+
+def _quoted(name: str) -> bytes:
+    return name.replace("\\", "\\\\").replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A").encode()
 
 
 def _fields(body: bytes, delimiter: bytes) -> Iterator[Field]:

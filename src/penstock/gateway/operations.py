@@ -7,7 +7,8 @@ where a host has a format of its own. One `Operation` says what differs; `surfac
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -15,9 +16,21 @@ from msgspec.structs import replace
 
 from penstock.calls.bills import Bill
 from penstock.calls.failures import stopping_the_attempt
+from penstock.calls.mock import local_attempt, raise_mock
+from penstock.calls.options import Options
 from penstock.calls.prepare import authorise, complete
 from penstock.dialects import registry, wire
-from penstock.exchange import AttemptFailed, Broken, HTTPRequest, Reply, Success, Timeouts
+from penstock.exchange import (
+    Attempt,
+    AttemptFailed,
+    Broken,
+    HTTPRequest,
+    Ladder,
+    Reply,
+    Success,
+    Timeouts,
+    exchange,
+)
 from penstock.gateway import bounds
 from penstock.gateway.driver import Piped
 from penstock.gateway.forms import Form
@@ -54,6 +67,19 @@ class Translation(Struct, frozen=True):
     error: Callable[[str], Callable[[int, Mapping[str, str], bytes], ErrorResponse]]
 
 
+class Parts(Struct, frozen=True):
+    """How a request that is longer than a host takes is cut, and the answers are joined.
+
+    long    bytes of a body from which on it may be one that is too long for a host that it is relayed to
+    cut     (body, target) -> the bodies: one, where it is not too long
+    join    the answers, in the surface's shape and in order -> the whole
+    """
+
+    long: int
+    cut: Callable[[Body, Endpoint], list[Body]]
+    join: Callable[[list[Body]], Body]
+
+
 class Operation(Struct, frozen=True):
     """One kind of call.
 
@@ -65,6 +91,8 @@ class Operation(Struct, frozen=True):
     model        the model where a request names none
     voice        the dialect of its errors
     translation  for hosts with a format of their own
+    parts        for requests that are longer than a host takes
+    mock         (what a deployment's `mock_response` says, body) -> the answer, or bytes that are no JSON
     """
 
     name: str
@@ -76,6 +104,8 @@ class Operation(Struct, frozen=True):
     model: str = ""
     voice: str = "openai_chat"
     translation: Translation | None = None
+    parts: Parts | None = None
+    mock: Callable[[Any, Body], Body | bytes] | None = None
 
 
 class OperationCall(RoutedCall):
@@ -84,6 +114,7 @@ class OperationCall(RoutedCall):
     def __init__(self, plane: Plane, inbound: Inbound, principal: Principal, operation: Operation) -> None:
         self.kind = operation
         self.operation = operation.name
+        self._done: list[Part] = []
         kind = inbound.header(b"content-type")
         self.form = Form(inbound.body, kind) if kind.lower().startswith("multipart/form-data") else None
         if self.form is None:
@@ -129,24 +160,69 @@ class OperationCall(RoutedCall):
     def make(self, deployment: Deployment, group: str, hops: int) -> Any:
         kind = self.kind
         self.group = group
+        if kind.mock is not None and not _MOCKS.isdisjoint(deployment.arguments):
+            return self._mocked(deployment, hops)
         target = self.plane.targets.of(deployment, kind.capability, kind.format, (kind.format,), False)
         return OperationAttempt(self, target, self.plane.timeouts(self, deployment), hops)
+
+    def _mocked(self, deployment: Deployment, hops: int) -> Attempt[Any]:
+        mock, arguments = self.kind.mock, deployment.arguments
+        options = Options(mock_response=arguments.get("mock_response"), mock_timeout=arguments.get("mock_timeout"))
+
+        def answer() -> Any:
+            self.attempts += 1
+            raise_mock(options, deployment.model)
+            assert mock is not None, "only what has a mock is mocked"
+            return mock(options.mock_response, self.body())
+
+        attempt = local_attempt(deployment.model, False, self.plane.timeouts(self, deployment), answer)
+        facts = {"model_id": deployment.id, "model_group": self.group, "fallbacks": hops, "made": None}
+        return replace(attempt, facts=facts)
 
     # -- the answer ---------------------------------------------------------------------------------------------------
 
     def answer(self, success: Success[Any]) -> None:
         made, reply = success.attempt, success.reply
-        assert isinstance(made, OperationAttempt), "its attempts are all of one kind"
+        if not isinstance(made, OperationAttempt):
+            self._answer_here(success.value, str(made.facts["model_id"]))
+            return
+        if made.rest:
+            self._go_on_after(made)
+            return
         if reply.stream is not None:
             OperationStream(self, made, reply).begin()
             return
         shown = made.answer
         picodollars, cost_text, usage = self.charged(made.target, shown)
         body = reply.body if made.relayed else wire.encode(shown)
+        if self._done and self.kind.parts is not None:
+            body = wire.encode(self.kind.parts.join([*(part.answer for part in self._done), shown]))
         self.finish(reply.status, usage, picodollars, cost_text, None, _id_of(shown))
         kind = b"content-type: %b\r\n" % header_value(reply.headers.get("content-type", "application/json"))
-        self.inbound.respond(reply.status, self.answer_head(made.target, kind, cost_text), body)
+        head = self.answer_head(made.target, kind, total_of([*(part.cost for part in self._done), cost_text]))
+        self.inbound.respond(reply.status, head, body)
         self.release()
+
+    def _answer_here(self, answer: Body | bytes, deployment: str) -> None:
+        """What a mock says."""
+        binary = isinstance(answer, bytes)
+        body = answer if isinstance(answer, bytes) else wire.encode(answer)
+        self.finish(200, None, None, None, None, None)
+        kind = b"content-type: %b\r\n" % ((b"audio/mpeg" if self.kind.binary else b"text/plain") if binary else _JSON)
+        self.inbound.respond(200, self.answer_head(None, kind, None), body)
+        self.release()
+
+    def _go_on_after(self, made: OperationAttempt) -> None:
+        """A part is answered: ask the same deployment for the next, for what two models say does not go together."""
+        picodollars, cost_text, usage = self.charged(made.target, made.answer)
+        self._done.append(Part(made.answer, cost_text, tokens_of(usage)))
+        self.close("success", 200, usage=usage, cost=picodollars, cost_text=cost_text)
+        following = OperationAttempt(self, made.target, made.timeouts, self.hops, made.rest)
+        plan = Ladder([following], retries=self.plane.snapshot.routing.retries)  # type: ignore[list-item]
+        self.drive(exchange(plan, self.plane.clock, self.plane.total_timeout(self), self))
+
+    def settle(self, tokens: int) -> None:
+        super().settle(tokens + sum(part.tokens for part in self._done))
 
     def charged(self, target: Target, answer: Any) -> tuple[int | None, str | None, Usage | None]:
         """What an answer (decoded; None: it is no JSON) costs, and its usage."""
@@ -177,12 +253,25 @@ class OperationCall(RoutedCall):
         return bill_made.picodollars, None if total is None else format(total.normalize(), "f")
 
 
+class Part(Struct, frozen=True):
+    """The answer to a part of a request: its cost (decimal US dollars), and the tokens that it took."""
+
+    answer: Any
+    cost: str | None
+    tokens: int
+
+
 class OperationAttempt:
-    """An attempt at an operation: relayed, or translated where there is a translation. An `exchange.Attempt`."""
+    """An attempt at an operation: relayed, or translated where there is a translation. An `exchange.Attempt`.
+
+    `rest` are the parts that are still to be asked for after this one.
+    """
 
     local = None
 
-    def __init__(self, call: OperationCall, target: Target, timeouts: Timeouts, hops: int) -> None:
+    def __init__(
+        self, call: OperationCall, target: Target, timeouts: Timeouts, hops: int, parts: Sequence[Body] = ()
+    ) -> None:
         self.call = call
         self.target = target
         self.timeouts = timeouts
@@ -193,6 +282,8 @@ class OperationAttempt:
         self.lent = Borrowing(target.engine.credentials)
         self.relayed = True
         self.answer: Any = None
+        self.part: Body | None = parts[0] if parts else None
+        self.rest = tuple(parts[1:])
 
     def renew(self) -> bool:
         return self.lent.refused()
@@ -213,23 +304,37 @@ class OperationAttempt:
             return (yield from authorise(endpoint, body, target.options, self.lent, now, content_type))
 
     def _body(self, endpoint: Endpoint) -> tuple[bytes, str]:
-        call, kind = self.call, self.call.kind
-        if endpoint.format == kind.format:
-            if call.form is not None:
-                return call.form.with_text("model", endpoint.wire_model), call.inbound.header(b"content-type")
-            if self.target.relays:
-                members = dict(call.members)
-                if endpoint.wire_model:
-                    members["model"] = endpoint.wire_model
-                return joined(members), "application/json"
-            body = {**self.target.defaults, **call.body(), "model": endpoint.wire_model}
-            return wire.encode(complete(body, endpoint, self.target.options)), "application/json"
-        if kind.translation is None or call.form is not None:
+        call, kind, target = self.call, self.call.kind, self.target
+        own = endpoint.format == kind.format
+        if own and call.form is not None:
+            fields = {**with_values(target.defaults), "model": endpoint.wire_model}
+            return call.form.with_texts(fields), call.inbound.header(b"content-type")
+        if self.part is None:
+            self._cut(endpoint, own)
+        if own and self.part is None and target.relays:
+            members = call.members
+            if endpoint.wire_model and endpoint.wire_model != call.peeked.model:
+                members = {**members, "model": endpoint.wire_model}
+            return joined(members), "application/json"
+        body = {**target.defaults, **(call.body() if self.part is None else self.part)}
+        if own:
+            body |= {"model": endpoint.wire_model}
+        elif kind.translation is None or call.form is not None:
             message = f"{self.name} does not offer {kind.name} in a format that is known here"
             raise AttemptFailed(ErrorResponse(kind="unsupported", status=400, message=message))
-        self.relayed = False
-        body, call.notes = kind.translation.encode({**self.target.defaults, **call.body()}, endpoint)
-        return wire.encode(complete(body, endpoint, self.target.options)), "application/json"
+        else:
+            self.relayed = False
+            body, call.notes = kind.translation.encode(body, endpoint)
+        return wire.encode(complete(body, endpoint, target.options)), "application/json"
+
+    def _cut(self, endpoint: Endpoint, own: bool) -> None:
+        """Take the first part of a request that is longer than the host takes."""
+        parts = self.call.kind.parts
+        if parts is None or (own and len(self.call.inbound.body) < parts.long):
+            return
+        bodies = parts.cut(self.call.body(), endpoint)
+        if len(bodies) > 1:
+            self.part, self.rest = bodies[0], tuple(bodies[1:])
 
     def read(self, reply: Reply) -> Any:
         """The answer, a stream that begins, or the error that is one though its status says otherwise."""
@@ -242,7 +347,8 @@ class OperationAttempt:
             if self.relayed or kind.translation is None or endpoint is None:
                 self.answer = wire.decode(reply.body)
             else:
-                self.answer = kind.translation.decode(self.call.body(), reply.body, endpoint)
+                body = self.call.body() if self.part is None else self.part
+                self.answer = kind.translation.decode(body, reply.body, endpoint)
         except DialectError as error:
             message = f"the answer ({len(reply.body)} bytes) of {self.name} is not one: {error}"
             return ErrorResponse(kind="bad_gateway", status=502, message=message, native="not_an_answer")
@@ -257,8 +363,8 @@ class OperationAttempt:
 
 
 class OperationStream:
-    """An answer that is passed on as it comes: speech, or events. Of events, the last one that tells a usage is
-    read.
+    """An answer that is passed on as it comes: speech, or events. Of events, the last one that tells a usage is read;
+    what is no stream though one was asked for is read whole.
     """
 
     def __init__(self, call: OperationCall, made: OperationAttempt, reply: Reply) -> None:
@@ -266,6 +372,7 @@ class OperationStream:
         self._piped: Piped = reply.stream
         self._tail = b""
         self._usage = b""
+        self._events = "event-stream" in reply.headers.get("content-type", "")
         self._done = False
         self._first = time.perf_counter() - call.sent_at
 
@@ -276,7 +383,7 @@ class OperationStream:
         kind = self._reply.headers.get("content-type", "application/octet-stream")
         inbound.begin(200, call.answer_head(self._made.target, b"content-type: %b\r\n" % header_value(kind), None))
         inbound.slow = self._piped.slow
-        inbound.client_left = self._client_left
+        inbound.client_left, inbound.answering = self._client_left, self
         self._take(self._reply.body)
         self._piped.attach(self._take)
 
@@ -299,6 +406,9 @@ class OperationStream:
 
     def _look(self, piece: bytes) -> None:
         data = self._tail + piece
+        if not self._events:
+            self._tail = data
+            return
         cut = data.rfind(b"\n\n")
         whole, self._tail = (data[:cut], data[cut:]) if cut >= 0 else (b"", data)
         at = whole.rfind(b'"usage"')
@@ -310,9 +420,10 @@ class OperationStream:
     def _record(self, outcome: str) -> None:
         call = self._call
         answer: Any = None
-        if self._usage:
+        told = self._usage.strip() if self._events else self._tail
+        if told:
             try:
-                answer = wire.decode(self._usage.strip())
+                answer = wire.decode(told)
             except DialectError:
                 answer = None
         picodollars, cost_text, usage = call.charged(self._made.target, answer)
@@ -329,6 +440,15 @@ class OperationStream:
             first_token=self._first,
         )
 
+    def cut(self, error: ErrorResponse) -> None:
+        """End it here: its key was revoked. Nothing can be said within a body of any kind."""
+        if self._done:
+            return
+        self._done = True
+        self._piped.close()
+        self._record("cancelled")
+        self._call.inbound.abort()
+
     def _client_left(self) -> None:
         if self._done:
             return
@@ -338,6 +458,34 @@ class OperationStream:
         self._done = True
         self._piped.close()
         self._record("cancelled")
+
+
+_MOCKS = frozenset({"mock_response", "mock_timeout"})
+_JSON = b"application/json"
+
+
+def with_values(defaults: Mapping[str, Any]) -> dict[str, str]:
+    """A deployment's own parameters as a form says them."""
+    return {
+        name: value if isinstance(value, str) else wire.encode(value).decode()
+        for name, value in defaults.items()
+        if isinstance(value, str | int | float | bool)
+    }
+
+
+def tokens_of(usage: Usage | None) -> int:
+    """The tokens of a usage; 0 where it tells none."""
+    if usage is None:
+        return 0
+    return usage.total_tokens or (usage.input_tokens or 0) + (usage.output_tokens or 0)
+
+
+def total_of(costs: Sequence[str | None]) -> str | None:
+    """The sum of costs (decimal US dollars); None where one is unknown."""
+    if len(costs) == 1:
+        return costs[0]
+    known = [Decimal(cost) for cost in costs if cost is not None]
+    return None if len(known) < len(costs) else f"{sum(known, Decimal(0)):f}"
 
 
 def _id_of(answer: Any) -> str | None:

@@ -21,7 +21,7 @@ def test_a_form_is_read_as_it_was_written(model: str, prompt: str, content: byte
     assert form.text("prompt") == prompt
     assert form.text("file") is None
     assert form.size() == len(content)
-    changed = Form(form.with_text("model", "whisper-1"), kind)
+    changed = Form(form.with_texts({"model": "whisper-1"}), kind)
     assert changed.text("model") == "whisper-1"
     assert changed.text("prompt") == prompt
     assert changed.size() == len(content)

@@ -24,6 +24,7 @@ from penstock.gateway.surfaces.health import liveliness
 from penstock.gateway.surfaces.models import list_models
 from penstock.gateway.surfaces.stored import created, fetched
 from penstock.gateway.surfaces.table import Place, Table
+from penstock.gateway.text_completions import TextCall
 
 
 def chat(surface: ChatSurface) -> Callable[[Any, Inbound, Principal | None], None]:
@@ -46,9 +47,14 @@ def operation(kind: Operation) -> Callable[[Any, Inbound, Principal | None], Non
     return begin
 
 
+def text_completion(plane: Any, inbound: Inbound, principal: Principal | None) -> None:
+    """Begin a text completion."""
+    assert principal is not None, "only who has a key is served"
+    TextCall(plane, inbound, principal).admit()
+
+
 _OPERATIONS = {
     "embeddings": operations.EMBEDDINGS,
-    "completions": operations.COMPLETIONS,
     "images/generations": operations.IMAGES,
     "images/edits": operations.IMAGE_EDITS,
     "audio/speech": operations.SPEECH,
@@ -145,6 +151,18 @@ def places() -> tuple[Place, ...]:
             chat(gemini.SURFACE),
             voice=gemini.SURFACE.dialect,
             summary="POST /v1beta/models/MODEL:generateContent",
+        ),
+        Place(
+            (
+                "/v1/completions",
+                "/completions",
+                "/openai/deployments/{model:path}/completions",
+                "/engines/{model:path}/completions",
+            ),
+            post,
+            text_completion,
+            voice=openai_chat.SURFACE.dialect,
+            summary="POST /v1/completions",
         ),
         *_operations(),
         Place(
