@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.calls.failures import error_of
 from penstock.exchange import AttemptFailed, ExchangeFailed, Send, Success
 from penstock.gateway.driver import Driver, Wait
-from penstock.gateway.http.heads import JSON, header_value
+from penstock.gateway.http.heads import JSON, header_value, ids_of, retry_after
 from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.principal import Principal, Quota
 from penstock.gateway.records import Amount, Closed, Ended, Opened
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from penstock.gateway.plane import Plane
 
 _log = logging.getLogger("penstock.gateway")
+
+CLIENT_LEFT = 499
+"""The status of a request whose client did not wait for its answer (nginx's word)."""
 
 
 class Call(Driver):
@@ -58,7 +61,8 @@ class Call(Driver):
     target: Target | None = None
     open: Opened | None = None
     sent_at = waited = 0.0
-    over = False
+    cut_tokens = 0
+    over = gone = False
     trace: Trace | None = None
     span_id = ""
     """What a call begins with; the lists are replaced, never changed."""
@@ -66,6 +70,7 @@ class Call(Driver):
     def __init__(self, plane: Plane, inbound: Inbound, principal: Principal) -> None:
         self.plane = plane
         self.inbound = inbound
+        inbound.answering = self
         self.principal = principal
         self.id = plane.next_id()
         self.started = time.perf_counter()
@@ -78,17 +83,17 @@ class Call(Driver):
 
     def admit(self) -> None:
         """Ask the policies; then go."""
+        if self.over:  # its client has left, or its key was revoked, while it waited
+            return
         try:
             policies = self.plane.policies
             while self.step < len(policies):
                 wait = policies[self.step].admit(self)
                 if wait is not None:
+                    self.inbound.client_left = self.client_left
                     self.plane.leases.draw(wait.quota, wait.wanted, wait.least, self.admit)
                     return
                 self.step += 1
-            if self.over:  # the client left meanwhile
-                self.settle(0)
-                return
             self.go()
         except Exception as error:
             self.failed(error)
@@ -103,6 +108,8 @@ class Call(Driver):
         """Write down that an attempt leaves."""
         if self.open is not None:  # a credential was refused, and the same attempt is sent again with a fresh one
             self.close("failure", 401, error="authentication")
+        if self.gone:
+            raise Refused("unavailable", CLIENT_LEFT, "the client left, and nobody is asked again for it")
         target, now = self.target, time.time()
         assert target is not None, "a request is prepared for a target"
         self.attempts += 1
@@ -195,7 +202,7 @@ class Call(Driver):
         """Let go of what refers back to the call, so that it is freed at once and not by the collector."""
         self.attempt = self.ongoing = None
         self._run = None
-        self.inbound.client_left = self.inbound.slow = None
+        self.inbound.client_left = self.inbound.slow = self.inbound.answering = None
 
     def settle(self, tokens: int) -> None:
         """Give back what the call reserved, but for the tokens that it used."""
@@ -226,17 +233,19 @@ class Call(Driver):
         self.over = True
         self.close("failure", error.status, error=error.kind)
         self.give_up(error)
-        if not 400 <= error.status < 600:
-            error = with_status(error, 502)
         inbound = self.inbound
-        if not inbound.streaming:
+        if inbound.streaming:  # it fails as its stream begins: the client must be able to tell
+            inbound.abort()
+        else:
             status, body = self.plane.refusal(self.voice(), error)
+            if inbound.place.reads_array(inbound):
+                body = b"[%b]" % body
             inbound.respond(status, self.error_head(error), body)
         self.release()
 
     def give_up(self, error: ErrorResponse) -> None:
         """Settle and record a request that ends with an error."""
-        self.settle(0)
+        self.settle(self.cut_tokens)
         message = error.message[:500] if error.dialect is None else None
         self.record_end(error.status, "failure", error.kind, message)
         self.observe(error.status, "failure", error.kind, message)
@@ -268,21 +277,26 @@ class Call(Driver):
 
     def error_head(self, error: ErrorResponse) -> bytes:
         """The header lines of an error."""
-        head = b"%b%bx-penstock-attempts: %d\r\n" % (JSON, self.ids(), self.attempts)
-        if error.retry_after is not None and 0 <= error.retry_after < 1e9:
-            head += b"retry-after: %d\r\n" % -int(-error.retry_after // 1)
+        head = b"%b%bx-penstock-attempts: %d\r\n%b" % (
+            JSON,
+            self.ids(),
+            self.attempts,
+            retry_after(error.retry_after),
+        )
         if self.group:
             head += b"x-penstock-model-group: %b\r\n" % header_value(self.group)
         return head
 
     def ids(self) -> bytes:
         """The id of the call, under the names that the official clients look for."""
-        name = self.id.encode()
-        return b"x-penstock-call-id: %b\r\nx-request-id: %b\r\nrequest-id: %b\r\n" % (name, name, name)
+        return ids_of(self.id)
 
     def client_left(self) -> None:
         """The client has gone before its answer was complete."""
         if self.over:
+            return
+        if self.open is not None and self.plane.snapshot.settings.on_disconnect == "drain":
+            self.gone = True  # the answer is read for what it cost, and goes nowhere
             return
         self.over = True
         self.give_up_driving()
@@ -290,9 +304,31 @@ class Call(Driver):
 
     def abandoned(self) -> None:
         """Nobody waits for the answer: record what may be billed."""
-        self.close("cancelled", 0, estimated=True, last=self.attempts > 0)
-        self.settle(0)
-        self.observe(499, "cancelled", None)
+        if self.open is None:
+            self.record_end(CLIENT_LEFT, "cancelled")
+        self._close_cut("cancelled", None, last=True)
+        self.settle(self.cut_tokens)
+        self.observe(CLIENT_LEFT, "cancelled", None)
+
+    def cut(self, error: ErrorResponse) -> None:
+        """End now, and tell the client why: its key was revoked."""
+        if self.over:
+            return
+        self.give_up_driving()
+        self._close_cut("failure", error.kind)
+        self.fail(error)
+
+    def _close_cut(self, outcome: str, error: str | None, *, last: bool = False) -> None:
+        """Close an attempt that was cut off before its answer: the provider may bill what went in."""
+        if self.open is None:
+            return
+        usage, cost, cost_text = self.estimated()
+        self.cut_tokens = 0 if usage is None else usage.total_tokens or 0
+        self.close(outcome, 0, error=error, usage=usage, estimated=True, cost=cost, cost_text=cost_text, last=last)
+
+    def estimated(self) -> tuple[Usage | None, int | None, str | None]:
+        """What the attempt that is open may come to, though no answer of it was read: usage, picodollars, text."""
+        return None, None, None
 
     def observe(self, status: int, outcome: str, error: str | None, message: str | None = None) -> None:
         """Tell metrics, log and trace that the request is over."""

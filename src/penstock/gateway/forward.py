@@ -27,7 +27,7 @@ from penstock.gateway.http.heads import header_line, header_value
 from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.policies.model_access import allowed, denied
 from penstock.gateway.principal import Principal
-from penstock.gateway.refused import Refused
+from penstock.gateway.refused import Nowhere, Refused
 from penstock.gateway.relay import Peeked, members_of, text
 from penstock.gateway.routed import RoutedCall
 from penstock.gateway.surfaces import anthropic_messages, gemini, openai_chat, openai_responses
@@ -286,7 +286,7 @@ class ForwardedAnswer:
         )
         inbound.begin(reply.status, lines)
         inbound.slow = self._piped.slow
-        inbound.client_left = self._client_left
+        inbound.client_left, inbound.answering = self._client_left, self
         self._take(reply.body)
         self._piped.attach(self._take)
 
@@ -348,6 +348,15 @@ class ForwardedAnswer:
         found = value.get("id") if isinstance(value, Mapping) else None
         return None, None, found if isinstance(found, str) else None, None
 
+    def cut(self, error: ErrorResponse) -> None:
+        """End it here: its key was revoked. Nothing can be said within a body of any kind."""
+        if self._done:
+            return
+        self._done = True
+        self._piped.close()
+        self._record("cancelled")
+        self._call.inbound.abort()
+
     def _client_left(self) -> None:
         if self._done:
             return
@@ -370,7 +379,7 @@ def pass_through(plane: Any, inbound: Inbound, principal: Principal | None) -> N
     name, _, rest = inbound.path.removeprefix("/").partition("/")
     provider = plane.engine.registry.find(name)
     if provider is None or not rest:
-        raise Refused("not_found", 404, f"there is nothing at {inbound.path[:200]}")
+        raise Nowhere
     given = plane.snapshot.pass_through.get(name, plane.snapshot.pass_through.get(provider.name))
     if given is None and principal.role != "master":
         message = f"requests are not passed through to {provider.name} for this key: `pass_through` does not name it"

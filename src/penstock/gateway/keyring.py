@@ -36,7 +36,10 @@ class Keyring:
 
     def look_up(self, key: str, then: Found) -> None:
         """Find out who a key belongs to. `then` may be called at once."""
-        digest = key_digest(key)
+        self.look_up_digest(key_digest(key), then)
+
+    def look_up_digest(self, digest: str, then: Found) -> None:
+        """The same, by the digest of the key."""
         until = self._unknown.get(digest)
         if until is not None:
             if until > time.monotonic():

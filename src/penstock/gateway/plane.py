@@ -22,7 +22,7 @@ from penstock.calls.world import SYSTEM_CLOCK
 from penstock.dialects import registry, wire
 from penstock.dialects.dialect import Dialect
 from penstock.exchange import Clock, Timeouts
-from penstock.gateway.http.heads import JSON, header_value
+from penstock.gateway.http.heads import JSON, header_value, ids_of, retry_after
 from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.inside import InsideRemover
 from penstock.gateway.keyring import Keyring
@@ -163,7 +163,11 @@ class Plane:
         return picodollars
 
     def refusal(self, dialect: Dialect, error: ErrorResponse) -> tuple[int, bytes]:
-        """An error in a client's dialect: status, and the body without secrets."""
+        """An error in a client's dialect: status, and the body without secrets. One that a provider gave with a status
+        that is none of errors gets one.
+        """
+        if not 400 <= error.status < 600:
+            error = replace(error, status=502)
         status, body = dialect.render_error(error)
         clean = self.redact.keys if error.native == "media" else self.redact
         return status, clean(wire.encode(body))
@@ -185,7 +189,9 @@ class Plane:
         """Answer a request for which there is no call yet."""
         dialect = inbound.place.voice or registry.get("openai_chat")
         status, body = self.refusal(dialect, refused.error)
-        inbound.respond(status, JSON, body)
+        if inbound.place.reads_array(inbound):
+            body = b"[%b]" % body
+        inbound.respond(status, JSON + ids_of(self.next_id()) + retry_after(refused.error.retry_after), body)
 
     def limit_headers(self, principal: Principal) -> bytes:
         """What is left of a key's limits."""

@@ -23,3 +23,10 @@ class Refused(Exception):
         self.error = ErrorResponse(
             kind=kind, status=status, message=message, type=type, param=param, code=code, retry_after=retry_after
         )
+
+
+class Nowhere(Refused):
+    """There is nothing at this path, as only its handler could tell."""
+
+    def __init__(self) -> None:
+        super().__init__("not_found", 404, "there is nothing at this path")

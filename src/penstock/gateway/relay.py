@@ -58,7 +58,13 @@ def not_an_object(body: bytes, error: Exception) -> MalformedError:
     """The error for a body that could not be read."""
     if not body.strip():
         return MalformedError("the body is empty; send a JSON object")
-    return MalformedError(f"the body is not what was expected: {error}")
+    try:
+        wire.decode(body)
+    except MalformedError as told:
+        return told
+    except UnicodeDecodeError:
+        return MalformedError(f"this is not JSON: {error}")
+    return MalformedError("the body must be a JSON object")
 
 
 _text = msgspec.json.Decoder(str)

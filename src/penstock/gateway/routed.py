@@ -144,11 +144,19 @@ class RoutedCall(Call):
         except Exception as error:
             self.failed(error)
 
-    def client_left(self) -> None:
+    def estimated(self) -> tuple[Usage | None, int | None, str | None]:
+        target = self.target
+        if target is None:
+            return None, None, None
+        inward = self.count_tokens()
+        usage = Usage(input_tokens=inward, output_tokens=0, total_tokens=inward)
+        return usage, *self.charge(target, usage, None, None)
+
+    def give_up_driving(self) -> None:
         room = self.plane.waiting_room() if self.waiting is not None else None
         if room is not None and self.waiting is not None:
             room.leave(self.waiting)
-        super().client_left()
+        super().give_up_driving()
 
     def describes(self) -> Callable[[], Task] | None:
         """What the request is, for rules that choose a group by it; None: this kind of request has no rules."""

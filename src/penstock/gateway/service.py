@@ -9,17 +9,18 @@ from __future__ import annotations
 import logging
 import time
 from urllib.parse import parse_qs
+from uuid import uuid4
 
 from penstock.calls.failures import error_of
 from penstock.dialects import registry, wire
 from penstock.dialects.dialect import Dialect
 from penstock.gateway.call import place_of
-from penstock.gateway.http.heads import JSON
+from penstock.gateway.http.heads import JSON, ids_of, retry_after
 from penstock.gateway.http.inbound import Answer, Inbound
 from penstock.gateway.keyring import Keyring
 from penstock.gateway.plane import Plane
 from penstock.gateway.principal import Principal
-from penstock.gateway.refused import Refused
+from penstock.gateway.refused import Nowhere, Refused
 from penstock.gateway.surfaces.table import Place, Table
 from penstock.types.errors import DialectError, ErrorResponse
 
@@ -27,8 +28,8 @@ _log = logging.getLogger("penstock.gateway")
 
 KEY_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key", b"x-litellm-api-key")
 """Where clients put a key, besides `Authorization: Bearer` and Gemini's `?key=`."""
-_NO_KEY = "no key: send one as 'Authorization: Bearer KEY', 'x-api-key: KEY' or 'x-goog-api-key: KEY'"
-_WRONG_KEY = "this key is not valid here: ask whoever runs this gateway for one"
+_NO_KEY = "no valid key: send one as 'Authorization: Bearer KEY', 'x-api-key: KEY' or 'x-goog-api-key: KEY'"
+_WRONG_KEY = "no valid key: this one is not known here; ask whoever runs this gateway for one"
 
 
 class Service:
@@ -64,16 +65,7 @@ class Service:
         at_once = True
 
         def then(principal: Principal | None, why: str | None) -> None:
-            if principal is not None:
-                refusal = self._check(inbound, place, principal)
-            elif why is not None:
-                away = Refused(
-                    "unavailable", 503, f"who you are cannot be found out now ({why}): come again", retry_after=1
-                )
-                refusal = self._refusal(inbound, place, away)
-            else:
-                wrong = Refused("authentication", 401, _WRONG_KEY, type="token_not_found_in_db")
-                refusal = self._refusal(inbound, place, wrong)
+            refusal = self._told(inbound, place, principal, why)
             if at_once:
                 inbound.pending = False
                 inbound.refusal = refusal
@@ -83,66 +75,107 @@ class Service:
         self._keyring.look_up(key, then)
         at_once = False
 
+    def _ask_again(self, inbound: Inbound, place: Place) -> None:
+        """The key has changed since its request was let in: whether it still may is found out first."""
+
+        def then(principal: Principal | None, why: str | None) -> None:
+            refusal = self._told(inbound, place, principal, why)
+            if refusal is not None:
+                inbound.respond(refusal.status, refusal.headers, refusal.body)
+            else:
+                self.answer(inbound)
+
+        self._keyring.look_up(key_of(inbound) or "", then)
+
+    def _told(self, inbound: Inbound, place: Place, principal: Principal | None, why: str | None) -> Answer | None:
+        """What a look-up has found: None lets the request in."""
+        if principal is not None:
+            return self._check(inbound, place, principal)
+        if why is not None:
+            away = f"who you are cannot be found out now ({why}): come again"
+            return self._refusal(inbound, place, Refused("unavailable", 503, away, retry_after=1))
+        refused = barred(None)
+        assert refused is not None, "who is nobody is barred"
+        return self._refusal(inbound, place, refused)
+
     def _check(self, inbound: Inbound, place: Place, principal: Principal) -> Answer | None:
-        if principal.blocked:
-            blocked = Refused(
-                "permission", 403, "this key is blocked: ask whoever runs this gateway", type="auth_error"
-            )
-            return self._refusal(inbound, place, blocked)
-        if principal.expires is not None and principal.expires <= time.time():
-            expired = Refused("authentication", 401, "this key has expired: ask for a new one", type="expired_key")
-            return self._refusal(inbound, place, expired)
+        if principal.blocked or principal.expires is not None:
+            refused = barred(principal)
+            if refused is not None:
+                return self._refusal(inbound, place, refused)
         inbound.principal = principal
         return None
 
     def answer(self, inbound: Inbound) -> None:
         """Answer a request that is complete."""
         place, plane = inbound.place, self.plane
+        if inbound.principal is None and place.needs_key:
+            self._ask_again(inbound, place)
+            return
         try:
             if plane is None:
                 raise Refused("unavailable", 503, "this gateway is starting: come again", retry_after=1)
             place.begin(plane, inbound, inbound.principal)
+        except Nowhere:
+            self._refuse(inbound, place, _nowhere(inbound, self._table))
         except Refused as refused:
             self._refuse(inbound, place, refused)
         except DialectError as error:
             told = error_of(error)
             self._tell(inbound, place, told)
         except Exception as error:
-            _log.error("a request failed in the gateway itself: %s", place_of(error))
-            self._refuse(inbound, place, Refused("server", 500, "the gateway failed; its log tells more"))
+            call_id = self._next_id()
+            _log.error("call %s failed in the gateway itself: %s", call_id, place_of(error))
+            message = f"the gateway failed; its log tells more under call {call_id}"
+            told = ErrorResponse(kind="server", status=500, message=message)
+            self._tell(inbound, place, told, call_id)
 
     def malformed(self, status: int, message: str) -> Answer:
         """The answer to what is no request."""
         kind = {413: "too_large", 408: "timeout"}.get(status, "invalid_request")
         error = ErrorResponse(kind=kind, status=status, message=message)  # type: ignore[arg-type]
         _, body = registry.get("openai_chat").render_error(error)
-        return Answer(status, JSON, wire.encode(body))
+        return Answer(status, JSON + ids_of(self._next_id()), wire.encode(body))
 
     def _refuse(self, inbound: Inbound, place: Place, refused: Refused) -> None:
         self._tell(inbound, place, refused.error)
 
-    def _tell(self, inbound: Inbound, place: Place, error: ErrorResponse) -> None:
-        answer = self._answer(inbound, place, error)
+    def _tell(self, inbound: Inbound, place: Place, error: ErrorResponse, call_id: str | None = None) -> None:
+        answer = self._answer(inbound, place, error, call_id)
         inbound.respond(answer.status, answer.headers, answer.body)
 
     def _refusal(self, inbound: Inbound, place: Place | None, refused: Refused) -> Answer:
         return self._answer(inbound, place, refused.error)
 
-    def _answer(self, inbound: Inbound, place: Place | None, error: ErrorResponse) -> Answer:
+    def _next_id(self) -> str:
+        return uuid4().hex if self.plane is None else self.plane.next_id()
+
+    def _answer(
+        self, inbound: Inbound, place: Place | None, error: ErrorResponse, call_id: str | None = None
+    ) -> Answer:
         dialect = voice_of(inbound, place)
         if self.plane is not None:
             status, body = self.plane.refusal(dialect, error)
         else:
             status, value = dialect.render_error(error)
             body = wire.encode(value)
-        head = JSON
-        if error.retry_after is not None:
-            head += b"retry-after: %d\r\n" % max(0, -int(-error.retry_after // 1))
+        head = JSON + ids_of(call_id or self._next_id()) + retry_after(error.retry_after)
         if error.status == 405 and place is not None:
             head += b"allow: %b\r\n" % ", ".join(place.methods).encode()
         if place is not None and place.reads_array(inbound):
             body = b"[%b]" % body
         return Answer(status, head, body)
+
+
+def barred(principal: Principal | None) -> Refused | None:
+    """Why somebody may not call at all: no such key, a blocked one, one that has expired. None: it may."""
+    if principal is None:
+        return Refused("authentication", 401, _WRONG_KEY, type="token_not_found_in_db")
+    if principal.blocked:
+        return Refused("permission", 403, "this key is blocked: ask whoever runs this gateway", type="auth_error")
+    if principal.expires is not None and principal.expires <= time.time():
+        return Refused("authentication", 401, "this key has expired: ask for a new one", type="expired_key")
+    return None
 
 
 def key_of(inbound: Inbound) -> str | None:

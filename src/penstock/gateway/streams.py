@@ -50,7 +50,7 @@ class RelayedStream:
         inbound = call.inbound
         inbound.begin(200, call.answer_head(self._made.target, head, None))
         inbound.slow = piped.slow
-        inbound.client_left = self._client_left
+        inbound.client_left, inbound.answering = self._client_left, self
         self._take(self._reply.body)
         piped.attach(self._take)
 
@@ -127,6 +127,17 @@ class RelayedStream:
             estimated=estimated,
             first_token=self._first_token,
         )
+
+    def cut(self, error: ErrorResponse) -> None:
+        """End it here, and tell why: its key was revoked."""
+        if self._done:
+            return
+        self._done = True
+        self._piped.close()
+        if self._call.open is not None:
+            self._record("cancelled")
+        said = _failure(self._call, error.message, error.kind, error.status)
+        self._call.inbound.end(b"\n\n" + said if self._tap.in_frame or self._tail else said)
 
     def _client_left(self) -> None:
         call = self._call
@@ -209,7 +220,7 @@ class TranslatedStream:
         kind = dialect.stream_type_asked(inbound.query) or dialect.stream_media_type
         head = b"content-type: %b\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n" % kind.encode("ascii")
         inbound.begin(200, call.answer_head(call.target, head, None))
-        inbound.client_left = self._client_left
+        inbound.client_left, inbound.answering = self._client_left, self
         piped = self._piped
         if piped is None:
             self._write(self._source.first)
@@ -290,6 +301,16 @@ class TranslatedStream:
             estimated=estimated,
             first_token=self._first_token,
         )
+
+    def cut(self, error: ErrorResponse) -> None:
+        """End it here, and tell why: its key was revoked."""
+        if self._over:
+            return
+        self._over = True
+        if self._piped is not None:
+            self._piped.close()
+        self._record("cancelled")
+        self._call.inbound.end(self._call.plane.redact(self._renderer.render(StreamEvent((Failure(error),)))))
 
     def _client_left(self) -> None:
         if self._over:

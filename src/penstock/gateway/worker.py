@@ -28,6 +28,7 @@ from penstock.gateway.observe import Observer, open_observer
 from penstock.gateway.plane import Plane, Shared, secrets_of
 from penstock.gateway.policies.limits import Limits
 from penstock.gateway.policies.model_access import ModelAccess
+from penstock.gateway.revoking import Revoking
 from penstock.gateway.service import Service
 from penstock.gateway.snapshot import Settings, Snapshot
 from penstock.gateway.surfaces.places import table
@@ -75,6 +76,7 @@ class Worker:
         self._keyring = Keyring(self._link.look_up_key)
         self._made = MadeThings(self._link.look_up_made)
         self._connections = Connections(loop)
+        self._revoking = Revoking(self._connections, self._keyring)
         self._service = Service(table(ControlPlane(self._upstream, slot.api)), self._keyring)
         self._link.serve_leases(self._leases)
         loop.add_signal_handler(signal.SIGTERM, self._stopped.set)
@@ -144,10 +146,12 @@ class Worker:
     def _forget(self, digests: list[str]) -> None:
         """These keys have changed."""
         self._keyring.forget(digests)
+        self._revoking.check(frozenset(digests))
 
     def _forget_all(self) -> None:
         """The keeper was away."""
         self._keyring.forget_all()
+        self._revoking.check(None)
 
     def _reopen(self) -> None:
         if self._observer is not None and self._observer.log is not None:

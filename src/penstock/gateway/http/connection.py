@@ -7,7 +7,9 @@ in a request (two lengths, a length beside chunks, a bare line feed, a folded he
 connection ends: who sends that may be about to smuggle a request past somebody.
 
 Requests of one connection are answered in their order. While one is answered, the next ones are parsed as far as they
-came with it, and then no more is read.
+came with it, and then no more is read. While a client does not read what it was sent, nothing more is begun for it,
+and the provider of a stream is not read either: what waits for one client is bounded. Who reads nothing for
+`unread_seconds` is left.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from penstock.gateway.http.inbound import Answer, Inbound
 
 class Limits(Struct, frozen=True, kw_only=True):
     """head, headers: bytes of a request's line and headers, and how many headers; body: bytes of its body (None: the
-    service says); seconds for the whole head, between two pieces of a body, and between two requests."""
+    service says); seconds for the whole head, between two pieces of a body, between two requests, and for which a
+    client may read nothing of what waits for it."""
 
     head: int = 64 * 1024
     headers: int = 128
@@ -35,6 +38,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     head_seconds: float = 30.0
     body_silence: float = 30.0
     idle_seconds: float = 75.0
+    unread_seconds: float = 60.0
 
 
 _METHODS = {name.encode(): name for name in ("GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS")}
@@ -75,6 +79,8 @@ class Connection(asyncio.Protocol):
         self._head_size = 0
         self._waiting: deque[Inbound] = deque()
         self._paused = False
+        self._full = False
+        self._unread = 0
         self._refused = False
         self.transport: Any = None
         self.current: Inbound | None = None
@@ -104,8 +110,10 @@ class Connection(asyncio.Protocol):
         self._waiting.clear()
         self._reading = None
         current, self.current = self.current, None
-        if current is not None and current.client_left is not None:
-            current.client_left()
+        if current is not None:
+            current.answering = None
+            if current.client_left is not None:
+                current.client_left()
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -129,13 +137,21 @@ class Connection(asyncio.Protocol):
             self._malformed(400, f"this is no HTTP request: {_reason(error)}")
 
     def pause_writing(self) -> None:
+        self._full = True
+        self._watch_reader()
         current = self.current
         if current is not None and current.slow is not None:
             current.slow(True)
 
     def resume_writing(self) -> None:
+        self._full = False
         current = self.current
-        if current is not None and current.slow is not None:
+        if current is None:
+            self.deadline = self._connections.now + self._limits.idle_seconds
+            self._next()
+            return
+        self.deadline = float("inf")
+        if current.slow is not None:
             current.slow(False)
 
     # -- the parser's side --------------------------------------------------------------------------------------------
@@ -210,7 +226,7 @@ class Connection(asyncio.Protocol):
         reading.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         reading.pieces = []
         reading.complete = True
-        if self.current is None and not self._waiting:
+        if self.current is None and not self._waiting and not self._full:
             self._serve(reading)
         else:
             self._waiting.append(reading)
@@ -223,7 +239,7 @@ class Connection(asyncio.Protocol):
         inbound.pending = False
         inbound.refusal = inbound.refusal or refusal
         if inbound.complete:
-            if self.current is None and self._waiting and self._waiting[0] is inbound:
+            if self.current is None and self._waiting and self._waiting[0] is inbound and not self._full:
                 self._serve(self._waiting.popleft())
         elif inbound.refusal is not None:
             self._refuse(inbound)
@@ -232,17 +248,20 @@ class Connection(asyncio.Protocol):
 
     def answered(self, inbound: Inbound) -> None:
         """An answer was written to its end."""
-        inbound.client_left = inbound.slow = None
+        inbound.client_left = inbound.slow = inbound.answering = None
         self.current = None
+        if self._full:
+            self._watch_reader()
+        else:
+            self.deadline = self._connections.now + self._limits.idle_seconds
         if not inbound.keep_alive or self.draining or (self._refused and not self._waiting):
             self._close()
-            return
-        self.deadline = self._connections.now + self._limits.idle_seconds
-        if self._waiting:
-            if not self._waiting[0].pending:
-                self._serve(self._waiting.popleft())
-        elif self._paused:
-            self._resume()
+        elif not self._full:
+            self._next()
+
+    def admitted_not_begun(self) -> list[Inbound]:
+        """Requests that were let in by their heads, and are not answered yet."""
+        return [inbound for inbound in (self._reading, *self._waiting) if inbound is not None]
 
     def drain(self) -> None:
         """End as soon as nothing is under way."""
@@ -258,7 +277,13 @@ class Connection(asyncio.Protocol):
 
     def too_late(self) -> None:
         """The deadline has passed."""
+        if self._full:
+            self._leave_unless_it_reads()
+            return
         if self.current is not None:
+            return
+        if self._reading is None and self.transport.get_write_buffer_size():
+            self.abort()  # it was not read: to close in good order would wait for that
             return
         if self._reading is None or not self._reading.method:
             quiet = self._reading is None
@@ -267,6 +292,24 @@ class Connection(asyncio.Protocol):
             self._malformed(408, f"nothing more of the body came for {self._limits.body_silence:g} s")
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _next(self) -> None:
+        """Go on with what waits, or read on."""
+        if self._waiting:
+            if not self._waiting[0].pending:
+                self._serve(self._waiting.popleft())
+        elif self._paused:
+            self._resume()
+
+    def _watch_reader(self) -> None:
+        self._unread = self.transport.get_write_buffer_size()
+        self.deadline = self._connections.now + self._limits.unread_seconds
+
+    def _leave_unless_it_reads(self) -> None:
+        before = self._unread
+        self._watch_reader()
+        if self._unread >= before:
+            self.abort()
 
     def _serve(self, inbound: Inbound) -> None:
         self.current = inbound

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from typing import Protocol
 
 from penstock.gateway.http.heads import date_line
+from penstock.gateway.http.inbound import Inbound
 
 GRAIN = 0.5
 """Seconds between two sweeps: so late a deadline may be noticed."""
@@ -18,7 +20,9 @@ class Watched(Protocol):
     """What a sweep looks at."""
 
     deadline: float
+    current: Inbound | None
 
+    def admitted_not_begun(self) -> list[Inbound]: ...
     def too_late(self) -> None: ...
     def drain(self) -> None: ...
     def abort(self) -> None: ...
@@ -47,6 +51,9 @@ class Connections:
         self._open.discard(connection)
         if self._gone is not None and not self._open:
             self._gone.set()
+
+    def __iter__(self) -> Iterator[Watched]:
+        return iter(tuple(self._open))
 
     def drain(self) -> None:
         """End every connection as soon as nothing is under way on it."""

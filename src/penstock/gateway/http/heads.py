@@ -49,3 +49,9 @@ def retry_after(seconds: float | None) -> bytes:
     if seconds is None or not 0 <= seconds < 1e9:
         return b""
     return b"retry-after: %d\r\n" % -int(-seconds // 1)
+
+
+def ids_of(call_id: str) -> bytes:
+    """Header lines with the id of a call, under the names that the official clients look for."""
+    name = call_id.encode()
+    return b"x-penstock-call-id: %b\r\nx-request-id: %b\r\nrequest-id: %b\r\n" % (name, name, name)

@@ -4,7 +4,7 @@ A request is answered whole (`respond`) or as a stream (`begin`, `write` ..., `e
 well). Headers are passed as ready bytes, each line ended by CRLF: who answers thousands of requests alike prepares
 them once. `place` and `principal` are the service's: what is served at the path, and who asked. `client_left` is
 called if the client goes before the answer is complete, `slow` (True, False) when it does not keep up, and when it
-does again.
+does again. `answering` is who answers it (a call, or a stream): its `cut(error)` ends that before its time.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Inbound:
     started = 0.0
     place: Any = None
     principal: Any = None
+    answering: Any = None
     client_left: Callable[[], None] | None = None
     slow: Callable[[bool], None] | None = None
 
