@@ -1,0 +1,106 @@
+"""A tap hears of a stream what reading all of it would tell, however its bytes come."""
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from penstock.conformance.recording import Exchange, read_folder
+from penstock.dialects.dialect import PathMatch
+from penstock.gateway.surfaces import anthropic_messages, gemini, openai_chat, openai_responses
+from penstock.gateway.surfaces.chat import ChatSurface
+from penstock.gateway.tap import Seen, StreamTap, read_event
+from penstock.types.errors import DialectError
+from penstock.types.notes import NO_MEMO
+from tests.support.needs import shared_folder
+
+SURFACES = (openai_chat.SURFACE, openai_responses.SURFACE, anthropic_messages.SURFACE, gemini.SURFACE)
+
+
+def whole(surface: ChatSurface, data: bytes) -> Seen:
+    """What reading the whole stream tells."""
+    parser, seen = surface.dialect.stream_parser(NO_MEMO), Seen()
+    for event in [*parser.feed(data), *parser.close()]:
+        read_event(event, seen)
+    return seen
+
+
+def tapped(surface: ChatSurface, pieces: list[bytes]) -> tuple[Seen, StreamTap]:
+    tap = StreamTap(surface.dialect, surface.marks)
+    for piece in pieces:
+        tap.feed(piece)
+    return tap.read(), tap
+
+
+def cut(data: bytes, chance: random.Random) -> list[bytes]:
+    places = sorted({0, len(data), *(chance.randrange(len(data) + 1) for _ in range(chance.choice((0, 3, 40))))})
+    return [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+
+
+def streams() -> Iterator[tuple[ChatSurface, Exchange]]:
+    for exchange in read_folder(shared_folder("provider-exchanges")):
+        body = exchange.response_body
+        if exchange.status != 200 or not isinstance(body, bytes) or b"data:" not in body[:4096]:
+            continue
+        for surface in SURFACES:
+            match = surface.dialect.match_path(exchange.path)
+            if isinstance(match, PathMatch):
+                yield surface, exchange
+                break
+
+
+def test_recorded_streams_are_read_alike() -> None:
+    chance, count = random.Random(7), 0
+    for surface, exchange in streams():
+        data = exchange.response_body
+        try:
+            expected = whole(surface, data)
+        except DialectError:
+            continue
+        for _ in range(3):
+            found, tap = tapped(surface, cut(data, chance))
+            if expected.usage is None:
+                assert found.usage is None, exchange.id
+                continue
+            assert found.usage is not None, exchange.id
+            for name in ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"):
+                assert getattr(found.usage, name) == getattr(expected.usage, name), (exchange.id, name)
+            assert tap.ended or not surface.marks.last, exchange.id
+            count += 1
+    assert count > 100
+
+
+CHAT = (
+    b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"a"}}],"usage":null}\n\n'
+    b'data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}\n\n'
+    b'data: {"id":"c","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}}\n\n'
+    b"data: [DONE]\n\n"
+)
+
+
+@pytest.mark.parametrize("lines", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 17, 1000])
+def test_any_pieces_will_do(lines: bytes, size: int) -> None:
+    data = CHAT.replace(b"\n", lines)
+    seen, tap = tapped(openai_chat.SURFACE, [data[at : at + size] for at in range(0, len(data), size)])
+    assert seen.usage is not None
+    assert (seen.usage.input_tokens, seen.usage.output_tokens) == (3, 4)
+    assert tap.ended
+    assert not tap.failed
+    assert not tap.in_frame
+
+
+def test_a_stream_that_was_cut_is_seen_to_be() -> None:
+    seen, tap = tapped(openai_chat.SURFACE, [CHAT[:100]])
+    assert seen.usage is None
+    assert not tap.ended
+    assert tap.in_frame
+    assert tap.frames == 1
+
+
+def test_an_error_in_a_stream_is_heard() -> None:
+    said = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"busy"}}\n\n'
+    seen, tap = tapped(anthropic_messages.SURFACE, [said])
+    assert tap.failed
+    assert seen.error is not None
+    assert seen.error.kind == "overloaded"
