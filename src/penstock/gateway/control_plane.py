@@ -24,19 +24,28 @@ PATHS = (
     "/v1/model/{rest:path}",
     "/v2/model/{rest:path}",
     "/model_group/{rest:path}",
-    "/health",
-    "/health/readiness",
-    "/health/{rest:path}",
-    "/metrics",
-    "/openapi.json",
-    "/docs",
     "/routes",
+    "/docs",
 )
-"""What the keeper serves."""
+"""What the keeper serves to who has a key; it looks itself what that key may do."""
+OPEN_PATHS = ("/health", "/health/{rest:path}", "/metrics", "/openapi.json")
+"""What it serves to anybody, or looks itself who asks: nothing of which a body is read."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _DROPPED = frozenset({b"connection", b"keep-alive", b"transfer-encoding", b"content-length", b"date", b"server"})
-_HOP = frozenset(
-    {b"connection", b"keep-alive", b"transfer-encoding", b"content-length", b"host", b"expect", b"upgrade"}
+_NOT_PASSED = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"transfer-encoding",
+        b"content-length",
+        b"te",
+        b"trailer",
+        b"host",
+        b"expect",
+        b"upgrade",
+        b"x-forwarded-for",
+    }
 )
 _TIMEOUTS = Timeouts(connect=5.0, first_token=60.0, between_tokens=60.0, total=120.0)
 _NETWORK = NetworkSettings(trust_environment=False)
@@ -54,7 +63,7 @@ class ControlPlane:
         headers = tuple(
             (name.decode("latin-1"), value.decode("latin-1"))
             for name, value in inbound.headers.items()
-            if name not in _HOP
+            if name not in _NOT_PASSED
         )
         target = inbound.target.decode("latin-1")
         target = target if target.startswith("/") else inbound.path

@@ -29,6 +29,7 @@ _log = logging.getLogger("penstock.gateway")
 KEY_HEADERS = (b"x-api-key", b"api-key", b"x-goog-api-key", b"x-litellm-api-key")
 """Where clients put a key, besides `Authorization: Bearer` and Gemini's `?key=`."""
 _NO_KEY = "no valid key: send one as 'Authorization: Bearer KEY', 'x-api-key: KEY' or 'x-goog-api-key: KEY'"
+_NO_BODY = "send no body to this path"
 _WRONG_KEY = "no valid key: this one is not known here; ask whoever runs this gateway for one"
 
 
@@ -50,7 +51,11 @@ class Service:
             return self._refusal(inbound, place, _wrong_method(inbound, place))
         inbound.place = place
         if not place.needs_key:
-            return None
+            return (
+                None
+                if _has_no_body(inbound)
+                else self._refusal(inbound, place, Refused("invalid_request", 400, _NO_BODY))
+            )
         key = key_of(inbound)
         if key is None:
             return self._refusal(inbound, place, Refused("authentication", 401, _NO_KEY, type="auth_error"))
@@ -176,6 +181,12 @@ def barred(principal: Principal | None) -> Refused | None:
     if principal.expires is not None and principal.expires <= time.time():
         return Refused("authentication", 401, "this key has expired: ask for a new one", type="expired_key")
     return None
+
+
+def _has_no_body(inbound: Inbound) -> bool:
+    """Whether nothing follows the head: what anybody may ask for is not a place to send things to."""
+    headers = inbound.headers
+    return b"transfer-encoding" not in headers and headers.get(b"content-length", b"0").strip(b"0") == b""
 
 
 def key_of(inbound: Inbound) -> str | None:

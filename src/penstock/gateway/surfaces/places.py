@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.gateway.chat import ChatCall
-from penstock.gateway.control_plane import METHODS, PATHS, ControlPlane
+from penstock.gateway.control_plane import METHODS, OPEN_PATHS, PATHS, ControlPlane
 from penstock.gateway.forward import pass_through
 from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.operations import Operation, OperationCall
@@ -202,5 +202,7 @@ def table(control_plane: ControlPlane | None = None) -> Table:
     )
     if control_plane is None:
         return Table((*places(), passed))
-    control = Place(PATHS, METHODS, control_plane.begin, needs_key=False, voice=openai_chat.SURFACE.dialect)
-    return Table((*places(), control, passed))
+    voice = openai_chat.SURFACE.dialect
+    control = Place(PATHS, METHODS, control_plane.begin, voice=voice)
+    to_anybody = Place(OPEN_PATHS, ("GET", "HEAD"), control_plane.begin, needs_key=False, voice=voice)
+    return Table((*places(), control, to_anybody, passed))
