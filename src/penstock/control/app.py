@@ -39,6 +39,7 @@ from penstock.gateway.log import open_log
 from penstock.gateway.metrics.counting import Metrics
 from penstock.gateway.metrics.reporting import KIND as METRICS
 from penstock.gateway.principal import Principal
+from penstock.gateway.router import CIRCUITS, Change
 from penstock.gateway.snapshot import Settings
 from penstock.gateway.trace import KIND as SPANS
 from penstock.gateway.trace_export import OpenTelemetryMissing, SpanThread, open_span_thread
@@ -211,6 +212,7 @@ class Keeper:
             "hello": Handler(hello, Hello),
             "lookup": Handler(self._look_up, str),
             "made": Handler(self._look_up_made, str),
+            CIRCUITS: Handler(lambda link, changes, _: self._links.circuits(link, changes), list[Change]),
             METRICS: Handler(self._report, Any),
             SPANS: Handler(self._take_spans, bytes),
         }
@@ -258,13 +260,20 @@ class Keeper:
         self._begin(answer())
 
     def _look_up_made(self, connection: Connection, name: str, reply: Reply) -> None:
-        """Which deployment made this, and for whom?"""
+        """Which deployment made this, and for whom? What is not in the ledger may still stand in a journal: whoever
+        made it was answered after it was written there.
+        """
 
         async def answer() -> None:
             await self._opened.wait()
             assert self._plane is not None
+            store, ledger = self._plane.store, self._plane.ledger
             try:
-                reply.answer(await asyncio.to_thread(self._plane.store.made, name))
+                made = await asyncio.to_thread(store.made, name)
+                if made is None:
+                    await asyncio.to_thread(ledger.drain)
+                    made = await asyncio.to_thread(store.made, name)
+                reply.answer(made)
             except Exception as error:
                 _log.error("what was made could not be looked up: %s", error)
                 reply.fail("the database does not answer")

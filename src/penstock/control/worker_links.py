@@ -2,7 +2,8 @@
 
 A worker that connects is told the snapshot in force at once, and each later one. A key that changed is forgotten by all
 of them before whoever changed it is answered; a worker that does not answer in time is said to be late, and cannot act
-on the old state for long: its link breaks, and with it all that it knew of keys.
+on the old state for long: its link breaks, and with it all that it knew of keys. What one of them learns of a
+deployment's health goes to all others.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from penstock.control.circuits import Circuits
+from penstock.gateway.router import CIRCUITS, Change
 from penstock.gateway.snapshot import Snapshot
 
 PATIENCE = 2.0
@@ -31,6 +34,10 @@ class Link(Protocol):
         """Ask the other end. One of both is called."""
         ...
 
+    def tell(self, kind: str, payload: Any) -> None:
+        """Say something to the other end, which does not answer."""
+        ...
+
 
 class WorkerLinks:
     """All workers that are connected."""
@@ -38,6 +45,7 @@ class WorkerLinks:
     def __init__(self, say: Callable[[str], None]) -> None:
         self._links: list[Link] = []
         self._snapshot: Snapshot | None = None
+        self._circuits = Circuits()
         self._say = say
 
     def __len__(self) -> int:
@@ -48,11 +56,20 @@ class WorkerLinks:
         self._links.append(link)
         if self._snapshot is not None:
             link.ask("snapshot", self._snapshot, _ignore, self._late, PATIENCE)
+            if resting := self._circuits.resting():
+                link.tell(CIRCUITS, resting)
 
     def gone(self, link: Link) -> None:
         """A worker is not there any more."""
         if link in self._links:
             self._links.remove(link)
+
+    def circuits(self, speaker: Link, changes: Sequence[Change]) -> None:
+        """Circuits opened or closed at a worker: all others are told."""
+        self._circuits.note(changes)
+        for link in self._links:
+            if link is not speaker:
+                link.tell(CIRCUITS, changes)
 
     async def publish(self, snapshot: Snapshot) -> None:
         """Give all workers this snapshot; returns when they hold it."""

@@ -20,6 +20,7 @@ from penstock.gateway.metrics import Metrics
 from penstock.gateway.metrics.reporting import KIND as METRICS
 from penstock.gateway.metrics.reporting import Reporter, watch_process
 from penstock.gateway.principal import Principal
+from penstock.gateway.router import CIRCUITS, Change
 from penstock.gateway.snapshot import Snapshot
 from penstock.gateway.trace import KIND as SPANS
 from penstock.gateway.trace import Over, packed
@@ -29,8 +30,8 @@ PATIENCE = 3.0
 
 
 class KeeperLink:
-    """The channel of one worker. `snapshot` and `forget` are called with what the keeper pushes, `forget_all` when
-    it was away.
+    """The channel of one worker. `snapshot`, `forget` and `circuits` are called with what the keeper pushes,
+    `forget_all` when it was away.
     """
 
     def __init__(
@@ -39,10 +40,12 @@ class KeeperLink:
         snapshot: Callable[[Snapshot], None],
         forget: Callable[[list[str]], None],
         forget_all: Callable[[], None],
+        circuits: Callable[[list[Change]], None],
     ) -> None:
         self._snapshot = snapshot
         self._forget_all = forget_all
         self._forget = forget
+        self._circuits = circuits
         self._leases: Leases | None = None
         self._reporter: Reporter | None = None
         self._channel = Channel(path, self._handlers(), self._connected, self._lost)
@@ -110,6 +113,7 @@ class KeeperLink:
         return {
             "snapshot": Handler(self._take_snapshot, Snapshot),
             "forget": Handler(self._take_forget, list[str]),
+            CIRCUITS: Handler(lambda _, changes, __: self._circuits(changes), list[Change]),
             METRICS: Handler(self._take_metrics),
             "grant": Handler(lambda _, grant, __: self._held().granted(grant), Grant),
             "refuse": Handler(lambda _, refusal, __: self._held().refused(refusal), Refusal),

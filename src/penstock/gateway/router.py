@@ -20,6 +20,7 @@ import random as chance
 from bisect import bisect
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import accumulate
 from typing import Any, Protocol
 
@@ -95,6 +96,10 @@ class RouteRequest(Struct):
     may_use: Callable[[str], bool] | None = None
     task: Callable[[], Task] | None = None
     decision: Decision | None = None
+
+
+CIRCUITS = "circuits"
+"""The kind of the messages between workers and keeper that bear changes, both ways."""
 
 
 class Change(Struct, frozen=True, array_like=True):
@@ -331,6 +336,7 @@ class Router:
     random     numbers in [0, 1)
     table      what is known of each deployment
     freed      is called after each request with the id of its deployment, where somebody waits for capacity
+    changed    is called when a circuit has opened or closed here: `export_events` tells which
 
     Raises ValueError for a snapshot that cannot be routed by (the control plane checks that before it sends one).
     """
@@ -354,7 +360,9 @@ class Router:
         self.table.govern(snapshot.deployments, rules_of(settings))
         self.sticky = _sticky(settings, previous)
         self.freed: Callable[[str], None] | None = None if previous is None else previous.freed
-        self._changes: deque[Change] = deque(maxlen=_MOST_CHANGES)
+        self.changed: Callable[[], None] | None = None if previous is None else previous.changed
+        # Calls that began under the snapshot before end with its router: what they learn must not be lost.
+        self._changes: deque[Change] = deque(maxlen=_MOST_CHANGES) if previous is None else previous._changes
         self._engine = engine
         self._backoff = backoff or Backoff()
         self._members: dict[str, Members] = {}
@@ -379,6 +387,7 @@ class Router:
         members = self._members.get(request.group)
         if members is None:
             members = self.members(request.group)
+        request.group = members.name
         overrides = request.overrides
         if overrides is not NO_OVERRIDES:
             for word in ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks"):
@@ -412,19 +421,34 @@ class Router:
         found, settings = self._members.get(name), self.settings
         if found is not None:
             return found
+        known = self._in_full(name)
         try:
-            group = self.groups.canonical(name)
-            deployments = tuple(self._with_facts(each) for each in self.groups.find(name))
+            group = self.groups.canonical(known)
+            deployments = tuple(self._with_facts(each) for each in self.groups.find(known))
         except UnknownGroup as error:
             raise ProviderError("unknown_model", str(error)) from None
         strategy = self._strategies.get(group, self._strategy)
-        found = Members(name, group, deployments, strategy, settings.tag_filtering)
+        found = Members(known, group, deployments, strategy, settings.tag_filtering)
         if not settings.check_context_window:
             found.smallest = _UNLIMITED
         if len(self._members) >= _MOST_NAMES:
             self._members.clear()
         self._members[name] = found
         return found
+
+    def _in_full(self, name: str) -> str:
+        """The name of a group; of a model that the catalog knows and no group is called, the name with its provider's:
+        whoever serves "openai/*" serves "gpt-4o" (LiteLLM's rule, too).
+        """
+        try:
+            self.groups.canonical(name)
+        except UnknownGroup:
+            with suppress(ProviderError, UnknownGroup):
+                found = self._engine.resolve(name, self._engine.defaults)
+                full = f"{found.provider.name}/{found.model}"
+                self.groups.canonical(full)
+                return full
+        return name
 
     def _with_facts(self, deployment: Deployment) -> Deployment:
         try:
@@ -590,7 +614,7 @@ class Router:
     def answered(self, name: str, seconds: float, streams: bool, route: Route | None = None) -> None:
         """An attempt was answered, or its stream began."""
         if self.table.answered(name, self.now(), seconds, streams):
-            self._changes.append(Change(name))
+            self._has_changed(Change(name))
         if route is not None and route.request.session is not None and self.sticky is not None:
             group = self.members(route.asked).group
             self.sticky.keep(f"{group}\0{route.request.session}", name, self.now())
@@ -602,7 +626,7 @@ class Router:
         table = self.table
         if judges and table.failed(name, self.now(), error):
             health, now = table.get(name), self.now()
-            self._changes.append(Change(name, max(0.0, health.rests_until - now), health.trips))
+            self._has_changed(Change(name, max(0.0, health.rests_until - now), health.trips))
         table.left(name)
         if self.freed is not None:
             self.freed(name)
@@ -628,6 +652,11 @@ class Router:
             self.table.told(target.deployment.id, limits)
 
     # -- between workers ----------------------------------------------------------------------------------------------
+
+    def _has_changed(self, change: Change) -> None:
+        self._changes.append(change)
+        if self.changed is not None:
+            self.changed()
 
     def export_events(self) -> list[Change]:
         """Circuits that opened or closed here since this was asked last (the latest of them), for the other workers."""

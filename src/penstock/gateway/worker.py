@@ -29,6 +29,7 @@ from penstock.gateway.plane import Plane, Shared, secrets_of
 from penstock.gateway.policies.limits import Limits
 from penstock.gateway.policies.model_access import ModelAccess
 from penstock.gateway.revoking import Revoking
+from penstock.gateway.router import CIRCUITS, Change
 from penstock.gateway.service import Service
 from penstock.gateway.snapshot import Settings, Snapshot
 from penstock.gateway.surfaces.places import table
@@ -70,7 +71,7 @@ class Worker:
         _raise_the_number_of_files()
         self._worker_id = new_worker_id(slot.index)
         self._journal = Journal(slot.state / "journals", self._worker_id)
-        self._link = KeeperLink(slot.channel, self._take_snapshot, self._forget, self._forget_all)
+        self._link = KeeperLink(slot.channel, self._take_snapshot, self._forget, self._forget_all, self._take_circuits)
         self._upstream = Upstream(loop)
         self._leases = Leases(self._worker_id, self._link.tell, time.time, loop.call_later)
         self._keyring = Keyring(self._link.look_up_key)
@@ -110,6 +111,7 @@ class Worker:
         )
         self._plane = plane = Plane(shared, snapshot, self._plane)
         self._service.plane = plane
+        plane.router.changed = self._tell_circuits
         self._observer.apply(snapshot, secrets_of(shared.registry, shared.environment, snapshot))
         if first:
             asyncio.get_running_loop().create_task(self._listen(settings))
@@ -142,6 +144,17 @@ class Worker:
         gc.freeze()
         gc.set_threshold(*GARBAGE)
         self._slot.serving()
+
+    def _tell_circuits(self) -> None:
+        """A circuit has opened or closed here: the other workers are told at once."""
+        if self._plane is not None:
+            self._link.tell(CIRCUITS, self._plane.router.export_events())
+
+    def _take_circuits(self, changes: list[Change]) -> None:
+        """Circuits that opened or closed at other workers."""
+        if self._plane is not None:
+            for change in changes:
+                self._plane.router.apply_event(change)
 
     def _forget(self, digests: list[str]) -> None:
         """These keys have changed."""

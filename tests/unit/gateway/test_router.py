@@ -470,6 +470,16 @@ def test_other_workers_hear_of_circuits() -> None:
     assert {other.asked() for _ in range(20)} == {"a", "b"}
 
 
+def test_changes_are_told_at_once_also_by_calls_that_began_under_an_older_snapshot() -> None:
+    setting = Setting(deployment("g", "a"), deployment("g", "b"))
+    told: list[Change] = []
+    setting.router.changed = lambda: told.extend(setting.router.export_events())
+    older = setting.router
+    setting.router = setting.make(deployment("g", "a"), deployment("g", "b"), previous=older)
+    older.failed("a", ErrorResponse(kind="rate_limit", status=429, message="too much"))
+    assert [change.deployment for change in told] == ["a"]
+
+
 def test_names_that_callers_make_up_are_not_all_remembered() -> None:
     setting = Setting(deployment("openai/*", "a", model="openai/*"))
     for number in range(3000):
