@@ -16,14 +16,32 @@ from penstock.control.store.sqlite import open_sqlite, sqlite_engine
 from penstock.control.store.tables import metadata
 from tests.contract.store import key
 
+STEPPED = "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"
+"""What makes a database that is not empty, and at no step: so all of them are taken."""
 
-def test_the_steps_make_the_tables_that_the_code_knows(tmp_path: Path) -> None:
+
+@pytest.mark.parametrize("begun", [True, False], ids=["step by step", "at once"])
+def test_the_tables_are_those_that_the_code_knows(tmp_path: Path, begun: bool) -> None:
     engine = sqlite_engine(tmp_path / "new.db")
+    if begun:
+        with engine.connect().execution_options(writes=True) as connection, connection.begin():
+            connection.execute(text(STEPPED))
     migrate(engine, tmp_path / "lock")
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, metadata) == []
+        assert context.get_current_revision() == under_test.NEWEST
         assert {"keys", "requests", "attempts", "alembic_version"} <= set(inspect(connection).get_table_names())
     engine.dispose()
+
+
+def test_a_database_that_is_up_to_date_is_opened_without_alembic(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from penstock.control.store.sqlite import open_sqlite\n"
+        "open_sqlite(Path(sys.argv[1])).close(); assert 'alembic' not in sys.modules"
+    )
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / "p.db")], check=True)
 
 
 def test_a_second_time_changes_nothing(tmp_path: Path) -> None:
@@ -73,9 +91,11 @@ def test_a_step_that_fails_leaves_no_half_of_it(tmp_path: Path, monkeypatch: pyt
     )
     monkeypatch.setattr(under_test, "_SCRIPTS", scripts)
     engine = sqlite_engine(tmp_path / "half.db")
+    with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        connection.execute(text(STEPPED))
     with pytest.raises(Exception, match="syntax error"):
         migrate(engine, tmp_path / "lock")
-    assert inspect(engine).get_table_names() == []
+    assert inspect(engine).get_table_names() == ["alembic_version"]
     engine.dispose()
 
 
