@@ -6,7 +6,7 @@ stay the bytes that they are.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -20,9 +20,10 @@ _FILE = re.compile(rb"[\s;]filename\*?=", re.IGNORECASE)
 
 
 class Field(Struct, frozen=True):
-    """One part: its name, and where its content stands. `file`: it is one."""
+    """One part: its name, where it begins (with its delimiter), and where its content stands. `file`: it is one."""
 
     name: str
+    begin: int
     start: int
     end: int
     file: bool
@@ -73,6 +74,15 @@ class Form:
             rest = rest[:end] + added + rest[end:]
         return b"".join([*pieces, rest])
 
+    def without(self, names: Container[str]) -> bytes:
+        """The form without the fields of these names (files stay)."""
+        pieces, at = [], 0
+        for field in self.fields:
+            if field.name in names and not field.file:
+                pieces.append(self.body[at : field.begin])
+                at = field.end + 2  # the line break before the next delimiter
+        return b"".join([*pieces, self.body[at:]])
+
 
 def _quoted(name: str) -> bytes:
     return name.replace("\\", "\\\\").replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A").encode()
@@ -81,6 +91,7 @@ def _quoted(name: str) -> bytes:
 def _fields(body: bytes, delimiter: bytes) -> Iterator[Field]:
     at, count = body.find(delimiter), 0
     while at >= 0:
+        begin = at
         at += len(delimiter)
         if body[at : at + 2] == b"--":
             return
@@ -99,7 +110,7 @@ def _fields(body: bytes, delimiter: bytes) -> Iterator[Field]:
         if count > MOST_PARTS:
             raise MalformedError(f"a form may have {MOST_PARTS} parts at most")
         start = min(end_of_head + 4, end)
-        yield Field(name[1].decode("utf-8", "replace"), start, end, _FILE.search(lines) is not None)
+        yield Field(name[1].decode("utf-8", "replace"), begin, start, end, _FILE.search(lines) is not None)
         at = end + 2
     if count == 0:
         raise MalformedError("the form has no parts")

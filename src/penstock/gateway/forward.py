@@ -9,22 +9,26 @@ is that of a chat, its answer is read along, like a relayed one.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from penstock.calls.failures import stopping_the_attempt
 from penstock.calls.prepare import authorise
 from penstock.dialects import registry, wire
 from penstock.dialects.dialect import PathMatch
-from penstock.exchange import Broken, HTTPRequest, Reply, Success, exchange
+from penstock.exchange import AttemptFailed, Broken, HTTPRequest, Reply, Success, exchange
 from penstock.gateway import bounds
 from penstock.gateway.driver import Piped
-from penstock.gateway.http.heads import header_line, header_value
+from penstock.gateway.http.heads import header_line
 from penstock.gateway.http.inbound import Inbound
+from penstock.gateway.made import Made
+from penstock.gateway.plans import NoRoute, Once
 from penstock.gateway.policies.model_access import allowed, denied
 from penstock.gateway.principal import Principal
 from penstock.gateway.refused import Nowhere, Refused
@@ -36,11 +40,10 @@ from penstock.gateway.tap import StreamTap
 from penstock.gateway.targets import Target
 from penstock.providers.auth.credentials import Borrowing
 from penstock.providers.endpoint import Endpoint
-from penstock.providers.urls import origin_of
+from penstock.providers.urls import join
 from penstock.routing.deployment import Deployment
 from penstock.types.errors import DialectError, ErrorResponse
 from penstock.types.notes import NO_MEMO
-from penstock.types.retry import Again
 from penstock.types.usage import Usage
 
 if TYPE_CHECKING:
@@ -63,6 +66,10 @@ _NOT_PASSED = KEYS | {
     b"content-length",
     b"expect",
     b"upgrade",
+    b"te",
+    b"trailer",
+    b"proxy-connection",
+    b"proxy-authorization",
     b"accept-encoding",
     b"cookie",
     b"forwarded",
@@ -86,15 +93,33 @@ _NOT_PASSED_BACK = frozenset(
 
 
 class Destination(Struct, frozen=True):
-    """Where a request goes: the deployment (its arguments are address and credentials), and the path there."""
+    """Where a request goes.
+
+    deployment   its arguments are address and credentials
+    path         the path below the provider's base
+    capability, format   what is asked of the provider, and in which format ("": any)
+    below        segments below the endpoint of that capability, instead of a path; None: the path holds
+    """
 
     deployment: Deployment
     path: str
     capability: str = "chat"
+    format: str = ""
+    below: tuple[str, ...] | None = None
+
+
+class Keeping(Struct, frozen=True):
+    """What becomes of the ids in an answer: what they name is `owner`'s from now on, and stays with who made it.
+
+    ids   the answer -> the ids in it that are new
+    """
+
+    owner: str
+    ids: Callable[[Mapping[str, Any]], tuple[str, ...]]
 
 
 class ForwardCall(RoutedCall):
-    """One such request. `made` is told of what the provider made (its id), so that it can be found again."""
+    """One such request. `keeping` says what of the answer can be asked for again."""
 
     operation = "pass_through"
 
@@ -105,14 +130,12 @@ class ForwardCall(RoutedCall):
         principal: Principal,
         destination: Destination,
         operation: str = "pass_through",
-        made: Callable[[str, Deployment], None] | None = None,
+        keeping: Keeping | None = None,
     ) -> None:
         self.operation = operation
         self.destination = destination
-        self.made = made
-        self.read_along = next(
-            (each for each in READ_ALONG if inbound.method == "POST" and _is_chat(each, destination.path)), None
-        )
+        self.keeping = keeping
+        self.read_along = _read_along(inbound.method, destination)
         is_json = "json" in inbound.header(b"content-type") or self.read_along is not None
         members = members_of(inbound.body) if is_json and inbound.body.strip() else {}
         super().__init__(plane, inbound, principal, members)
@@ -136,14 +159,22 @@ class ForwardCall(RoutedCall):
 
     def go(self) -> None:
         principal, model = self.principal, self.peeked.model
-        named = f"{self.destination.deployment.model.partition('/')[0]}/{model}"
-        if principal.models and not (model and allowed(principal, model, named)):
-            raise denied(principal, model or self.destination.path)
+        if self.destination.below is None:
+            named = f"{self.destination.deployment.model.partition('/')[0]}/{model}"
+            if principal.models and not (model and allowed(principal, model, named)):
+                raise denied(principal, model or self.destination.path)
+            if self.read_along is None and self.inbound.method == "POST" and has_budget(principal):
+                raise Refused("permission", 403, _UNPRICED)
         self.inbound.client_left = self.client_left
-        self.route = _NoRoute()
-        attempt = ForwardAttempt(self)
-        run = exchange(_Once(attempt), self.plane.clock, None, self)
-        self.drive(run)
+        self.route = NoRoute()
+        self.drive(exchange(Once(self.attempt_made()), self.plane.clock, None, self))
+
+    def explanation(self) -> str:
+        return ""  # nobody chose
+
+    def attempt_made(self) -> Any:
+        """The one attempt."""
+        return ForwardAttempt(self)
 
     def fail(self, error: ErrorResponse) -> None:
         """End with an error: what the provider said goes through as it came, but for secrets."""
@@ -154,32 +185,11 @@ class ForwardCall(RoutedCall):
         self.over = True
         self.close("failure", reply.status, error=error.kind)
         self.give_up(error)
-        kind = header_line("content-type", reply.headers.get("content-type", "application/json"))
-        self.inbound.respond(reply.status, kind + self.ids(), self.plane.redact(reply.body))
+        self.inbound.respond(reply.status, lines_of(reply.headers) + self.ids(), self.plane.redact(reply.body))
         self.release()
 
     def answer(self, success: Success[Any]) -> None:
         ForwardedAnswer(self, success.reply).begin()
-
-
-class _Once:
-    """A plan of one attempt: what a request does at a provider, and whether it may be done twice, nobody knows here."""
-
-    def __init__(self, attempt: Any) -> None:
-        self._attempt = attempt
-
-    def after(self, tried: Any) -> Again | None:
-        return None if tried else Again(self._attempt)
-
-
-class _NoRoute:
-    """Nobody chose: there was one place to go."""
-
-    def began(self, attempt: Any) -> None: ...
-    def ended(self, attempt: Any, seconds: float, error: Any, streams: bool) -> None: ...
-    def left(self, attempt: Any) -> None: ...
-    def done(self, tokens: int = 0) -> None: ...
-    def broke(self, why: Any = None) -> None: ...
 
 
 class ForwardAttempt:
@@ -195,7 +205,8 @@ class ForwardAttempt:
         provider = where.deployment.model.partition("/")[0]
         arguments = {**where.deployment.arguments, "model": f"{provider}/{model}"}
         deployment = Deployment(group=where.deployment.group, arguments=arguments, id=where.deployment.id)
-        self.target: Target = call.plane.targets.of(deployment, where.capability, "", (), False)
+        prefer = (where.format,) if where.format else ()
+        self.target: Target = call.plane.targets.of(deployment, where.capability, where.format, prefer, False)
         self.timeouts = call.plane.timeouts(call, where.deployment)
         self.name, self.provider, self.model = self.target.name, provider, model
         self.facts = {"made": self, "fallbacks": 0, "model_id": deployment.id}
@@ -210,12 +221,17 @@ class ForwardAttempt:
         call, target = self.call, self.target
         with stopping_the_attempt():
             if target.endpoint is None:
-                yield from target.locate(call.destination.capability, False, (), "", now)
+                where = call.destination
+                prefer = (where.format,) if where.format else ()
+                yield from target.locate(where.capability, False, prefer, where.format, now)
             if call.principal.quotas and call.peeked.model:
                 while (wait := call.reserve(target)) is not None:
                     yield wait
             endpoint = target.endpoint
             assert endpoint is not None, "it was located"
+            if call.destination.format not in ("", endpoint.format):
+                message = f"{self.name.removesuffix('/-')} keeps no {call.operation}s that could be asked for"
+                raise AttemptFailed(ErrorResponse(kind="not_found", status=404, message=message))
             place = _placed(endpoint, target, call)
             kind = call.inbound.header(b"content-type") or None
             request = yield from authorise(place, call.inbound.body, target.options, self.lent, now, kind)
@@ -233,23 +249,68 @@ class ForwardAttempt:
 
 def _placed(endpoint: Endpoint, target: Target, call: ForwardCall) -> Endpoint:
     """The provider's endpoint with the method, path, query and headers of the request."""
-    from msgspec.structs import replace
+    where = call.destination
+    query: Mapping[str, str] = {}
+    if where.below is None:
+        url = under(base_of(target, endpoint), where.path)
+    else:
+        url, query = (
+            "/".join([endpoint.url.rstrip("/"), *(quote(each, safe="") for each in where.below)]),
+            endpoint.query,
+        )
+    url = with_query(url, call.inbound.query, GATEWAYS_OWN if where.below is not None else _KEY)
+    headers = {**endpoint.headers, **headers_of(call.inbound)}
+    return replace(endpoint, method=call.inbound.method, url=url, query=query, headers=headers)
 
-    base = base_of(target, endpoint)
-    origin = origin_of(base)
-    prefix = base.removeprefix(origin).rstrip("/")
-    path = call.destination.path
-    url = origin + path if prefix and path.startswith(f"{prefix}/") else origin + prefix + path
-    query = [(name, value) for name, value in parse_qsl(call.inbound.query, keep_blank_values=True) if name != "key"]
-    if query:
-        url += "?" + urlencode(query, quote_via=quote)
-    headers = {
+
+def under(base: str, path: str) -> str:
+    """A path below a base address. Where the base ends with what the path begins with, that is written once; a path
+    that begins with another version of an API than the base ends with means that one.
+    """
+    first = path.strip("/").partition("/")[0]
+    if _VERSION.fullmatch(first):
+        before, _, last = base.rstrip("/").rpartition("/")
+        base = before if _VERSION.fullmatch(last) else base
+    return join(base, path) + ("/" if path.endswith("/") and path != "/" else "")
+
+
+_VERSION = re.compile(r"v\d+\w*")
+_KEY = frozenset({"key"})
+GATEWAYS_OWN = _KEY | {"model", "custom_llm_provider", "target_model_names"}
+"""Words in the query, or in a form, that say where what a provider keeps shall go: they are for the gateway."""
+
+
+def with_query(url: str, query: str, without: frozenset[str]) -> str:
+    """The address with the client's query, but for these names."""
+    kept = [(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name not in without]
+    if not kept:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(kept, quote_via=quote)}"
+
+
+def headers_of(inbound: Inbound) -> dict[str, str]:
+    """The client's headers that go on: none that bears its key, or is about its connection."""
+    return {
         name.decode("latin-1"): value.decode("latin-1")
-        for name, value in call.inbound.headers.items()
-        if name not in _NOT_PASSED and not name.startswith((b"x-penstock-", b"x-litellm-"))
+        for name, value in inbound.headers.items()
+        if name not in _NOT_PASSED and name != b"content-type" and not name.startswith((b"x-penstock-", b"x-litellm-"))
     }
-    headers.pop("content-type", None)
-    return replace(endpoint, method=call.inbound.method, url=url, query={}, headers={**endpoint.headers, **headers})
+
+
+def lines_of(headers: Mapping[str, str]) -> bytes:
+    """A provider's headers that go back to the client."""
+    return b"".join(header_line(name, value) for name, value in headers.items() if name not in _NOT_PASSED_BACK)
+
+
+def has_budget(principal: Principal) -> bool:
+    """Whether a principal's money is limited."""
+    return any(quota.kind == "money" for quota in principal.quotas)
+
+
+_UNPRICED = (
+    "a key with a budget passes through only what can be priced, which is chats: use the gateway's own paths "
+    "(/v1/embeddings, /v1/images/generations ...) for the rest"
+)
 
 
 def base_of(target: Target, endpoint: Endpoint) -> str:
@@ -260,7 +321,9 @@ def base_of(target: Target, endpoint: Endpoint) -> str:
 
 
 class ForwardedAnswer:
-    """An answer that is passed on as it comes."""
+    """An answer that is passed on as it comes; a whole answer to a chat waits for its end, so that its cost can stand
+    in the head.
+    """
 
     def __init__(self, call: ForwardCall, reply: Reply) -> None:
         self._call, self._reply = call, reply
@@ -268,27 +331,26 @@ class ForwardedAnswer:
         surface = call.read_along
         streams = "event-stream" in reply.headers.get("content-type", "")
         self._tap = StreamTap(surface.dialect, surface.marks) if surface is not None and streams else None
-        wanted = self._tap is None and (surface is not None or call.made is not None)
-        self._kept: list[bytes] | None = [] if wanted else None
+        self._waits = surface is not None and not streams and "json" in reply.headers.get("content-type", "")
+        keeps = self._tap is None and (surface is not None or call.keeping is not None)
+        self._kept: list[bytes] | None = [] if keeps else None
         self._done = False
         self._first = time.perf_counter() - call.sent_at
 
     def begin(self) -> None:
         """Send the head, and what has come; then whatever comes."""
-        call, inbound, reply = self._call, self._call.inbound, self._reply
+        call, inbound = self._call, self._call.inbound
         call.waited += self._first
-        lines = b"".join(
-            header_line(name, value) for name, value in reply.headers.items() if name not in _NOT_PASSED_BACK
-        )
-        lines += b"x-penstock-call-id: %b\r\nx-penstock-deployment: %b\r\n" % (
-            call.id.encode(),
-            header_value(call.destination.deployment.id),
-        )
-        inbound.begin(reply.status, lines)
+        if not self._waits:
+            inbound.begin(self._reply.status, self._head(None))
         inbound.slow = self._piped.slow
-        inbound.client_left, inbound.answering = self._client_left, self
-        self._take(reply.body)
+        inbound.client_left = self._client_left
+        self._take(self._reply.body)
         self._piped.attach(self._take)
+
+    def _head(self, cost_text: str | None) -> bytes:
+        call = self._call
+        return lines_of(self._reply.headers) + call.answer_head(call.attempt.target, b"", cost_text)
 
     def _take(self, piece: bytes | Broken | None) -> None:
         if self._done:
@@ -298,22 +360,40 @@ class ForwardedAnswer:
                 self._tap.feed(piece)
             elif self._kept is not None:
                 self._kept.append(piece)
-            self._call.inbound.write(piece)
+            if piece and not self._waits:
+                self._call.inbound.write(piece)
             return
         self._done = True
-        self._record("success" if piece is None else "broken")
-        if piece is None:
-            self._call.inbound.end()
+        cost_text = self._record("success" if piece is None else "broken")
+        inbound = self._call.inbound
+        if piece is not None:
+            self._broke(piece if isinstance(piece, Broken) else None)
+        elif self._waits:
+            inbound.respond(self._reply.status, self._head(cost_text), b"".join(self._kept or ()))
         else:
-            self._call.inbound.abort()
+            inbound.end()
         self._call.release()
 
-    def _record(self, outcome: str) -> None:
+    def _broke(self, why: Broken | None) -> None:
+        call = self._call
+        if not self._waits:
+            call.inbound.abort()
+            return
+        reason = "" if why is None else f": {why.message}"
+        error = ErrorResponse(kind="bad_gateway", status=502, message=f"the provider's answer broke off{reason}")
+        status, body = call.plane.refusal(call.voice(), error)
+        call.inbound.respond(status, call.error_head(error), body)
+
+    def _record(self, outcome: str) -> str | None:
         call, made = self._call, self._call.attempt
-        usage, reason, answer_id, tier = self._read()
+        usage, reason, answer_id, tier, ids = self._read()
         cost: tuple[int | None, str | None] = (0, "0")
         if call.read_along is not None:
             cost = call.charge(made.target, usage, tier, None)
+        if ids and call.keeping is not None:
+            call.told = {"made": list(ids), "made_for": call.keeping.owner}
+            for name in ids:
+                call.plane.shared.made.put(name, Made(call.destination.deployment.id, call.keeping.owner))
         call.finish(
             self._reply.status,
             usage,
@@ -326,36 +406,27 @@ class ForwardedAnswer:
             estimated=usage is None and call.read_along is not None,
             first_token=self._first,
         )
-        if answer_id is not None and call.made is not None:
-            call.made(answer_id, call.destination.deployment)
+        return cost[1]
 
-    def _read(self) -> tuple[Usage | None, str | None, str | None, str | None]:
-        """(usage, reason of the end, id, service tier), as far as the answer says them."""
+    def _read(self) -> tuple[Usage | None, str | None, str | None, str | None, tuple[str, ...]]:
+        """(usage, reason of the end, id, service tier, ids of what was made), as far as the answer says them."""
         if self._tap is not None:
             seen = self._tap.read()
-            return seen.usage, seen.finish_reason, seen.response_id, seen.service_tier
+            return seen.usage, seen.finish_reason, seen.response_id, seen.service_tier, ()
         if self._kept is None:
-            return None, None, None, None
-        surface, body = self._call.read_along, b"".join(self._kept)
+            return _NOTHING
+        call, body = self._call, b"".join(self._kept)
         try:
             value = wire.decode(body)
-            if surface is not None:
-                response = surface.dialect.parse_response(value, NO_MEMO)
+            if call.read_along is not None:
+                response = call.read_along.dialect.parse_response(value, NO_MEMO)
                 reason = response.choices[0].stop_reason if response.choices else None
-                return response.usage, reason, response.id, response.service_tier
+                return response.usage, reason, response.id, response.service_tier, ()
         except DialectError:
-            return None, None, None, None
-        found = value.get("id") if isinstance(value, Mapping) else None
-        return None, None, found if isinstance(found, str) else None, None
-
-    def cut(self, error: ErrorResponse) -> None:
-        """End it here: its key was revoked. Nothing can be said within a body of any kind."""
-        if self._done:
-            return
-        self._done = True
-        self._piped.close()
-        self._record("cancelled")
-        self._call.inbound.abort()
+            return _NOTHING
+        if call.keeping is None or not isinstance(value, Mapping):
+            return _NOTHING
+        return None, None, None, None, call.keeping.ids(value)
 
     def _client_left(self) -> None:
         if self._done:
@@ -363,6 +434,17 @@ class ForwardedAnswer:
         self._done = True
         self._piped.close()
         self._record("cancelled")
+        self._call.release()
+
+
+_NOTHING: tuple[None, None, None, None, tuple[str, ...]] = (None, None, None, None, ())
+
+
+def _read_along(method: str, destination: Destination) -> ChatSurface | None:
+    """The chat whose answer is read along; None: it is none."""
+    if method != "POST" or destination.below is not None:
+        return None
+    return next((each for each in READ_ALONG if _is_chat(each, destination.path)), None)
 
 
 def _is_chat(surface: ChatSurface, path: str) -> bool:

@@ -7,7 +7,7 @@ use of its key's limits and budget, what it costs, and the record of its end.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from penstock.gateway.driver import Wait
 from penstock.gateway.http.heads import header_line
 from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.leases import Denied
+from penstock.gateway.made import Made
 from penstock.gateway.policies.budget import over_budget
 from penstock.gateway.policies.model_access import allowed
 from penstock.gateway.principal import Principal
@@ -59,6 +60,8 @@ class RoutedCall(Call):
     route: Any = None
     waiting: Waiting | None = None
     entered = 0.0
+    told: Mapping[str, Any] | None = None
+    """What the record of the last attempt shall say besides."""
 
     def __init__(self, plane: Plane, inbound: Inbound, principal: Principal, members: Members) -> None:
         super().__init__(plane, inbound, principal)
@@ -104,12 +107,18 @@ class RoutedCall(Call):
             request.session = session_of(overrides.session, peeked.session, peeked.user)
         if self.principal.models:
             request.may_use = self._may_use
-        if "previous_response_id" in self.members:
-            request.group = self._maker(request.group)
         if plane.router.tasks is not NO_TASKS:
             request.task = self.describes()
         inbound.client_left = self.client_left
-        room = plane.waiting_room()
+        before = text(self.members, "previous_response_id") if "previous_response_id" in self.members else None
+        if before:
+            plane.shared.made.look_up(before, lambda made, why: self._continue(before, request, made, why))
+        else:
+            self._enter(request)
+
+    def _enter(self, request: RouteRequest) -> None:
+        """Route a request: at once, or when there is room for it."""
+        room = self.plane.waiting_room()
         if room is None:
             self._route(request)
         else:
@@ -162,13 +171,24 @@ class RoutedCall(Call):
         """What the request is, for rules that choose a group by it; None: this kind of request has no rules."""
         return None
 
-    def _maker(self, group: str) -> str:
-        """Who has the response that this one continues, if that is known: nobody else can."""
-        made = self.plane.shared.made.find(text(self.members, "previous_response_id") or "")
-        if made is None or made.principal != self.principal.id:
-            return group
-        known = any(each.id == made.deployment for each in self.plane.router.members(group).deployments)
-        return made.deployment if known else group
+    def _continue(self, before: str, request: RouteRequest, made: Made | None, why: str | None) -> None:
+        """It is known who has the response that this one continues: nobody else can. What is another's is not there."""
+        if self.over:
+            return
+        try:
+            if why is not None:
+                message = f"who has the response {before[:100]!r} cannot be found out now: {why}"
+                raise Refused("unavailable", 503, message, retry_after=1)
+            if made is not None:
+                if made.principal != self.principal.id and self.principal.role != "master":
+                    message = f"there is no response {before[:100]!r} here that is yours"
+                    raise Refused("not_found", 404, message, param="previous_response_id")
+                members = self.plane.router.members(request.group).deployments
+                if any(each.id == made.deployment for each in members):
+                    request.group = made.deployment
+            self._enter(request)
+        except Exception as error:
+            self.failed(error)
 
     def _may_use(self, group: str) -> bool:
         return allowed(self.principal, group)
@@ -313,7 +333,7 @@ class RoutedCall(Call):
             finish_reason=reason,
             response_id=answer_id,
             last=True,
-            facts={"notes": [str(note) for note in self.notes]} if self.notes else None,
+            facts={"notes": [str(note) for note in self.notes]} if self.notes else self.told,
         )
         tokens = 0
         if usage is not None:

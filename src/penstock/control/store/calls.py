@@ -122,10 +122,21 @@ def made_by(call: Call) -> list[tuple[str, str, str, int]]:
     if not call.attempts or not _makes_what_is_kept(call.attempts[0].opened.path):
         return []
     return [
-        (closed.response_id, attempted.opened.deployment, call.principal, int(closed.at * 1e6 + 0.5))
+        (name, attempted.opened.deployment, owner, int(closed.at * 1e6 + 0.5))
         for attempted in call.attempts
-        if (closed := attempted.closed) is not None and closed.response_id and len(closed.response_id) <= _LONGEST_NAME
+        if (closed := attempted.closed) is not None
+        for name, owner in _names_in(closed, call.principal)
+        if len(name) <= _LONGEST_NAME
     ]
+
+
+def _names_in(closed: Closed, caller: str) -> list[tuple[str, str]]:
+    """What an attempt made, and for whom: its answer itself, or what the worker read in it (a batch makes files)."""
+    found = [(closed.response_id, caller)] if closed.response_id else []
+    made, owner = closed.facts.get("made"), closed.facts.get("made_for", caller)
+    if isinstance(made, list) and isinstance(owner, str):
+        found += [(name, owner) for name in made if isinstance(name, str)]
+    return found
 
 
 # -- rows -------------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from penstock.gateway.surfaces import (
 from penstock.gateway.surfaces.chat import ChatSurface
 from penstock.gateway.surfaces.health import liveliness
 from penstock.gateway.surfaces.models import list_models
-from penstock.gateway.surfaces.stored import created, fetched
+from penstock.gateway.surfaces.stored import BATCHES, FILES, RESPONSES, Collection, created, fetched
 from penstock.gateway.surfaces.table import Place, Table
 from penstock.gateway.text_completions import TextCall
 
@@ -84,16 +84,14 @@ def _operations() -> tuple[Place, ...]:
     )
 
 
-def _collection(name: str, capability: str) -> tuple[Place, ...]:
-    voice = openai_chat.SURFACE.dialect
+def _collection(kind: Collection) -> tuple[Place, ...]:
+    voice, name = openai_chat.SURFACE.dialect, kind.name
     return (
-        Place(
-            (f"/v1/{name}", f"/{name}"), ("POST", "GET"), created(name, capability), voice=voice, summary=f"/v1/{name}"
-        ),
+        Place((f"/v1/{name}", f"/{name}"), ("POST", "GET"), created(kind), voice=voice, summary=f"/v1/{name}"),
         Place(
             (f"/v1/{name}/{{id:path}}", f"/{name}/{{id:path}}"),
             ("GET", "DELETE", "POST"),
-            fetched(name, capability),
+            fetched(kind),
             voice=voice,
         ),
     )
@@ -182,12 +180,12 @@ def places() -> tuple[Place, ...]:
                 for rest in ("", "/cancel", "/input_items")
             ),
             ("GET", "DELETE", "POST"),
-            fetched("responses", "chat"),
+            fetched(RESPONSES),
             voice=openai_responses.SURFACE.dialect,
             summary="GET /v1/responses/ID",
         ),
-        *_collection("files", "files"),
-        *_collection("batches", "batches"),
+        *_collection(FILES),
+        *_collection(BATCHES),
         Place(("/health/liveliness", "/health/liveness"), get, liveliness, needs_key=False),
     )
 
