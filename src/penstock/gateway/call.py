@@ -356,11 +356,4 @@ def place_of(error: BaseException) -> str:
     return f"{type(error).__name__}{where}"
 
 
-def with_status(error: ErrorResponse, status: int) -> ErrorResponse:
-    """The same error with another status."""
-    from msgspec.structs import replace
-
-    return replace(error, status=status)
-
-
-__all__ = ["Call", "Wait", "place_of", "with_status"]
+__all__ = ["Call", "Wait", "place_of"]

@@ -5,6 +5,7 @@ Which of the two is decided anew for each attempt: a fallback may speak another 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +27,14 @@ from penstock.gateway.driver import Wait
 from penstock.gateway.http.heads import JSON
 from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.made import Made
+from penstock.gateway.naming import renamed
 from penstock.gateway.principal import Principal
 from penstock.gateway.relay import joined, members_of
 from penstock.gateway.routed import STANDARD, Charge, RoutedCall
 from penstock.gateway.router import RouteRequest, as_header
 from penstock.gateway.streams import RelayedStream, TranslatedStream, estimate
 from penstock.gateway.surfaces.chat import ChatSurface, Quick
-from penstock.gateway.tap import Seen
+from penstock.gateway.tap import error_in
 from penstock.gateway.targets import Target
 from penstock.providers.auth.credentials import Borrowing
 from penstock.providers.cost import Terms
@@ -132,7 +134,7 @@ class ChatCall(RoutedCall):
         if wants_mock(target.options):
             return self._local(deployment, hops, target)
         timeouts = self.plane.timeouts(self, deployment)
-        if target.relays and not (stream and self._wants_array()):
+        if target.relays and (target.reasons or self._thinks_not()) and not (stream and self._wants_array()):
             return RelayAttempt(self, target, timeouts, group, hops)
         translated = TranslateAttempt(self, target)
         return Attempt(
@@ -147,6 +149,10 @@ class ChatCall(RoutedCall):
             translated.chat.lent.refused,
             facts={"model_id": deployment.id, "model_group": group, "fallbacks": hops, "made": translated},
         )
+
+    def _thinks_not(self) -> bool:
+        """Whether the request leaves open whether the model shall reason."""
+        return self.surface.reasoning.isdisjoint(self.members)
 
     def _wants_array(self) -> bool:
         """Whether the client reads its stream as one JSON array (Gemini's without `alt=sse`)."""
@@ -218,19 +224,22 @@ class ChatCall(RoutedCall):
         if quick is not None:
             usage: Usage | None = usage_of(quick)
             picodollars, text = self.quick_charge(target, quick)
-            reason, answer_id = quick.finish_reason, quick.response_id
+            reason, answer_id, name = quick.finish_reason, quick.response_id, quick.model
         else:
             response = made.response
             assert response is not None, "what could not be read quickly was parsed"
             usage = response.usage
             reason = response.choices[0].stop_reason if response.choices else None
-            answer_id = response.id
+            answer_id, name = response.id, response.model
             if usage is None:
                 estimated, usage = True, estimate(self, len(reply.body) // 4)
             picodollars, text = self.charge(target, usage, None, response)
         self.finish(reply.status, usage, picodollars, text, reason, answer_id, estimated=estimated)
         text = text if self.cascading is None else self.cascading.total(text)
-        self.inbound.respond(reply.status, self.answer_head(target, JSON, text), reply.body)
+        body, asked = reply.body, self.requested
+        if name != asked and asked != target.resolved.model and name:
+            body = renamed(body, self.surface.model_key, name, asked)
+        self.inbound.respond(reply.status, self.answer_head(target, JSON, text), body)
         self.release()
 
     def _translated(self, made: TranslateAttempt | None, response: Response) -> None:
@@ -375,12 +384,12 @@ class RelayAttempt:
             return ErrorResponse(
                 kind="unavailable", status=503, message="the stream ended before it began", native="read"
             )
-        if "json" in reply.headers.get("content-type", "") and reply.body.lstrip()[:1] == b"{":
+        if "event-stream" not in reply.headers.get("content-type", "event-stream") and not _FRAMES(reply.body):
             return self._whole([reply.body], reply)
-        if self.call.surface.marks.error in reply.body[:2048]:
-            error = self._error_in(reply.body)
-            if error is not None:
-                return error
+        surface = self.call.surface
+        for mark in surface.marks.error:
+            if mark in reply.body:
+                return error_in(reply.body, surface.dialect) or _STREAM
         return _STREAM
 
     def _whole(self, pieces: list[bytes], reply: Reply) -> Unfinished[Any]:
@@ -395,17 +404,6 @@ class RelayAttempt:
                 return self._no_answer(whole)
 
         return Unfinished(read)
-
-    def _error_in(self, data: bytes) -> ErrorResponse | None:
-        from penstock.gateway.tap import read_event
-
-        seen = Seen()
-        try:
-            for event in self.call.surface.dialect.stream_parser(NO_MEMO).feed(data):
-                read_event(event, seen)
-        except DialectError:
-            return None
-        return seen.error
 
     def _no_answer(self, reply: Reply) -> ErrorResponse:
         error = self.read_error(reply)
@@ -437,7 +435,7 @@ class TranslateAttempt:
             target.options,
             engine.environment,
             engine.credentials,
-            engine.model_facts,
+            target.facts,
             prefer=(surface.dialect.name,) if surface.prefers else (),
             passed_betas=call.inbound.header(b"anthropic-beta") or None,
             endpoint=target.endpoint,
@@ -502,3 +500,5 @@ def usage_of(quick: Quick) -> Usage:
 _ITS_OWN = frozenset({"dialect", "model", "messages", "system", "spelling", "extras", "stream", "stream_usage"})
 _NOTHING_SAID = PathMatch()
 _STREAM = object()
+_FRAMES = re.compile(rb"\s*(?:data|event|id|retry)?:").match
+"""How a stream of events begins, whatever its content type says."""

@@ -51,20 +51,20 @@ def members_of(body: bytes) -> Members:
     try:
         return _members.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise not_an_object(body, error) from None
+        return _leniently(body, error)
 
 
-def not_an_object(body: bytes, error: Exception) -> MalformedError:
-    """The error for a body that could not be read."""
+def _leniently(body: bytes, error: Exception) -> Members:
+    """The members of a body that JSON allows and msgspec refuses. Raises MalformedError for any other."""
     if not body.strip():
-        return MalformedError("the body is empty; send a JSON object")
+        raise MalformedError("the body is empty; send a JSON object")
     try:
-        wire.decode(body)
-    except MalformedError as told:
-        return told
+        found = wire.decode(body)
     except UnicodeDecodeError:
-        return MalformedError(f"this is not JSON: {error}")
-    return MalformedError("the body must be a JSON object")
+        raise MalformedError(f"this is not JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise MalformedError("the body must be a JSON object")
+    return {name: msgspec.Raw(wire.encode(value)) for name, value in found.items()}
 
 
 _text = msgspec.json.Decoder(str)

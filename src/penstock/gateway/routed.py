@@ -30,8 +30,10 @@ from penstock.gateway.router import RouteRequest
 from penstock.gateway.samples import RequestSample
 from penstock.gateway.targets import Target
 from penstock.gateway.tariff import Tariff
+from penstock.gateway.unserved import unserved
 from penstock.gateway.waiting import Waiting
 from penstock.providers.cost import Cost, Terms, cost
+from penstock.providers.errors import ProviderError
 from penstock.routing.cascade import Cascade
 from penstock.routing.deployment import Deployment
 from penstock.routing.overrides import BODY_WORDS, NO_OVERRIDES, Overrides, overrides_of, said_in_headers
@@ -138,7 +140,12 @@ class RoutedCall(Call):
     def ask(self, request: RouteRequest) -> None:
         """Make the exchange of a request."""
         plane = self.plane
-        self.route = plane.router.plan(request, self.make)
+        try:
+            self.route = plane.router.plan(request, self.make)
+        except ProviderError as error:
+            if error.kind != "unknown_model":
+                raise
+            raise unserved(plane, self.principal, self.requested) from None
         if request.decision is not None:
             self.facts = {**self.facts, "route": self.route.explain()}
         self.drive(exchange(self.route, plane.clock, plane.total_timeout(self), self))

@@ -8,13 +8,16 @@ says.
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
 from penstock.calls.opening import OpenStream
 from penstock.exchange import Broken, Reply
 from penstock.gateway import bounds
+from penstock.gateway.call import place_of
 from penstock.gateway.driver import Piped
+from penstock.gateway.naming import StreamRenamer
 from penstock.gateway.tap import Seen, StreamTap, read_event
 from penstock.types.errors import DialectError, ErrorResponse
 from penstock.types.stream import End, Failure, Stop, StreamEvent
@@ -23,11 +26,13 @@ from penstock.types.usage import Usage
 if TYPE_CHECKING:
     from penstock.gateway.chat import ChatCall, RelayAttempt, TranslateAttempt
 
+_log = logging.getLogger("penstock.gateway")
+
 
 class RelayedStream:
-    """A provider's stream in the client's own dialect: its bytes go through, and a tap reads along."""
+    """A provider's stream in the client's own dialect: its frames go through, each whole, and a tap reads along."""
 
-    __slots__ = ("_call", "_done", "_first_token", "_hides", "_made", "_piped", "_reply", "_tail", "_tap")
+    __slots__ = ("_call", "_done", "_first_token", "_hides", "_made", "_piped", "_rename", "_reply", "_tap")
 
     def __init__(self, call: ChatCall, made: RelayAttempt, reply: Reply) -> None:
         self._call = call
@@ -37,7 +42,9 @@ class RelayedStream:
         surface = call.surface
         self._tap = StreamTap(surface.dialect, surface.marks)
         self._hides = not call.peeked.counts and surface.count is not None
-        self._tail = b""
+        asked = call.requested
+        by_another = asked != made.target.resolved.model
+        self._rename = StreamRenamer(surface.model_key, asked) if by_another else None
         self._done = False
         self._first_token = time.perf_counter() - call.sent_at
 
@@ -57,55 +64,63 @@ class RelayedStream:
     def _take(self, piece: bytes | Broken | None) -> None:
         if self._done:
             return
-        if type(piece) is not bytes:
-            self._end(piece if isinstance(piece, Broken) else None)
-            return
-        tap = self._tap
-        if self._hides:
-            piece = self._without_usage(piece)
-            if not piece:
-                return
-        else:
-            tap.feed(piece)
-        if (tap.ended or tap.failed) and self._call.open is not None:
-            self._record("broken" if tap.failed else "success")
-        self._call.inbound.write(piece)
+        try:
+            if type(piece) is bytes:
+                data = self._tap.whole(piece)
+                if data:
+                    self._pass(data)
+            else:
+                self._end(piece if isinstance(piece, Broken) else None)
+        except Exception as error:
+            fault = our_fault(self._call, error)
+            self._call.inbound.abort() if self._done else self.cut(fault)
 
-    def _without_usage(self, piece: bytes) -> bytes:
-        """Whole frames only, and without the one with the usage that the client did not ask for."""
-        data = self._tail + piece if self._tail else piece
-        cut = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4)
-        if cut < 4:
-            self._tail = data
-            return b""
-        data, self._tail = data[:cut], data[cut:]
-        self._tap.take(data)
-        if b'"usage"' not in data:
-            return data
-        frames = data.replace(b"\r\n\r\n", b"\n\n").split(b"\n\n")
-        kept = [frame for frame in frames if frame and not _is_usage_alone(frame)]
-        return b"".join(frame + b"\n\n" for frame in kept)
+    def _pass(self, data: bytes) -> None:
+        """Pass on whole frames; of such as cannot be read, none, and nothing behind them."""
+        tap, call = self._tap, self._call
+        bad = tap.bad(data)
+        if bad >= 0:
+            data = data[:bad]
+        tap.take(data)
+        if self._rename is not None:
+            data = self._rename(data)
+        if self._hides and b'"usage"' in data:
+            data = _without_usage(data)
+        if tap.failed:
+            data = call.plane.redact(data)
+        if (tap.ended or tap.failed) and call.open is not None:
+            self._record("broken" if tap.failed else "success")
+        call.inbound.write(data)
+        if bad >= 0:
+            self._piped.close()
+            self._end(Broken("protocol", "what came is no event of its dialect"))
 
     def _end(self, broken: Broken | None) -> None:
         """The provider's stream is over, or broke off."""
-        self._done = True
+        if self._done:
+            return
         call, tap = self._call, self._tap
-        whole = broken is None and (tap.ended or not call.surface.marks.last)
-        if self._tail:
-            call.inbound.write(self._tail)
+        if broken is None and (rest := tap.rest()):
+            self._pass(rest)
+            if self._done:
+                return
+        self._done = True
+        whole = broken is None and (tap.ended or tap.finished)
         if call.open is not None:
             self._record("success" if whole else "broken")
         if whole or tap.failed or (tap.ended and broken is not None):
-            call.inbound.end()
+            call.inbound.end(b"" if tap.ended or tap.failed else self._closing())
             call.release()
             return
         call.route.broke(broken)
         reason = "the stream ended before its end" if broken is None else broken.message
-        said = _failure(call, f"the provider's stream broke off: {reason}")
-        if tap.in_frame or self._tail:
-            said = b"\n\n" + said
-        call.inbound.end(said)
+        call.inbound.end(_failure(call, f"the provider's stream broke off: {reason}"))
         call.release()
+
+    def _closing(self) -> bytes:
+        """What the dialect ends a stream with, for a provider that has left it out."""
+        last = self._call.surface.marks.last
+        return last[0] + b"\n\n" if last else b""
 
     def _record(self, outcome: str) -> None:
         call, tap = self._call, self._tap
@@ -113,6 +128,8 @@ class RelayedStream:
         usage, estimated = seen.usage, False
         if usage is None:
             usage, estimated = estimate(call, tap.frames), True
+        elif outcome != "success" and not tap.ended:
+            usage, estimated = as_far_as_it_came(usage, tap.frames), True
         picodollars, text = call.charge(self._made.target, usage, seen.service_tier, None)
         error = seen.error.kind if seen.error is not None else None
         call.finish(
@@ -137,7 +154,7 @@ class RelayedStream:
         if self._call.open is not None:
             self._record("cancelled")
         said = _failure(self._call, error.message, error.kind, error.status)
-        self._call.inbound.end(b"\n\n" + said if self._tap.in_frame or self._tail else said)
+        self._call.inbound.end(said)
 
     def _client_left(self) -> None:
         call = self._call
@@ -153,6 +170,12 @@ class RelayedStream:
         self._record("cancelled")
 
 
+def _without_usage(data: bytes) -> bytes:
+    """Whole frames without the one with the usage that the client did not ask for."""
+    frames = data.replace(b"\r\n\r\n", b"\n\n").split(b"\n\n")
+    return b"".join(frame + b"\n\n" for frame in frames if frame and not _is_usage_alone(frame))
+
+
 def _is_usage_alone(frame: bytes) -> bool:
     """Whether a frame of OpenAI's chat stream holds the usage of the whole and no choice."""
     return b'"usage"' in frame and (b'"choices":[]' in frame or b'"choices": []' in frame)
@@ -160,11 +183,30 @@ def _is_usage_alone(frame: bytes) -> bool:
 
 def estimate(call: ChatCall, frames: int) -> Usage:
     """The usage of an answer that was cut off before anybody told it: what went in at a quarter of a token a byte,
-    and a
-    token for each frame that came.
+    and a token for each frame that came.
     """
     inward = max(1, bounds.tight(call.inbound.body) // 4)
     return Usage(input_tokens=inward, output_tokens=frames, total_tokens=inward + frames)
+
+
+def our_fault(call: ChatCall, error: Exception) -> ErrorResponse:
+    """What a client is told of a fault of the gateway's own. The log is told more."""
+    _log.error("the stream of call %s failed in the gateway itself: %s", call.id, place_of(error))
+    message = f"the gateway failed; its log tells more under call {call.id}"
+    return ErrorResponse(kind="server", status=500, message=message)
+
+
+def as_far_as_it_came(usage: Usage, frames: int) -> Usage:
+    """The usage of an answer that was cut off: what was told at its beginning (Anthropic's `message_start`) counts one
+    token out, and each frame that came was one at least.
+    """
+    from msgspec.structs import replace
+
+    more = frames - (usage.output_tokens or 0)
+    if more <= 0:
+        return usage
+    total = None if usage.total_tokens is None else usage.total_tokens + more
+    return replace(usage, output_tokens=frames, total_tokens=total)
 
 
 def _failure(call: ChatCall, message: str, kind: Any = "unavailable", status: int = 503) -> bytes:
@@ -243,6 +285,8 @@ class TranslatedStream:
                 self._finish(piece.message)
         except DialectError as error:
             self._finish(str(error))
+        except Exception as error:
+            self._finish(None, our_fault(self._call, error))
 
     def _write(self, events: list[StreamEvent]) -> None:
         call, said = self._call, []
@@ -261,23 +305,25 @@ class TranslatedStream:
         elif said:
             call.inbound.write(b"".join(said))
 
-    def _finish(self, broken: str | None) -> None:
-        """The end: recorded first, then said."""
+    def _finish(self, broken: str | None, error: ErrorResponse | None = None) -> None:
+        """The end: recorded first, then said. `error`: why it cannot go on, where that is not the provider's doing."""
         if self._over:
             return
         self._over = True
         call = self._call
-        whole = self._ended and not self._failed
+        whole = self._ended and not self._failed and error is None
         self._record("success" if whole else "broken")
+        if not whole and self._piped is not None:
+            self._piped.close()
         if self._failed:
-            if self._piped is not None:
-                self._piped.close()
             call.inbound.end()
         elif whole:
             call.inbound.end(self._renderer.close())
         else:
             reason = broken or "the stream ended before its end"
-            error = ErrorResponse(kind="unavailable", status=503, message=f"the provider's stream broke off: {reason}")
+            error = error or ErrorResponse(
+                kind="unavailable", status=503, message=f"the provider's stream broke off: {reason}"
+            )
             call.inbound.end(call.plane.redact(self._renderer.render(StreamEvent((Failure(error),)))))
         call.release()
 
@@ -286,6 +332,8 @@ class TranslatedStream:
         usage, estimated = seen.usage, False
         if usage is None:
             usage, estimated = estimate(call, self._events), True
+        elif outcome != "success" and not self._ended:
+            usage, estimated = as_far_as_it_came(usage, self._events), True
         picodollars, text = (None, None) if target is None else call.charge(target, usage, seen.service_tier, None)
         call.notes += tuple(self._renderer.notes)
         error = seen.error.kind if seen.error is not None else None

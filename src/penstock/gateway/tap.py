@@ -6,6 +6,9 @@ first one (Anthropic tells the input there) and the last one. Frames that bear n
 
 from __future__ import annotations
 
+import re
+
+import msgspec
 from msgspec import Struct
 
 from penstock.dialects.dialect import Dialect
@@ -26,30 +29,37 @@ class Seen(Struct):
 
 
 class Marks(Struct, frozen=True):
-    """How frames of a dialect's stream are told, as bytes that stand in them.
+    """How frames of a dialect's stream are told, as bytes that stand in them. None can stand in a string that a model
+    wrote: they are keys with their colon (quotes in strings are escaped), or whole beginnings of lines.
 
     usage     in every frame with usage; `no_usage`: in such a frame that says there is none yet
-    last      in the frame that ends the stream
-    error     in a frame that reports an error
+    last      lines that begin the frame which ends the stream; none: its end is the connection's
+    error     in a frame that may report an error (whether it does, the dialect says)
+    finish    in a frame that says why the answer ended: a stream that ends behind it is whole; none: only `last` is
     """
 
     usage: bytes
     no_usage: bytes | None
     last: tuple[bytes, ...]
-    error: bytes
+    error: tuple[bytes, ...]
+    finish: tuple[bytes, ...] = ()
+
+
+LONGEST_FRAME = 32 * 1024 * 1024
+"""Bytes of a frame that are waited for; what is longer goes on unread."""
 
 
 class StreamTap:
     """Reads one stream. `frames` counts them: about one is a token, where nobody says how many there were."""
 
-    __slots__ = ("_dialect", "_first", "_last", "_marks", "_tail", "ended", "failed", "frames")
+    __slots__ = ("_dialect", "_first", "_last", "_marks", "_tail", "ended", "failed", "finished", "frames")
 
     def __init__(self, dialect: Dialect, marks: Marks) -> None:
         self._dialect = dialect
         self._marks = marks
         self._first = self._last = self._tail = b""
         self.frames = 0
-        self.ended = self.failed = False
+        self.ended = self.failed = self.finished = False
 
     @property
     def in_frame(self) -> bool:
@@ -58,16 +68,33 @@ class StreamTap:
 
     def feed(self, data: bytes) -> None:
         """Take a piece of the stream."""
-        if self._tail:
-            data = self._tail + data
+        whole = self.whole(data)
+        if whole:
+            self.take(whole)
+
+    def whole(self, data: bytes) -> bytes:
+        """The frames that are whole with this piece; what has begun behind them is kept for the next."""
+        tail, start = self._tail, 0
+        if tail:
+            start = max(0, len(tail) - 3)
+            data = tail + data
             self._tail = b""
-        if data[-2:] != b"\n\n" and data[-4:] != b"\r\n\r\n":
-            cut = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4)
-            if cut < 4:
-                self._tail = data
-                return
+        if data[-2:] == b"\n\n" or data[-4:] == b"\r\n\r\n":
+            return data
+        cut = max(data.rfind(b"\n\n", start) + 2, data.rfind(b"\r\n\r\n", start) + 4)
+        if cut >= 4:
             data, self._tail = data[:cut], data[cut:]
-        self.take(data)
+            return data
+        if len(data) > LONGEST_FRAME:
+            return data
+        self._tail = data
+        return b""
+
+    def rest(self) -> bytes:
+        """What stands behind the last whole frame, now that the stream is over: a frame where it is JSON, too."""
+        rest, self._tail = self._tail, b""
+        rest = rest.rstrip(b"\r\n")
+        return rest + b"\n\n" if rest else b""
 
     def take(self, data: bytes) -> None:
         """Take whole frames."""
@@ -79,13 +106,45 @@ class StreamTap:
             else:
                 self._first = data
         for mark in marks.last:
-            if mark in data:
+            if mark in data and (data.startswith(mark) or b"\n" + mark in data):
                 self.ended = True
                 if not self._last:
                     self._last = data
-        if marks.error in data:
-            self.failed = True
-            self._last = data
+        for mark in marks.finish:
+            if mark in data:
+                self.finished = True
+                if not self._last:
+                    self._last = data
+        for mark in marks.error:
+            if mark in data and self._reports_error(data):
+                self.failed = True
+                self._last = data
+
+    def bad(self, data: bytes) -> int:
+        """Where in these whole frames the first begins that cannot be read; -1: all can."""
+        for found in _DATA.finditer(data):
+            payload = found[1]
+            if payload and payload != b"[DONE]":
+                try:
+                    _syntax(payload)
+                except msgspec.DecodeError:
+                    return self._first_bad(data)
+        return -1
+
+    def _first_bad(self, data: bytes) -> int:
+        """Some frames say what is no JSON by itself: the dialect knows whether they may."""
+        start = 0
+        for end in [found.end() for found in _FRAME_END.finditer(data)]:
+            try:
+                parser = self._dialect.stream_parser(NO_MEMO)
+                parser.feed(data[start:end])
+            except DialectError:
+                return start
+            start = end
+        return -1
+
+    def _reports_error(self, data: bytes) -> bool:
+        return error_in(data, self._dialect) is not None
 
     def _says_none(self, data: bytes) -> bool:
         nothing = self._marks.no_usage
@@ -108,6 +167,17 @@ class StreamTap:
         return seen
 
 
+def error_in(data: bytes, dialect: Dialect) -> ErrorResponse | None:
+    """The error that whole frames of a dialect's stream report; None: none."""
+    seen = Seen()
+    try:
+        for event in dialect.stream_parser(NO_MEMO).feed(data):
+            read_event(event, seen)
+    except DialectError:
+        return None
+    return seen.error
+
+
 def read_event(event: StreamEvent, seen: Seen) -> None:
     """Add to `seen` what an event says."""
     for delta in event.deltas:
@@ -127,3 +197,8 @@ def read_event(event: StreamEvent, seen: Seen) -> None:
                 seen.finish_reason = response.choices[0].stop_reason
         elif isinstance(delta, Failure):
             seen.error = delta.error
+
+
+_DATA = re.compile(rb"(?:^|\n)data: ?([^\r\n]*)")
+_FRAME_END = re.compile(rb"\n\n|\r\n\r\n")
+_syntax = msgspec.json.Decoder(msgspec.Raw).decode

@@ -37,6 +37,7 @@ class Target:
 
     endpoint    where its requests go; None until a setting that only a file or a metadata server knows was found
     relays      whether bodies go on as they came
+    reasons     False: the model is known, and cannot
     defaults    body parameters (in OpenAI's words) that hold where a request does not say otherwise
     max_output  tokens that the model gives at most; None: nobody knows
     """
@@ -54,6 +55,7 @@ class Target:
         "network",
         "options",
         "prices",
+        "reasons",
         "relays",
         "resolved",
         "tariff",
@@ -69,12 +71,22 @@ class Target:
         self.network = network_of({**deployment.arguments, **deployment.network})
         self.endpoint: Endpoint | None = None
         self.relays = False
+        self.reasons = True
         self.prices: Prices | None = None
         self.tariff: Tariff | None = None
         self.max_output: int | None = None
         self._url = ""
         self._headers: tuple[tuple[str, str], ...] | None = None
         self._betas: dict[str, tuple[tuple[str, str], ...]] = {}
+
+    def facts(self, provider: str, model: str, wire_format: str) -> Mapping[str, Any]:
+        """What is known of a model, for clients that were written for another one: Claude Code asks every model to
+        think, and a provider refuses who asks one that cannot. So a model that is known, and not as one that reasons,
+        is not asked to.
+        """
+        known = self.engine.model_facts(provider, model, wire_format)
+        row = self.engine.facts.find(model, provider)
+        return known if row is None or row.supports("reasoning") else {"reasoning": "none", **known}
 
     def find(self, capability: str, stream: bool, prefer: Sequence[str], dialect: str) -> None:
         """Find the endpoint, where nobody must be asked for it. Raises ProviderError."""
@@ -91,7 +103,7 @@ class Target:
             selector=self.resolved.selector,
             prefer=prefer,
             base_model=options.base_model or self.resolved.base_model,
-            facts=self.engine.model_facts,
+            facts=self.facts,
             written=self.resolved.written,
         )
         self.found(found, dialect)
@@ -108,7 +120,7 @@ class Target:
             engine.environment,
             stream=stream,
             prefer=prefer,
-            facts=engine.model_facts,
+            facts=self.facts,
             memory=engine.credentials,
             now=now,
         )
@@ -125,6 +137,7 @@ class Target:
             and not (endpoint.body or endpoint.omit or self.defaults or options.extra_body)
             and not (options.additional_drop_params or options.strict or options.modify_params)
         )
+        self.reasons = endpoint.profile.reasoning != "none"
         self.prices = prices_at(self.engine.facts, endpoint, options)
         self.tariff = None if endpoint.reports_cost or endpoint.residency else tariff_of(self.prices)
         self.max_output = self._most()

@@ -73,7 +73,7 @@ class Groups:
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile("(.*)".join(map(re.escape, pattern.split("*"))))
+    return re.compile("(.*)".join(map(re.escape, pattern.split("*"))), re.DOTALL)
 
 
 def _filled(deployment: Deployment, parts: Sequence[str]) -> Deployment:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -34,7 +35,7 @@ def tapped(surface: ChatSurface, pieces: list[bytes]) -> tuple[Seen, StreamTap]:
 
 def cut(data: bytes, chance: random.Random) -> list[bytes]:
     places = sorted({0, len(data), *(chance.randrange(len(data) + 1) for _ in range(chance.choice((0, 3, 40))))})
-    return [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(places)]
 
 
 def streams() -> Iterator[tuple[ChatSurface, Exchange]]:
@@ -63,7 +64,13 @@ def test_recorded_streams_are_read_alike() -> None:
                 assert found.usage is None, exchange.id
                 continue
             assert found.usage is not None, exchange.id
-            for name in ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens"):
+            for name in (
+                "input_tokens",
+                "output_tokens",
+                "cache_read_tokens",
+                "cache_write_tokens",
+                "reasoning_tokens",
+            ):
                 assert getattr(found.usage, name) == getattr(expected.usage, name), (exchange.id, name)
             assert tap.ended or not surface.marks.last, exchange.id
             count += 1
@@ -104,3 +111,29 @@ def test_an_error_in_a_stream_is_heard() -> None:
     assert tap.failed
     assert seen.error is not None
     assert seen.error.kind == "overloaded"
+
+
+@pytest.mark.parametrize("word", [b"error", b"[DONE]", b"data: [DONE]", b'\\"error\\":{', b"finish_reason", b"usage"])
+def test_what_a_model_writes_is_no_mark(word: bytes) -> None:
+    """A model that writes about errors does not make one."""
+    frame = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"%b"},"finish_reason":null}]}\n\n' % word
+    _, tap = tapped(openai_chat.SURFACE, [frame])
+    assert not (tap.failed or tap.ended or tap.finished)
+    assert tap.bad(frame) == -1
+
+
+def test_a_frame_that_cannot_be_read_is_found() -> None:
+    good = b'data: {"id":"c","choices":[]}\n\n'
+    tap = StreamTap(openai_chat.SURFACE.dialect, openai_chat.SURFACE.marks)
+    assert tap.bad(good + b'data: {"id":"c","cho\n\n' + good) == len(good)
+    assert tap.bad(b": ping\n\n" + good + b"data: [DONE]\n\n") == -1
+    assert tap.bad(b'data: {"id":\ndata: "c","choices":[]}\n\n') == -1
+
+
+def test_only_whole_frames_go_on() -> None:
+    tap = StreamTap(openai_chat.SURFACE.dialect, openai_chat.SURFACE.marks)
+    pieces = [CHAT[at : at + 7] for at in range(0, len(CHAT), 7)]
+    assert b"".join(whole for piece in pieces if (whole := tap.whole(piece))) == CHAT
+    assert tap.whole(b"data: {}") == b""
+    assert tap.rest() == b"data: {}\n\n"
+    assert tap.rest() == b""

@@ -38,6 +38,7 @@ class _Usage(Struct):
 class _Answer(Struct):
     usage: _Usage
     id: str | None = None
+    model: str | None = None
     stop_reason: str | None = None
 
 
@@ -57,7 +58,8 @@ def quick(body: bytes) -> Quick | None:
         return None
     cached = usage.cache_read_input_tokens or 0
     reason = _REASONS.get(read.stop_reason or "", read.stop_reason)
-    return Quick(usage.input_tokens + cached, cached, usage.output_tokens, None, reason, read.id, usage.service_tier)
+    inward, outward = usage.input_tokens + cached, usage.output_tokens
+    return Quick(inward, cached, outward, None, reason, read.id, read.model, usage.service_tier)
 
 
 SURFACE = ChatSurface(
@@ -65,6 +67,17 @@ SURFACE = ChatSurface(
     id_prefix="msg_",
     peek=peek,
     quick=quick,
-    marks=Marks(b'"usage"', None, (b"message_stop",), b"event: error"),
+    marks=Marks(
+        b'"usage":',
+        None,
+        (
+            b"event: message_stop",
+            b"event:message_stop",
+            b'data: {"type":"message_stop"',
+            b'data: {"type": "message_stop"',
+        ),
+        (b"event: error", b'"type":"error"', b'"type": "error"'),
+    ),
     cap=cap,
+    reasoning=frozenset({"thinking"}),
 )

@@ -24,6 +24,7 @@ class Quick(Struct):
     reasoning: int | None
     finish_reason: str | None
     response_id: str | None
+    model: str | None
     service_tier: str | None = None
 
 
@@ -38,6 +39,8 @@ class ChatSurface(Struct, frozen=True):
     count      members: ask for a stream's usage, where the client did not; None: streams always tell it
     names_model_in_body   False: the path names it
     keeps      providers keep its answers, which can be asked for by their ids
+    reasoning  the members that ask a model to reason: not sent to one that cannot
+    model_key  where its answers name their model
     prefers    speak this dialect to hosts that know several, because a host says less in Chat Completions than in its
                own format, and not less in this one
     """
@@ -52,3 +55,5 @@ class ChatSurface(Struct, frozen=True):
     names_model_in_body: bool = True
     prefers: bool = True
     keeps: bool = False
+    reasoning: frozenset[str] = frozenset()
+    model_key: str = "model"

@@ -44,7 +44,8 @@ SURFACE = ChatSurface(
     id_prefix="",
     peek=peek,
     quick=quick,
-    marks=Marks(b'"usageMetadata"', None, (), b'"error"'),
+    marks=Marks(b'"usageMetadata":', None, (), (b'"error":',), (b'"finishReason":"', b'"finishReason": "')),
     cap=cap,
     names_model_in_body=False,
+    model_key="modelVersion",
 )

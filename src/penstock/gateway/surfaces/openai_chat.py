@@ -79,6 +79,7 @@ class _Answer(Struct):
     usage: _Usage
     choices: list[_Choice] = []
     id: str | None = None
+    model: str | None = None
     service_tier: str | None = None
 
 
@@ -117,7 +118,7 @@ def quick(body: bytes) -> Quick | None:
     if usage.total_tokens is not None and usage.total_tokens != usage.prompt_tokens + output:
         return None  # some hosts count thoughts apart: the dialect knows them
     reason = read.choices[0].finish_reason if read.choices else None
-    return Quick(usage.prompt_tokens, cached, output, reasoning, reason, read.id, read.service_tier)
+    return Quick(usage.prompt_tokens, cached, output, reasoning, reason, read.id, read.model, read.service_tier)
 
 
 SURFACE = ChatSurface(
@@ -125,8 +126,15 @@ SURFACE = ChatSurface(
     id_prefix="chatcmpl-",
     peek=peek,
     quick=quick,
-    marks=Marks(b'"usage"', b'"usage":null', (b"[DONE]",), b'"error"'),
+    marks=Marks(
+        b'"usage":',
+        b'"usage":null',
+        (b"data: [DONE]", b"data:[DONE]"),
+        (b'"error":',),
+        (b'"finish_reason":"', b'"finish_reason": "'),
+    ),
     cap=cap,
     count=ask_for_usage,
     prefers=False,
+    reasoning=frozenset({"reasoning_effort", "reasoning"}),
 )

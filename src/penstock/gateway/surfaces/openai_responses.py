@@ -35,11 +35,16 @@ SURFACE = ChatSurface(
     peek=peek,
     quick=quick,
     marks=Marks(
-        b'"usage"',
+        b'"usage":',
         b'"usage":null',
-        (b"event: response.completed", b"event: response.incomplete", b"event: response.failed"),
-        b"event: error",
+        tuple(
+            line % kind
+            for kind in (b"completed", b"incomplete", b"failed")
+            for line in (b"event: response.%b", b"event:response.%b", b'data: {"type":"response.%b"')
+        ),
+        (b"event: error", b'"error":{', b'"error": {', b'"type":"error"', b'"type": "error"'),
     ),
     cap=cap,
     keeps=True,
+    reasoning=frozenset({"reasoning"}),
 )
