@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -96,6 +97,18 @@ class Gateway:
     def stop(self) -> int:
         """SIGTERM; the exit status."""
         return self.running.stop(signal.SIGTERM)
+
+
+def measured(text: str) -> None:
+    """Tell a figure to who looks (`pytest -s`): no test asserts it."""
+    sys.stdout.write(f"{text}\n")
+
+
+async def until(true: Callable[[], Any], seconds: float = 10.0) -> None:
+    """`wait_until`, beside other tasks."""
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110  # what is waited for is in another thread or process
+            await asyncio.sleep(0.01)
 
 
 def wait_until(true: Callable[[], Any], seconds: float = 10.0, what: str = "") -> float:

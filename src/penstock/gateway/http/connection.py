@@ -317,7 +317,10 @@ class Connection(asyncio.Protocol):
         if inbound.pending:
             self.current = None
             self._waiting.appendleft(inbound)
-        elif inbound.refusal is not None:
+            return
+        if self._paused and not self._waiting:
+            self._resume()  # who does not read does not notice that the client leaves, either
+        if inbound.refusal is not None:
             answer = inbound.refusal
             inbound.respond(answer.status, answer.headers, answer.body)
         else:
