@@ -11,7 +11,6 @@ from tests.e2e.gateway import KEY, environment_for, serving
 
 SAFETY = [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}]
 OURS = {
-    "api_key": "sk-fake-of-the-client",
     "hf_token": "fake-token",
     "litellm_logging_obj": "insides",
     "num_retries": 7,

@@ -130,7 +130,7 @@ class ChatCall(RoutedCall):
         if deployment.model in DEMO_NAMES:
             return self._local(deployment, hops)
         prefer = (surface.dialect.name,) if surface.prefers else ()
-        target = self.plane.targets.of(deployment, "chat", surface.dialect.name, prefer, stream)
+        target = self.target_of(deployment, "chat", surface.dialect.name, prefer, stream)
         if wants_mock(target.options):
             return self._local(deployment, hops, target)
         timeouts = self.plane.timeouts(self, deployment)
@@ -163,11 +163,11 @@ class ChatCall(RoutedCall):
 
         def answer() -> Any:
             self.attempts += 1
-            created = int(self.started_unix)
+            created, answer_id = int(self.started_unix), self.surface.id_prefix + self.id
             if target is None:
-                response = demo_answer(request, self.id, created)
+                response = demo_answer(request, answer_id, created)
             else:
-                response = mock_answer(target.options, request, deployment.model, self.id, created)
+                response = mock_answer(target.options, request, deployment.model, answer_id, created)
             self.target = target
             return response
 
@@ -196,7 +196,7 @@ class ChatCall(RoutedCall):
 
     def remember(self, answer_id: str | None) -> None:
         """What the provider keeps is found again where it was made."""
-        if answer_id and self.surface.keeps and self.target is not None:
+        if answer_id and self.surface.keeps and self.target is not None and not self.said.arguments:
             self.plane.shared.made.put(answer_id, Made(self.target.deployment.id, self.principal.id))
 
     def answer(self, success: Success[Any]) -> None:

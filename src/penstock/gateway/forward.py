@@ -122,6 +122,7 @@ class ForwardCall(RoutedCall):
     """One such request. `keeping` says what of the answer can be asked for again."""
 
     operation = "pass_through"
+    takes_words = False
 
     def __init__(
         self,
@@ -178,7 +179,7 @@ class ForwardCall(RoutedCall):
 
     def fail(self, error: ErrorResponse) -> None:
         """End with an error: what the provider said goes through as it came, but for secrets."""
-        reply = self.attempt.refused if isinstance(self.attempt, ForwardAttempt) else None
+        reply: Reply | None = getattr(self.attempt, "refused", None)
         if self.over or reply is None:
             super().fail(error)
             return

@@ -124,6 +124,8 @@ class OperationCall(RoutedCall):
             names = {field.name for field in form.fields if not field.file}
             members = {name: wire.encode(form.text(name)) for name in names}
         super().__init__(plane, inbound, principal, members)
+        if self.form is not None and len(self.members) < len(members):
+            self.form = Form(self.form.without(members.keys() - self.members.keys()), kind)
         stream = true(self.members, "stream") or value(self.members, "stream") == "true"
         model = text(self.members, "model") or _model_in(inbound.path) or operation.model
         self.asked(Peeked(model, stream), operation.name)
@@ -162,7 +164,7 @@ class OperationCall(RoutedCall):
         self.group = group
         if kind.mock is not None and not _MOCKS.isdisjoint(deployment.arguments):
             return self._mocked(deployment, hops)
-        target = self.plane.targets.of(deployment, kind.capability, kind.format, (kind.format,), False)
+        target = self.target_of(deployment, kind.capability, kind.format, (kind.format,), False)
         return OperationAttempt(self, target, self.plane.timeouts(self, deployment), hops)
 
     def _mocked(self, deployment: Deployment, hops: int) -> Attempt[Any]:

@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import secrets
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from msgspec import Struct
@@ -22,6 +23,7 @@ from penstock.calls.world import SYSTEM_CLOCK
 from penstock.dialects import registry, wire
 from penstock.dialects.dialect import Dialect
 from penstock.exchange import Clock, Timeouts
+from penstock.gateway.client_words import FOR_THE_ROUTER, ClientWords
 from penstock.gateway.http.heads import JSON, header_value, ids_of, retry_after
 from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.inside import InsideRemover
@@ -78,6 +80,7 @@ class Plane:
             async_transport=transport,
         )
         self.targets = Targets(self.engine)
+        self.words = ClientWords(self.engine.addresses, snapshot.settings.allowed_client_arguments, FOR_THE_ROUTER)
         self.router: Router = Router(snapshot, self.engine, previous=None if previous is None else previous.router)
         self._room: WaitingRoom | None = None if previous is None else previous._room
         if self._room is not None:
@@ -96,6 +99,14 @@ class Plane:
             first_token=routing.first_token_timeout,
             between_tokens=routing.between_tokens_timeout,
             total=routing.timeout,
+        )
+
+    @cached_property
+    def bare_engine(self) -> Engine:
+        """An engine to which the environment says nothing: no credential of the operator's is found by it."""
+        engine = self.engine
+        return Engine(
+            registry=engine.registry, environment={}, defaults=engine.defaults, async_transport=engine.async_transport
         )
 
     def world(self) -> AsyncWorld:

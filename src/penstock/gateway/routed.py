@@ -15,7 +15,9 @@ from msgspec.structs import replace
 
 from penstock.exchange import Attempt, exchange
 from penstock.gateway import bounds
+from penstock.gateway.brought import brought_target
 from penstock.gateway.call import Call
+from penstock.gateway.client_words import FOR_THE_ROUTER, NOTHING_SAID, Said
 from penstock.gateway.driver import Wait
 from penstock.gateway.http.heads import header_line
 from penstock.gateway.http.inbound import Inbound
@@ -62,13 +64,16 @@ class RoutedCall(Call):
     route: Any = None
     waiting: Waiting | None = None
     entered = 0.0
+    said: Said = NOTHING_SAID
+    takes_words = True
+    """Whether what LiteLLM's clients put into bodies for their proxy means something here, too."""
     told: Mapping[str, Any] | None = None
     """What the record of the last attempt shall say besides."""
 
     def __init__(self, plane: Plane, inbound: Inbound, principal: Principal, members: Members) -> None:
         super().__init__(plane, inbound, principal)
-        if not FOR_THE_ROUTER.isdisjoint(members) or said_in_headers(inbound.headers):
-            members = self._read_overrides(members)
+        if not plane.words.names.isdisjoint(members) or said_in_headers(inbound.headers):
+            members = self._read_words(members)
         self.members = members
 
     def asked(self, peeked: Peeked, surface: str) -> None:
@@ -77,6 +82,18 @@ class RoutedCall(Call):
         self.requested = self.group = peeked.model
         self.sample.surface = surface
         self.sample.stream = peeked.stream
+
+    def _read_words(self, members: Members) -> Members:
+        """What the request says to us; the members without what is for nobody else. Raises Refused."""
+        words = self.plane.words.own(members) if self.takes_words else []
+        if words:
+            self.said = self.plane.words.read({name: value(members, name) for name in words})
+            members = {name: raw for name, raw in members.items() if name not in words}
+            self.inbound.body = joined(members)
+        members = self._read_overrides(members)
+        if self.said.arguments:
+            self.overrides = replace(self.overrides, disable_fallbacks=True)
+        return members
 
     def _read_overrides(self, members: Members) -> Members:
         """What the request says of its own routing; the members without what is for nobody else."""
@@ -141,7 +158,7 @@ class RoutedCall(Call):
         """Make the exchange of a request."""
         plane = self.plane
         try:
-            self.route = plane.router.plan(request, self.make)
+            self.route = plane.router.plan(request, self.make, not self.said.arguments)
         except ProviderError as error:
             if error.kind != "unknown_model":
                 raise
@@ -196,6 +213,18 @@ class RoutedCall(Call):
             self._enter(request)
         except Exception as error:
             self.failed(error)
+
+    def target_of(
+        self, deployment: Deployment, capability: str, dialect: str, prefer: tuple[str, ...], stream: bool
+    ) -> Target:
+        """A deployment as it is asked, with what the client brought itself. Raises ProviderError, Refused."""
+        plane, brought = self.plane, self.said.arguments
+        if brought:
+            return brought_target(
+                plane.engine, plane.bare_engine, deployment, brought, capability, dialect, prefer, stream
+            )
+        found: Target = plane.targets.of(deployment, capability, dialect, prefer, stream)
+        return found
 
     def _may_use(self, group: str) -> bool:
         return allowed(self.principal, group)
@@ -380,8 +409,8 @@ class RoutedCall(Call):
             overhead if overhead > 0 else 0.0,
             b"" if cost_text is None else b"x-penstock-cost: %b\r\n" % cost_text.encode(),
         )
-        if self.notes:
-            head += header_line("x-penstock-notes", "; ".join(str(note) for note in self.notes))
+        if self.notes or self.said.notes:
+            head += header_line("x-penstock-notes", "; ".join([*self.said.notes, *map(str, self.notes)]))
         said = self.explanation()
         if said:
             head += header_line("x-penstock-route", said)
@@ -447,5 +476,3 @@ LEAST_OUTPUT = 16
 """Tokens that must be allowed to come out, for a call to be worth sending."""
 STANDARD = frozenset({None, "default", "standard", "auto"})
 """Service tiers at the standard price."""
-FOR_THE_ROUTER = BODY_WORDS | {"metadata"}
-"""Members of a body that may say something about routing."""

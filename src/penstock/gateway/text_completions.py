@@ -70,7 +70,7 @@ class TextCall(ChatCall):
         if "mock_response" in deployment.arguments or "mock_timeout" in deployment.arguments:
             return None
         try:
-            target = self.plane.targets.of(deployment, CAPABILITY, NAME, FORMATS, self.peeked.stream)
+            target = self.target_of(deployment, CAPABILITY, NAME, FORMATS, self.peeked.stream)
         except ProviderError as error:
             if error.kind == "unsupported_capability":
                 return None
