@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 
 from penstock.calls.engine import Engine
+from penstock.calls.options import ADDRESS
 from penstock.dialects import registry
 from penstock.gateway.brought import brought_target
 from penstock.gateway.client_words import NOTHING_SAID, PRIVATE, REFUSED, SET_ASIDE, ClientWords
 from penstock.gateway.refused import Refused
 from penstock.gateway.targets import Target
 from penstock.providers.auth.credentials import Borrowing
+from penstock.providers.endpoint import variables_of
+from penstock.providers.errors import ProviderError
+from penstock.providers.registry import default_registry
 from penstock.routing.deployment import Deployment
 
 ENGINE = Engine(environment={"OPENAI_API_KEY": "operators-env-key", "AZURE_API_KEY": "operators-env-key"})
@@ -124,23 +128,30 @@ def test_to_a_clients_address_goes_nothing_of_the_operators(word: str) -> None:
     assert found.defaults == {}
 
 
-BEDROCK = {
-    "model": "bedrock/anthropic.claude-3-haiku-20240307-v1:0",
-    "aws_access_key_id": "operators-id",
-    "aws_secret_access_key": "operators-key",
-    "aws_region_name": "us-east-1",
-}
-VERTEX = {"model": "vertex_ai/gemini-2.5-flash", "vertex_project": "p", "vertex_location": "us-central1"}
+EVERY_VARIABLE = {name: f"operators-{name.lower()}" for each in default_registry() for name in variables_of(each)}
 
 
-def test_what_is_signed_otherwise_takes_the_clients_key() -> None:
-    sent = everything_sent(target(BEDROCK, api_key="clients-key"))
-    assert "clients-key" in sent
-    assert "operators" not in sent
-
-
-@pytest.mark.parametrize("address", [{}, {"api_base": "http://clients.host"}])
-def test_who_takes_no_plain_key_is_not_asked(address: dict[str, str]) -> None:
+@pytest.mark.parametrize("provider", [each.name for each in default_registry()])
+@pytest.mark.parametrize("address", [{}, {"api_base": "https://clients.host/v1"}])
+def test_whatever_the_provider_no_credential_of_the_operators_is_used(provider: str, address: dict[str, str]) -> None:
+    engine = Engine(environment=EVERY_VARIABLE)
+    arguments = {"model": f"{provider}/some-model", "api_key": "operators-key"}
+    arguments |= dict.fromkeys(engine.addresses - ADDRESS, "operators-argument")
+    made = Deployment(group="g", id="d", arguments=arguments)
     brought = {"api_key": "clients-key", **address}
+    try:
+        found = brought_target(engine, Engine(environment={}), made, brought, "chat", "openai_chat", (), False)
+    except (Refused, ProviderError):
+        return
+    sent = everything_sent(found)
+    assert "clients-key" in sent
+    for name, value in EVERY_VARIABLE.items():
+        if address or any(mark in name for mark in ("KEY", "TOKEN", "SECRET", "PASSWORD")):
+            assert value not in sent, name
+    if address:
+        assert "operators" not in sent
+
+
+def test_who_takes_no_plain_key_is_not_asked() -> None:
     with pytest.raises(Refused, match="no plain key"):
-        target(VERTEX, None, **brought)
+        target({"model": "gigachat/GigaChat"}, api_key="clients-key")
