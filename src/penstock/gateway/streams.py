@@ -72,12 +72,21 @@ class RelayedStream:
             else:
                 self._end(piece if isinstance(piece, Broken) else None)
         except Exception as error:
-            fault = our_fault(self._call, error)
-            self._call.inbound.abort() if self._done else self.cut(fault)
+            self._fail(our_fault(self._call, error))
+
+    def _fail(self, fault: ErrorResponse) -> None:
+        """The gateway itself failed: say so, if the end was not said yet."""
+        if self._done:
+            self._call.inbound.abort()
+        else:
+            self.cut(fault)
 
     def _pass(self, data: bytes) -> None:
         """Pass on whole frames; of such as cannot be read, none, and nothing behind them."""
         tap, call = self._tap, self._call
+        if tap.is_plain(data):
+            call.inbound.write(data if self._rename is None else self._rename(data))
+            return
         bad = tap.bad(data)
         if bad >= 0:
             data = data[:bad]

@@ -36,6 +36,7 @@ class Marks(Struct, frozen=True):
     last      lines that begin the frame which ends the stream; none: its end is the connection's
     error     in a frame that may report an error (whether it does, the dialect says)
     finish    in a frame that says why the answer ended: a stream that ends behind it is whole; none: only `last` is
+    begins, ends   of a frame (with the line feeds behind it) that brings more text and nothing else
     """
 
     usage: bytes
@@ -43,6 +44,8 @@ class Marks(Struct, frozen=True):
     last: tuple[bytes, ...]
     error: tuple[bytes, ...]
     finish: tuple[bytes, ...] = ()
+    begins: tuple[bytes, ...] = ()
+    ends: tuple[bytes, ...] = ()
 
 
 LONGEST_FRAME = 32 * 1024 * 1024
@@ -95,6 +98,16 @@ class StreamTap:
         rest, self._tail = self._tail, b""
         rest = rest.rstrip(b"\r\n")
         return rest + b"\n\n" if rest else b""
+
+    def is_plain(self, data: bytes) -> bool:
+        """Whether this is one whole frame, like nearly all of a stream, of which only its text is news: it is counted,
+        and needs no other look.
+        """
+        marks = self._marks
+        if data.startswith(marks.begins) and data.endswith(marks.ends) and data.find(b"\n\n") == len(data) - 2:
+            self.frames += 1
+            return True
+        return False
 
     def take(self, data: bytes) -> None:
         """Take whole frames."""

@@ -77,6 +77,8 @@ SURFACE = ChatSurface(
             b'data: {"type": "message_stop"',
         ),
         (b"event: error", b'"type":"error"', b'"type": "error"'),
+        begins=(b"event: content_block_delta\ndata: {",),
+        ends=(b"}}\n\n", b"} }\n\n"),
     ),
     cap=cap,
     reasoning=frozenset({"thinking"}),

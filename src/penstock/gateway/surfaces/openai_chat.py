@@ -132,6 +132,13 @@ SURFACE = ChatSurface(
         (b"data: [DONE]", b"data:[DONE]"),
         (b'"error":',),
         (b'"finish_reason":"', b'"finish_reason": "'),
+        begins=(b"data: {",),
+        ends=(
+            b'"finish_reason":null}]}\n\n',
+            b'"finish_reason":null}],"usage":null}\n\n',
+            b'"finish_reason": null}]}\n\n',
+            b'"finish_reason": null}], "usage": null}\n\n',
+        ),
     ),
     cap=cap,
     count=ask_for_usage,

@@ -43,6 +43,11 @@ SURFACE = ChatSurface(
             for line in (b"event: response.%b", b"event:response.%b", b'data: {"type":"response.%b"')
         ),
         (b"event: error", b'"error":{', b'"error": {', b'"type":"error"', b'"type": "error"'),
+        begins=(
+            b"event: response.output_text.delta\ndata: {",
+            b"event: response.function_call_arguments.delta\ndata: {",
+        ),
+        ends=(b"}\n\n",),
     ),
     cap=cap,
     keeps=True,

@@ -196,6 +196,7 @@ def table(control_plane: ControlPlane | None = None) -> Table:
         ("/{provider}/{path:path}",),
         ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
         pass_through,
+        general=True,
         summary="/{PROVIDER}/{PATH}",
     )
     if control_plane is None:

@@ -24,6 +24,7 @@ class Place:
     begin     (plane, request, principal) -> None: begins to answer
     voice     the dialect of its errors; None: the client's
     needs_key whether only who has a key is served (then there is a principal)
+    general   it takes what nothing else is served at
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Place:
         *,
         voice: Dialect | None = None,
         needs_key: bool = True,
+        general: bool = False,
         summary: str = "",
     ) -> None:
         self.paths = paths
@@ -41,6 +43,7 @@ class Place:
         self.begin = begin
         self.voice = voice
         self.needs_key = needs_key
+        self.general = general
         self.summary = summary
 
     def reads_array(self, inbound: Inbound) -> bool:
