@@ -40,11 +40,15 @@ class Service:
         self.plane = plane
         self._table = table
         self._keyring = keyring
+        self.own: Table | None = None
+        """What the configuration adds, where nothing else is served."""
         self.draining = False
 
     def admit(self, inbound: Inbound) -> Answer | None:
         """Refuse what nobody serves and who has no key."""
         place = self._table.find(inbound.path)
+        if self.own is not None and (place is None or place.general):
+            place = self.own.find(inbound.path) or place
         if place is None:
             return self._refusal(inbound, None, _nowhere(inbound, self._table))
         if inbound.method not in place.methods:

@@ -25,6 +25,7 @@ from penstock.gateway.keyring import Keyring
 from penstock.gateway.leases import Leases
 from penstock.gateway.made import MadeThings
 from penstock.gateway.observe import Observer, open_observer
+from penstock.gateway.own_endpoints import own_table
 from penstock.gateway.plane import Plane, Shared, secrets_of
 from penstock.gateway.policies.limits import Limits
 from penstock.gateway.policies.model_access import ModelAccess
@@ -111,6 +112,7 @@ class Worker:
         )
         self._plane = plane = Plane(shared, snapshot, self._plane)
         self._service.plane = plane
+        self._service.own = own_table(snapshot)
         plane.router.changed = self._tell_circuits
         self._observer.apply(snapshot, secrets_of(shared.registry, shared.environment, snapshot))
         if first:
@@ -130,8 +132,18 @@ class Worker:
             healths=lambda: {} if self._plane is None else self._plane.router.table.healths,
             now=lambda: 0.0 if self._plane is None else self._plane.router.now(),
             version=lambda: 0 if self._plane is None else self._plane.snapshot.version,
+            queue=lambda: 0 if self._plane is None else self._plane.queued(),
+            unspent=self._leases.unspent,
+            alias=self._alias,
         )
         return observer
+
+    def _alias(self, token: str) -> str | None:
+        """The alias of a key, where it may be a label."""
+        if self._plane is None or not self._plane.snapshot.settings.metrics_key_labels:
+            return None
+        principal = self._keyring.by_digest(token)
+        return None if principal is None else principal.alias
 
     async def _listen(self, settings: Settings) -> None:
         """Begin to accept, and tell the supervisor."""

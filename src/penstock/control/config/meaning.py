@@ -344,9 +344,6 @@ class Meaning:
 
     def _not_yet(self) -> None:
         """Say what no part of the gateway does yet, so that nobody relies on it."""
-        endpoints = self.root.items.get("endpoints")
-        if endpoints is not None and endpoints.entries:
-            self.warnings.append(endpoints.problem(_NO_ENDPOINTS))
         checks = [each.items.get("health_check") for each in (self.root.items.get("general"), *self.models) if each]
         check = next((each for each in checks if each is not None and each.items), None)
         if check is not None:
@@ -372,7 +369,6 @@ class Meaning:
                     self.errors.append(target.problem("expected a URL that begins with https:// or http://"))
 
 
-_NO_ENDPOINTS = "paths of your own are not served yet: name a model with `api_base`, or use `pass_through`"
 _NO_CHECKS = "deployments are not asked by themselves yet: what is known comes from traffic, and from GET /health"
 
 
