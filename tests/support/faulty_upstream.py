@@ -90,7 +90,7 @@ class Asked:
         received = self.received
         if received.dialect == "messages":
             usage = {"input_tokens": received.input_tokens, "output_tokens": 1}
-            message = {
+            message: dict[str, Any] = {
                 "id": f"msg_{received.marker}", "type": "message", "role": "assistant", "model": "fake",
                 "content": [], "stop_reason": None, "stop_sequence": None, "usage": usage,
             }  # fmt: skip
@@ -98,7 +98,7 @@ class Asked:
                 {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": word}}
                 for word in ("Answer ", "to ", received.marker)
             ]
-            events = [
+            events: list[dict[str, Any]] = [
                 {"type": "message_start", "message": message},
                 {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
                 *text,

@@ -29,7 +29,7 @@ def gateway(
     config = folder / "penstock.yaml"
     config.write_text(json.dumps({"models": models, **sections}))
     options = ("--config", str(config), "--workers", str(workers), "--state-dir", str(folder / "state"), *arguments)
-    with serving(environment_for(PENSTOCK_MASTER_KEY=KEY, **(environment or {})), *options) as running:
+    with serving(environment_for(None, PENSTOCK_MASTER_KEY=KEY, **(environment or {})), *options) as running:
         yield Gateway(running)
 
 
