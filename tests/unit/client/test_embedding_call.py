@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock import Client, exceptions
-from penstock.client.embeddings import in_form
+from penstock.calls.embedding_shape import in_form
 from penstock.dialects import embeddings
 from penstock.exchange import Clock, HTTPRequest, Reply, Send
 from penstock.providers.wire_formats import WIRE_FORMATS
