@@ -102,6 +102,7 @@ def is_native(engine: Engine, options: Options, model: Any) -> bool:
 
 # -- bridged ----------------------------------------------------------------------------------------------------------
 
+
 def as_text(answer: Answer) -> TextCompletionResponse:
     """A chat answer, or one of its chunks, as a text completion."""
     fields = {name: value for name, value in answer.items() if name not in ("choices", "object")}
