@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.calls.failures import error_of
 from penstock.exchange import AttemptFailed, ExchangeFailed, Send, Success
+from penstock.gateway import litellm_headers
 from penstock.gateway.driver import Driver, Wait
 from penstock.gateway.http.heads import JSON, header_value, ids_of, retry_after
 from penstock.gateway.http.inbound import Inbound
@@ -285,6 +286,8 @@ class Call(Driver):
         )
         if self.group:
             head += b"x-penstock-model-group: %b\r\n" % header_value(self.group)
+        if self.plane.snapshot.settings.litellm_headers:
+            head += litellm_headers.of_an_error(self.id)
         return head
 
     def ids(self) -> bytes:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from penstock.exchange import Attempt, exchange
-from penstock.gateway import bounds
+from penstock.gateway import bounds, litellm_headers
 from penstock.gateway.brought import brought_target
 from penstock.gateway.call import Call
 from penstock.gateway.client_words import FOR_THE_ROUTER, NOTHING_SAID, Said
@@ -418,6 +418,8 @@ class RoutedCall(Call):
             head += b"x-penstock-output-limit: %d\r\n" % self.cap
         if self.principal.quotas:
             head += self.plane.limit_headers(self.principal)
+        if self.plane.snapshot.settings.litellm_headers:
+            head += litellm_headers.lines(self, target, cost_text, overhead)
         return head
 
     def explanation(self) -> str:
