@@ -27,8 +27,9 @@ import msgspec
 
 from penstock.control.channel import ChannelServer, Connection, Handler, Handlers, Reply
 from penstock.control.journals import live_workers
-from penstock.control.keeper_readings import watch_keeper
+from penstock.control.keeper_readings import LeaseCounts, watch_keeper
 from penstock.control.keeper_slot import CANNOT_START, KeeperSlot, Told
+from penstock.control.key_readings import KeyReadings
 from penstock.control.lease_desk import LeaseDesk
 from penstock.control.metrics import SAVE_SECONDS, Gatherer
 from penstock.control.supervisor import say
@@ -96,9 +97,18 @@ class Keeper:
             lambda question, used: self._desk.book.ledger_says(question, used, time.time()),
             lambda question: self._desk.book.ledger_failed(question),
         )
-        self._desk = LeaseDesk(self._dead.ask, self._lives, self._dead.drain, self._expel, live_workers(self._journals))
-        self._links = WorkerLinks(_log.warning)
         self._own = Metrics()
+        self._desk = LeaseDesk(
+            self._dead.ask,
+            self._lives,
+            self._dead.drain,
+            self._expel,
+            live_workers(self._journals),
+            told=LeaseCounts(self._own).told,
+        )
+        self._keys = KeyReadings(self._desk.book.unheld)
+        self._keys.watch(self._own)
+        self._links = WorkerLinks(_log.warning)
         self._metrics = Gatherer(self._own, keep=slot.state / METRICS_FILE, life=slot.life)
         self._spans: SpanThread | None = None
         self._spans_to: str | None = None
@@ -118,7 +128,7 @@ class Keeper:
         try:
             plane = await self._open()
             self._begin(self._reset_budgets(plane))
-            self._begin(self._save_metrics())
+            self._begin(self._save_metrics(plane))
             self._begin(plane.configuration.watch())
             await self._serve_api(plane)
             self._welcome(plane)
@@ -254,7 +264,7 @@ class Keeper:
                 _log.error("a key could not be looked up: %s", error)
                 reply.fail("the database does not answer")
                 return
-            self._handed_out(principal)
+            self._handed_out(token, principal)
             reply.answer(principal)
 
         self._begin(answer())
@@ -280,8 +290,9 @@ class Keeper:
 
         self._begin(answer())
 
-    def _handed_out(self, principal: Principal | None) -> None:
+    def _handed_out(self, token: str, principal: Principal | None) -> None:
         """A worker is told of this principal: its quotas are these now."""
+        self._keys.note(token, principal)
         for quota in () if principal is None else principal.quotas:
             self._desk.book.update(quota, time.time())
 
@@ -305,6 +316,7 @@ class Keeper:
         plane.ledger.retention = loaded.control.spend_log_retention
         settings = self._as_started(loaded.snapshot.settings)
         self._metrics.litellm = settings.litellm_metrics
+        self._keys.on = settings.metrics_key_labels
         self._log.apply(settings, loaded.secrets)
         self._export_spans(settings, loaded.secrets)
         if self._opened.is_set():
@@ -337,7 +349,7 @@ class Keeper:
         assert self._plane is not None
         self._changes += 1
         for token in tokens:
-            self._handed_out(await self._plane.keys.principal(token))
+            self._handed_out(token, await self._plane.keys.principal(token))
         await self._links.forget(tokens)
 
     def _read_again(self) -> None:
@@ -352,10 +364,14 @@ class Keeper:
                 _log.warning("budgets that are due were not begun anew: %s", error)
             await asyncio.sleep(BUDGETS_SECONDS)
 
-    async def _save_metrics(self) -> None:
+    async def _save_metrics(self, plane: ControlPlane) -> None:
         while True:
             await asyncio.sleep(SAVE_SECONDS)
             self._metrics.save()
+            try:
+                await asyncio.to_thread(self._keys.read_spend, plane.ledger.spent)
+            except Exception as error:  # the database may be away for a while
+                _log.warning("what is left of budgets could not be read: %s", error)
 
     # -- the end ------------------------------------------------------------------------------------------------------
 

@@ -48,7 +48,9 @@ _LEASE_MESSAGES = {
 
 
 class LeaseCounts:
-    """Counts what the lease desk tells workers, by the kind of quota: the end of its name ("key:3f..:tokens")."""
+    """Counts what the lease desk tells workers, by the kind of quota, which its name says: "key:3f..:tokens", and of
+    budgets with their period, "key:3f..:money:2".
+    """
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
@@ -57,4 +59,9 @@ class LeaseCounts:
         """A message of this kind ("grant", "refuse", "recall"; others do not count) about this quota was sent."""
         name = _LEASE_MESSAGES.get(kind)
         if name is not None:
-            self._metrics.counter(name, quota.rpartition(":")[2]).add()
+            self._metrics.counter(name, _kind_of(quota)).add()
+
+
+def _kind_of(quota: str) -> str:
+    parts = quota.split(":", 3)
+    return parts[2] if len(parts) > 2 else ""

@@ -32,6 +32,7 @@ class LeaseDesk:
     drain       (worker, then): drain a dead worker's journal into the ledger, then call
     expel       end a worker that lives and does not speak
     expected    workers that live now
+    told        is called with the kind and the quota of each message to a worker, for who counts them
     """
 
     def __init__(
@@ -42,7 +43,9 @@ class LeaseDesk:
         expel: Callable[[str], None],
         expected: Collection[str],
         clock: Callable[[], float] = time.time,
+        told: Callable[[str, str], None] = lambda kind, quota: None,
     ) -> None:
+        self._told = told
         self._alive, self._drain, self._expel = alive, drain, expel
         self._clock = clock
         self._connections: dict[str, Connection] = {}
@@ -102,6 +105,7 @@ class LeaseDesk:
         connection = self._connections.get(worker)
         if connection is not None:
             connection.tell(kind, message)
+            self._told(kind, message.name)
 
     async def _watch(self) -> None:
         silent_until = self._clock() + SILENCE_SECONDS

@@ -299,6 +299,13 @@ class LeaseBook:
         account = self._account(quota, self._clock(now))
         return account.quota.limit, account.free, account.until if account.until < math.inf else quota.resets_at
 
+    def unheld(self, quota: Quota, now: float) -> int | None:
+        """Units of a quota that nobody has; None where only the ledger can tell. It asks nobody, and begins nothing."""
+        account = self._accounts.get(quota.name)
+        if quota.kind == "money":
+            return None if account is None or account.dead is None else account.free
+        return quota.limit if account is None or now >= account.until else account.free
+
     # -- granting -----------------------------------------------------------------------------------------------------
 
     def _serve(self, account: Account, now: float) -> None:

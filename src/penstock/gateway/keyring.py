@@ -34,6 +34,10 @@ class Keyring:
         """The principal of a key that was met."""
         return self._known.get(key_digest(key))
 
+    def by_digest(self, digest: str) -> Principal | None:
+        """The principal of this id, if it was met."""
+        return self._known.get(digest)
+
     def look_up(self, key: str, then: Found) -> None:
         """Find out who a key belongs to. `then` may be called at once."""
         self.look_up_digest(key_digest(key), then)

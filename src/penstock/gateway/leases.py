@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -203,6 +203,13 @@ class Leases:
         if lease is None or now >= lease.until:
             return quota.limit, quota.limit, now // window * window + window if window else quota.resets_at
         return quota.limit, lease.held + lease.beyond, lease.until if window else quota.resets_at
+
+    def unspent(self) -> Iterator[tuple[Quota, int]]:
+        """What is held of each quota in its period, and no call has taken."""
+        now = self._clock()
+        for lease in self._leases.values():
+            if lease.held and now < lease.until:
+                yield lease.quota, lease.held
 
     def _expired(self, lease: Lease, now: float) -> Denied | None:
         """The period is over, or nothing was ever granted: all depends on the keeper."""

@@ -3,6 +3,7 @@
     trace    a request has come: whose trace is it?
     attempt  an attempt is over
     request  the request is over
+    refused  a request was refused before there was a call
 
 Each is a plain call of a microsecond or two, and none of them can fail the request.
 """
@@ -21,6 +22,9 @@ from penstock.gateway.samples import RequestSample
 from penstock.gateway.snapshot import Settings, Snapshot
 from penstock.gateway.trace import Over, Trace, Tracer, passed_on
 
+REFUSALS_A_SECOND = 5
+"""Lines that the log has of requests without a call."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -35,6 +39,7 @@ class Observer:
         self._count_attempt = metrics.attempt
         self._write = None if log is None else log.request
         self._groups: frozenset[str] = frozenset()
+        self._second = self._refusals = 0
         if log is not None:
             metrics.gauge("penstock_log_lines_lost", lambda: log.lost)
         if tracer is not None:
@@ -103,6 +108,21 @@ class Observer:
                 self.tracer.request(trace, sample, at)
         except Exception:
             _log.exception("a request was not observed", extra={"call_id": sample.call_id})
+
+    def refused(self, sample: RequestSample, at: float) -> None:
+        """A request was refused before there was a call: it presented no valid key, say. All are counted; a flood of
+        them leaves a few lines a second in the log.
+        """
+        try:
+            self._count_request(sample)
+            second = int(at)
+            if second != self._second:
+                self._second, self._refusals = second, 0
+            self._refusals += 1
+            if self._write is not None and self._refusals <= REFUSALS_A_SECOND:
+                self._write(sample, at)
+        except Exception:
+            _log.exception("a refusal was not observed", extra={"call_id": sample.call_id})
 
     def apply(self, snapshot: Snapshot, secrets: Iterable[str]) -> None:
         """Go by a new snapshot: its settings (the address of the collector and the log's file need a restart), and the

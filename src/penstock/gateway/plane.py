@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
+import time
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -31,8 +32,10 @@ from penstock.gateway.keyring import Keyring
 from penstock.gateway.made import MadeThings
 from penstock.gateway.policies import Policy
 from penstock.gateway.principal import Principal, Quota
+from penstock.gateway.redact import secrets_in
 from penstock.gateway.refused import Refused
 from penstock.gateway.router import Router
+from penstock.gateway.samples import RequestSample
 from penstock.gateway.snapshot import Snapshot
 from penstock.gateway.targets import Target, Targets
 from penstock.gateway.upstream import Upstream, UpstreamTransport
@@ -86,7 +89,7 @@ class Plane:
         if self._room is not None:
             self._room.use(self.router)
         self.redact = InsideRemover(
-            secrets_of(shared.registry, environment, snapshot), hosts_of(shared.registry, environment)
+            secrets_of(shared.registry, environment, snapshot), hosts_of(shared.registry, environment, snapshot)
         )
         self._world = AsyncWorld(transport, transport)
         self._prefix = secrets.token_hex(8)
@@ -118,6 +121,10 @@ class Plane:
         if self._room is None and self.snapshot.routing.queue_size:
             self._room = WaitingRoom(self.router, asyncio.get_running_loop().call_later)
         return self._room
+
+    def queued(self) -> int:
+        """Requests that wait for capacity."""
+        return 0 if self._room is None else len(self._room)
 
     def next_id(self) -> str:
         """The id of a new call: 32 hex digits."""
@@ -202,7 +209,13 @@ class Plane:
         status, body = self.refusal(dialect, refused.error)
         if inbound.place.reads_array(inbound):
             body = b"[%b]" % body
-        inbound.respond(status, JSON + ids_of(self.next_id()) + retry_after(refused.error.retry_after), body)
+        call_id, error = self.next_id(), refused.error
+        sample = RequestSample(
+            call_id=call_id, surface=dialect.name, method=inbound.method, path=inbound.path, client=inbound.address
+        )
+        sample.status, sample.error, sample.outcome = error.status, error.kind, "refused"
+        self.observer.refused(sample, time.time())
+        inbound.respond(status, JSON + ids_of(call_id) + retry_after(error.retry_after), body)
 
     def limit_headers(self, principal: Principal) -> bytes:
         """What is left of a key's limits."""
@@ -231,17 +244,25 @@ def may_go_on(name: str) -> bool:
 
 
 def secrets_of(registry: Registry, environment: Mapping[str, str], snapshot: Snapshot) -> tuple[str, ...]:
-    """Values that must not leave: keys in the environment, and those of deployments."""
+    """Values that must not leave: keys in the environment, and those that the configuration gives."""
     names = {name for provider in registry for name in variables_of(provider)}
     found = [environment[name] for name in sorted(names) if environment.get(name)]
-    for deployment in snapshot.deployments:
-        found += _secret_values(deployment.arguments)
-    for arguments in snapshot.pass_through.values():
-        found += _secret_values(arguments)
-    return tuple(dict.fromkeys(found))
+    for arguments in _arguments(snapshot):
+        found += _named_as_keys(arguments)
+        found += secrets_in(arguments)
+    for endpoint in snapshot.endpoints:
+        found += secrets_in({"headers": endpoint.headers})
+    return tuple(
+        dict.fromkeys([*found, *(value.partition(" ")[2] for value in found if value[:7].lower() == "bearer ")])
+    )
 
 
-def _secret_values(arguments: Mapping[str, Any]) -> list[str]:
+def _arguments(snapshot: Snapshot) -> list[Mapping[str, Any]]:
+    """What says where requests go and who pays."""
+    return [*(each.arguments for each in snapshot.deployments), *snapshot.pass_through.values()]
+
+
+def _named_as_keys(arguments: Mapping[str, Any]) -> list[str]:
     marks = ("key", "token", "secret", "password", "credential")
     return [
         value
@@ -250,8 +271,10 @@ def _secret_values(arguments: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def hosts_of(registry: Registry, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The hosts that the environment gives as addresses of providers: nobody's business outside."""
+def hosts_of(registry: Registry, environment: Mapping[str, str], snapshot: Snapshot) -> tuple[str, ...]:
+    """The hosts that environment and configuration give as addresses: nobody's business outside."""
     names = {name for provider in registry for name in provider.base_environment}
     given = [environment[name] for name in sorted(names) if environment.get(name)]
-    return tuple({host for address in given if (host := host_of(address))})
+    given += [each[name] for each in _arguments(snapshot) for name in ("api_base", "base_url") if each.get(name)]
+    given += [endpoint.target for endpoint in snapshot.endpoints]
+    return tuple({host for address in given if (host := host_of(str(address)))})

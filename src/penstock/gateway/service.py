@@ -21,6 +21,7 @@ from penstock.gateway.keyring import Keyring
 from penstock.gateway.plane import Plane
 from penstock.gateway.principal import Principal
 from penstock.gateway.refused import Nowhere, Refused
+from penstock.gateway.samples import RequestSample
 from penstock.gateway.surfaces.table import Place, Table
 from penstock.types.errors import DialectError, ErrorResponse
 
@@ -144,7 +145,9 @@ class Service:
         kind = {413: "too_large", 408: "timeout"}.get(status, "invalid_request")
         error = ErrorResponse(kind=kind, status=status, message=message)  # type: ignore[arg-type]
         _, body = registry.get("openai_chat").render_error(error)
-        return Answer(status, JSON + ids_of(self._next_id()), wire.encode(body))
+        call_id = self._next_id()
+        self._count(RequestSample(call_id=call_id, message=message), error)
+        return Answer(status, JSON + ids_of(call_id), wire.encode(body))
 
     def _refuse(self, inbound: Inbound, place: Place, refused: Refused) -> None:
         self._tell(inbound, place, refused.error)
@@ -156,6 +159,12 @@ class Service:
     def _refusal(self, inbound: Inbound, place: Place | None, refused: Refused) -> Answer:
         return self._answer(inbound, place, refused.error)
 
+    def _count(self, sample: RequestSample, error: ErrorResponse) -> None:
+        """Tell metrics and log of a request that comes to no call."""
+        if self.plane is not None:
+            sample.status, sample.error, sample.outcome = error.status, error.kind, "refused"
+            self.plane.observer.refused(sample, time.time())
+
     def _next_id(self) -> str:
         return uuid4().hex if self.plane is None else self.plane.next_id()
 
@@ -163,12 +172,18 @@ class Service:
         self, inbound: Inbound, place: Place | None, error: ErrorResponse, call_id: str | None = None
     ) -> Answer:
         dialect = voice_of(inbound, place)
+        call_id = call_id or self._next_id()
+        surface = "" if place is None or place.voice is None else place.voice.name
+        sample = RequestSample(
+            call_id=call_id, surface=surface, method=inbound.method, path=inbound.path, client=inbound.address
+        )
+        self._count(sample, error)
         if self.plane is not None:
             status, body = self.plane.refusal(dialect, error)
         else:
             status, value = dialect.render_error(error)
             body = wire.encode(value)
-        head = JSON + ids_of(call_id or self._next_id()) + retry_after(error.retry_after)
+        head = JSON + ids_of(call_id) + retry_after(error.retry_after)
         if error.status == 405 and place is not None:
             head += b"allow: %b\r\n" % ", ".join(place.methods).encode()
         if place is not None and place.reads_array(inbound):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sized
 from typing import Protocol
 
 from penstock.gateway.metrics import Metrics
+from penstock.gateway.principal import Quota
 from penstock.routing.health import Circuit, Health, circuit
 from penstock.routing.limits import Limit
 
@@ -39,6 +40,8 @@ def watch_worker(
     now: Callable[[], float],
     version: Callable[[], int],
     queue: Callable[[], int] | None = None,
+    unspent: Callable[[], Iterable[tuple[Quota, int]]] = tuple,
+    alias: Callable[[str], str | None] = lambda token: None,
 ) -> None:
     """Have a worker read for each report.
 
@@ -47,6 +50,8 @@ def watch_worker(
     healths       what is known of deployments, by id (`router.table.healths`), on the clock `now`
     version       of the snapshot in force
     queue         requests that wait for capacity; None: they do not
+    unspent       what leases are held of each quota, and no call has taken
+    alias         the alias of a key (by its token), where it may be a label
     """
     metrics.gauge("penstock_client_connections", lambda: len(connections))
     metrics.gauge("penstock_upstream_connections", lambda: states(pools()))
@@ -54,6 +59,8 @@ def watch_worker(
     if queue is not None:
         metrics.gauge("penstock_queue_length", queue)
     metrics.gauge("penstock_config_version", version)
+    metrics.gauge("penstock_key_remaining", lambda: held(unspent(), alias, money=False))
+    metrics.gauge("penstock_key_budget_remaining_dollars", lambda: held(unspent(), alias, money=True))
     metrics.gauge("penstock_deployment_state", lambda: circuits(healths(), now()))
     metrics.gauge(
         "penstock_deployment_in_flight", lambda: {(name,): health.in_flight for name, health in healths().items()}
@@ -61,6 +68,17 @@ def watch_worker(
     metrics.gauge("penstock_requests_in_flight", lambda: sum(health.in_flight for health in healths().values()))
     metrics.gauge("penstock_deployment_requests_remaining", lambda: remaining(healths(), now(), "requests"))
     metrics.gauge("penstock_deployment_tokens_remaining", lambda: remaining(healths(), now(), "tokens"))
+
+
+def held(
+    unspent: Iterable[tuple[Quota, int]], alias: Callable[[str], str | None], *, money: bool
+) -> dict[tuple[str, ...], float]:
+    """What this worker holds of the limits (or budgets, in dollars) of keys: the keeper says the rest."""
+    found: dict[tuple[str, ...], float] = {}
+    for quota, units in unspent:
+        if (quota.kind == "money") is money and (name := alias(quota.name.split(":", 2)[1])):
+            found[(name,) if money else (name, quota.kind)] = units / 10**12 if money else units
+    return found
 
 
 def states(pools: Iterable[Pool]) -> dict[tuple[str, ...], float]:

@@ -17,7 +17,7 @@ def test_the_keeper_is_read() -> None:
     for kind, quota in (
         ("grant", "key:3f:tokens"),
         ("grant", "key:4a:tokens"),
-        ("recall", "key:3f:money"),
+        ("recall", "key:3f:money:2"),
         ("freed", "x"),
     ):
         leases.told(kind, quota)

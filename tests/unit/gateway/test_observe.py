@@ -18,7 +18,7 @@ from penstock.gateway.metrics.exposition import render
 from penstock.gateway.metrics.litellm import LITELLM_FAMILIES
 from penstock.gateway.metrics.merging import Labels, Report, Totals
 from penstock.gateway.metrics.tables import FAMILIES
-from penstock.gateway.observe import Observer, open_observer
+from penstock.gateway.observe import REFUSALS_A_SECOND, Observer, open_observer
 from penstock.gateway.records import Closed, Opened
 from penstock.gateway.samples import RequestSample
 from penstock.gateway.snapshot import Settings, Snapshot
@@ -206,3 +206,15 @@ def test_nothing_that_callers_or_providers_say_breaks_it(
     maker = SpanMaker({})
     over = [one for batch in batches for one in unpacked(batch)]
     encode_spans([maker.attempt(one) if isinstance(one, AttemptOver) else maker.request(one) for one in over])
+
+
+def test_a_flood_of_refusals_is_counted_and_leaves_a_few_lines() -> None:
+    lines: list[bytes] = []
+    log = Log(Lines(lines), lambda delay, call: call())
+    observer = Observer(Metrics(), log)
+    for number in range(1000):
+        observer.refused(RequestSample(surface="openai_chat", status=401, outcome="refused"), 100.0 + number / 1000)
+    log.flush()
+    assert b"".join(lines).count(b"\n") == REFUSALS_A_SECOND
+    (row,) = observer.metrics.report().rows["requests"]
+    assert row[1][0] == 1000

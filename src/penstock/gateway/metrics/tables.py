@@ -341,11 +341,11 @@ OF_THE_KEEPER: tuple[Family, ...] = (
            "How many requests or tokens (in a window) or parallel requests a key may have"
            " (only with metrics_key_labels)."),
     _plain("penstock_key_remaining", "gauge", ("key_alias", "kind"),
-           "How many of them are left (only with metrics_key_labels)."),
+           "How many of them are left, but for what calls under way reserved (only with metrics_key_labels)."),
     _plain("penstock_key_budget_dollars", "gauge", ("key_alias",),
            "What a key may spend until its budget begins again (only with metrics_key_labels)."),
     _plain("penstock_key_budget_remaining_dollars", "gauge", ("key_alias",),
-           "What is left of it (only with metrics_key_labels)."),
+           "What is left of it, but for what calls under way reserved (only with metrics_key_labels)."),
 )  # fmt: skip
 
 FAMILIES: tuple[Family, ...] = (*OF_REQUESTS, *OF_ATTEMPTS, *OF_WORKERS, *OF_THE_KEEPER)
