@@ -23,6 +23,7 @@ from penstock.gateway import litellm_headers
 from penstock.gateway.driver import Driver, Wait
 from penstock.gateway.http.heads import JSON, header_value, ids_of, retry_after
 from penstock.gateway.http.inbound import Inbound
+from penstock.gateway.journal import JournalError
 from penstock.gateway.principal import Principal, Quota
 from penstock.gateway.records import Amount, Closed, Ended, Opened
 from penstock.gateway.refused import Refused
@@ -222,6 +223,10 @@ class Call(Driver):
             self.fail(error.error)
         elif isinstance(error, ProviderError | DialectError | FetchRefused):
             self.fail(error_of(error))
+        elif isinstance(error, JournalError):
+            _log.error("calls cannot be recorded: %s", error)
+            message = "calls cannot be recorded now, so none is made: come again, or tell whoever runs this gateway"
+            self.fail(ErrorResponse(kind="unavailable", status=503, message=message, retry_after=5))
         else:
             _log.error("call %s failed in the gateway itself: %s", self.id, place_of(error))
             message = f"the gateway failed; its log tells more under call {self.id}"
@@ -229,12 +234,17 @@ class Call(Driver):
 
     def fail(self, error: ErrorResponse) -> None:
         """End with an error."""
+        inbound = self.inbound
         if self.over:
+            if inbound.connection.current is inbound:  # its end could not be recorded, so its answer is not given
+                inbound.abort()
             return
         self.over = True
-        self.close("failure", error.status, error=error.kind)
-        self.give_up(error)
-        inbound = self.inbound
+        try:
+            self.close("failure", error.status, error=error.kind)
+            self.give_up(error)
+        except JournalError as unrecorded:
+            _log.error("the end of call %s could not be recorded: %s", self.id, unrecorded)
         if inbound.streaming:  # it fails as its stream begins: the client must be able to tell
             inbound.abort()
         else:
