@@ -19,6 +19,7 @@ from penstock.calls.failures import stopping_the_attempt
 from penstock.calls.mock import local_attempt, mock_answer, wants_mock
 from penstock.calls.opening import OpenStream
 from penstock.calls.pricing import chat_terms
+from penstock.calls.refusals import Sent, read_refusal
 from penstock.dialects import registry, wire
 from penstock.dialects.dialect import Context, PathMatch
 from penstock.exchange import Attempt, AttemptFailed, ExchangeFailed, HTTPRequest, Reply, Success, Timeouts, Unfinished
@@ -278,7 +279,7 @@ class ChatCall(RoutedCall):
 class RelayAttempt:
     """An attempt whose request goes on as it came. An `exchange.Attempt` in its own right, without the copying."""
 
-    __slots__ = ("call", "group", "hops", "lent", "quick", "response", "stream", "target", "timeouts")
+    __slots__ = ("call", "group", "hops", "lent", "quick", "response", "sent", "stream", "target", "timeouts")
 
     local = None
 
@@ -290,6 +291,7 @@ class RelayAttempt:
         self.hops = hops
         self.stream = call.peeked.stream
         self.lent: Borrowing | None = None
+        self.sent: Sent | None = None
         self.quick: Quick | None = None
         self.response: Response | None = None
 
@@ -342,7 +344,10 @@ class RelayAttempt:
         bare = HTTPRequest("POST", "", tuple(more.items()), self.body())
         self.lent = Borrowing(self.target.engine.credentials)
         with stopping_the_attempt():
-            return (yield from self.target.authorised(bare, self.lent, now))
+            request = yield from self.target.authorised(bare, self.lent, now)
+        assert found is not None, "what is relayed has an endpoint"
+        self.sent = Sent(request, found.auth, now)
+        return request
 
     def body(self) -> bytes:
         """The body, with what must differ."""
@@ -416,7 +421,8 @@ class RelayAttempt:
         """The provider's refusal."""
         call = self.call
         call.plane.router.learn(self.target, reply.headers)
-        return call.surface.dialect.parse_error(reply.status, reply.headers, reply.body)
+        parse = call.surface.dialect.parse_error
+        return read_refusal(reply, self.sent, lambda clear: parse(clear.status, clear.headers, clear.body))
 
 
 class TranslateAttempt:

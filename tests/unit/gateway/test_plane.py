@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from penstock.dialects import registry
 from penstock.exchange import Timeouts
 from penstock.gateway.plane import Plane, Shared
 from penstock.gateway.snapshot import Snapshot
 from penstock.gateway.targets import Target
 from penstock.providers.registry import default_registry
 from penstock.routing.overrides import NO_OVERRIDES
+from penstock.types.errors import ErrorResponse
 from tests.support.configs import loaded
 
 
@@ -87,3 +90,48 @@ def test_a_deployments_own_way_to_its_provider() -> None:
     assert (target.network.proxy, target.network.ca_file) == ("http://proxy:1", "/ca.pem")
     assert (target.network.cert, target.network.verify) == (("/c.pem", "/k.pem"), False)
     assert target.defaults == {}
+
+
+CONFIG_WITH_SECRETS = """
+models:
+  - name: a
+    model: openai/x
+    api_base: https://models.example.com:8443/v1
+    api_key: sk-fake-of-the-deployment
+    headers: {x-gate: fake-gate-word, authorization: Bearer fake-bearer-word}
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("sk-fake-of-the-deployment", "[key removed]"),
+        ("fake-gate-word", "[key removed]"),
+        ("fake-bearer-word", "[key removed]"),
+        ("sk-fake-of-the-environment", "[key removed]"),
+        ("https://models.example.com:8443/v1", "[address removed]"),
+        ("https://base.example.org/v1", "[address removed]"),
+        ("https://platform.openai.com/account", "https://platform.openai.com/account"),
+    ],
+)
+def test_what_the_configuration_keeps_does_not_leave_in_errors(said: str, left: str) -> None:
+    environment = {"OPENAI_API_KEY": "sk-fake-of-the-environment", "ANTHROPIC_API_BASE": "https://base.example.org"}
+    made = plane(loaded(CONFIG_WITH_SECRETS).snapshot, environment)
+    error = ErrorResponse(kind="server", status=500, message=f"no: {said}")
+    _, body = made.refusal(registry.get("openai_chat"), error)
+    assert json.loads(body)["error"]["message"] == f"no: {left}"
+
+
+def test_an_address_that_the_client_gave_is_told_back() -> None:
+    made = plane(loaded("models: []").snapshot)
+    error = ErrorResponse(kind="invalid_request", status=400, message="http://10.0.0.1/a was not read", native="media")
+    assert b"http://10.0.0.1/a was not" in made.refusal(registry.get("openai_chat"), error)[1]
+
+
+@pytest.mark.parametrize("status", [100, 200, 302, 399, 600, 999])
+@pytest.mark.parametrize("dialect", ["openai_chat", "anthropic_messages", "gemini"])
+def test_a_status_that_is_none_of_errors_is_not_passed_on(dialect: str, status: int) -> None:
+    error = ErrorResponse(kind="server", status=status, message="odd")
+    found, body = plane(loaded("models: []").snapshot).refusal(registry.get(dialect), error)
+    assert found == 502
+    assert "odd" in json.loads(body)["error"]["message"]
