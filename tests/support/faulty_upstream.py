@@ -227,9 +227,15 @@ class FaultyUpstream:
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         path = head[0].split(" ")[1]
         marker = _MARKER.search(body)
-        value = json.loads(body)
+        value: Any = {}
+        with suppress(ValueError):
+            value = json.loads(body)
+        if not isinstance(value, dict):
+            value = {}
         number = len(self.received)
         most = value.get("max_tokens") or value.get("max_completion_tokens")
+        if not isinstance(most, int):
+            most = None
         output = 5 + number % 7
         received = Received(
             marker[0].decode() if marker else "",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx
@@ -192,6 +192,10 @@ class Client:
         """A piece of a chunked body; empty at its end."""
         size = int(await self.reader.readuntil(b"\r\n"), 16)
         return (await self.reader.readexactly(size + 2))[:-2]
+
+    def read_nothing(self) -> None:
+        """Leave what comes where it is."""
+        cast(asyncio.Transport, self.writer.transport).pause_reading()
 
     def close(self) -> None:
         """Leave."""
