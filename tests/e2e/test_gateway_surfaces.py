@@ -674,3 +674,25 @@ def test_one_model_can_be_looked_up(client: httpx.Client) -> None:
     assert client.get("/v1/models/openai/gpt-4o").json()["id"] == "openai/gpt-4o"
     missing = client.get("/v1/models/openai/gpt-4oo")
     assert (missing.status_code, "Did you mean openai/gpt-4o" in missing.text) == (404, True)
+
+
+def test_a_host_that_answers_whole_is_heard_as_the_stream_and_under_the_name_that_were_asked_for(
+    client: httpx.Client, providers: SimulatedProviders
+) -> None:
+    message = {"role": "assistant", "content": "Hello"}
+    body = {"id": "c", "model": "another-name", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+    providers.script(Reply.native(body).delivered(content_type="application/json"))
+    answer = ask(client, SURFACES[0], "openai/gpt-4o", stream=True)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.text.endswith("data: [DONE]\n\n") and "Hello" in answer.text
+    assert models_in(answer) == {"openai/gpt-4o"}
+
+
+def test_a_model_that_speaks_of_errors_makes_none(client: httpx.Client, providers: SimulatedProviders) -> None:
+    """Nothing that is said in a stream is taken for a mark of its end, or of a failure."""
+    for word in ("error", "[DONE]", '{"error": {}}', "message_stop", "event: error\n\n"):
+        for surface, model in zip(SURFACES[:3], UPSTREAMS, strict=True):
+            providers.script(Reply.text(f"before {word} behind"))
+            answer = ask(client, surface, model, stream=True)
+            assert "behind" in answer.text
+            assert "broke off" not in answer.text

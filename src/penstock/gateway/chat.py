@@ -247,7 +247,7 @@ class ChatCall(RoutedCall):
         dialect, target = self.surface.dialect, self.target
         notes = made.chat.notes if made is not None else ()
         self.notes = notes
-        rendered = dialect.render_response(response, self.context(made))
+        rendered = dialect.render_response(response, self.context())
         body = wire.encode(rendered.value)
         usage = response.usage
         if usage is None:
@@ -261,11 +261,11 @@ class ChatCall(RoutedCall):
         self.inbound.respond(200, self.answer_head(target, JSON, text), body)
         self.release()
 
-    def context(self, made: TranslateAttempt | None) -> Context:
+    def context(self) -> Context:
         """What the renderer of the answer must know."""
         request = self.request()
         asked = self.peeked.model
-        resolved = None if made is None else made.target.resolved.model
+        resolved = None if self.target is None else self.target.resolved.model
         return Context(
             self.surface.id_prefix + self.id,
             int(self.started_unix),

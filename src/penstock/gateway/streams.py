@@ -220,7 +220,7 @@ def as_far_as_it_came(usage: Usage, frames: int) -> Usage:
 
 def _failure(call: ChatCall, message: str, kind: Any = "unavailable", status: int = 503) -> bytes:
     """An error as the client's dialect says it in a stream."""
-    renderer = call.surface.dialect.stream_renderer(call.context(None))
+    renderer = call.surface.dialect.stream_renderer(call.context())
     error = ErrorResponse(kind=kind, status=status, message=message)
     said: bytes = call.plane.redact(renderer.render(StreamEvent((Failure(error),))))
     return said
@@ -252,7 +252,7 @@ class TranslatedStream:
         self._made = made
         self._piped = piped
         self._parser = opened.parser
-        context = replace(call.context(made), source=opened.dialect)
+        context = replace(call.context(), source=opened.dialect)
         self._renderer = call.surface.dialect.stream_renderer(context)
         self._source = opened
         self._seen = Seen()

@@ -124,7 +124,7 @@ class TextCall(ChatCall):
         usages = [part.response.usage for part in self._parts if part.response.usage is not None]
         first = self._parts[0].response
         whole = replace(first, choices=choices, usage=summed(usages) if len(usages) == len(self._parts) else None)
-        rendered = DIALECT.render_response(whole, self.context(success.attempt.facts["made"]))
+        rendered = DIALECT.render_response(whole, self.context())
         total = total_of([part.cost for part in self._parts])
         self.finish(200, last.usage, cost, text, None, first.id)
         head = self.answer_head(self.target, JSON, total)
