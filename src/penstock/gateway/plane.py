@@ -30,6 +30,7 @@ from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.inside import InsideRemover
 from penstock.gateway.keyring import Keyring
 from penstock.gateway.made import MadeThings
+from penstock.gateway.nearest import NearestNames
 from penstock.gateway.policies import Policy
 from penstock.gateway.principal import Principal, Quota
 from penstock.gateway.redact import secrets_in
@@ -37,6 +38,7 @@ from penstock.gateway.refused import Refused
 from penstock.gateway.router import Router
 from penstock.gateway.samples import RequestSample
 from penstock.gateway.snapshot import Snapshot
+from penstock.gateway.surfaces.models import served
 from penstock.gateway.targets import Target, Targets
 from penstock.gateway.upstream import Upstream, UpstreamTransport
 from penstock.gateway.waiting import WaitingRoom
@@ -125,6 +127,11 @@ class Plane:
     def queued(self) -> int:
         """Requests that wait for capacity."""
         return 0 if self._room is None else len(self._room)
+
+    @cached_property
+    def nearest(self) -> NearestNames:
+        """The names of all models that are served, for who asks for another."""
+        return NearestNames(model.id for model in served(self))
 
     def next_id(self) -> str:
         """The id of a new call: 32 hex digits."""

@@ -7,35 +7,28 @@ Who asks hears of nothing that its key may not use.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any
 
+from penstock.gateway.nearest import LONGEST
 from penstock.gateway.policies.model_access import allowed
 from penstock.gateway.principal import Principal
 from penstock.gateway.refused import Refused
-from penstock.gateway.surfaces.models import served
 from penstock.providers.errors import ProviderError
 from penstock.providers.resolve_model import ResolvedModel
 
-_LONGEST = 200
-"""Characters of a name that are repeated and compared: names come from anybody."""
 _MOST = 12
 """Groups that are named."""
 
 
 def unserved(plane: Any, principal: Principal, name: str) -> Refused:
     """The refusal of a model of that name."""
-    near = get_close_matches(name[:_LONGEST], _known(plane, principal), n=3)
+    near = plane.nearest.to(name, lambda other: allowed(principal, other))
     if near:
-        said = f"there is no model {name[:_LONGEST]!r} here. Did you mean {' or '.join(near)}?"
+        said = f"there is no model {name[:LONGEST]!r} here. Did you mean {' or '.join(near)}?"
     else:
-        said = _without_a_key(plane, name) or f"there is no model {name[:_LONGEST]!r} here."
+        said = _without_a_key(plane, name) or f"there is no model {name[:LONGEST]!r} here."
     message = f"{said} {_set_up(plane, principal)}"
     return Refused("not_found", 404, message, param="model", code="model_not_found")
-
-
-def _known(plane: Any, principal: Principal) -> list[str]:
-    return [model.id for model in served(plane) if allowed(principal, model.id)]
 
 
 def _without_a_key(plane: Any, name: str) -> str | None:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from penstock.calls.engine import Engine
+from penstock.gateway.nearest import NearestNames
 from penstock.gateway.principal import Principal
 from penstock.gateway.router import Router
+from penstock.gateway.surfaces.models import served
 from penstock.gateway.unserved import unserved
 from penstock.providers.registry import default_registry
 from tests.support.configs import loaded
@@ -27,7 +29,9 @@ aliases: {quick: fast}
 def plane() -> Any:
     snapshot = loaded(CONFIG).snapshot
     engine = Engine(registry=default_registry(), environment={})
-    return SimpleNamespace(snapshot=snapshot, engine=engine, router=Router(snapshot, engine))
+    made = SimpleNamespace(snapshot=snapshot, engine=engine, router=Router(snapshot, engine))
+    made.nearest = NearestNames(model.id for model in served(made))
+    return made
 
 
 def said(plane: Any, name: str, *models: str) -> str:

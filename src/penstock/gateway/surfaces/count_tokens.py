@@ -18,6 +18,7 @@ from penstock.gateway.policies.model_access import allowed, denied
 from penstock.gateway.principal import Principal
 from penstock.gateway.refused import Refused
 from penstock.gateway.surfaces import anthropic_messages, gemini
+from penstock.gateway.unserved import unserved
 from penstock.providers.errors import ProviderError
 from penstock.routing.deployment import Deployment
 from penstock.types.errors import MalformedError
@@ -73,8 +74,8 @@ def _deployment(plane: Any, principal: Principal, model: str) -> Deployment:
         raise denied(principal, model)
     try:
         return plane.router.members(group).deployments[0]  # type: ignore[no-any-return]
-    except ProviderError as error:
-        raise Refused("not_found", 404, str(error), param="model") from None
+    except ProviderError:
+        raise unserved(plane, principal, model) from None
 
 
 def _counts(plane: Any, deployment: Deployment) -> bool:

@@ -19,6 +19,7 @@ from penstock.gateway.policies.model_access import allowed, denied
 from penstock.gateway.principal import Principal
 from penstock.gateway.refused import Refused
 from penstock.gateway.relay import joined, members_of, text
+from penstock.gateway.unserved import unserved
 from penstock.providers.errors import ProviderError
 from penstock.routing.deployment import Deployment
 from penstock.types.errors import DialectError
@@ -200,8 +201,8 @@ def chosen(plane: Any, said: Mapping[str, str], principal: Principal, kind: Coll
             raise denied(principal, model)
         try:
             return plane.router.members(group).deployments[0]  # type: ignore[no-any-return]
-        except ProviderError as error:
-            raise Refused("not_found", 404, str(error), param="model") from None
+        except ProviderError:
+            raise unserved(plane, principal, model) from None
     provider = said.get("custom_llm_provider")
     for deployment in plane.snapshot.deployments:
         named = deployment.model.partition("/")[0]
