@@ -235,6 +235,8 @@ class ChatCall(RoutedCall):
             if usage is None:
                 estimated, usage = True, estimate(self, len(reply.body) // 4)
             picodollars, text = self.charge(target, usage, None, response)
+        if self.kept is not None:
+            self.kept.take(reply.body)
         self.finish(reply.status, usage, picodollars, text, reason, answer_id, estimated=estimated)
         text = text if self.cascading is None else self.cascading.total(text)
         body, asked = reply.body, self.requested
@@ -256,6 +258,8 @@ class ChatCall(RoutedCall):
         self.notes = notes + rendered.notes
         reason = response.choices[0].stop_reason if response.choices else None
         estimated = response.usage is None
+        if self.kept is not None:
+            self.kept.take(body)
         self.finish(200, usage, picodollars, text, reason, response.id, estimated=estimated)
         text = text if self.cascading is None else self.cascading.total(text)
         self.inbound.respond(200, self.answer_head(target, JSON, text), body)

@@ -199,6 +199,8 @@ class OperationCall(RoutedCall):
         body = reply.body if made.relayed else wire.encode(shown)
         if self._done and self.kind.parts is not None:
             body = wire.encode(self.kind.parts.join([*(part.answer for part in self._done), shown]))
+        if self.kept is not None:
+            self.kept.take(body)
         self.finish(reply.status, usage, picodollars, cost_text, None, _id_of(shown))
         kind = b"content-type: %b\r\n" % header_value(reply.headers.get("content-type", "application/json"))
         head = self.answer_head(made.target, kind, total_of([*(part.cost for part in self._done), cost_text]))

@@ -29,6 +29,7 @@ from penstock.gateway.principal import Principal
 from penstock.gateway.refused import Refused
 from penstock.gateway.relay import Members, Peeked, joined, text, value
 from penstock.gateway.router import RouteRequest
+from penstock.gateway.row_facts import Kept, facts_of, metadata_of
 from penstock.gateway.samples import RequestSample
 from penstock.gateway.targets import Target
 from penstock.gateway.tariff import Tariff
@@ -69,6 +70,9 @@ class RoutedCall(Call):
     """Whether what LiteLLM's clients put into bodies for their proxy means something here, too."""
     told: Mapping[str, Any] | None = None
     """What the record of the last attempt shall say besides."""
+    metadata: Mapping[str, Any] | None = None
+    """What was said for the ledger; None: the request says nothing to us at all."""
+    kept: Kept | None = None
 
     def __init__(self, plane: Plane, inbound: Inbound, principal: Principal, members: Members) -> None:
         super().__init__(plane, inbound, principal)
@@ -82,9 +86,17 @@ class RoutedCall(Call):
         self.requested = self.group = peeked.model
         self.sample.surface = surface
         self.sample.stream = peeked.stream
+        if self.metadata is not None or peeked.user is not None or self.principal.tags:
+            self.facts = facts_of(
+                self.inbound.headers, peeked, self.overrides, self.principal.tags, self.metadata or {}
+            )
+        if self.plane.snapshot.settings.store_prompts and not self.said.private:
+            self.kept = Kept(self.members)
+            self.facts = {**self.facts, "messages": self.kept.said}
 
     def _read_words(self, members: Members) -> Members:
         """What the request says to us; the members without what is for nobody else. Raises Refused."""
+        self.metadata = metadata_of(self.inbound.headers, members)
         words = self.plane.words.own(members) if self.takes_words else []
         if words:
             self.said = self.plane.words.read({name: value(members, name) for name in words})
@@ -355,6 +367,13 @@ class RoutedCall(Call):
         self.over = True
         self.remember(answer_id)
         self.waited += time.perf_counter() - self.sent_at if self.sent_at else 0.0
+        told: Mapping[str, Any] | None = self.told
+        if self.notes:
+            told = {**(told or {}), "notes": [str(note) for note in self.notes]}
+        if self.kept is not None:
+            told = {**(told or {}), "response": self.kept.answer()}
+            if self.open is None:
+                self.facts = {**self.facts, **told}
         if self.open is None:
             self.record_end(status, outcome, error)  # answered here, by nobody else
         self.close(
@@ -369,7 +388,7 @@ class RoutedCall(Call):
             finish_reason=reason,
             response_id=answer_id,
             last=True,
-            facts={"notes": [str(note) for note in self.notes]} if self.notes else self.told,
+            facts=told,
         )
         tokens = 0
         if usage is not None:
@@ -389,8 +408,10 @@ class RoutedCall(Call):
         sample.fallbacks = self.hops
         if self.notes:
             sample.notes = tuple([str(note) for note in self.notes])
-        if self.peeked.user is not None:
-            sample.end_user = self.peeked.user
+        facts = self.facts
+        if facts:
+            sample.end_user, sample.session = facts.get("end_user"), facts.get("session")
+            sample.tags = tuple(facts.get("tags", ()))
 
     def answer_head(self, target: Target | None, kind: bytes, cost_text: str | None) -> bytes:
         """The header lines of an answer."""

@@ -85,6 +85,8 @@ class RelayedStream:
         """Pass on whole frames; of such as cannot be read, none, and nothing behind them."""
         tap, call = self._tap, self._call
         if tap.is_plain(data):
+            if call.kept is not None:
+                call.kept.take(data)
             call.inbound.write(data if self._rename is None else self._rename(data))
             return
         bad = tap.bad(data)
@@ -97,6 +99,8 @@ class RelayedStream:
             data = _without_usage(data)
         if tap.failed:
             data = call.plane.redact(data)
+        if call.kept is not None:
+            call.kept.take(data)
         if (tap.ended or tap.failed) and call.open is not None:
             self._record("broken" if tap.failed else "success")
         call.inbound.write(data)
@@ -308,6 +312,8 @@ class TranslatedStream:
                 elif isinstance(delta, Failure):
                     self._failed = True
             said.append(self._renderer.render(event))
+        if call.kept is not None:
+            call.kept.take(b"".join(said))
         if self._failed:
             call.inbound.write(call.plane.redact(b"".join(said)))
             self._finish(None)
