@@ -660,6 +660,14 @@ def test_every_answer_bears_the_id_of_its_call(gateway: Running, surface: Surfac
     assert [answer.headers["x-request-id"] for answer in answers] == ids
 
 
+def test_what_is_answered_here_bears_an_id_too(client: httpx.Client) -> None:
+    count = {"model": "demo", "messages": SAID}
+    answers = [client.get("/v1/models"), client.get("/v1/models/demo"), client.get("/v1/models/nope")]
+    answers += [client.post("/v1/messages/count_tokens", json=count), client.post("/nowhere", json={})]
+    assert [answer.status_code for answer in answers] == [200, 200, 404, 200, 404]
+    assert len({answer.headers["x-request-id"] for answer in answers}) == len(answers)
+
+
 def test_models_are_listed_in_the_shape_that_a_client_reads(client: httpx.Client) -> None:
     openai = client.get("/v1/models").json()
     anthropic = client.get("/v1/models", headers={"anthropic-version": "2023-06-01"}).json()

@@ -11,7 +11,7 @@ from typing import Any
 from penstock.calls.tokens import count_request
 from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch
-from penstock.gateway.http.heads import JSON
+from penstock.gateway.http.heads import JSON, ids_of
 from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.operations import Operation, OperationCall
 from penstock.gateway.policies.model_access import allowed, denied
@@ -44,7 +44,7 @@ def messages(plane: Any, inbound: Inbound, principal: Principal | None) -> None:
         return
     request = anthropic_messages.SURFACE.dialect.parse_request({"max_tokens": 1, **body}, PathMatch())
     count = count_request(request, deployment.model)
-    inbound.respond(200, JSON, wire.encode({"input_tokens": int(count)}))
+    inbound.respond(200, JSON + ids_of(plane.next_id()), wire.encode({"input_tokens": int(count)}))
 
 
 def contents(plane: Any, inbound: Inbound, principal: Principal | None) -> None:
@@ -56,7 +56,7 @@ def contents(plane: Any, inbound: Inbound, principal: Principal | None) -> None:
     inner = body.get("generateContentRequest", body)
     request = gemini.SURFACE.dialect.parse_request(inner, PathMatch(model))
     count = count_request(request, deployment.model)
-    inbound.respond(200, JSON, wire.encode({"totalTokens": int(count)}))
+    inbound.respond(200, JSON + ids_of(plane.next_id()), wire.encode({"totalTokens": int(count)}))
 
 
 def _object(inbound: Inbound) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from penstock.dialects import wire
-from penstock.gateway.http.heads import JSON
+from penstock.gateway.http.heads import JSON, ids_of
 from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.policies.model_access import allowed
 from penstock.gateway.principal import Principal
@@ -39,12 +39,12 @@ def list_models(plane: Any, inbound: Inbound, principal: Principal | None) -> No
     _, _, name = inbound.path.partition("/models")
     name = name.strip("/")
     if not name:
-        inbound.respond(200, JSON, wire.encode(whole(models)))
+        inbound.respond(200, JSON + ids_of(plane.next_id()), wire.encode(whole(models)))
         return
     found = next((model for model in models if model.id == name), None)
     if found is None:
         raise no_such_model(name, [model.id for model in models])
-    inbound.respond(200, JSON, wire.encode(single(found)))
+    inbound.respond(200, JSON + ids_of(plane.next_id()), wire.encode(single(found)))
 
 
 def no_such_model(name: str, known: Sequence[str]) -> Refused:
