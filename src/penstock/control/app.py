@@ -47,8 +47,11 @@ from penstock.gateway.trace_export import OpenTelemetryMissing, SpanThread, open
 
 if TYPE_CHECKING:
     from penstock.control.api.server import ApiServer
-    from penstock.control.config.loaded import Loaded
+    from penstock.control.checks import Checked
+    from penstock.control.config.loaded import Loaded, Probe
     from penstock.control.opening import ControlPlane, Ollama
+    from penstock.control.probes import Probes
+    from penstock.routing.deployment import Deployment
 
 JOURNALS = "journals"
 METRICS_FILE = "metrics"
@@ -114,6 +117,7 @@ class Keeper:
         self._spans_to: str | None = None
         self._plane: ControlPlane | None = None
         self._api: ApiServer | None = None
+        self._probes: Probes | None = None
         self._changes = 0
         self._opened = asyncio.Event()
         self._stop = asyncio.Event()
@@ -314,6 +318,7 @@ class Keeper:
         assert plane is not None
         plane.keys.configure(loaded.master_key or self.slot.made_key, loaded)
         plane.ledger.retention = loaded.control.spend_log_retention
+        self._apply_probes(loaded)
         settings = self._as_started(loaded.snapshot.settings)
         self._metrics.litellm = settings.litellm_metrics
         self._keys.on = settings.metrics_key_labels
@@ -322,6 +327,25 @@ class Keeper:
         if self._opened.is_set():
             self.slot.tell(Told(drain_seconds=settings.drain_seconds))
         await self._links.publish(msgspec.structs.replace(loaded.snapshot, settings=settings))
+
+    def _apply_probes(self, loaded: Loaded) -> None:
+        """Ask deployments by themselves, where the configuration wants that: only then is the SDK loaded."""
+        if self._probes is None and loaded.probes:
+            from penstock.control.probes import Probes
+
+            self._probes = Probes(lambda changes: self._links.circuits(None, changes), self._ask)
+        if self._probes is not None:
+            self._probes.apply(loaded)
+
+    async def _ask(self, deployment: Deployment, probe: Probe) -> Checked:
+        """Ask a deployment, with the variables that the configuration in force sets."""
+        from penstock.client.clients import AsyncClient
+        from penstock.control.checks import check
+
+        assert self._plane is not None, "there is a configuration that wants it"
+        environment = {**self._environment, **self._plane.configuration.snapshot.environment}
+        async with AsyncClient(environment=environment) as client:
+            return await check(client, deployment, probe.timeout, probe.model, probe.mode)
 
     def _as_started(self, settings: Settings) -> Settings:
         """What the command line says holds before what the configuration says."""
@@ -398,6 +422,8 @@ class Keeper:
 
     async def _end(self, server: ChannelServer) -> None:
         """Read what the workers have left, and close everything."""
+        if self._probes is not None:
+            self._probes.stop()
         if self._api is not None:
             self._api.stop()
         self._metrics.save()

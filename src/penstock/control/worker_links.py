@@ -64,8 +64,8 @@ class WorkerLinks:
         if link in self._links:
             self._links.remove(link)
 
-    def circuits(self, speaker: Link, changes: Sequence[Change]) -> None:
-        """Circuits opened or closed at a worker: all others are told."""
+    def circuits(self, speaker: Link | None, changes: Sequence[Change]) -> None:
+        """Circuits opened or closed at a worker (None: the keeper found out): all others are told."""
         self._circuits.note(changes)
         for link in self._links:
             if link is not speaker:

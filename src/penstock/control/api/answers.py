@@ -187,6 +187,16 @@ class HealthChecks(Answer):
     unhealthy_endpoints: list[dict[str, Any]]
     healthy_count: int
     unhealthy_count: int
+    not_asked_endpoints: list[dict[str, Any]]
+
+
+class Backlog(Answer):
+    """What the gateway has to do just now, and what it has done since its metrics began."""
+
+    in_flight_requests: int
+    queued_requests: int
+    admitted_requests: int
+    rejected_requests: int
 
 
 class ConfigInForce(Answer):

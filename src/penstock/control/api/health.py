@@ -7,8 +7,8 @@ calls every deployment once, which costs a few tokens each.
 from __future__ import annotations
 
 import asyncio
-import time
-from typing import Annotated, Any
+import os
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Query, Request
 from pydantic import Field
@@ -21,13 +21,16 @@ from penstock.control.api.exact import exact_router
 from penstock.control.api.keys import Strict
 from penstock.control.api.rows import public
 from penstock.control.api.services import services_of
+from penstock.control.checks import check
 from penstock.routing.deployment import Deployment
+
+if TYPE_CHECKING:
+    from penstock.client.clients import AsyncClient
 
 router = exact_router("health")
 
 _TOGETHER = 10
 """Deployments that are asked at the same time."""
-_PATIENCE = 30.0
 
 
 class HealthAsked(Strict):
@@ -94,9 +97,13 @@ async def health(request: Request, asked: Annotated[HealthAsked, Query()]) -> Re
         for deployment in services_of(request).configuration.snapshot.deployments
         if "*" not in deployment.group and asked.model in (None, deployment.group)
     ]
+    from penstock.client.clients import AsyncClient  # the SDK, and the HTTP client with it: only where somebody asks
+
     turn = asyncio.Semaphore(_TOGETHER)
-    checks = await asyncio.gather(*(_checked(deployment, turn) for deployment in deployments))
-    good = [check for check in checks if "error" not in check]
+    configured = services_of(request).configuration.snapshot.environment
+    async with AsyncClient(environment={**os.environ, **configured}) as client:
+        checks = await asyncio.gather(*(_checked(client, deployment, turn) for deployment in deployments))
+    good = [check for check in checks if "error" not in check and "not_asked" not in check]
     bad = [check for check in checks if "error" in check]
     return json_response(
         {
@@ -104,20 +111,42 @@ async def health(request: Request, asked: Annotated[HealthAsked, Query()]) -> Re
             "unhealthy_endpoints": bad,
             "healthy_count": len(good),
             "unhealthy_count": len(bad),
+            "not_asked_endpoints": [check for check in checks if "not_asked" in check],
         }
     )
 
 
-async def _checked(deployment: Deployment, turn: asyncio.Semaphore) -> dict[str, Any]:
-    from penstock.client.api import acompletion  # the SDK, and the HTTP client with it: only where somebody asks
-
+async def _checked(client: AsyncClient, deployment: Deployment, turn: asyncio.Semaphore) -> dict[str, Any]:
     told = {"model": deployment.model, "model_group": deployment.group, "model_id": deployment.id}
-    arguments = {"timeout": _PATIENCE, **deployment.arguments, "num_retries": 0, "max_tokens": 16}
-    arguments.pop("model_info", None)
     async with turn:
-        begun = time.monotonic()
-        try:
-            await acompletion(**arguments, messages=[{"role": "user", "content": "Are you there?"}])
-        except Exception as error:
-            return {**told, "error": str(public(f"{type(error).__name__}: {error}"))[:500]}
-        return {**told, "response_time_ms": round((time.monotonic() - begun) * 1000)}
+        checked = await check(client, deployment)
+    if checked.skipped is not None:
+        return {**told, "not_asked": f"models for {checked.skipped} are not asked: that costs more than a few tokens"}
+    if checked.error is not None:
+        return {**told, "error": str(public(checked.error))}
+    return {**told, "response_time_ms": round(checked.seconds * 1000)}
+
+
+@router.get("/health/backlog", responses={200: {"model": answers.Backlog}})
+async def backlog(request: Request) -> Response:
+    """What the gateway has to do just now, over all workers."""
+    gatherer = services_of(request).metrics
+    if gatherer is None:
+        raise not_found("nothing is counted here")
+    page = (await gatherer.scraped("text/plain")).body.decode()
+    refused = sum(_sum(page, "penstock_requests_total", f'status="{status}"') for status in ("429", "503"))
+    total = _sum(page, "penstock_requests_total")
+    return json_response(
+        {
+            "in_flight_requests": _sum(page, "penstock_requests_in_flight"),
+            "queued_requests": _sum(page, "penstock_queue_length"),
+            "admitted_requests": total - refused,
+            "rejected_requests": refused,
+        }
+    )
+
+
+def _sum(page: str, family: str, label: str = "") -> int:
+    """The sum of a family's samples, over all workers."""
+    lines = (line for line in page.splitlines() if line.startswith((f"{family}{{", f"{family} ")) and label in line)
+    return round(sum(float(line.rpartition(" ")[2]) for line in lines))

@@ -342,13 +342,6 @@ class Meaning:
 
     # -- the rest -----------------------------------------------------------------------------------------------------
 
-    def _not_yet(self) -> None:
-        """Say what no part of the gateway does yet, so that nobody relies on it."""
-        checks = [each.items.get("health_check") for each in (self.root.items.get("general"), *self.models) if each]
-        check = next((each for each in checks if each is not None and each.items), None)
-        if check is not None:
-            self.warnings.append(check.problem(_NO_CHECKS))
-
     def _elsewhere(self) -> None:
         for name, node in _entry(self.root, "pass_through").items():
             if self.engine.registry.find(name) is None:
@@ -356,7 +349,6 @@ class Meaning:
                 advice = f"; did you mean {near[0]}?" if near else ""
                 self.errors.append(node.problem(f"there is no provider {name!r}{advice}"))
         endpoints = _entries(self.root, "endpoints")
-        self._not_yet()
         self._distinct([each.items["path"] for each in endpoints if "path" in each.items], "path")
         for each in endpoints:
             path, target = each.items.get("path"), each.items.get("target")
@@ -368,8 +360,6 @@ class Meaning:
                 if parts.scheme not in ("http", "https") or not parts.hostname:
                     self.errors.append(target.problem("expected a URL that begins with https:// or http://"))
 
-
-_NO_CHECKS = "deployments are not asked by themselves yet: what is known comes from traffic, and from GET /health"
 
 
 def _call_arguments(model: Node) -> dict[str, Any]:
