@@ -15,7 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from penstock.control.api import configuration, health, keys, models, spend
-from penstock.control.api.document import data_plane_paths, document
+from penstock.control.api.data_plane import data_plane_paths
+from penstock.control.api.document import document
 from penstock.control.api.errors import Refusal, bad_request, error_response, invalid, json_response, not_found
 from penstock.control.api.gate import TOO_LARGE, Application, Gate
 from penstock.control.api.services import Services

@@ -36,11 +36,6 @@ _MISSING = frozenset({"/key/update", "/key/regenerate", "/key/{key}/regenerate",
 _TAKEN = frozenset({"/key/generate", "/key/update", "/key/regenerate", "/key/{key}/regenerate"})
 
 
-def data_plane_paths() -> dict[str, Any]:
-    """The paths of the data plane, as items of the document; what their surfaces say of themselves."""
-    return {}
-
-
 def document(application: FastAPI, data_plane: Mapping[str, Any]) -> dict[str, Any]:
     """OpenAPI 3.1: the routes of this application, and the data plane's paths."""
     made = get_openapi(
