@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import time
 from decimal import Decimal
+from functools import cache
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from penstock import __version__
 from penstock.gateway.http.heads import header_line, header_value
 
 if TYPE_CHECKING:
     from penstock.gateway.routed import RoutedCall
     from penstock.gateway.targets import Target
 
-_VERSION = b"x-litellm-version: %b\r\n" % __version__.encode()
 _PICODOLLARS = Decimal(10) ** 12
+
+
+@cache
+def _version() -> bytes:
+    return b"x-litellm-version: %b\r\n" % version("penstock").encode()
 
 
 def lines(call: RoutedCall, target: Target | None, cost_text: str | None, overhead_ms: float) -> bytes:
@@ -30,7 +35,7 @@ def lines(call: RoutedCall, target: Target | None, cost_text: str | None, overhe
         b"x-litellm-attempted-retries: %d\r\nx-litellm-attempted-fallbacks: %d\r\n"
         b"x-litellm-response-duration-ms: %.3f\r\nx-litellm-overhead-duration-ms: %.3f\r\n"
     ) % (
-        _VERSION,
+        _version(),
         call.id.encode(),
         header_value(call.group),
         header_value(model),
@@ -48,7 +53,7 @@ def lines(call: RoutedCall, target: Target | None, cost_text: str | None, overhe
 
 def of_an_error(call_id: str) -> bytes:
     """The lines of an error."""
-    return b"%bx-litellm-call-id: %b\r\n" % (_VERSION, call_id.encode())
+    return b"%bx-litellm-call-id: %b\r\n" % (_version(), call_id.encode())
 
 
 def of_the_key(call: RoutedCall) -> bytes:
