@@ -16,7 +16,7 @@ import httpx
 import openai
 import pytest
 
-from penstock.testing.providers import Reply, SimulatedProviders
+from penstock.testing.providers import Cut, Reply, SimulatedProviders
 from tests.e2e.gateway import KEY, Running, environment_for, serving
 from tests.support.raw_server import saying
 
@@ -58,6 +58,7 @@ def _config(at: SimulatedProviders, drawn: str, edited: str) -> dict[str, Any]:
         {"name": "rank", "model": "cohere/rerank-v3.5", **cohere_like},
         {"name": "words", "model": "openai/gpt-3.5-turbo-instruct", **openai_like},
         {"name": "chat-gemini", "model": "gemini/gemini-2.5-flash", **gemini},
+        {"name": "chat-gpt", "model": "openai/gpt-4o", **openai_like},
         {"name": "picture", "model": "openai/gpt-image-1", **openai_like},
         {"name": "drawn", "model": "openai/gpt-image-1", "api_base": drawn, "api_key": "sk-fake"},
         {"name": "edited", "model": "openai/gpt-image-1", "api_base": edited, "api_key": "sk-fake"},
@@ -216,7 +217,7 @@ def test_errors_are_those_of_openai(client: openai.OpenAI, providers: SimulatedP
 
 
 def test_a_model_that_nobody_has(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError, match="nobody-has-this"):
+    with pytest.raises(openai.NotFoundError, match="nobody-has-this"):
         client.embeddings.create(model="nobody-has-this", input="x")
 
 
@@ -324,6 +325,40 @@ def test_usage_is_read_of_a_stream_whose_client_did_not_ask(
     assert all(chunk.usage is None for chunk in chunks) and all(chunk.choices for chunk in chunks)
     logged = row(gateway, call_id)
     assert logged["completion_tokens"] > 0 and logged["spend"] > 0
+
+
+@pytest.mark.parametrize("path", ["/engines/{}/completions", "/openai/deployments/{}/completions", "/completions"])
+@pytest.mark.parametrize("model", ["words", "chat-gemini", "chat-gpt"])
+def test_old_paths_of_text_completions(gateway: Running, path: str, model: str) -> None:
+    body = {"prompt": "Once", "max_tokens": 5, **({} if "{}" in path else {"model": model})}
+    answer = post(gateway, path.format(model), body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["object"] == "text_completion" and answer.headers["x-penstock-model-group"] == model
+
+
+def test_old_paths_of_chats(gateway: Running) -> None:
+    body = {"messages": [{"role": "user", "content": "Hi"}]}
+    for path in ("/engines/chat-gpt/chat/completions", "/openai/deployments/chat-gpt/chat/completions?api-version=1"):
+        assert post(gateway, path, body).status_code == 200
+
+
+@pytest.mark.parametrize("counts", [False, True])
+def test_a_bridged_stream_tells_its_usage_only_to_who_asked(
+    client: openai.OpenAI, providers: SimulatedProviders, counts: bool
+) -> None:
+    more: Any = {"stream_options": {"include_usage": True}} if counts else {}
+    for model in ("chat-gpt", "chat-gemini"):
+        providers.script(Reply.text("upon a time", pieces=3))
+        chunks = list(client.completions.create(model=model, prompt="Once", stream=True, **more))
+        assert "".join(chunk.choices[0].text for chunk in chunks if chunk.choices) == "upon a time"
+        assert {chunk.object for chunk in chunks} == {"text_completion"}
+        assert any(chunk.usage is not None for chunk in chunks) is counts
+
+
+def test_a_broken_off_bridged_stream_says_so(client: openai.OpenAI, providers: SimulatedProviders) -> None:
+    providers.script(Reply.text("upon a time", pieces=3).with_faults(Cut(after_events=2)))
+    with pytest.raises(openai.APIError):
+        list(client.completions.create(model="chat-gemini", prompt="Once", stream=True))
 
 
 def test_what_chat_cannot_say(client: openai.OpenAI) -> None:

@@ -32,7 +32,7 @@ from penstock.gateway.policies.model_access import ModelAccess
 from penstock.gateway.revoking import Revoking
 from penstock.gateway.router import CIRCUITS, Change
 from penstock.gateway.service import Service
-from penstock.gateway.snapshot import Settings, Snapshot
+from penstock.gateway.snapshot import Snapshot
 from penstock.gateway.surfaces.places import table
 from penstock.gateway.upstream import Upstream
 from penstock.gateway.worker_readings import watch_worker
@@ -115,8 +115,11 @@ class Worker:
         self._service.own = own_table(snapshot)
         plane.router.changed = self._tell_circuits
         self._observer.apply(snapshot, secrets_of(shared.registry, shared.environment, snapshot))
+        self._limits = ConnectionLimits(body=settings.max_body)
+        for connection in self._connections:
+            connection.use(self._limits)
         if first:
-            asyncio.get_running_loop().create_task(self._listen(settings))
+            asyncio.get_running_loop().create_task(self._listen())
 
     def _open_observer(self, snapshot: Snapshot) -> Observer:
         loop = asyncio.get_running_loop()
@@ -145,12 +148,11 @@ class Worker:
         principal = self._keyring.by_digest(token)
         return None if principal is None else principal.alias
 
-    async def _listen(self, settings: Settings) -> None:
+    async def _listen(self) -> None:
         """Begin to accept, and tell the supervisor."""
-        limits = ConnectionLimits(body=settings.max_body)
         service, connections = self._service, self._connections
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(service, limits, connections), sock=self._slot.listener, backlog=4096
+            lambda: Connection(service, self._limits, connections), sock=self._slot.listener, backlog=4096
         )
         gc.collect()
         gc.freeze()

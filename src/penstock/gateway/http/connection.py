@@ -87,6 +87,10 @@ class Connection(asyncio.Protocol):
         self.deadline = 0.0
         self.draining = False
 
+    def use(self, limits: Limits) -> None:
+        """The configuration has changed: these hold from now on."""
+        self._limits = limits
+
     @property
     def date(self) -> bytes:
         """The header `date`."""

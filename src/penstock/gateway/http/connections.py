@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from penstock.gateway.http.heads import date_line
 from penstock.gateway.http.inbound import Inbound
@@ -26,6 +26,7 @@ class Watched(Protocol):
     def too_late(self) -> None: ...
     def drain(self) -> None: ...
     def abort(self) -> None: ...
+    def use(self, limits: Any) -> None: ...
 
 
 class Connections:
