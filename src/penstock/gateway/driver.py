@@ -15,6 +15,11 @@ from penstock.exchange import Broken, Close, ReadOn, Reply, Send, Sleep, Success
 from penstock.gateway.principal import Quota
 from penstock.gateway.upstream import NetworkSettings, Ongoing
 
+MOST_BYTES = 256 * 1024 * 1024
+"""Bytes of an answer that is read whole: more than images and long lists of vectors have. (One that is passed on as it
+comes may have any number.)
+"""
+
 
 class Wait:
     """A command of the gateway's own: draw a lease before the call can go on."""
@@ -250,9 +255,19 @@ class Driver:
                 self._piped.push(data)
         elif self._piped is None:
             body.append(data)
+            pieces = len(body)
+            if pieces >= 64 and not pieces & (pieces - 1):  # a look at each doubling
+                self._bound(body)
         else:
             self._body = _PASSED_ON
             self._tell(Reply(self._status, Headers(self._raw_headers), data, self._piped))
+
+    def _bound(self, body: list[bytes]) -> None:
+        """Leave a provider whose answer does not end: it is kept whole, and a worker has many."""
+        if sum(map(len, body)) > MOST_BYTES and self.ongoing is not None:
+            self.ongoing.cancel()
+            self._body = []
+            self._tell(Broken("read", f"the answer is longer than {MOST_BYTES:,} bytes", sent=True))
 
     def end(self) -> None:
         body, piped = self._body, self._piped

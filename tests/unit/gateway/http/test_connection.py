@@ -394,7 +394,7 @@ def test_an_answer_that_cannot_be_completed_is_seen_to_be_cut() -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Limits:
     monkeypatch.setattr("penstock.gateway.http.connections.GRAIN", 0.02)
-    return Limits(head_seconds=0.2, body_silence=0.2, idle_seconds=0.2)
+    return Limits(head_seconds=0.2, body_silence=0.2, idle_seconds=0.2, unread_seconds=0.2)
 
 
 SLOW = {
@@ -412,6 +412,82 @@ def test_slow_senders_are_cut_off(data: bytes, said: bytes, impatient: Limits) -
             client.send(data)
             answer = await client.rest()
             assert answer.startswith(said) if said else answer == b""
+
+    run(scenario)
+
+
+class Generous(Echo):
+    """Answers with more than the buffers on the way hold."""
+
+    def answer(self, inbound: Inbound) -> None:
+        self.seen.append(inbound)
+        inbound.client_left = self._left
+        inbound.respond(200, TEXT, b"x" * 8_000_000)
+
+
+def test_nothing_more_is_begun_for_who_does_not_read() -> None:
+    async def scenario() -> None:
+        echo = Generous()
+        async with served(echo) as (connect, _):
+            client = await connect()
+            client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+            client.send(post() * 3)
+            await until(lambda: echo.seen)
+            await asyncio.sleep(0.2)
+            assert len(echo.seen) == 1
+            client.reader._transport.resume_reading()  # type: ignore[attr-defined]
+            for _ in range(3):
+                assert len((await client.answer())[1]) == 8_000_000
+
+    run(scenario)
+
+
+def test_who_reads_nothing_is_left(impatient: Limits) -> None:
+    async def scenario() -> None:
+        echo = Generous()
+        async with served(echo, impatient) as (connect, connections):
+            client = await connect()
+            client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+            client.send(post())
+            await until(lambda: echo.seen)
+            await until(lambda: not len(connections))
+
+    run(scenario)
+
+
+def test_a_slow_reader_of_a_stream_is_left_when_it_reads_nothing(impatient: Limits) -> None:
+    async def scenario() -> None:
+        echo = Echo()
+        echo.hold = True
+        async with served(echo, impatient) as (connect, _):
+            client = await connect()
+            client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+            client.send(post())
+            await until(lambda: echo.seen)
+            echo.seen[0].begin(200, TEXT)
+            echo.seen[0].write(b"x" * 8_000_000)
+            await until(lambda: echo.left)
+            assert echo.slow == [True]
+
+    run(scenario)
+
+
+def test_a_client_that_goes_is_noticed_though_somebody_had_to_be_asked_first() -> None:
+    class Asking(Echo):
+        def admit(self, inbound: Inbound) -> Answer | None:
+            inbound.pending = True
+            asyncio.get_running_loop().call_later(0.05, inbound.connection.admitted, inbound, None)
+            return None
+
+    async def scenario() -> None:
+        echo = Asking()
+        echo.hold = True
+        async with served(echo) as (connect, _):
+            client = await connect()
+            client.send(post())
+            await until(lambda: echo.seen)
+            client.writer.close()
+            await until(lambda: echo.left)
 
     run(scenario)
 
