@@ -361,7 +361,6 @@ class Meaning:
                     self.errors.append(target.problem("expected a URL that begins with https:// or http://"))
 
 
-
 def _call_arguments(model: Node) -> dict[str, Any]:
     """What a model of the list gives to a call, as far as it can be read. A variable that is not set is there."""
     found = {name: plain(node) for name, node in _entry(model, "arguments").items()}
