@@ -356,7 +356,7 @@ def test_a_bridged_stream_tells_its_usage_only_to_who_asked(
 
 
 def test_a_broken_off_bridged_stream_says_so(client: openai.OpenAI, providers: SimulatedProviders) -> None:
-    providers.script(Reply.text("upon a time", pieces=3).with_faults(Cut(after_events=2)))
+    providers.script(Reply.text("upon a time", pieces=3).with_faults(Cut(after=2)))
     with pytest.raises(openai.APIError):
         list(client.completions.create(model="chat-gemini", prompt="Once", stream=True))
 

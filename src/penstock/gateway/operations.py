@@ -38,7 +38,7 @@ from penstock.gateway.http.heads import header_value
 from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.principal import Principal
 from penstock.gateway.relay import Peeked, joined, members_of, text, true, value
-from penstock.gateway.routed import Charge, RoutedCall
+from penstock.gateway.routed import Charge, RoutedCall, model_in
 from penstock.gateway.targets import Target
 from penstock.providers.auth.credentials import Borrowing
 from penstock.providers.cost import Terms, cost
@@ -127,7 +127,7 @@ class OperationCall(RoutedCall):
         if self.form is not None and len(self.members) < len(members):
             self.form = Form(self.form.without(members.keys() - self.members.keys()), kind)
         stream = true(self.members, "stream") or value(self.members, "stream") == "true"
-        model = text(self.members, "model") or _model_in(inbound.path) or operation.model
+        model = text(self.members, "model") or model_in(inbound.path) or operation.model
         self.asked(Peeked(model, stream), operation.name)
 
     def voice(self) -> Any:
@@ -495,14 +495,6 @@ def total_of(costs: Sequence[str | None]) -> str | None:
 def _id_of(answer: Any) -> str | None:
     found = answer.get("id") if isinstance(answer, dict) else None
     return found if isinstance(found, str) else None
-
-
-def _model_in(path: str) -> str:
-    """The model that an old path names: /openai/deployments/{model}/..., /engines/{model}/..."""
-    for before in ("/openai/deployments/", "/engines/"):
-        if path.startswith(before):
-            return path.removeprefix(before).rpartition("/")[0].removesuffix("/images").removesuffix("/audio")
-    return ""
 
 
 def tokens_in(body: Body, size: int) -> Usage:

@@ -83,6 +83,8 @@ class RoutedCall(Call):
     def asked(self, peeked: Peeked, surface: str) -> None:
         """What the request says, and in which words."""
         self.peeked = peeked
+        if not peeked.model:
+            self._read_path()
         self.requested = self.group = peeked.model
         self.sample.surface = surface
         self.sample.stream = peeked.stream
@@ -106,6 +108,15 @@ class RoutedCall(Call):
         if self.said.arguments:
             self.overrides = replace(self.overrides, disable_fallbacks=True)
         return members
+
+    def _read_path(self) -> None:
+        """Take the model from an old path that names it, where the body does not."""
+        named = model_in(self.inbound.path)
+        if named:
+            self.peeked.model = named
+            self.members = {**self.members, "model": named}
+            if "multipart" not in self.inbound.header(b"content-type"):
+                self.inbound.body = joined(self.members)
 
     def _read_overrides(self, members: Members) -> Members:
         """What the request says of its own routing; the members without what is for nobody else."""
@@ -182,7 +193,8 @@ class RoutedCall(Call):
     def _go_on(self, request: RouteRequest) -> None:
         """There is room for a request, which may have waited for it."""
         if self.waiting is not None:
-            self.waited += time.perf_counter() - self.entered
+            self.sample.queued = time.perf_counter() - self.entered
+            self.waited += self.sample.queued
         try:
             if not self.over:
                 self._route(request)
@@ -466,6 +478,15 @@ class RoutedCall(Call):
 
     def left(self, attempt: Attempt[Any]) -> None:
         self.route.left(attempt)
+
+
+def model_in(path: str) -> str:
+    """The model that an old path names: /openai/deployments/{model}/..., /engines/{model}/... ("": it names none)."""
+    for before in ("/openai/deployments/", "/engines/"):
+        if path.startswith(before):
+            rest = path.removeprefix(before).rpartition("/")[0]
+            return rest.removesuffix("/chat").removesuffix("/images").removesuffix("/audio")
+    return ""
 
 
 def is_plain(usage: Usage) -> bool:
