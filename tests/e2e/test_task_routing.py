@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -109,3 +110,8 @@ def test_requests_wait_for_their_turn_and_a_full_line_says_so(gateway: Running) 
     for answer in answers:
         if answer.status_code == 503:
             assert int(answer.headers["retry-after"]) >= 1
+    page = httpx.get(f"{gateway.url}/metrics", headers={"authorization": f"Bearer {gateway.key}"}).text
+    counted = re.findall(r"^penstock_request_queue_seconds_count\{.*narrow.*\} (\d+)", page, re.MULTILINE)
+    waited = sum(map(int, counted))
+    assert waited < statuses.count(200), "who did not wait is not counted"
+    assert waited or 503 not in statuses, "where a line was full, somebody stood in it"
