@@ -76,6 +76,10 @@ PRIVATE = frozenset({"no-log", "no_log", "turn_off_message_logging"})
 """With one of these that is true, what was said is not kept, whatever the settings say."""
 
 
+_ADDRESSES = ("_base", "_url", "_endpoint", "_host")
+"""How the names of arguments end that are addresses."""
+
+
 class Said(Struct, frozen=True):
     """What a client's body said in such words.
 
@@ -138,6 +142,8 @@ class ClientWords:
             raise _refused(name, message)
         if not isinstance(value, str) or not value.isascii() or not value.isprintable():
             raise _refused(name, f"`{name}` must be a text of printable ASCII characters")
+        if name.endswith(_ADDRESSES) and not value.startswith(("https://", "http://")):  # "unix:" leads to the keeper
+            raise _refused(name, f"`{name}` must begin with https:// or http://")
         return value
 
 

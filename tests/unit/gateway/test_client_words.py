@@ -68,6 +68,13 @@ def test_what_is_brought_is_plain_text(value: Any) -> None:
         words("api_key").read({"api_key": value})
 
 
+@pytest.mark.parametrize("value", ["unix:/run/keeper", "UNIX:/x", "file:///etc/passwd", "clients.host", "//host"])
+@pytest.mark.parametrize("name", ["api_base", "base_url"])
+def test_an_address_is_one_of_the_web(name: str, value: str) -> None:
+    with pytest.raises(Refused, match="https://"):
+        words("api_key", "api_base", "base_url").read({"api_key": "k", name: value})
+
+
 # -- with the client's own key ----------------------------------------------------------------------------------------
 
 
