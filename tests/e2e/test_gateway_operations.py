@@ -415,6 +415,7 @@ def test_speech(client: openai.OpenAI, gateway: Running) -> None:
         data = b"".join(answer.iter_bytes())
         call_id = answer.headers["x-penstock-call-id"]
         assert answer.headers["content-type"].startswith("audio/")
+        assert float(answer.headers["x-penstock-cost"]) == pytest.approx(5 * 15e-6)
     assert data
     assert row(gateway, call_id)["spend"] == pytest.approx(5 * 15e-6)
 

@@ -263,6 +263,9 @@ def test_budgets_and_limits_hold(gateway: Running, providers: SimulatedProviders
     )
     assert unpriced.status_code == 403 and "/v1/embeddings" in unpriced.text
     assert not providers.requests
+    modest = new_key(gateway, max_budget=0.005)
+    assert ask(gateway, modest, "POST", "/openai/v1/chat/completions", json=body).status_code == 200
+    assert 0 < providers.last.json["max_tokens"] < 500, "no more comes out than the budget has"
     rich = new_key(gateway, max_budget=100, rpm_limit=2)
     statuses = [ask(gateway, rich, "POST", "/openai/v1/chat/completions", json=body).status_code for _ in range(3)]
     assert statuses == [200, 200, 429]

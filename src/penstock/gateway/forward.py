@@ -32,7 +32,7 @@ from penstock.gateway.plans import NoRoute, Once
 from penstock.gateway.policies.model_access import allowed, denied
 from penstock.gateway.principal import Principal
 from penstock.gateway.refused import Nowhere, Refused
-from penstock.gateway.relay import Peeked, members_of, text
+from penstock.gateway.relay import Peeked, joined, members_of, text
 from penstock.gateway.routed import RoutedCall
 from penstock.gateway.surfaces import anthropic_messages, gemini, openai_chat, openai_responses
 from penstock.gateway.surfaces.chat import ChatSurface
@@ -235,8 +235,16 @@ class ForwardAttempt:
                 raise AttemptFailed(ErrorResponse(kind="not_found", status=404, message=message))
             place = _placed(endpoint, target, call)
             kind = call.inbound.header(b"content-type") or None
-            request = yield from authorise(place, call.inbound.body, target.options, self.lent, now, kind)
-            return request
+            return (yield from authorise(place, self._body(endpoint), target.options, self.lent, now, kind))
+
+    def _body(self, endpoint: Endpoint) -> bytes:
+        """The body as it came; no more may come out than what was reserved allows."""
+        call = self.call
+        if call.cap is None or call.read_along is None:
+            return call.inbound.body
+        members = dict(call.members)
+        call.read_along.cap(members, call.cap, endpoint.profile.max_tokens_field)
+        return joined(members)
 
     def read(self, reply: Reply) -> Any:
         return reply

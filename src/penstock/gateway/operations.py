@@ -40,6 +40,7 @@ from penstock.gateway.principal import Principal
 from penstock.gateway.relay import Peeked, joined, members_of, text, true, value
 from penstock.gateway.routed import Charge, RoutedCall, model_in
 from penstock.gateway.targets import Target
+from penstock.gateway.tariff import Tariff
 from penstock.providers.auth.credentials import Borrowing
 from penstock.providers.cost import Terms, cost
 from penstock.providers.endpoint import Endpoint
@@ -153,6 +154,12 @@ class OperationCall(RoutedCall):
     def reserve_at_most(self, target: Target) -> int:
         picodollars, _ = self.bill_of(target, Bill(self.most()))
         return picodollars or 0
+
+    def limit_output(self, tokens: int) -> None:
+        """What comes out of these calls cannot be limited: all that it can come to is reserved."""
+
+    def _least_cost(self, tariff: Tariff, wanted: int, outward: int) -> int:
+        return wanted
 
     def dearest(self, target: Target) -> int:
         return self.reserve_at_most(target)
@@ -385,7 +392,9 @@ class OperationStream:
         call, inbound = self._call, self._call.inbound
         call.waited += self._first
         kind = self._reply.headers.get("content-type", "application/octet-stream")
-        inbound.begin(200, call.answer_head(self._made.target, b"content-type: %b\r\n" % header_value(kind), None))
+        cost_text = call.charged(self._made.target, None)[1] if call.kind.binary else None
+        head = call.answer_head(self._made.target, b"content-type: %b\r\n" % header_value(kind), cost_text)
+        inbound.begin(200, head)
         inbound.slow = self._piped.slow
         inbound.client_left, inbound.answering = self._client_left, self
         self._take(self._reply.body)
