@@ -142,7 +142,11 @@ class Call(Driver):
         try:
             self.answer(success)
         except Exception as error:
-            self.failed(error)
+            if self.over:  # it is recorded, and could not be told: the client must not wait for ever
+                _log.error("the answer of call %s could not be given: %s", self.id, place_of(error))
+                self.inbound.abort()
+            else:
+                self.failed(error)
 
     def answer(self, success: Success[Any]) -> None:
         """Give the answer to the client."""
