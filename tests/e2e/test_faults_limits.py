@@ -99,8 +99,10 @@ def test_no_more_than_so_many_at_once(upstream: FaultyUpstream, running: Gateway
     upstream.most_at_once = 0
     statuses = Counter(answer.status for answer in race(running, key, "parallel", 120, model="slow"))
     assert upstream.most_at_once == 5
-    assert set(statuses) == {200, 429} and statuses[200] >= 10
-    assert race(running, key, "parallel-after", 5, model="slow")[0].status == 200, "the places have come back"
+    assert set(statuses) == {200, 429} and statuses[200] >= 5
+    for turn in range(4):
+        again = race(running, key, f"parallel-after-{turn}", 5, model="slow")
+        assert [answer.status for answer in again] == [200] * 5, "nobody is refused whose place is free"
 
 
 @pytest.mark.parametrize("said", [{"max_tokens": 20}, {}], ids=["max_tokens said", "unsaid"])
