@@ -153,7 +153,9 @@ def test_base64_is_what_it_says(gateway: Running, model: str) -> None:
     assert struct.unpack(f"<{len(data) // 4}f", data) == pytest.approx(numbers, abs=1e-5)
 
 
-@pytest.mark.parametrize(("model", "count", "asked"), [("embed-cohere", 100, 2), ("embed-titan", 3, 3)])
+@pytest.mark.parametrize(
+    ("model", "count", "asked"), [("embed", 2100, 2), ("embed-cohere", 100, 2), ("embed-titan", 3, 3)]
+)
 def test_a_list_that_is_longer_than_one_request_may_be(
     gateway: Running, providers: SimulatedProviders, model: str, count: int, asked: int
 ) -> None:
@@ -169,6 +171,23 @@ def test_a_list_that_is_longer_than_one_request_may_be(
     assert answer.headers["x-penstock-attempts"] == str(asked)
     logged = row(gateway, answer.headers["x-penstock-call-id"])
     assert logged["prompt_tokens"] == value["usage"]["prompt_tokens"]
+
+
+def test_a_part_that_fails_fails_the_whole(gateway: Running, providers: SimulatedProviders) -> None:
+    refused = Reply.error(400, "not this one")
+    providers.answer_with(lambda request: refused if b"text 2" in request.body else None)
+    answer = post(gateway, "/v1/embeddings", {"model": "embed-titan", "input": [f"text {n}" for n in range(4)]})
+    providers.answer_with(None)
+    assert answer.status_code == 400 and "not this one" in answer.json()["error"]["message"]
+    assert answer.headers["x-penstock-attempts"] == "3"
+    logged = row(gateway, answer.headers["x-penstock-call-id"])
+    assert logged["status"] == "failure" and logged["prompt_tokens"] > 0, "the parts before it are paid for"
+
+
+def test_token_ids_are_one_input(gateway: Running, providers: SimulatedProviders) -> None:
+    answer = post(gateway, "/v1/embeddings", {"model": "embed", "input": list(range(1, 2000))})
+    assert answer.status_code == 200, answer.text
+    assert len(answer.json()["data"]) == 1 and len(providers.requests) == 1
 
 
 def test_aliases_and_old_paths(gateway: Running, providers: SimulatedProviders) -> None:
