@@ -35,12 +35,12 @@ from penstock.control.metrics import SAVE_SECONDS, Gatherer
 from penstock.control.supervisor import say
 from penstock.control.the_dead import TheDead
 from penstock.control.worker_links import WorkerLinks
+from penstock.gateway.circuits import CIRCUITS, Change
 from penstock.gateway.lease_words import Hello
 from penstock.gateway.log import open_log
 from penstock.gateway.metrics.counting import Metrics
 from penstock.gateway.metrics.reporting import KIND as METRICS
 from penstock.gateway.principal import Principal
-from penstock.gateway.router import CIRCUITS, Change
 from penstock.gateway.snapshot import Settings
 from penstock.gateway.trace import KIND as SPANS
 from penstock.gateway.trace_export import OpenTelemetryMissing, SpanThread, open_span_thread

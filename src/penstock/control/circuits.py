@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
-from penstock.gateway.router import Change
+from penstock.gateway.circuits import Change
 
 _MOST = 10_000
 """Deployments whose circuits are remembered at once."""

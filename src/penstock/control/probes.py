@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from penstock.control.checks import Checked
 from penstock.control.config.loaded import Loaded, Probe
-from penstock.gateway.router import Change
+from penstock.gateway.circuits import Change
 from penstock.routing.deployment import Deployment
 
 Check = Callable[[Deployment, Probe], Awaitable[Checked]]

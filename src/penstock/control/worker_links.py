@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from penstock.control.circuits import Circuits
-from penstock.gateway.router import CIRCUITS, Change
+from penstock.gateway.circuits import CIRCUITS, Change
 from penstock.gateway.snapshot import Snapshot
 
 PATIENCE = 2.0

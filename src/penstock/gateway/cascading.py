@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from penstock.dialects import registry, wire
 from penstock.dialects.dialect import Context
 from penstock.exchange import Success
-from penstock.gateway.router import RouteRequest
+from penstock.gateway.route import RouteRequest
 from penstock.providers.auth.commands import Fetch, Fetched
 from penstock.routing.cascade import Accept, Answer, Ask, Cascade, Judge, Next, next_step
 from penstock.types.profile import Profile

@@ -31,8 +31,8 @@ from penstock.gateway.made import Made
 from penstock.gateway.naming import renamed
 from penstock.gateway.principal import Principal
 from penstock.gateway.relay import joined, members_of
+from penstock.gateway.route import RouteRequest, as_header
 from penstock.gateway.routed import STANDARD, Charge, RoutedCall
-from penstock.gateway.router import RouteRequest, as_header
 from penstock.gateway.streams import RelayedStream, TranslatedStream, estimate
 from penstock.gateway.surfaces.chat import ChatSurface, Quick
 from penstock.gateway.tap import error_in

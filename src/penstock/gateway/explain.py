@@ -16,7 +16,8 @@ from msgspec import Struct
 from penstock.calls.tokens import count_request
 from penstock.dialects import registry, wire
 from penstock.dialects.dialect import Dialect, PathMatch
-from penstock.gateway.router import Members, Router, RouteRequest
+from penstock.gateway.route import Members, RouteRequest
+from penstock.gateway.router import Router
 from penstock.routing.candidates import that_fit, with_tags
 from penstock.routing.deployment import Deployment
 from penstock.routing.overrides import overrides_of

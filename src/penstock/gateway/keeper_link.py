@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from penstock.control.channel import Channel, Connection, Handler, Handlers, Reply
+from penstock.gateway.circuits import CIRCUITS, Change
 from penstock.gateway.keyring import Found
 from penstock.gateway.lease_words import Grant, Name, Refusal
 from penstock.gateway.leases import Leases
@@ -20,7 +21,6 @@ from penstock.gateway.metrics import Metrics
 from penstock.gateway.metrics.reporting import KIND as METRICS
 from penstock.gateway.metrics.reporting import Reporter, watch_process
 from penstock.gateway.principal import Principal
-from penstock.gateway.router import CIRCUITS, Change
 from penstock.gateway.snapshot import Snapshot
 from penstock.gateway.trace import KIND as SPANS
 from penstock.gateway.trace import Over, packed

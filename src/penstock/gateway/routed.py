@@ -28,7 +28,7 @@ from penstock.gateway.policies.model_access import allowed
 from penstock.gateway.principal import Principal
 from penstock.gateway.refused import Refused
 from penstock.gateway.relay import Members, Peeked, joined, text, value
-from penstock.gateway.router import RouteRequest
+from penstock.gateway.route import RouteRequest
 from penstock.gateway.row_facts import Kept, facts_of, metadata_of
 from penstock.gateway.samples import RequestSample
 from penstock.gateway.targets import Target

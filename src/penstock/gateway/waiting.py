@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from penstock.gateway.router import Router, RouteRequest
+from penstock.gateway.route import RouteRequest
+from penstock.gateway.router import Router
 from penstock.routing.queue import Line, Ticket
 from penstock.types.errors import ErrorResponse
 

@@ -15,6 +15,7 @@ import signal
 import time
 from contextlib import suppress
 
+from penstock.gateway.circuits import CIRCUITS, Change
 from penstock.gateway.control_plane import ControlPlane
 from penstock.gateway.http.connection import Connection
 from penstock.gateway.http.connection import Limits as ConnectionLimits
@@ -30,7 +31,6 @@ from penstock.gateway.plane import Plane, Shared, secrets_of
 from penstock.gateway.policies.limits import Limits
 from penstock.gateway.policies.model_access import ModelAccess
 from penstock.gateway.revoking import Revoking
-from penstock.gateway.router import CIRCUITS, Change
 from penstock.gateway.service import Service
 from penstock.gateway.snapshot import Snapshot
 from penstock.gateway.surfaces.places import table

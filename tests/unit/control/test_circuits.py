@@ -8,7 +8,7 @@ from typing import Any
 
 from penstock.control.circuits import Circuits
 from penstock.control.worker_links import WorkerLinks
-from penstock.gateway.router import CIRCUITS, Change
+from penstock.gateway.circuits import CIRCUITS, Change
 from penstock.gateway.snapshot import Snapshot
 
 

@@ -10,7 +10,7 @@ import pytest
 from penstock.control.checks import Checked, mode_of
 from penstock.control.config.loaded import Probe
 from penstock.control.probes import Probes
-from penstock.gateway.router import Change
+from penstock.gateway.circuits import Change
 from penstock.routing.deployment import Deployment
 from tests.support.configs import loaded
 

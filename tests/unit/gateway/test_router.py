@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from penstock.calls.engine import Engine
 from penstock.exchange import AttemptFailed, Broken, Clock
-from penstock.gateway.router import Change, Route, Router, RouteRequest
+from penstock.gateway.circuits import Change
+from penstock.gateway.route import Route, RouteRequest
+from penstock.gateway.router import Router
 from penstock.gateway.snapshot import RoutingSettings, Snapshot
 from penstock.providers.errors import ProviderError
 from penstock.providers.provider import RateLimitHeaders

@@ -28,7 +28,8 @@ from penstock.exchange import (
     Timeouts,
     exchange,
 )
-from penstock.gateway.router import Route, Router, RouteRequest
+from penstock.gateway.route import Route, RouteRequest
+from penstock.gateway.router import Router
 from penstock.gateway.snapshot import RoutingSettings, Snapshot
 from penstock.routing.deployment import Deployment
 from penstock.types.errors import ErrorResponse

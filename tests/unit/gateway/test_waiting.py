@@ -9,7 +9,8 @@ import pytest
 
 from penstock.calls.engine import Engine
 from penstock.exchange import Clock
-from penstock.gateway.router import Router, RouteRequest
+from penstock.gateway.route import RouteRequest
+from penstock.gateway.router import Router
 from penstock.gateway.snapshot import RoutingSettings, Snapshot
 from penstock.gateway.waiting import Waiting, WaitingRoom
 from penstock.routing.deployment import Deployment
