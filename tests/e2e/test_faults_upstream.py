@@ -6,6 +6,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -234,3 +235,18 @@ def test_what_comes_after_an_answer_is_nobodys(running: Gateway, upstream: Fault
         assert answer.status == 200, answer.body
         assert answer.json["choices"][0]["message"]["content"] == f"Answer to marker-{marker}"
         assert len(upstream.of(f"marker-{marker}")) == 1, "nothing was asked twice that had been read"
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_deployment_whose_streams_break_is_rested(path: str, upstream: FaultyUpstream, tmp_path: Path) -> None:
+    broken = upstream.deployment("group", "resets_between_chunks", id="broken") | {"order": 1}
+    good = upstream.deployment("group", id="good") | {"order": 2}
+    routing = {"retries": 0, "allowed_fails": 1, "cooldown": 60}
+    with gateway(tmp_path, [broken, good], workers=1, routing=routing) as one:
+        served = [
+            asyncio.run(ask(one.port, path, chat(f"breaks-{path[4:]}-{number}", "group", stream=True))).headers[
+                "x-penstock-deployment"
+            ]
+            for number in range(4)
+        ]
+    assert served == ["broken", "broken", "good", "good"]

@@ -409,12 +409,12 @@ class OperationStream:
             self._call.inbound.write(piece)
             return
         self._done = True
-        whole = piece is None
-        self._record("success" if whole else "broken")
-        if whole:
+        if piece is None:
+            self._record("success")
             self._call.inbound.end()
         else:
             self._call.route.broke(piece)
+            self._record("broken")
             self._call.inbound.abort()
 
     def _look(self, piece: bytes) -> None:

@@ -102,6 +102,8 @@ class RelayedStream:
         if call.kept is not None:
             call.kept.take(data)
         if (tap.ended or tap.failed) and call.open is not None:
+            if tap.failed:
+                call.route.broke(tap.read().error)
             self._record("broken" if tap.failed else "success")
         call.inbound.write(data)
         if bad >= 0:
@@ -119,13 +121,14 @@ class RelayedStream:
                 return
         self._done = True
         whole = broken is None and (tap.ended or tap.finished)
+        if not whole:
+            call.route.broke(broken)
         if call.open is not None:
             self._record("success" if whole else "broken")
         if whole or tap.failed or (tap.ended and broken is not None):
             call.inbound.end(b"" if tap.ended or tap.failed else self._closing())
             call.release()
             return
-        call.route.broke(broken)
         reason = "the stream ended before its end" if broken is None else broken.message
         call.inbound.end(_failure(call, f"the provider's stream broke off: {reason}"))
         call.release()
@@ -295,9 +298,9 @@ class TranslatedStream:
                 self._write(self._parser.close())
                 self._finish(None)
             elif isinstance(piece, Broken):
-                self._finish(piece.message)
+                self._finish(piece)
         except DialectError as error:
-            self._finish(str(error))
+            self._finish(Broken("protocol", str(error)))
         except Exception as error:
             self._finish(None, our_fault(self._call, error))
 
@@ -320,13 +323,15 @@ class TranslatedStream:
         elif said:
             call.inbound.write(b"".join(said))
 
-    def _finish(self, broken: str | None, error: ErrorResponse | None = None) -> None:
+    def _finish(self, broken: Broken | None, error: ErrorResponse | None = None) -> None:
         """The end: recorded first, then said. `error`: why it cannot go on, where that is not the provider's doing."""
         if self._over:
             return
         self._over = True
         call = self._call
         whole = self._ended and not self._failed and error is None
+        if not whole and error is None:
+            call.route.broke(self._seen.error or broken)
         self._record("success" if whole else "broken")
         if not whole and self._piped is not None:
             self._piped.close()
@@ -335,7 +340,7 @@ class TranslatedStream:
         elif whole:
             call.inbound.end(self._renderer.close())
         else:
-            reason = broken or "the stream ended before its end"
+            reason = "the stream ended before its end" if broken is None else broken.message
             error = error or ErrorResponse(
                 kind="unavailable", status=503, message=f"the provider's stream broke off: {reason}"
             )

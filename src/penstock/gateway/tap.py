@@ -55,12 +55,13 @@ LONGEST_FRAME = 32 * 1024 * 1024
 class StreamTap:
     """Reads one stream. `frames` counts them: about one is a token, where nobody says how many there were."""
 
-    __slots__ = ("_dialect", "_first", "_last", "_marks", "_tail", "ended", "failed", "finished", "frames")
+    __slots__ = ("_dialect", "_finish", "_first", "_last", "_marks", "_tail", "ended", "failed", "finished", "frames")
 
     def __init__(self, dialect: Dialect, marks: Marks) -> None:
         self._dialect = dialect
         self._marks = marks
-        self._first = self._last = self._tail = b""
+        self._first = self._finish = self._last = b""
+        self._tail = bytearray()
         self.frames = 0
         self.ended = self.failed = self.finished = False
 
@@ -77,26 +78,29 @@ class StreamTap:
 
     def whole(self, data: bytes) -> bytes:
         """The frames that are whole with this piece; what has begun behind them is kept for the next."""
-        tail, start = self._tail, 0
-        if tail:
-            start = max(0, len(tail) - 3)
-            data = tail + data
-            self._tail = b""
-        if data[-2:] == b"\n\n" or data[-4:] == b"\r\n\r\n":
-            return data
-        cut = max(data.rfind(b"\n\n", start) + 2, data.rfind(b"\r\n\r\n", start) + 4)
-        if cut >= 4:
-            data, self._tail = data[:cut], data[cut:]
-            return data
-        if len(data) > LONGEST_FRAME:
-            return data
-        self._tail = data
-        return b""
+        if not self._tail:
+            if data[-2:] == b"\n\n" or data[-4:] == b"\r\n\r\n":
+                return data
+            cut = _last_end(data, 0)
+            if cut:
+                self._tail += data[cut:]
+                return data[:cut]
+            self._tail += data
+        else:
+            seen = max(0, len(self._tail) - 3)
+            self._tail += data
+            if cut := _last_end(self._tail, seen):
+                return self._cut(cut)
+        return self._cut(len(self._tail)) if len(self._tail) > LONGEST_FRAME else b""
+
+    def _cut(self, length: int) -> bytes:
+        whole = bytes(self._tail[:length])
+        del self._tail[:length]
+        return whole
 
     def rest(self) -> bytes:
         """What stands behind the last whole frame, now that the stream is over: a frame where it is JSON, too."""
-        rest, self._tail = self._tail, b""
-        rest = rest.rstrip(b"\r\n")
+        rest = self._cut(len(self._tail)).rstrip(b"\r\n")
         return rest + b"\n\n" if rest else b""
 
     def is_plain(self, data: bytes) -> bool:
@@ -126,8 +130,7 @@ class StreamTap:
         for mark in marks.finish:
             if mark in data:
                 self.finished = True
-                if not self._last:
-                    self._last = data
+                self._finish = data
         for mark in marks.error:
             if mark in data and self._reports_error(data):
                 self.failed = True
@@ -168,16 +171,26 @@ class StreamTap:
         seen = Seen()
         parser = self._dialect.stream_parser(NO_MEMO)
         try:
-            events = parser.feed(self._first)
-            if self._last is not self._first:
-                events = [*events, *parser.feed(self._last)]
-            if self._tail:
-                events = [*events, *parser.feed(self._tail + b"\n\n")]
+            events = [event for data in self._telling() for event in parser.feed(data)]
         except DialectError:
             return seen
         for event in events:
             read_event(event, seen)
         return seen
+
+    def _telling(self) -> list[bytes]:
+        """The frames that tell something, each once."""
+        telling: list[bytes] = []
+        for data in (self._first, self._finish, self._last, bytes(self._tail) + b"\n\n" if self._tail else b""):
+            if data and not any(data is each for each in telling):
+                telling.append(data)
+        return telling
+
+
+def _last_end(data: bytes | bytearray, start: int) -> int:
+    """Where the last frame that is whole ends, looked for from `start` on; 0: none is."""
+    lines, returns = data.rfind(b"\n\n", start), data.rfind(b"\r\n\r\n", start)
+    return max(lines + 2 if lines >= 0 else 0, returns + 4 if returns >= 0 else 0)
 
 
 def error_in(data: bytes, dialect: Dialect) -> ErrorResponse | None:

@@ -137,3 +137,20 @@ def test_only_whole_frames_go_on() -> None:
     assert tap.whole(b"data: {}") == b""
     assert tap.rest() == b"data: {}\n\n"
     assert tap.rest() == b""
+
+
+def test_why_it_ended_is_heard_where_each_frame_has_usage() -> None:
+    frame = b'data: {"id":"x","choices":[{"index":0,"delta":{},"finish_reason":%b}],"usage":{"prompt_tokens":%d}}\n\n'
+    usage = b'data: {"id":"x","choices":[],"usage":{"prompt_tokens":9}}\n\n'
+    seen, _ = tapped(openai_chat.SURFACE, [frame % (b"null", 3), frame % (b'"stop"', 5), usage, b"data: [DONE]\n\n"])
+    assert seen.finish_reason == "stop"
+    assert seen.usage is not None
+    assert seen.usage.input_tokens == 9
+
+
+def test_a_frame_without_an_end_goes_on_unread_when_it_is_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penstock.gateway.tap.LONGEST_FRAME", 100)
+    tap = StreamTap(openai_chat.SURFACE.dialect, openai_chat.SURFACE.marks)
+    given = [tap.whole(b"x" * 30) for _ in range(5)]
+    assert given == [b"", b"", b"", b"x" * 120, b""]
+    assert tap.in_frame
