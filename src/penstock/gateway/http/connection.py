@@ -2,9 +2,10 @@
 
 Whoever connects has shown no key yet. So a head may have `Limits.head` bytes and must be complete within
 `head_seconds`; the service is asked (`admit`) as soon as the head is there, and only the body of who is admitted is
-read, up to `Limits.body` bytes, with no more than `body_silence` seconds between two pieces. What llhttp finds wrong
-in a request (two lengths, a length beside chunks, a bare line feed, a folded header, a bad chunk) is refused, and the
-connection ends: who sends that may be about to smuggle a request past somebody.
+read, up to `Limits.body` bytes, with no more than `body_silence` seconds between two pieces, and at `body_rate` at
+least: beyond the first `body_silence` seconds, time is earned by bytes. What llhttp finds wrong in a request (two
+lengths, a length beside chunks, a bare line feed, a folded header, a bad chunk) is refused, and the connection ends:
+who sends that may be about to smuggle a request past somebody.
 
 Requests of one connection are answered in their order. While one is answered, the next ones are parsed as far as they
 came with it, and then no more is read. While a client does not read what it was sent, nothing more is begun for it,
@@ -29,14 +30,16 @@ from penstock.gateway.http.inbound import Answer, Inbound
 
 class Limits(Struct, frozen=True, kw_only=True):
     """head, headers: bytes of a request's line and headers, and how many headers; body: bytes of its body (None: the
-    service says); seconds for the whole head, between two pieces of a body, between two requests, and for which a
-    client may read nothing of what waits for it."""
+    service says); body_rate: bytes a second of it, at least (Apache's mod_reqtimeout has the same default); seconds for
+    the whole head, between two pieces of a body, between two requests, and for which a client may read nothing of what
+    waits for it."""
 
     head: int = 64 * 1024
     headers: int = 128
     body: int = 64 * 1024 * 1024
     head_seconds: float = 30.0
     body_silence: float = 30.0
+    body_rate: int = 500
     idle_seconds: float = 75.0
     unread_seconds: float = 60.0
 
@@ -125,7 +128,9 @@ class Connection(asyncio.Protocol):
         if self._in_head:
             self._head_size += len(data)
         else:
-            self.deadline = self._connections.now + self._limits.body_silence
+            limits = self._limits
+            earned = self.deadline + len(data) / limits.body_rate
+            self.deadline = min(earned, self._connections.now + limits.body_silence)
         self._feed(data)
         if self._in_head and self._head_size > self._limits.head:
             self._malformed(431, f"a request's head may have {self._limits.head:,} bytes at most")
@@ -293,7 +298,9 @@ class Connection(asyncio.Protocol):
             quiet = self._reading is None
             self._close() if quiet else self._malformed(408, "the head of the request did not come in time")
         elif not self._reading.pending:
-            self._malformed(408, f"nothing more of the body came for {self._limits.body_silence:g} s")
+            limits = self._limits
+            slow = f"nothing more for {limits.body_silence:g} s, or less than {limits.body_rate} bytes a second"
+            self._malformed(408, f"the body of the request came too slowly: {slow}")
 
     # -- inside -------------------------------------------------------------------------------------------------------
 

@@ -416,6 +416,22 @@ def test_slow_senders_are_cut_off(data: bytes, said: bytes, impatient: Limits) -
     run(scenario)
 
 
+def test_who_drips_a_body_is_cut_off_and_who_is_only_slow_is_not(impatient: Limits) -> None:
+    async def scenario() -> None:
+        async with served(Echo(), impatient) as (connect, _):
+            dripping, slow = await connect(), await connect()
+            for client in (dripping, slow):
+                client.send(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n")
+            for _ in range(10):
+                await asyncio.sleep(0.05)
+                dripping.send(b"a")
+                slow.send(b"a" * 100)
+            assert (await dripping.rest()).startswith(b"HTTP/1.1 408 ")
+            assert (await slow.answer())[1] == b"a" * 1000
+
+    run(scenario)
+
+
 class Generous(Echo):
     """Answers with more than the buffers on the way hold."""
 
