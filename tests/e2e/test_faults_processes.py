@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -64,11 +65,14 @@ def test_sigterm_lets_calls_end_and_takes_no_new_ones(tmp_path: Path) -> None:
 
 
 async def until_nobody_listens(running: Gateway) -> None:
-    """New connections are refused as soon as both workers have heard the signal."""
+    """New connections are refused as soon as both workers have heard the signal (and who stood at the door just then is
+    reset).
+    """
 
     async def knock() -> None:
         while True:
-            (await Client.open(running.port)).close()
+            with suppress(ConnectionResetError):
+                (await Client.open(running.port)).close()
 
     with pytest.raises(ConnectionRefusedError):
         await asyncio.wait_for(knock(), 5)
@@ -106,6 +110,7 @@ def test_clients_of_the_other_worker_notice_nothing(tmp_path: Path) -> None:
             while not stop.is_set():
                 answer = await connection.ask(raw(CHAT, chat(f"{number}.{turn}.", stream=bool(turn % 2))))
                 if not answer.whole:
+                    connection.close()
                     return turn, 1
                 assert answer.status == 200
                 turn += 1

@@ -145,6 +145,9 @@ class Wheel:
     def _write(self, streams: list[Stream], at: int) -> None:
         chunk, over = stamped(), False
         for stream in streams:
+            if stream.gone:
+                over = True
+                continue
             stream.write(chunk)
             stream.left -= 1
             if stream.left == 0:
@@ -153,22 +156,26 @@ class Wheel:
             over = over or stream.over
         self._mock.written += len(streams)
         if over:
-            self._slots[at] = [stream for stream in streams if not stream.over]
+            self._slots[at] = [stream for stream in streams if not stream.over and not stream.gone]
 
 
 class Stream:
-    """One answer under way. `pending` is what its socket did not take."""
+    """One answer under way. `pending` is what its socket did not take; `over`: all is written; `gone`: its connection
+    is lost, and its socket's number may be another's by now.
+    """
 
-    __slots__ = ("end", "left", "mock", "over", "pending", "socket")
+    __slots__ = ("end", "gone", "left", "mock", "over", "pending", "socket")
 
     def __init__(self, mock: Mock, socket: int, with_usage: bool) -> None:
         self.mock, self.socket, self.left = mock, socket, mock.chunks
         self.end = ending(mock.chunks, with_usage)
         self.pending = b""
-        self.over = False
+        self.over = self.gone = False
 
     def write(self, data: bytes) -> None:
         """Write what the socket takes, and the rest when it takes more."""
+        if self.gone:
+            return
         if self.pending:
             self.pending += data
             return
@@ -207,11 +214,11 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         stream = self._stream
-        if stream and not stream.over:
-            stream.over = True
-            self._mock.cut += 1
-        if stream and stream.pending:
-            self._mock.unread.discard(stream)
+        if stream is None:
+            return
+        stream.gone = True
+        self._mock.cut += not stream.over
+        self._mock.unread.discard(stream)
 
     def on_message_begin(self) -> None:
         self._url, self._body = b"", b""

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from re import _parser  # type: ignore[attr-defined]  # the parser that `re.compile` uses; there is no public door to it
+from importlib import import_module
 from typing import Any
+
+_parser = import_module("re._parser")  # the one that `re.compile` uses; there is no public door to it
 
 LARGEST = 5000
 """Places that a pattern may have, its repetitions written out."""
