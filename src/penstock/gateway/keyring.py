@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from penstock.gateway.principal import Principal, key_digest
+from penstock.gateway.principal import Principal
 
 MOST = 100_000
 """Principals that are kept."""
@@ -28,22 +28,13 @@ class Keyring:
         self._known: dict[str, Principal] = {}
         self._unknown: dict[str, float] = {}
         self._asked: dict[str, list[Found]] = {}
-        self._digests: dict[str, str] = {}
 
-    def find(self, key: str) -> Principal | None:
-        """The principal of a key that was met."""
-        return self._known.get(key_digest(key))
-
-    def by_digest(self, digest: str) -> Principal | None:
+    def find(self, digest: str) -> Principal | None:
         """The principal of this id, if it was met."""
         return self._known.get(digest)
 
-    def look_up(self, key: str, then: Found) -> None:
-        """Find out who a key belongs to. `then` may be called at once."""
-        self.look_up_digest(key_digest(key), then)
-
-    def look_up_digest(self, digest: str, then: Found) -> None:
-        """The same, by the digest of the key."""
+    def look_up(self, digest: str, then: Found) -> None:
+        """Find out who a key of this digest belongs to. `then` may be called at once."""
         until = self._unknown.get(digest)
         if until is not None:
             if until > time.monotonic():

@@ -38,7 +38,7 @@ class Revoking:
             if why is None:  # else nobody knows; when the keeper is back, all are looked at
                 self._found(digest, principal)
 
-        self._keyring.look_up_digest(digest, then)
+        self._keyring.look_up(digest, then)
 
     def _found(self, digest: str, principal: Principal | None) -> None:
         refused = barred(principal)

@@ -19,7 +19,7 @@ from penstock.gateway.http.heads import JSON, ids_of, retry_after
 from penstock.gateway.http.inbound import Answer, Inbound
 from penstock.gateway.keyring import Keyring
 from penstock.gateway.plane import Plane
-from penstock.gateway.principal import Principal
+from penstock.gateway.principal import Principal, key_digest
 from penstock.gateway.refused import Nowhere, Refused
 from penstock.gateway.samples import RequestSample
 from penstock.gateway.surfaces.table import Place, Table
@@ -61,16 +61,18 @@ class Service:
                 if _has_no_body(inbound)
                 else self._refusal(inbound, place, Refused("invalid_request", 400, _NO_BODY))
             )
-        key = key_of(inbound)
-        if key is None:
-            return self._refusal(inbound, place, Refused("authentication", 401, _NO_KEY, type="auth_error"))
-        principal = self._keyring.find(key)
+        if not inbound.key_digest:
+            key = key_of(inbound)
+            if key is None:
+                return self._refusal(inbound, place, Refused("authentication", 401, _NO_KEY, type="auth_error"))
+            inbound.key_digest = key_digest(key)
+        principal = self._keyring.find(inbound.key_digest)
         if principal is None:
-            self._look_up(inbound, place, key)
+            self._look_up(inbound, place)
             return inbound.refusal
         return self._check(inbound, place, principal)
 
-    def _look_up(self, inbound: Inbound, place: Place, key: str) -> None:
+    def _look_up(self, inbound: Inbound, place: Place) -> None:
         inbound.pending = True
         at_once = True
 
@@ -82,7 +84,7 @@ class Service:
             else:
                 inbound.connection.admitted(inbound, refusal)
 
-        self._keyring.look_up(key, then)
+        self._keyring.look_up(inbound.key_digest, then)
         at_once = False
 
     def _ask_again(self, inbound: Inbound, place: Place) -> None:
@@ -95,7 +97,7 @@ class Service:
             else:
                 self.answer(inbound)
 
-        self._keyring.look_up(key_of(inbound) or "", then)
+        self._keyring.look_up(inbound.key_digest, then)
 
     def _told(self, inbound: Inbound, place: Place, principal: Principal | None, why: str | None) -> Answer | None:
         """What a look-up has found: None lets the request in."""

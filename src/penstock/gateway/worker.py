@@ -145,7 +145,7 @@ class Worker:
         """The alias of a key, where it may be a label."""
         if self._plane is None or not self._plane.snapshot.settings.metrics_key_labels:
             return None
-        principal = self._keyring.by_digest(token)
+        principal = self._keyring.find(token)
         return None if principal is None else principal.alias
 
     async def _listen(self) -> None:

@@ -26,6 +26,7 @@ from msgspec import Struct
 from penstock.gateway.http.connections import Connections
 from penstock.gateway.http.heads import CONTINUE, JSON
 from penstock.gateway.http.inbound import Answer, Inbound
+from penstock.gateway.http.repeated import Repeated, repeatable
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -85,6 +86,8 @@ class Connection(asyncio.Protocol):
         self._full = False
         self._unread = 0
         self._refused = False
+        self._repeated: Repeated | None = None
+        self._completed: Inbound | None = None
         self.transport: Any = None
         self.current: Inbound | None = None
         self.deadline = 0.0
@@ -125,6 +128,9 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return  # it had more under way
+        at_rest = self.current is None and self._reading is None and not self._waiting and not self._full
+        if at_rest and self._repeated is not None and self._again(self._repeated, data):
+            return
         if self._in_head:
             self._head_size += len(data)
         else:
@@ -132,6 +138,9 @@ class Connection(asyncio.Protocol):
             earned = self.deadline + len(data) / limits.body_rate
             self.deadline = min(earned, self._connections.now + limits.body_silence)
         self._feed(data)
+        completed, self._completed = self._completed, None
+        if completed is not None:
+            self._repeated = repeatable(data, completed) if at_rest else None
         if self._in_head and self._head_size > self._limits.head:
             self._malformed(431, f"a request's head may have {self._limits.head:,} bytes at most")
 
@@ -235,6 +244,7 @@ class Connection(asyncio.Protocol):
         reading.body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         reading.pieces = []
         reading.complete = True
+        self._completed = reading
         if self.current is None and not self._waiting and not self._full:
             self._serve(reading)
         else:
@@ -303,6 +313,21 @@ class Connection(asyncio.Protocol):
             self._malformed(408, f"the body of the request came too slowly: {slow}")
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _again(self, known: Repeated, data: bytes) -> bool:
+        """Serve a request whose head is the one before; False: it is another, or not whole, and is to be parsed."""
+        body = known.body_of(data, self._limits.body)
+        if body is None:
+            return False
+        inbound = known.inbound(self, body)
+        inbound.refusal = self._service.admit(inbound)
+        if inbound.refusal is not None:
+            self._refuse(inbound)
+            return True
+        if inbound.pending:
+            self._pause()
+        self._serve(inbound)
+        return True
 
     def _next(self) -> None:
         """Go on with what waits, or read on."""
