@@ -1,4 +1,4 @@
-"""What dead workers used: the lease desk's questions to the ledger, answered by threads, one after the other.
+"""What dead workers used: the lease desk's questions to the ledger, answered by threads.
 
 The desk is open before the ledger is: workers of a keeper that was killed say what they hold at once, and what can only
 be granted when the ledger has spoken waits for it.
@@ -29,6 +29,8 @@ class TheDead:
         self._says, self._failed = says, failed
         self._ledger: asyncio.Future[Ledger] = asyncio.get_running_loop().create_future()
         self._work: set[asyncio.Task[None]] = set()
+        self._drained = False
+        self._draining = asyncio.Lock()
 
     def open(self, ledger: Ledger) -> None:
         """The ledger can be asked now."""
@@ -45,12 +47,23 @@ class TheDead:
     async def _answer(self, question: Question) -> None:
         ledger = await asyncio.shield(self._ledger)
         try:
+            await self._drain_those_before(ledger)
             used = await asyncio.to_thread(used_by_the_dead, ledger, question)
         except Exception as error:
             _log.warning("the ledger does not say what %s comes to: %s", question.quota.kind, error)
             self._failed(question)
         else:
             self._says(question, used)
+
+    async def _drain_those_before(self, ledger: Ledger) -> None:
+        """Bring in what lay in journals of workers that were dead before this keeper began. Once is enough: who dies
+        later is drained before the desk takes it for dead. (A drain a question would be one a new key and quota, and
+        under load each is a batch for the disk.)
+        """
+        async with self._draining:
+            if not self._drained:
+                await asyncio.to_thread(ledger.drain)
+                self._drained = True
 
     async def _drain(self, then: Callable[[], None]) -> None:
         ledger = await asyncio.shield(self._ledger)
@@ -73,7 +86,6 @@ class TheDead:
 class Spoken(Protocol):
     """What a question needs of a ledger."""
 
-    def drain(self) -> int: ...
     def spent(self, quota: str) -> int: ...
     def drained_of(self, worker: str, quota: str | None = None) -> dict[str, int]: ...
     @property
@@ -81,8 +93,7 @@ class Spoken(Protocol):
 
 
 def used_by_the_dead(ledger: Spoken, question: Question) -> int:
-    """The answer to a question. (Blocks: for threads.) Raises what the store raises."""
-    ledger.drain()  # what lay in journals of workers that were dead before this keeper began
+    """The answer to a question, when the dead are drained. (Blocks: for threads.) Raises what the store raises."""
     quota = question.quota
     if quota.kind != "money":
         return int(ledger.store.used_by_dead(quota.name, question.start, question.live))
