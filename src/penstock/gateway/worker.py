@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 
 from penstock.gateway.circuits import CIRCUITS, Change
@@ -30,6 +31,7 @@ from penstock.gateway.own_endpoints import own_table
 from penstock.gateway.plane import Plane, Shared, secrets_of
 from penstock.gateway.policies.limits import Limits
 from penstock.gateway.policies.model_access import ModelAccess
+from penstock.gateway.principal import Quota
 from penstock.gateway.revoking import Revoking
 from penstock.gateway.service import Service
 from penstock.gateway.snapshot import Snapshot
@@ -136,15 +138,18 @@ class Worker:
             now=lambda: 0.0 if self._plane is None else self._plane.router.now(),
             version=lambda: 0 if self._plane is None else self._plane.snapshot.version,
             queue=lambda: 0 if self._plane is None else self._plane.queued(),
-            unspent=self._leases.unspent,
+            unspent=self._unspent,
             alias=self._alias,
         )
         return observer
 
+    def _unspent(self) -> Iterable[tuple[Quota, int]]:
+        """What leases hold, where it may be shown: with ten thousand keys it is no small thing to look through."""
+        shown = self._plane is not None and self._plane.snapshot.settings.metrics_key_labels
+        return self._leases.unspent() if shown else ()
+
     def _alias(self, token: str) -> str | None:
-        """The alias of a key, where it may be a label."""
-        if self._plane is None or not self._plane.snapshot.settings.metrics_key_labels:
-            return None
+        """The alias of a key, if it was met."""
         principal = self._keyring.find(token)
         return None if principal is None else principal.alias
 
