@@ -60,7 +60,8 @@ class Repeated:
 
 def repeatable(data: bytes, first: Inbound) -> Repeated | None:
     """The head of a request that came whole, and alone, as `data`; None where it may mean more than it says."""
-    if not (first.keep_alive and first.size and first.refusal is None) or not _MORE.isdisjoint(first.headers):
+    usual = first.keep_alive and first.chunked and first.size and first.refusal is None  # HTTP/1.0 reads no chunks
+    if not usual or not _MORE.isdisjoint(first.headers):
         return None
     head = data[: len(data) - first.size]
     found = _LENGTH.search(head)

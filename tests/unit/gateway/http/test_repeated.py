@@ -48,7 +48,7 @@ class Echo:
     """Answers with the body; refuses what is in `barred`."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[str, str, str, dict[bytes, bytes], bytes, bool]] = []
+        self.seen: list[tuple[str, str, str, dict[bytes, bytes], bytes, bool, bool]] = []
         self.admitted: list[Inbound] = []
         self.barred = False
 
@@ -57,8 +57,8 @@ class Echo:
         return Answer(401, TEXT, b"no") if self.barred else None
 
     def answer(self, inbound: Inbound) -> None:
-        said = (inbound.method, inbound.path, inbound.query, dict(inbound.headers), inbound.body, inbound.keep_alive)
-        self.seen.append(said)
+        asked = (inbound.method, inbound.path, inbound.query, dict(inbound.headers), inbound.body)
+        self.seen.append((*asked, inbound.keep_alive, inbound.chunked))
         inbound.respond(200, TEXT, inbound.body)
 
     def malformed(self, status: int, message: str) -> Answer:
@@ -134,6 +134,7 @@ REQUESTS = [
     b"POST /e HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\nabc",
     b"POST /a?b=c HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nX-End: 1\r\n\r\nabPOST",
     b"POST /f HTTP/1.0\r\nHost: x\r\nContent-Length: 1\r\n\r\na",
+    b"POST /f HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\na",
     b"\r\n" + post(b"after a line"),
 ]
 
