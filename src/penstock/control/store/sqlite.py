@@ -59,7 +59,6 @@ _SETTINGS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA wal_autocheckpoint=2000",
-    "PRAGMA cache_size=-16000",
     "PRAGMA temp_store=MEMORY",
 )
 _MOST_PARAMETERS = 500
