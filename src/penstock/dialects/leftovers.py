@@ -48,7 +48,11 @@ def findings(path: str, extras: Extras) -> tuple[Note, ...]:
     """
     if not extras:
         return ()
-    deep = {key: value for key, value in extras.items() if not _is_flat(value, int(path in _FLAT))}
+    deep = {
+        key: value
+        for key, value in extras.items()
+        if isinstance(value, dict | list) and not _is_flat(value, int(path in _FLAT))
+    }
     return leftovers(path, deep)
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Set
+from operator import attrgetter
 from typing import Any, Final, NoReturn
 
 import msgspec
@@ -267,13 +268,15 @@ def read_counts(wire: Mapping[str, Any], table: Counts) -> tuple[dict[str, Any],
     left: dict[str, Any] = {}
     for key, value in wire.items():
         known = table.get(key)
-        if isinstance(known, str) and type(value) in (int, float):
-            values[known] = value
-        elif isinstance(known, Mapping) and isinstance(value, dict):
+        if isinstance(known, str):
+            if type(value) in (int, float):
+                values[known] = value
+                continue
+        elif known is not None and isinstance(value, dict):
             inner, left[key] = read_counts(value, known)
             values.update(inner)
-        else:
-            left[key] = value
+            continue
+        left[key] = value
     return values, left
 
 
@@ -281,6 +284,12 @@ def count_names(table: Counts) -> tuple[str, ...]:
     """Every Usage field that the table knows."""
     nested = [(known,) if isinstance(known, str) else count_names(known) for known in table.values()]
     return tuple([name for names in nested for name in names])
+
+
+def counts_of(names: tuple[str, ...]) -> Callable[[Any], dict[str, Any]]:
+    """What reads these fields (at least two) of a Usage: the value of each by its name."""
+    read = attrgetter(*names)
+    return lambda usage: dict(zip(names, read(usage), strict=True))
 
 
 def write_counts(values: Mapping[str, Any], table: Counts) -> dict[str, Any]:

@@ -105,10 +105,7 @@ def write_usage(usage: Usage, total: Usage | None = None) -> dict[str, Any]:
 
 
 def _write_counts(usage: Usage, total: Usage) -> dict[str, Any]:
-    values = {name: getattr(usage, name) for name in _NAMES}
-    if usage.input_tokens is not None:
-        values["input_tokens"] = max(0, usage.input_tokens - _outside(total))
-    found = wire.write_counts(values, COUNTS)
+    found = _write_plain_counts(usage, _outside(total))
     if usage.server_tool_calls:
         found["server_tool_use"] = {f"{name}{_REQUESTS}": count for name, count in usage.server_tool_calls.items()}
     if usage.service_tier is not None:
@@ -116,7 +113,15 @@ def _write_counts(usage: Usage, total: Usage) -> dict[str, Any]:
     return found
 
 
-_NAMES = wire.count_names(COUNTS)
+def _write_plain_counts(usage: Usage, outside: int) -> dict[str, Any]:
+    """The counts of the table, the input without what is told apart from it."""
+    values = _counts_of(usage)
+    if usage.input_tokens is not None:
+        values["input_tokens"] = max(0, usage.input_tokens - outside)
+    return wire.write_counts(values, COUNTS)
+
+
+_counts_of = wire.counts_of(wire.count_names(COUNTS))
 
 
 def usage_with_holes(source: dict[str, Any]) -> dict[str, Any]:
@@ -168,21 +173,23 @@ def write_foreign_usage(usage: Usage | None, notes: list[Note], path: str = "usa
     if usage is None:
         return {"input_tokens": 0, "output_tokens": 0}
     notes += findings(path, usage.extras)
-    plain = Usage(**{name: getattr(usage, name) for name in _NAMES})
-    found = {"input_tokens": 0, "output_tokens": 0, **_write_counts(plain, plain)}
+    found = {"input_tokens": 0, "output_tokens": 0, **_write_plain_counts(usage, _outside(usage))}
     if "cache_creation" in found:  # clients want both lifetimes
         found["cache_creation"] = {**_NO_CREATION, **found["cache_creation"]}
-    calls = dict(usage.server_tool_calls or {})
-    if any(name in calls for name in SERVER_COUNTS):
-        found["server_tool_use"] = {f"{name}{_REQUESTS}": calls.pop(name, 0) for name in SERVER_COUNTS}
-    notes.extend(Note(f"{path}.server_tool_calls.{name}", "dropped", "not counted here") for name in calls)
+    if usage.server_tool_calls:
+        calls = dict(usage.server_tool_calls)
+        if any(name in calls for name in SERVER_COUNTS):
+            found["server_tool_use"] = {f"{name}{_REQUESTS}": calls.pop(name, 0) for name in SERVER_COUNTS}
+        notes.extend(Note(f"{path}.server_tool_calls.{name}", "dropped", "not counted here") for name in calls)
     tier = TIERS.get(usage.service_tier or "")
     if tier is not None:
         found["service_tier"] = tier
     elif usage.service_tier is not None:
         notes.append(Note(f"{path}.service_tier", "dropped", f"no tier {usage.service_tier!r}"))
-    notes.extend(Note(f"{path}.{name}", "dropped", "not reported here") for name in _UNSAID if getattr(usage, name))
+    unsaid = _unsaid_of(usage)
+    if any(unsaid.values()):
+        notes += [Note(f"{path}.{name}", "dropped", "not reported here") for name, value in unsaid.items() if value]
     return found
 
 
-_UNSAID = tuple(name for name in Usage.__struct_fields__ if name not in _SAID)
+_unsaid_of = wire.counts_of(tuple(name for name in Usage.__struct_fields__ if name not in _SAID))

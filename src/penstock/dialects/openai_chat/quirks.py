@@ -13,8 +13,9 @@ from penstock.dialects import reasoning as effort_table
 from penstock.dialects.json_answer import json_instruction
 from penstock.dialects.json_schema import without_refused
 from penstock.dialects.openai_chat.reasoning import SWITCHES, note_narrowing, write_reasoning
+from penstock.dialects.quirk_table import QuirkTable
 from penstock.types.notes import Note
-from penstock.types.profile import DEFAULT_PROFILE, Profile
+from penstock.types.profile import Profile
 from penstock.types.request import Request
 
 _EXTENSIONS = (
@@ -32,11 +33,8 @@ Body = dict[str, Any]
 
 def apply_quirks(body: Body, request: Request, profile: Profile, notes: list[Note]) -> None:
     """Change `body` (which is ours) to what the host takes; note each loss."""
-    if profile is DEFAULT_PROFILE:
-        return
-    for field, quirk in _QUIRKS.items():
-        if getattr(profile, field) != getattr(DEFAULT_PROFILE, field):
-            quirk(body, request, profile, notes)
+    for quirk in _QUIRKS.of(profile):
+        quirk(body, request, profile, notes)
 
 
 def _max_tokens_field(body: Body, request: Request, profile: Profile, notes: list[Note]) -> None:
@@ -112,6 +110,8 @@ def _message_extensions(body: Body, request: Request, profile: Profile, notes: l
 
 
 def _drop(holder: Body, names: tuple[str, ...], path: str, notes: list[Note]) -> None:
+    if holder.keys().isdisjoint(names):
+        return  # nearly always
     for name in names:
         if holder.pop(name, None) is not None:
             notes.append(Note(f"{path}.{name}".lstrip("."), "dropped", "this host takes OpenAI's own fields only"))
@@ -205,22 +205,24 @@ def _structured_output(body: Body, request: Request, profile: Profile, notes: li
     body["messages"] = [{"role": profile.system_role or "system", "content": prompt}, *body["messages"]]
 
 
-_QUIRKS: dict[str, Callable[[Body, Request, Profile, list[Note]], None]] = {
-    "message_extensions": _message_extensions,
-    "image_urls": _image_urls,
-    "content_lists": _content_lists,
-    "message_names": _message_names,
-    "nulls": _nulls,
-    "tools": _tools,
-    "strict_tools": _strict_tools,
-    "schema_unsupported": _schema_unsupported,
-    "tool_choice_required": _tool_choice_required,
-    "structured_output": _structured_output,
-    "reasoning": _reasoning,
-    "stream_options": _stream_options,
-    "system_role": _system_role,
-    "max_tokens_field": _max_tokens_field,
-    "unsupported": _unsupported,
-    "unsupported_while_reasoning": _unsupported_while_reasoning,
-    "renames": _renames,
-}
+_QUIRKS: QuirkTable[Callable[[Body, Request, Profile, list[Note]], None]] = QuirkTable(
+    {
+        "message_extensions": _message_extensions,
+        "image_urls": _image_urls,
+        "content_lists": _content_lists,
+        "message_names": _message_names,
+        "nulls": _nulls,
+        "tools": _tools,
+        "strict_tools": _strict_tools,
+        "schema_unsupported": _schema_unsupported,
+        "tool_choice_required": _tool_choice_required,
+        "structured_output": _structured_output,
+        "reasoning": _reasoning,
+        "stream_options": _stream_options,
+        "system_role": _system_role,
+        "max_tokens_field": _max_tokens_field,
+        "unsupported": _unsupported,
+        "unsupported_while_reasoning": _unsupported_while_reasoning,
+        "renames": _renames,
+    }
+)

@@ -141,9 +141,10 @@ def _is_told(key: str, spelling: dict[str, str], cost: str | None) -> bool:
 
 def write_usage(usage: Usage, foreign: bool) -> dict[str, Any]:
     """`usage` again. For another dialect's counts, totals are completed, since every client reads them."""
-    spelled = usage.spelling or {}
-    values = {name: getattr(usage, name) for name in _COUNT_NAMES if foreign or name not in spelled}
+    values = _counts_of(usage)
     if not foreign:
+        for name in usage.spelling or ():
+            values.pop(name, None)
         extras = usage.extras
         if extras and READ in extras:
             extras = {**{key: value for key, value in extras.items() if key != READ}, **extras[READ]}
@@ -160,7 +161,7 @@ def write_usage(usage: Usage, foreign: bool) -> dict[str, Any]:
     return found
 
 
-_COUNT_NAMES = wire.count_names(COUNTS)
+_counts_of = wire.counts_of(wire.count_names(COUNTS))
 
 
 def _read_choices(value: Any) -> tuple[Choice, ...]:

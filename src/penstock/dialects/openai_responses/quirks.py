@@ -14,8 +14,9 @@ from penstock.dialects import reasoning as effort_table
 from penstock.dialects.json_answer import json_instruction
 from penstock.dialects.json_schema import without_refused
 from penstock.dialects.openai_responses.reasoning import is_foreign_reasoning
+from penstock.dialects.quirk_table import QuirkTable
 from penstock.types.notes import Note
-from penstock.types.profile import DEFAULT_PROFILE, Profile
+from penstock.types.profile import Profile
 from penstock.types.request import Request
 
 Body = dict[str, Any]
@@ -26,11 +27,8 @@ _WIRE_NAMES = {"messages": "input", "system": "instructions", "max_tokens": "max
 
 def apply_quirks(body: Body, request: Request, profile: Profile, notes: list[Note]) -> None:
     """Change `body` to what the host takes; note each loss."""
-    if profile is DEFAULT_PROFILE:
-        return
-    for field, quirk in _QUIRKS.items():
-        if getattr(profile, field) != getattr(DEFAULT_PROFILE, field):
-            quirk(body, request, profile, notes)
+    for quirk in _QUIRKS.of(profile):
+        quirk(body, request, profile, notes)
 
 
 def _tools(body: Body, request: Request, profile: Profile, notes: list[Note]) -> None:
@@ -264,24 +262,26 @@ def _renames(body: Body, request: Request, profile: Profile, notes: list[Note]) 
             body[host_name] = body.pop(key)
 
 
-_QUIRKS: dict[str, Callable[[Body, Request, Profile, list[Note]], None]] = {
-    "image_urls": _image_urls,
-    "content_lists": _content_lists,
-    "nulls": _nulls,
-    "tools": _tools,
-    "strict_tools": _strict_tools,
-    "schema_unsupported": _schema_unsupported,
-    "tool_choice_required": _tool_choice_required,
-    "structured_output": _structured_output,
-    "reasoning": _reasoning,
-    "reasoning_efforts": _reasoning_efforts,
-    "repair_turns": _repair_turns,
-    "signature_origin": _signature_origin,
-    "message_extensions": _message_extensions,
-    "system_role": _system_role,
-    "max_tokens_field": _max_tokens_field,
-    "unsupported": _unsupported,
-    "unsupported_while_reasoning": _unsupported_while_reasoning,
-    "exclusive_sampling": _exclusive_sampling,
-    "renames": _renames,
-}
+_QUIRKS: QuirkTable[Callable[[Body, Request, Profile, list[Note]], None]] = QuirkTable(
+    {
+        "image_urls": _image_urls,
+        "content_lists": _content_lists,
+        "nulls": _nulls,
+        "tools": _tools,
+        "strict_tools": _strict_tools,
+        "schema_unsupported": _schema_unsupported,
+        "tool_choice_required": _tool_choice_required,
+        "structured_output": _structured_output,
+        "reasoning": _reasoning,
+        "reasoning_efforts": _reasoning_efforts,
+        "repair_turns": _repair_turns,
+        "signature_origin": _signature_origin,
+        "message_extensions": _message_extensions,
+        "system_role": _system_role,
+        "max_tokens_field": _max_tokens_field,
+        "unsupported": _unsupported,
+        "unsupported_while_reasoning": _unsupported_while_reasoning,
+        "exclusive_sampling": _exclusive_sampling,
+        "renames": _renames,
+    }
+)

@@ -122,8 +122,7 @@ def _read_usage(value: Any) -> Usage:
 
 def write_usage(usage: Usage) -> Body:
     """`usage` again."""
-    values = {name: getattr(usage, name) for name in _COUNT_NAMES}
-    found = wire.write_counts(values, COUNTS)
+    found = wire.write_counts(_counts_of(usage), COUNTS)
     if usage.cost is not None and reported_cost(usage.extras or {}) is None:
         found["cost"] = _number(usage.cost)
     return wire.deep_merge(usage.extras, found)
@@ -133,7 +132,7 @@ def _number(text: str) -> int | float:
     return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
-_COUNT_NAMES = wire.count_names(COUNTS)
+_counts_of = wire.counts_of(wire.count_names(COUNTS))
 
 FIELDS = Fields(
     Field("id", leniently(wire.string)),
