@@ -217,10 +217,12 @@ class Clock:
 
 
 def exchange(
-    plan: Plan, clock: Clock, total: float | None = None, watch: Watch | None = None
+    plan: Plan, clock: Clock, total: float | None = None, watch: Watch | None = None, since: float | None = None
 ) -> Generator[Step, Event, Success[Any]]:
-    """Make the call: attempt after attempt as `plan` says, within `total` seconds. Raises ExchangeFailed."""
-    limit = None if total is None else _Limit(clock.monotonic, total)
+    """Make the call: attempt after attempt as `plan` says, within `total` seconds. Raises ExchangeFailed. `since`: when
+    it began (monotonic seconds), where the first attempt is under way already; None: now.
+    """
+    limit = None if total is None else _Limit(clock.monotonic, total, since)
     tried: list[Tried] = []
     chosen = plan.after(tried)
     while chosen is not None:
@@ -235,7 +237,7 @@ def exchange(
             if chosen.then is not None:
                 chosen = chosen.then()
                 continue
-        began = clock.monotonic()
+        began, since = clock.monotonic() if since is None else since, None
         if watch is not None:
             watch.began(attempt)
         try:
@@ -262,10 +264,10 @@ class _Limit:
 
     __slots__ = ("_at", "_now", "_total")
 
-    def __init__(self, now: Callable[[], float], total: float) -> None:
+    def __init__(self, now: Callable[[], float], total: float, since: float | None = None) -> None:
         self._now = now
         self._total = total
-        self._at = now() + total
+        self._at = (now() if since is None else since) + total
 
     def left(self) -> float:
         """Seconds until it."""

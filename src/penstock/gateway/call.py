@@ -248,7 +248,7 @@ class Call(Driver):
             self.close("failure", error.status, error=error.kind)
             self.give_up(error)
         except JournalError as unrecorded:
-            _log.error("the end of call %s could not be recorded: %s", self.id, unrecorded)
+            self._lost(unrecorded)
         if inbound.streaming:  # it fails as its stream begins: the client must be able to tell
             inbound.abort()
         else:
@@ -322,7 +322,10 @@ class Call(Driver):
     def abandoned(self) -> None:
         """Nobody waits for the answer: record what may be billed."""
         if self.open is None:
-            self.record_end(CLIENT_LEFT, "cancelled")
+            try:
+                self.record_end(CLIENT_LEFT, "cancelled")
+            except JournalError as unrecorded:
+                self._lost(unrecorded)
         self._close_cut("cancelled", None, last=True)
         self.settle(self.cut_tokens)
         self.observe(CLIENT_LEFT, "cancelled", None)
@@ -341,7 +344,14 @@ class Call(Driver):
             return
         usage, cost, cost_text = self.estimated()
         self.cut_tokens = 0 if usage is None else usage.total_tokens or 0
-        self.close(outcome, 0, error=error, usage=usage, estimated=True, cost=cost, cost_text=cost_text, last=last)
+        try:
+            self.close(outcome, 0, error=error, usage=usage, estimated=True, cost=cost, cost_text=cost_text, last=last)
+        except JournalError as unrecorded:
+            self._lost(unrecorded)
+
+    def _lost(self, unrecorded: JournalError) -> None:
+        """The journal cannot take the end of this call: what was reserved for it stands in the ledger."""
+        _log.error("the end of call %s could not be recorded: %s", self.id, unrecorded)
 
     def estimated(self) -> tuple[Usage | None, int | None, str | None]:
         """What the attempt that is open may come to, though no answer of it was read: usage, picodollars, text."""

@@ -30,7 +30,7 @@ from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.made import Made
 from penstock.gateway.naming import renamed
 from penstock.gateway.principal import Principal
-from penstock.gateway.relay import joined, members_of
+from penstock.gateway.relay import Members, joined
 from penstock.gateway.route import RouteRequest, as_header
 from penstock.gateway.routed import STANDARD, Charge, RoutedCall
 from penstock.gateway.streams import RelayedStream, TranslatedStream, estimate
@@ -59,8 +59,10 @@ class ChatCall(RoutedCall):
     parsed: Request | None = None
     cascading: Cascading | None = None
 
-    def __init__(self, plane: Plane, inbound: Inbound, principal: Principal, surface: ChatSurface) -> None:
-        super().__init__(plane, inbound, principal, members_of(inbound.body))
+    def __init__(
+        self, plane: Plane, inbound: Inbound, principal: Principal, surface: ChatSurface, members: Members
+    ) -> None:
+        super().__init__(plane, inbound, principal, members)
         self.surface = surface
         self.match = _NOTHING_SAID
         if not surface.names_model_in_body:
@@ -134,7 +136,7 @@ class ChatCall(RoutedCall):
         target = self.target_of(deployment, "chat", surface.dialect.name, prefer, stream)
         if wants_mock(target.options):
             return self._local(deployment, hops, target)
-        timeouts = self.plane.timeouts(self, deployment)
+        timeouts = self.plane.timeouts(deployment, self.overrides, self.peeked.stream)
         if target.relays and (target.reasons or self._thinks_not()) and not (stream and self._wants_array()):
             return RelayAttempt(self, target, timeouts, group, hops)
         translated = TranslateAttempt(self, target)
@@ -172,7 +174,12 @@ class ChatCall(RoutedCall):
             self.target = target
             return response
 
-        attempt = local_attempt(deployment.model, self.peeked.stream, self.plane.timeouts(self, deployment), answer)
+        attempt = local_attempt(
+            deployment.model,
+            self.peeked.stream,
+            self.plane.timeouts(deployment, self.overrides, self.peeked.stream),
+            answer,
+        )
         facts = {"model_id": deployment.id, "model_group": self.group, "fallbacks": hops, "made": None}
         return replace(attempt, facts=facts)
 

@@ -177,6 +177,12 @@ class Driver:
         self._run = run
         self._tell(None)
 
+    def take_over(self, run: Generator[Any, Any, Success[Any]], ongoing: Ongoing) -> None:
+        """Go on where another has sent the request that `run` waits for: its answer comes here."""
+        self._run, self.ongoing = run, ongoing
+        self._body, self._streams = [], False
+        ongoing.hand_over(self)
+
     def give_up_driving(self) -> None:
         """Nobody wants the answer: stop whatever is under way."""
         run, self._run = self._run, None

@@ -208,7 +208,7 @@ class ForwardAttempt:
         deployment = Deployment(group=where.deployment.group, arguments=arguments, id=where.deployment.id)
         prefer = (where.format,) if where.format else ()
         self.target: Target = call.plane.targets.of(deployment, where.capability, where.format, prefer, False)
-        self.timeouts = call.plane.timeouts(call, where.deployment)
+        self.timeouts = call.plane.timeouts(where.deployment, call.overrides, call.peeked.stream)
         self.name, self.provider, self.model = self.target.name, provider, model
         self.facts = {"made": self, "fallbacks": 0, "model_id": deployment.id}
         self.lent = Borrowing(self.target.engine.credentials)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -160,6 +160,20 @@ class Leases:
             return wanted
         return self._scarce(lease, least, now)
 
+    def take_all(self, wanted: Sequence[tuple[Quota, int]]) -> bool:
+        """Take so much of each of these quotas, or nothing at all where one of them has less."""
+        now, leases = self._clock(), self._leases
+        for quota, amount in wanted:
+            lease = leases.get(quota.name)
+            if lease is None or now >= lease.until or lease.held < amount:
+                return False
+        for quota, amount in wanted:
+            lease = leases[quota.name]
+            lease.held = held = lease.held - amount
+            if held < lease.low and not lease.asked:
+                self._ask_more(lease)
+        return True
+
     def draw(self, quota: Quota, wanted: int, least: int, then: Callable[[], None]) -> None:
         """Ask the keeper for units; `then` is called when it makes sense to take again: they came, were refused, or the
         keeper does not answer. It is not called before this returns. It must take before it returns itself: what nobody
@@ -195,14 +209,17 @@ class Leases:
             if lease.tight and self._connected:
                 self._give_back(lease)
 
-    def left(self, quota: Quota) -> tuple[int, int, float | None]:
-        """(limit, units left, Unix seconds at which the count begins again), as far as this worker knows."""
-        lease = self._leases.get(quota.name)
-        now = self._clock()
-        window = quota.window
-        if lease is None or now >= lease.until:
-            return quota.limit, quota.limit, now // window * window + window if window else quota.resets_at
-        return quota.limit, lease.held + lease.beyond, lease.until if window else quota.resets_at
+    def left(self, quotas: Sequence[Quota]) -> tuple[int, ...]:
+        """Units that are left of each quota, as far as this worker knows."""
+        now, get = self._clock(), self._leases.get
+        left = []
+        for quota in quotas:
+            lease = get(quota.name)
+            if lease is None or now >= lease.until:
+                left.append(quota.limit)
+            else:
+                left.append(max(0, lease.held + lease.beyond))
+        return tuple(left)
 
     def unspent(self) -> Iterator[tuple[Quota, int]]:
         """What is held of each quota in its period, and no call has taken."""

@@ -65,7 +65,7 @@ def of_the_key(call: RoutedCall) -> bytes:
         elif quota.kind == "tokens":
             head += b"x-litellm-key-tpm-limit: %d\r\n" % quota.limit
         elif quota.kind == "money":
-            left = call.plane.leases.left(quota)[1]
+            (left,) = call.plane.leases.left((quota,))
             spent = max(0, quota.limit - left)
             head += b"x-litellm-key-max-budget: %b\r\nx-litellm-key-spend: %b\r\n" % (
                 _dollars(quota.limit),

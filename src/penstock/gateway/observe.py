@@ -109,6 +109,16 @@ class Observer:
         except Exception:
             _log.exception("a request was not observed", extra={"call_id": sample.call_id})
 
+    def whole(self, sample: RequestSample, opened: Opened, closed: Closed, at: float) -> None:
+        """A request of one attempt is over, and its sample says all of it: `attempt` and `request` in one."""
+        try:
+            self._count_attempt(opened, closed, sample.key_alias)
+            self._count_request(sample)
+            if self._write is not None:
+                self._write(sample, at)
+        except Exception:
+            _log.exception("a request was not observed", extra={"call_id": sample.call_id})
+
     def refused(self, sample: RequestSample, at: float) -> None:
         """A request was refused before there was a call: it presented no valid key, say. All are counted; a flood of
         them leaves a few lines a second in the log.

@@ -172,7 +172,7 @@ class OperationCall(RoutedCall):
         if kind.mock is not None and not _MOCKS.isdisjoint(deployment.arguments):
             return self._mocked(deployment, hops)
         target = self.target_of(deployment, kind.capability, kind.format, (kind.format,), False)
-        return OperationAttempt(self, target, self.plane.timeouts(self, deployment), hops)
+        return OperationAttempt(self, target, self.plane.timeouts(deployment, self.overrides, self.peeked.stream), hops)
 
     def _mocked(self, deployment: Deployment, hops: int) -> Attempt[Any]:
         mock, arguments = self.kind.mock, deployment.arguments
@@ -184,7 +184,9 @@ class OperationCall(RoutedCall):
             assert mock is not None, "only what has a mock is mocked"
             return mock(options.mock_response, self.body())
 
-        attempt = local_attempt(deployment.model, False, self.plane.timeouts(self, deployment), answer)
+        attempt = local_attempt(
+            deployment.model, False, self.plane.timeouts(deployment, self.overrides, self.peeked.stream), answer
+        )
         facts = {"model_id": deployment.id, "model_group": self.group, "fallbacks": hops, "made": None}
         return replace(attempt, facts=facts)
 

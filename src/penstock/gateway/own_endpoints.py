@@ -75,7 +75,7 @@ class OwnAttempt:
             network=NetworkSettings(),
             name=endpoint.path,
         )
-        self.timeouts = call.plane.timeouts(call, deployment)
+        self.timeouts = call.plane.timeouts(deployment, call.overrides, call.peeked.stream)
         self.facts = {"made": self, "fallbacks": 0, "model_id": deployment.id}
         self.refused: Reply | None = None
         self._endpoint = endpoint

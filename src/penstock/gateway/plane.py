@@ -29,6 +29,7 @@ from penstock.gateway.http.heads import JSON, header_value, ids_of, retry_after
 from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.inside import InsideRemover
 from penstock.gateway.keyring import Keyring
+from penstock.gateway.lanes import Lanes, may_have_lanes
 from penstock.gateway.made import MadeThings
 from penstock.gateway.nearest import NearestNames
 from penstock.gateway.policies import Policy
@@ -46,7 +47,7 @@ from penstock.providers.endpoint import variables_of
 from penstock.providers.registry import Registry
 from penstock.providers.urls import host_of
 from penstock.routing.deployment import Deployment
-from penstock.routing.overrides import NO_OVERRIDES
+from penstock.routing.overrides import NO_OVERRIDES, Overrides
 from penstock.types.errors import ErrorResponse
 
 
@@ -118,6 +119,11 @@ class Plane:
         """Who does the rare commands of an exchange."""
         return self._world
 
+    @cached_property
+    def lanes(self) -> Lanes | None:
+        """The straight way; None: no call can go it under this snapshot."""
+        return Lanes(self) if may_have_lanes(self) else None
+
     def waiting_room(self) -> WaitingRoom | None:
         """Where requests wait for capacity; None: nobody waits."""
         if self._room is None and self.snapshot.routing.queue_size:
@@ -137,12 +143,11 @@ class Plane:
         """The id of a new call: 32 hex digits."""
         return f"{self._prefix}{next(self._numbers):016x}"
 
-    def timeouts(self, call: Any, deployment: Deployment) -> Timeouts:
+    def timeouts(self, deployment: Deployment, overrides: Overrides = NO_OVERRIDES, streams: bool = False) -> Timeouts:
         """The timeouts of an attempt at a deployment: the request's own, else the deployment's, else the router's."""
-        overrides, arguments = call.overrides, deployment.arguments
+        arguments = deployment.arguments
         if overrides is NO_OVERRIDES and "timeout" not in arguments and deployment.stream_timeout is None:
             return self._timeouts
-        streams = call.peeked.stream
         said = overrides.stream_timeout if streams and overrides.stream_timeout is not None else overrides.timeout
         if said is None:
             said = deployment.stream_timeout if streams and deployment.stream_timeout is not None else None
@@ -233,8 +238,8 @@ class Plane:
             if len(self._limit_lines) >= 65_536:
                 self._limit_lines.clear()
             self._limit_lines[principal.id] = known = (principal, quotas, lines)
-        left = self.leases.left
-        return known[2] % tuple([max(0, left(quota)[1]) for quota in known[1]])
+        left: tuple[int, ...] = self.leases.left(known[1])
+        return known[2] % left
 
 
 _LIMIT = b"x-ratelimit-limit-%b: %d\r\nx-ratelimit-remaining-%b: %%d\r\n"

@@ -19,7 +19,7 @@ from penstock.routing.deployment import Deployment
 from penstock.routing.overrides import NO_OVERRIDES, Overrides
 from penstock.routing.plan import RouterPlan, Unroutable
 from penstock.routing.rules import Decision
-from penstock.routing.situation import Situation
+from penstock.routing.situation import Random, Situation
 from penstock.routing.strategies import (
     MANY,
     Healths,
@@ -108,7 +108,7 @@ class Members:
             self._steps = list(accumulate(weights_of(deployments)))
         self._total = self._steps[-1] if self._steps else 0.0
 
-    def draw(self, healths: Healths, situation: Situation) -> Deployment | None:
+    def draw(self, healths: Healths, now: float, random: Random, streams: bool = False) -> Deployment | None:
         """The one that the strategy would ask first, if that can be told without looking at all, and nothing speaks
         against it; None: look at them all.
 
@@ -116,19 +116,19 @@ class Members:
         same comparison where all that are compared are well.)
         """
         if self._single is not None:
-            return self._single if _is_well(self._single, healths, situation.moment) else None
+            return self._single if _is_well(self._single, healths, now) else None
         pool = self._pool
         if self._total:
-            chosen = pool[bisect(self._steps, situation.random() * self._total)]
-            return chosen if _is_well(chosen, healths, situation.moment) else None
+            chosen = pool[bisect(self._steps, random() * self._total)]
+            return chosen if _is_well(chosen, healths, now) else None
         if self._steps:
             return None
         if len(pool) > MANY:
-            pool = two_of(pool, situation.random)
+            pool = two_of(pool, random)
         for each in pool:
-            if not _is_well(each, healths, situation.moment):
+            if not _is_well(each, healths, now):
                 return None
-        return self.strategy(pool, healths, situation)[0]
+        return self.strategy(pool, healths, Situation(now, random, streams))[0]
 
 
 def _is_well(deployment: Deployment, healths: Healths, now: float) -> bool:
@@ -175,7 +175,7 @@ class Route(Struct, eq=False):
             return self.first
         router, request, members = self.router, self.request, self.members
         if not tried and members.plain and not request.session and request.size <= members.smallest:
-            chosen = members.draw(router.table.healths, Situation(router.now(), router.random, request.stream))
+            chosen = members.draw(router.table.healths, router.now(), router.random, request.stream)
             if chosen is not None:
                 self.deployment, self.asked = chosen, members.name
                 self.first = again = Again(self.make(chosen, members.name, 0))
@@ -194,6 +194,11 @@ class Route(Struct, eq=False):
             if self.first is not None and self.deployment is not None:
                 self.full.begun(self.deployment, self.first)
         return self.full
+
+    def has_begun(self, deployment: Deployment) -> None:
+        """The first attempt is under way, at this deployment: it was drawn, and the router knows of it."""
+        self.deployment, self.asked, self.under_way = deployment, self.members.name, deployment.id
+        self.first = Again(self.make(deployment, self.asked, 0))
 
     def make_attempt(self, deployment: Deployment, group: str, hops: int) -> Any:
         """The attempt that the full plan decided for."""
@@ -238,6 +243,8 @@ class Route(Struct, eq=False):
     def began(self, attempt: Attempt[Any]) -> None:
         """The attempt is about to be made."""
         assert self.deployment is not None, "a plan decides before an attempt begins"
+        if self.under_way is not None:
+            return  # it had begun before there was a plan
         name = self.under_way = self.deployment.id
         router = self.router
         router.table.started(name, router.now())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from penstock.exchange import Attempt, exchange
+from penstock.exchange import Attempt, Send, exchange
 from penstock.gateway import bounds, litellm_headers
 from penstock.gateway.brought import brought_target
 from penstock.gateway.call import Call
@@ -34,6 +34,7 @@ from penstock.gateway.samples import RequestSample
 from penstock.gateway.targets import Target
 from penstock.gateway.tariff import Tariff
 from penstock.gateway.unserved import unserved
+from penstock.gateway.upstream import Ongoing
 from penstock.gateway.waiting import Waiting
 from penstock.providers.cost import Cost, Terms, cost
 from penstock.providers.errors import ProviderError
@@ -141,9 +142,18 @@ class RoutedCall(Call):
             self.trace = plane.observer.trace(
                 self.sample, inbound.header(b"traceparent"), inbound.header(b"tracestate")
             )
-        overrides = self.overrides
+        request = self._route_request()
+        inbound.client_left = self.client_left
+        before = text(self.members, "previous_response_id") if "previous_response_id" in self.members else None
+        if before:
+            plane.shared.made.look_up(before, lambda made, why: self._continue(before, request, made, why))
+        else:
+            self._enter(request)
+
+    def _route_request(self) -> RouteRequest:
+        plane, peeked, overrides = self.plane, self.peeked, self.overrides
         request = RouteRequest(
-            self.group, peeked.stream, len(inbound.body), self.count_tokens, self.principal.tags, None, overrides
+            self.group, peeked.stream, len(self.inbound.body), self.count_tokens, self.principal.tags, None, overrides
         )
         if plane.router.sticky is not None:
             request.session = session_of(overrides.session, peeked.session, peeked.user)
@@ -151,12 +161,20 @@ class RoutedCall(Call):
             request.may_use = self._may_use
         if plane.router.tasks is not NO_TASKS:
             request.task = self.describes()
-        inbound.client_left = self.client_left
-        before = text(self.members, "previous_response_id") if "previous_response_id" in self.members else None
-        if before:
-            plane.shared.made.look_up(before, lambda made, why: self._continue(before, request, made, why))
-        else:
-            self._enter(request)
+        return request
+
+    def go_on(self, deployment: Deployment, ongoing: Ongoing, since: float) -> None:
+        """Go on with a request whose first attempt was sent to this deployment already (straight.py), at `since`
+        (monotonic seconds): what comes of it will be told to this call.
+        """
+        self.step = len(self.plane.policies)
+        self.inbound.client_left = self.client_left
+        self.route = self.plane.router.plan(self._route_request(), self.make)
+        self.route.has_begun(deployment)
+        run = exchange(self.route, self.plane.clock, self.plane.total_timeout(self), self, since)
+        sent = next(run)
+        assert type(sent) is Send, "what was sent already is the first that is asked for"
+        self.take_over(run, ongoing)
 
     def _enter(self, request: RouteRequest) -> None:
         """Route a request: at once, or when there is room for it."""
@@ -428,20 +446,8 @@ class RoutedCall(Call):
     def answer_head(self, target: Target | None, kind: bytes, cost_text: str | None) -> bytes:
         """The header lines of an answer."""
         overhead = (time.perf_counter() - self.started - self.waited) * 1000
-        name = self.id.encode()
-        head = (
-            b"%bx-penstock-call-id: %b\r\nx-request-id: %b\r\nrequest-id: %b\r\n%bx-penstock-attempts: %d\r\n"
-            b"x-penstock-overhead-ms: %.3f\r\n%b"
-        ) % (
-            kind,
-            name,
-            name,
-            name,
-            self.plane.place_lines(self.group, "demo" if target is None else target.deployment.id, self.hops),
-            self.attempts,
-            overhead if overhead > 0 else 0.0,
-            b"" if cost_text is None else b"x-penstock-cost: %b\r\n" % cost_text.encode(),
-        )
+        place = self.plane.place_lines(self.group, "demo" if target is None else target.deployment.id, self.hops)
+        head = usual_head(kind, self.id, place, self.attempts, overhead, cost_text)
         if self.notes or self.said.notes:
             head += header_line("x-penstock-notes", "; ".join([*self.said.notes, *map(str, self.notes)]))
         said = self.explanation()
@@ -478,6 +484,24 @@ class RoutedCall(Call):
 
     def left(self, attempt: Attempt[Any]) -> None:
         self.route.left(attempt)
+
+
+def usual_head(kind: bytes, call_id: str, place: bytes, attempts: int, overhead: float, cost_text: str | None) -> bytes:
+    """The header lines that every answer has. `overhead` in milliseconds."""
+    name = call_id.encode()
+    return (
+        b"%bx-penstock-call-id: %b\r\nx-request-id: %b\r\nrequest-id: %b\r\n%bx-penstock-attempts: %d\r\n"
+        b"x-penstock-overhead-ms: %.3f\r\n%b"
+    ) % (
+        kind,
+        name,
+        name,
+        name,
+        place,
+        attempts,
+        overhead if overhead > 0 else 0.0,
+        b"" if cost_text is None else b"x-penstock-cost: %b\r\n" % cost_text.encode(),
+    )
 
 
 def model_in(path: str) -> str:

@@ -332,8 +332,8 @@ class Router:
     def _busy_for(self, request: RouteRequest) -> float | None:
         members = self.members(request.group)
         if members.plain and request.size <= members.smallest:
-            situation = Situation(self.now(), self.random, request.stream)
-            if members.draw(self.table.healths, situation) is not None:
+            drawn = members.draw(self.table.healths, self.now(), self.random, request.stream)
+            if drawn is not None:
                 return 0.0
         route = Route(self, request, members, no_attempt)
         now, healths = self.now(), self.table.healths
@@ -349,9 +349,9 @@ class Router:
 
     # -- what is learnt -----------------------------------------------------------------------------------------------
 
-    def answered(self, name: str, seconds: float, streams: bool, route: Route | None = None) -> None:
-        """An attempt was answered, or its stream began."""
-        if self.table.answered(name, self.now(), seconds, streams):
+    def answered(self, name: str, seconds: float, streams: bool, route: Route | None = None, tokens: int = 0) -> None:
+        """An attempt was answered, or its stream began. `tokens`: what it used, where `used` will not be told."""
+        if self.table.answered(name, self.now(), seconds, streams, tokens):
             self._has_changed(Change(name))
         if route is not None and route.request.session is not None and self.sticky is not None:
             group = self.members(route.asked).group

@@ -154,6 +154,11 @@ class Target:
         row = self.engine.facts.find(self.resolved.model, self.resolved.provider.name, base_model=base)
         return None if row is None else row.limits.output
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the head of its requests is known."""
+        return self._headers is not None and self.endpoint is not None
+
     def request(self, body: bytes, betas: str | None, more: tuple[tuple[str, str], ...]) -> HTTPRequest | None:
         """The request with this body; None where its credential must be obtained, or each request is signed.
 

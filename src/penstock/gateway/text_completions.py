@@ -23,7 +23,7 @@ from penstock.gateway.http.heads import JSON
 from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.operations import tokens_of, total_of
 from penstock.gateway.principal import Principal
-from penstock.gateway.relay import true, value
+from penstock.gateway.relay import members_of, true, value
 from penstock.gateway.surfaces.openai_text import DIALECT, NAME, SURFACE
 from penstock.gateway.targets import Target
 from penstock.providers.errors import ProviderError
@@ -53,7 +53,7 @@ class TextCall(ChatCall):
     operation = CAPABILITY
 
     def __init__(self, plane: Plane, inbound: Inbound, principal: Principal) -> None:
-        super().__init__(plane, inbound, principal, SURFACE)
+        super().__init__(plane, inbound, principal, SURFACE, members_of(inbound.body))
         self._parts: list[Part] = []
         self._chats: list[Request] = []
 
@@ -63,7 +63,7 @@ class TextCall(ChatCall):
             self._say_as_chats(deployment)
             return super().make(deployment, group, hops)
         self.group = group
-        return TextRelay(self, target, self.plane.timeouts(self, deployment), group, hops)
+        return TextRelay(self, target, self.plane.timeouts(deployment, self.overrides, self.peeked.stream), group, hops)
 
     def _native(self, deployment: Deployment) -> Target | None:
         """The target, where it has text completions."""

@@ -123,8 +123,12 @@ def left(health: Health) -> Health:
     return replace(health, in_flight=max(0, health.in_flight - 1))
 
 
-def succeeded(health: Health, now: float, seconds: float, streams: bool = False, left: bool = False) -> Health:
-    """A request was answered after `seconds`; with `streams`, a stream began then. `left`: and it is over."""
+def succeeded(
+    health: Health, now: float, seconds: float, streams: bool = False, left: bool = False, tokens: int = 0
+) -> Health:
+    """A request was answered after `seconds`; with `streams`, a stream began then. `left`: and it is over. `tokens`:
+    what it used, as far as that is known already.
+    """
     if now - health.window_start >= WINDOW:
         health = _window(health, now)
     if health.rests_until and (now >= health.rests_until or health.probed_until):
@@ -148,6 +152,7 @@ def succeeded(health: Health, now: float, seconds: float, streams: bool = False,
         measured=now,
         successes=health.successes + 1,
         failures_in_a_row=0,
+        tokens=health.tokens + tokens,
     )
 
 

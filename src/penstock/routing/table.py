@@ -55,12 +55,12 @@ class Table:
         """A request is over."""
         self.healths[name] = events.left(self.healths.get(name, HEALTHY))
 
-    def answered(self, name: str, now: float, seconds: float, streams: bool) -> bool:
-        """A request was answered; with `streams` it has only begun to be, and `left` comes later. Whether that closed
-        its circuit.
+    def answered(self, name: str, now: float, seconds: float, streams: bool, tokens: int = 0) -> bool:
+        """A request was answered; with `streams` it has only begun to be, and `left` comes later. `tokens`: what it
+        used, as far as that is known already. Whether that closed its circuit.
         """
         before = self.healths.get(name, HEALTHY)
-        after = events.succeeded(before, now, seconds, streams, left=not streams)
+        after = events.succeeded(before, now, seconds, streams, not streams, tokens)
         self.healths[name] = after
         return before.rests_until != after.rests_until
 

@@ -170,7 +170,7 @@ def test_what_is_used_beyond_the_reservation_is_charged() -> None:
     first.end(0, 105)
     world.settle_down()
     assert world.book is not None
-    assert first.leases.overdrawn + first.leases.left(quota)[1] >= 5
+    assert first.leases.overdrawn + first.leases.left((quota,))[0] >= 5
     assert world.book.standing(quota, world.now)[1] == -5
     assert admitted(calls(world, second, quota, 1)) == 0
 

@@ -125,7 +125,7 @@ def test_units_of_a_window_come_back_only_to_the_window_that_they_are_of(since: 
     desk.give(20)
     desk.leases.take(QUOTA, 20, 20)
     desk.leases.settle("k:tokens", 10, 3, since)
-    assert desk.leases.left(QUOTA) == (100, back, 120.0)
+    assert desk.leases.left((QUOTA,)) == (back,)
 
 
 def test_excess_is_taken_from_what_is_held_and_then_charged() -> None:
@@ -146,7 +146,7 @@ def test_a_window_that_is_over_leaves_nothing() -> None:
     desk.give(20)
     desk.now = 120.0
     assert desk.leases.take(QUOTA, 1, 1) is None
-    assert desk.leases.left(QUOTA) == (100, 100, 180.0)
+    assert desk.leases.left((QUOTA,)) == (100,)
     desk.leases.lost()
     desk.leases.connected()
     assert desk.heard() == [("hello", Hello("w1", []))]

@@ -45,7 +45,7 @@ def call(stream: bool = False, **headers: str) -> Any:
 def test_what_a_deployment_does_not_say_of_its_timeouts_is_as_usual(said: str, timeouts: Timeouts) -> None:
     routing = "{connect_timeout: 2, first_token_timeout: 60, between_tokens_timeout: 50, timeout: 70}"
     snapshot = loaded(f"models: [{{name: a, model: demo, {said}}}]\nrouting: {routing}").snapshot
-    assert plane(snapshot).timeouts(call(), snapshot.deployments[0]) == timeouts
+    assert plane(snapshot).timeouts(snapshot.deployments[0]) == timeouts
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,7 @@ class Connection(asyncio.Protocol):
         self._repeated: Repeated | None = None
         self._completed: Inbound | None = None
         self.transport: Any = None
+        self.address = ""
         self.current: Inbound | None = None
         self.deadline = 0.0
         self.draining = False
@@ -102,16 +103,12 @@ class Connection(asyncio.Protocol):
         """The header `date`."""
         return self._connections.date
 
-    @property
-    def address(self) -> str:
-        """The client's address."""
-        peer = self.transport.get_extra_info("peername")
-        return str(peer[0]) if isinstance(peer, tuple) else ""
-
     # -- the transport's side -----------------------------------------------------------------------------------------
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
+        peer = transport.get_extra_info("peername")
+        self.address = str(peer[0]) if isinstance(peer, tuple) else ""
         self.deadline = self._connections.now + self._limits.head_seconds
         self._connections.add(self)
 

@@ -41,6 +41,7 @@ class Inbound:
     complete = pending = unread = streaming = False
     refusal: Answer | None = None
     key_digest = ""
+    plain: bool | None = None
     started = 0.0
     place: Any = None
     principal: Any = None

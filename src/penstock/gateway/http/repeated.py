@@ -25,12 +25,12 @@ class Repeated:
     it (nothing that belongs to the request alone: that would keep it alive).
     """
 
-    __slots__ = ("_headers", "_key_digest", "_method", "_path", "_query", "_target", "after", "before")
+    __slots__ = ("_headers", "_key_digest", "_method", "_path", "_plain", "_query", "_target", "after", "before")
 
     def __init__(self, before: bytes, after: bytes, first: Inbound) -> None:
         self.before, self.after = before, after
         self._method, self._target, self._path, self._query = first.method, first.target, first.path, first.query
-        self._headers, self._key_digest = first.headers, first.key_digest
+        self._headers, self._key_digest, self._plain = first.headers, first.key_digest, first.plain
 
     def body_of(self, data: bytes, most: int) -> bytes | None:
         """The body, where `data` is this head and a whole body of no more than `most` bytes; else None."""
@@ -52,7 +52,7 @@ class Repeated:
         inbound.method, inbound.target = self._method, self._target
         inbound.path, inbound.query = self._path, self._query
         inbound.headers = {**self._headers, b"content-length": b"%d" % len(body)}
-        inbound.key_digest = self._key_digest
+        inbound.key_digest, inbound.plain = self._key_digest, self._plain
         inbound.keep_alive = not connection.draining
         inbound.body, inbound.size, inbound.complete = body, len(body), True
         return inbound

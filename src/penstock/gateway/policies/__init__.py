@@ -10,7 +10,13 @@ from typing import Any, Protocol
 
 
 class Policy(Protocol):
-    """Something around a call."""
+    """Something around a call.
+
+    straight   whether calls on the straight way (gateway/lanes.py) may go without it: what it decides is decided there,
+               when a lane is made or when a call draws on its quotas
+    """
+
+    straight: bool
 
     def admit(self, call: Any) -> Any:
         """None, or a `call.Wait`. Raises Refused."""

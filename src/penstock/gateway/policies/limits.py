@@ -21,6 +21,8 @@ _NAMES = {"requests": "requests", "tokens": "tokens", "parallel": "parallel requ
 class Limits:
     """The limits of the principal."""
 
+    straight = True
+
     def __init__(self, leases: Any) -> None:
         self._leases = leases
 

@@ -12,6 +12,8 @@ from penstock.gateway.refused import Refused
 class ModelAccess:
     """The principal's own aliases, and the models that it may ask for."""
 
+    straight = True
+
     def admit(self, call: Any) -> None:
         principal: Principal = call.principal
         if principal.aliases:

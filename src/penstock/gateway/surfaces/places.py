@@ -11,6 +11,7 @@ from penstock.gateway.forward import pass_through
 from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.operations import Operation, OperationCall
 from penstock.gateway.principal import Principal
+from penstock.gateway.relay import members_of
 from penstock.gateway.surfaces import (
     anthropic_messages,
     count_tokens,
@@ -32,7 +33,9 @@ def chat(surface: ChatSurface) -> Callable[[Any, Inbound, Principal | None], Non
 
     def begin(plane: Any, inbound: Inbound, principal: Principal | None) -> None:
         assert principal is not None, "only who has a key is served"
-        ChatCall(plane, inbound, principal, surface).admit()
+        members = members_of(inbound.body)
+        if plane.lanes is None or not plane.lanes.take(inbound, principal, surface, members):
+            ChatCall(plane, inbound, principal, surface, members).admit()
 
     return begin
 

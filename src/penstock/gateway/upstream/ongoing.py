@@ -78,6 +78,13 @@ class Ongoing:
         self.retried = False
         self.perhaps_read = False
 
+    def hand_over(self, receiver: Receiver) -> None:
+        """Another hears the rest, if there is any."""
+        if self.receiver is not None:
+            self.receiver = receiver
+            if self.connection is not None:
+                self.connection.receiver = receiver
+
     def pause(self) -> None:
         """Read no more from the provider for now. What was read already (256 KiB at most) may still come."""
         self.paused = True

@@ -1,0 +1,185 @@
+"""Lanes: what all calls of one principal for one model have in common, found out once.
+
+Nearly every call needs one attempt at a deployment that is drawn, its body relayed and its answer whole. What decides
+over that is the same for thousands of calls: the settings of the snapshot, what the principal may use and draws on, the
+group behind the name, whether a deployment speaks the client's dialect. A lane holds the answers, and `Lanes.take`
+sends such a call on the straight way (straight.py). It refuses nobody and decides nothing anew: a call that is anything
+but usual is not taken, and goes the long way (`ChatCall`), which knows every case.
+
+A lane is bound to its snapshot and to its principal as it was when the lane was made. tests/unit/gateway/
+test_straight.py sends the same calls both ways, and compares all that is left of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from penstock.calls.demo import NAMES as DEMO_NAMES
+from penstock.calls.mock import wants_mock
+from penstock.dialects.dialect import PathMatch
+from penstock.exchange import Timeouts
+from penstock.gateway.http.inbound import Inbound
+from penstock.gateway.policies.model_access import allowed
+from penstock.gateway.principal import Principal, Quota
+from penstock.gateway.relay import Members, Peeked, text
+from penstock.gateway.route import Members as Group
+from penstock.gateway.straight import StraightCall
+from penstock.gateway.surfaces.chat import ChatSurface
+from penstock.gateway.targets import Target
+from penstock.gateway.tariff import Tariff
+from penstock.providers.errors import ProviderError
+from penstock.routing.deployment import Deployment
+from penstock.routing.overrides import said_in_headers
+from penstock.routing.tasks import NO_TASKS
+
+if TYPE_CHECKING:
+    from penstock.gateway.plane import Plane
+
+MOST = 65_536
+"""Lanes that are kept: with wildcards, clients choose the names."""
+_HEADERS_THAT_SAY_MORE = frozenset({b"traceparent", b"anthropic-beta"})
+_MEMBERS_THAT_SAY_MORE = frozenset({"previous_response_id"})
+
+_NOTHING_SAID = PathMatch()
+
+
+class Way(Struct, frozen=True, eq=False):
+    """A deployment, as it is asked for whole answers.
+
+    tariff    what its answers cost, where they are plain
+    timeouts  how long it may take
+    place     the header lines that say who answered
+    """
+
+    deployment: Deployment
+    target: Target
+    tariff: Tariff
+    timeouts: Timeouts
+    place: bytes
+
+
+class Lane(Struct, frozen=True, eq=False):
+    """One principal's calls for one name, from one surface.
+
+    requested  the name as the client gives it; `group` what is asked for under it
+    usual_output  tokens that may come out of a call that does not say how many
+    limits     what each call draws on before it is routed; `budgets` once it is known what it may cost
+    ways       deployments that were asked already; None: no call goes straight to it
+    """
+
+    principal: Principal
+    surface: ChatSurface
+    requested: str
+    group: Group
+    usual_output: int
+    limits: tuple[Quota, ...]
+    budgets: tuple[Quota, ...]
+    ways: dict[str, Way | None]
+
+
+class Lanes:
+    """The lanes of one snapshot."""
+
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
+        self._words = plane.words.names | _MEMBERS_THAT_SAY_MORE
+        self._lanes: dict[tuple[str, str, bytes], Lane] = {}
+
+    def take(self, inbound: Inbound, principal: Principal, surface: ChatSurface, members: Members) -> bool:
+        """Make the call, if it can go the straight way. Raises MalformedError."""
+        raw = members.get("model")
+        if raw is None or not self._words.isdisjoint(members):
+            return False
+        if inbound.plain is None:
+            inbound.plain = is_plain(inbound.headers)
+        if not inbound.plain:
+            return False
+        key = (principal.id, surface.dialect.name, bytes(raw))
+        lane = self._lanes.get(key)
+        if lane is None or lane.principal is not principal:
+            lane = self._made(principal, surface, members)
+            if lane is None:
+                return False
+            if len(self._lanes) >= MOST:
+                self._lanes.clear()
+            self._lanes[key] = lane
+        peeked = surface.peek(members, _NOTHING_SAID)
+        if peeked.stream or peeked.user is not None:
+            return False
+        way = self._way(lane, len(inbound.body), peeked, members)
+        return way is not None and StraightCall(self._plane, inbound, lane, way, members, peeked).begin()
+
+    def _way(self, lane: Lane, size: int, peeked: Peeked, members: Members) -> Way | None:
+        """The way to a deployment that may be asked without a second thought."""
+        group, router = lane.group, self._plane.router
+        if size > group.smallest:
+            return None
+        chosen = group.draw(router.table.healths, router.now(), router.random)
+        if chosen is None:
+            return None
+        way = lane.ways[chosen.id] if chosen.id in lane.ways else self._made_way(lane, chosen)
+        if way is None or (way.target.max_output is None and peeked.max_output is None and lane.budgets):
+            return None
+        if not way.target.reasons and not lane.surface.reasoning.isdisjoint(members):
+            return None
+        return way
+
+    def _made(self, principal: Principal, surface: ChatSurface, members: Members) -> Lane | None:
+        """The lane of these calls; None: they are not usual."""
+        name = text(members, "model")
+        if not name or principal.tags:
+            return None
+        group = principal.aliases.get(name, name)
+        if not allowed(principal, name, group):
+            return None
+        try:
+            found = self._plane.router.members(group)
+        except ProviderError:
+            return None
+        if not found.plain:
+            return None
+        money = tuple(quota for quota in principal.quotas if quota.kind == "money")
+        limits = tuple(quota for quota in principal.quotas if quota.kind != "money")
+        usual = self._plane.snapshot.settings.default_max_output
+        return Lane(principal, surface, name, found, usual, limits, money, {})
+
+    def _made_way(self, lane: Lane, deployment: Deployment) -> Way | None:
+        """The way to a deployment; None: what is sent to it must be made first."""
+        plane, surface = self._plane, lane.surface
+        if deployment.model in DEMO_NAMES:
+            return None
+        prefer = (surface.dialect.name,) if surface.prefers else ()
+        try:
+            target = plane.targets.of(deployment, "chat", surface.dialect.name, prefer, False)
+        except ProviderError:
+            return None
+        if target.endpoint is None:  # a first call will find out where it is
+            return None
+        way: Way | None = None
+        if target.relays and target.is_ready and target.tariff is not None and not wants_mock(target.options):
+            place = plane.place_lines(lane.group.name, deployment.id, 0)
+            way = Way(deployment, target, target.tariff, plane.timeouts(deployment), place)
+        lane.ways[deployment.id] = way
+        return way
+
+
+def is_plain(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether the head of a request says nothing about how it is to be served."""
+    return _HEADERS_THAT_SAY_MORE.isdisjoint(headers) and not said_in_headers(headers)
+
+
+def may_have_lanes(plane: Plane) -> bool:
+    """Whether there are usual calls under a snapshot: where nothing is asked of each call besides."""
+    settings, router = plane.snapshot.settings, plane.router
+    return (
+        all(policy.straight for policy in plane.policies)
+        and router.tasks is NO_TASKS
+        and router.sticky is None
+        and not router.learns
+        and plane.waiting_room() is None
+        and plane.observer.tracer is None
+        and not (settings.store_prompts or settings.litellm_headers or settings.forward_headers)
+    )

@@ -1,0 +1,300 @@
+"""StraightCall: a usual chat request (lanes.py), from its reservations to its answer, in as few steps as that takes.
+
+It leaves just what `ChatCall` leaves: the same records, settlements, samples and bytes. It knows one case only. When
+anything else happens (the provider refuses, the answer is not plain, the client leaves, the key is revoked), the call
+takes a detour: a `ChatCall` goes on from where this one stands, and is told what happened. Until the answer is recorded
+nothing is done here that a detour could not go on from.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from penstock.exchange import Broken
+from penstock.gateway import bounds
+from penstock.gateway.call import place_of
+from penstock.gateway.chat import ChatCall, usage_of
+from penstock.gateway.http.heads import JSON
+from penstock.gateway.http.inbound import Inbound
+from penstock.gateway.journal import JournalError
+from penstock.gateway.made import Made
+from penstock.gateway.naming import renamed
+from penstock.gateway.principal import Quota
+from penstock.gateway.records import Closed, Opened
+from penstock.gateway.relay import Members, Peeked, joined
+from penstock.gateway.routed import STANDARD, usual_head
+from penstock.gateway.samples import RequestSample
+from penstock.gateway.surfaces.chat import Quick
+from penstock.gateway.upstream import Ongoing
+from penstock.types.errors import ErrorResponse
+from penstock.types.usage import Usage
+
+if TYPE_CHECKING:
+    from penstock.gateway.lanes import Lane, Way
+    from penstock.gateway.plane import Plane
+
+_log = logging.getLogger("penstock.gateway")
+
+_MOST_PIECES = 64
+"""Pieces of an answer from which on their bytes are counted, which is another's to do."""
+
+
+class StraightCall:
+    """One request on the straight way. It receives the provider's answer."""
+
+    __slots__ = (
+        "_began",
+        "_bound",
+        "_headers",
+        "_inbound",
+        "_lane",
+        "_members",
+        "_ongoing",
+        "_opened",
+        "_peeked",
+        "_pieces",
+        "_plane",
+        "_reserved",
+        "_sent_at",
+        "_started",
+        "_started_unix",
+        "_way",
+    )
+
+    def __init__(self, plane: Plane, inbound: Inbound, lane: Lane, way: Way, members: Members, peeked: Peeked) -> None:
+        self._plane = plane
+        self._inbound = inbound
+        self._lane = lane
+        self._way = way
+        self._members = members
+        self._peeked = peeked
+        self._started = time.perf_counter()
+        self._started_unix = time.time()
+
+    # -- there --------------------------------------------------------------------------------------------------------
+
+    def begin(self) -> bool:
+        """Send the request. False: nothing was sent or taken, and the call is another's to make."""
+        plane, way, inbound = self._plane, self._way, self._inbound
+        self._reserved = reserved = self._most()
+        if reserved and not plane.leases.take_all(reserved):
+            return False
+        self._sent_at = now = time.perf_counter()
+        self._opened = opened = self._record(self._started_unix + (now - self._started))
+        try:
+            plane.journal.opened(opened)
+        except JournalError:
+            for quota, amount in reserved:
+                plane.leases.settle(quota.name, amount, 0, self._started_unix)
+            return False
+        inbound.answering, inbound.client_left = self, self.client_left
+        self._pieces: list[bytes] = []
+        self._began = began = plane.clock.monotonic()
+        plane.router.table.started(way.deployment.id, began)
+        request = way.target.request(self._body(), None, ())
+        assert request is not None, "the head of what goes this way is known"
+        timeouts = way.timeouts
+        self._ongoing: Ongoing = plane.upstream.send(request, timeouts, timeouts.total, way.target.network, self)
+        return True
+
+    def _most(self) -> list[tuple[Quota, int]]:
+        """The most that the call can use of each quota."""
+        lane, peeked = self._lane, self._peeked
+        self._bound = inward = bounds.loose(self._inbound.body)
+        most = peeked.max_output
+        reserved: list[tuple[Quota, int]] = []
+        for quota in lane.limits:
+            if quota.kind == "tokens":
+                outward = lane.usual_output if most is None else most
+                reserved.append((quota, inward + outward * peeked.choices))
+            else:
+                reserved.append((quota, 1))
+        if lane.budgets:
+            way = self._way
+            outward = (way.target.max_output or 0) if most is None else most
+            money = way.tariff.bound(inward, outward * peeked.choices)
+            reserved += [(quota, money) for quota in lane.budgets]
+        return reserved
+
+    def _record(self, at: float) -> Opened:
+        way, lane, resolved = self._way, self._lane, self._way.target.resolved
+        return Opened(
+            self._plane.next_id(),
+            1,
+            at,
+            self._started_unix,
+            lane.principal.id,
+            "chat",
+            self._inbound.path,
+            lane.requested,
+            lane.group.name,
+            way.deployment.id,
+            resolved.provider.name,
+            resolved.model,
+            False,
+            tuple([(quota.name, amount) for quota, amount in self._reserved if quota.kind == "money"]),
+        )
+
+    def _body(self) -> bytes:
+        """The body, with the name by which the provider knows the model."""
+        endpoint, members = self._way.target.endpoint, self._members
+        assert endpoint is not None, "what is relayed has an endpoint"
+        if endpoint.wire_model != self._lane.requested and self._lane.surface.names_model_in_body:
+            members = {**members, "model": endpoint.wire_model}
+        return joined(members)
+
+    # -- and back -----------------------------------------------------------------------------------------------------
+
+    def head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """The answer's head has come."""
+        self._headers = headers
+        if status != 200:
+            self._detour().head(status, headers)
+
+    def data(self, data: bytes) -> None:
+        """A piece of the answer."""
+        pieces = self._pieces
+        pieces.append(data)
+        if len(pieces) >= _MOST_PIECES:
+            call = self._detour()
+            call.head(200, self._headers)
+            for piece in pieces:
+                call.data(piece)
+
+    def end(self) -> None:
+        """The answer is whole."""
+        pieces = self._pieces
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        quick = self._lane.surface.quick(body)
+        if quick is None or not self._answer(quick, body):
+            call = self._detour()
+            call.head(200, self._headers)
+            call.data(body)
+            call.end()
+
+    def _answer(self, quick: Quick, body: bytes) -> bool:
+        """Record the answer, and give it. False: nothing was done, for it is not plain, or cannot be recorded."""
+        plane, way, tariff = self._plane, self._way, self._way.tariff
+        amount = tariff.of(quick.input, quick.cached, quick.output)
+        if amount is None or quick.service_tier not in STANDARD:
+            return False
+        cost, text = tariff.picodollars(amount), tariff.text(amount)
+        now = time.perf_counter()
+        waited, tokens = now - self._sent_at, quick.input + quick.output
+        closed = self._closed(quick, usage_of(quick), cost, text, self._started_unix + (now - self._started))
+        try:
+            plane.journal.closed(closed)
+        except JournalError:
+            return False
+        try:
+            self._settle(tokens, cost)
+            plane.router.answered(way.deployment.id, waited, False, None, tokens)
+            self._observe(closed, waited)
+            self._respond(quick, body, text, waited)
+        except Exception as error:  # it is recorded, and could not be told: the client must not wait for ever
+            _log.error("the answer of call %s could not be given: %s", closed.call_id, place_of(error))
+            self._inbound.abort()
+        return True
+
+    def _closed(self, quick: Quick, usage: Usage, cost: int, text: str, at: float) -> Closed:
+        opened = self._opened
+        return Closed(
+            opened.call_id,
+            1,
+            at,
+            None,
+            200,
+            "success",
+            None,
+            None,
+            usage,
+            False,
+            cost,
+            text,
+            tuple([(name, cost) for name, _ in opened.reserved]),
+            True,
+            quick.finish_reason,
+            quick.response_id,
+        )
+
+    def _settle(self, tokens: int, cost: int) -> None:
+        settle, since = self._plane.leases.settle, self._started_unix
+        for quota, amount in self._reserved:
+            kind = quota.kind
+            if kind != "requests":
+                settle(quota.name, amount, cost if kind == "money" else tokens if kind == "tokens" else 0, since)
+
+    def _observe(self, closed: Closed, waited: float) -> None:
+        opened, usage, lane, inbound = self._opened, closed.usage, self._lane, self._inbound
+        assert usage is not None, "a plain answer has counts"
+        spent = time.perf_counter() - self._started
+        sample = RequestSample(
+            call_id=opened.call_id,
+            surface=lane.surface.dialect.name,
+            operation="chat",
+            method=inbound.method,
+            path=inbound.path,
+            status=200,
+            outcome="success",
+            key_id=opened.principal,
+            key_alias=lane.principal.alias,
+            client=inbound.address,
+            requested=opened.requested,
+            model_group=opened.group,
+            deployment=opened.deployment,
+            provider=opened.provider,
+            model=opened.model,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cache_read_tokens=usage.cache_read_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            cost=closed.cost_text,
+            seconds=spent,
+            overhead=max(0.0, spent - waited),
+            attempts=1,
+            finish_reason=closed.finish_reason,
+            response_id=closed.response_id,
+        )
+        self._plane.observer.whole(sample, opened, closed, self._started_unix + spent)
+
+    def _respond(self, quick: Quick, body: bytes, text: str, waited: float) -> None:
+        plane, lane, target, inbound = self._plane, self._lane, self._way.target, self._inbound
+        name, asked = quick.model, lane.requested
+        if name != asked and asked != target.resolved.model and name:
+            body = renamed(body, lane.surface.model_key, name, asked)
+        if lane.surface.keeps and quick.response_id:
+            plane.shared.made.put(quick.response_id, Made(self._way.deployment.id, lane.principal.id))
+        overhead = (time.perf_counter() - self._started - waited) * 1000
+        head = usual_head(JSON, self._opened.call_id, self._way.place, 1, overhead, text)
+        if lane.principal.quotas:
+            head += plane.limit_headers(lane.principal)
+        inbound.respond(200, head, body)
+
+    # -- anything else ------------------------------------------------------------------------------------------------
+
+    def broken(self, why: Broken) -> None:
+        """There is no answer, or no more of it."""
+        self._detour().broken(why)
+
+    def client_left(self) -> None:
+        """The client has gone before it was answered."""
+        self._detour().client_left()
+
+    def cut(self, error: ErrorResponse) -> None:
+        """End now, and tell the client why."""
+        self._detour().cut(error)
+
+    def _detour(self) -> ChatCall:
+        """The call that goes on from here."""
+        call = ChatCall(self._plane, self._inbound, self._lane.principal, self._lane.surface, self._members)
+        opened = self._opened
+        call.id = call.sample.call_id = opened.call_id
+        call.started, call.started_unix = self._started, self._started_unix
+        call.reserved = [(quota, amount) for quota, amount in self._reserved if quota.kind != "money"]
+        call.money, call.open = list(opened.reserved), opened
+        call.bound, call.sent_at, call.attempts = self._bound, self._sent_at, 1
+        call.group = opened.group
+        call.go_on(self._way.deployment, self._ongoing, self._began)
+        return call

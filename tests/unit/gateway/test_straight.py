@@ -1,0 +1,515 @@
+"""Whatever becomes of a call, the straight way leaves what the long way leaves: the same bytes for provider and client,
+the same records, leases, metrics, lines of the log, and the same knowledge of the deployments.
+
+Two gateways get the same requests, and the same happens to them; one has no lanes. Time stands still unless the script
+lets it pass, so that nothing has to be compared "about".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from penstock.exchange import Broken, Clock
+from penstock.gateway import straight
+from penstock.gateway.http.connection import Connection, Limits
+from penstock.gateway.http.connections import Connections
+from penstock.gateway.journal import JournalError
+from penstock.gateway.keyring import Keyring
+from penstock.gateway.lease_words import Grant, Refusal
+from penstock.gateway.leases import Leases
+from penstock.gateway.log import Log
+from penstock.gateway.made import MadeThings
+from penstock.gateway.metrics import Metrics
+from penstock.gateway.observe import Observer
+from penstock.gateway.plane import Plane, Shared
+from penstock.gateway.policies.limits import Limits as LimitPolicy
+from penstock.gateway.policies.model_access import ModelAccess
+from penstock.gateway.principal import Principal, Quota, key_digest
+from penstock.gateway.service import Service
+from penstock.gateway.snapshot import RoutingSettings, Settings, Snapshot
+from penstock.gateway.surfaces.places import table
+from penstock.gateway.upstream import Ongoing
+from penstock.providers.registry import default_registry
+from penstock.routing.deployment import Deployment
+from penstock.types.errors import ErrorResponse
+from penstock.types.retry import Backoff
+
+START = 1_800_000_000.0
+LIMITS = {"tokens": 40_000, "requests": 12, "parallel": 2, "money": 10**11}
+
+
+class StillClock:
+    """Seconds that pass when they are told to."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Socket:
+    """A client's side of a connection."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.over = False
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def writelines(self, pieces: tuple[bytes, ...]) -> None:
+        self.written += b"".join(pieces)
+
+    def get_extra_info(self, name: str) -> Any:
+        return ("127.0.0.1", 1)
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+    def close(self) -> None:
+        self.over = True
+
+    abort = close
+
+
+class Providers:
+    """All providers: what was sent to them, and who waits for an answer."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+        self.waiting: list[Ongoing] = []
+
+    def send(self, request: Any, timeouts: Any, left: float | None, network: Any, receiver: Any) -> Ongoing:
+        self.sent.append((request.method, request.url, request.headers, request.body, timeouts, left))
+        loop = asyncio.get_running_loop()
+        ongoing = Ongoing(receiver, request, None, timeouts, math.inf, loop)
+        self.waiting.append(ongoing)
+        return ongoing
+
+    def stats(self) -> list[Any]:
+        return []
+
+    def answer(self, what: Callable[[Any], None]) -> None:
+        """Let something happen to the request that has waited for longest."""
+        ongoing = self.waiting.pop(0)
+        receiver = ongoing.receiver
+        if receiver is not None:
+            what(ongoing)
+
+
+class Book:
+    """A journal that is full from its `full`-th record on, until it is not."""
+
+    def __init__(self) -> None:
+        self.records: list[Any] = []
+        self.full = False
+
+    def opened(self, record: Any) -> None:
+        if self.full:
+            raise JournalError("no space left")
+        self.records.append(record)
+
+    closed = ended = opened
+
+
+class Gateway:
+    """A worker without sockets, a keeper that answers when asked to, and a client."""
+
+    def __init__(self, clock: StillClock, lanes: bool) -> None:
+        self.clock, self.said, self.lines = clock, list[tuple[str, Any]](), list[bytes]()
+        self.left = dict(LIMITS)
+        self.leases = Leases("w", lambda kind, said: self.said.append((kind, said)), clock, self._later)
+        self.leases.connected()
+        self.providers, self.book = Providers(), Book()
+        self.keyring = Keyring(lambda digest, then: then(PRINCIPALS.get(digest), None))
+        metrics = Metrics(key_labels=True)
+        log = Log(cast(Any, self), self._later)
+        shared = Shared(
+            registry=default_registry(),
+            environment={},
+            upstream=cast(Any, self.providers),
+            leases=self.leases,
+            journal=self.book,
+            keyring=self.keyring,
+            made=MadeThings(lambda name, then: then(None, None)),
+            observer=Observer(metrics, log),
+            policies=(ModelAccess(), LimitPolicy(self.leases)),
+        )
+        self.plane = Plane(shared, SNAPSHOT)
+        self.plane.observer.apply(SNAPSHOT, ())
+        self.plane._prefix = "0" * 16
+        self.plane.clock = Clock(clock, clock)
+        router = self.plane.router
+        router.now = router.unix = clock
+        router.random = lambda: 0.25
+        router._backoff = Backoff(initial=0.0)
+        if not lanes:
+            self.plane.__dict__["lanes"] = None
+        self.service = Service(table(), self.keyring, self.plane)
+        self.lost = 0
+        self.connect()
+
+    def _later(self, seconds: float, function: Callable[[], None]) -> Any:
+        return asyncio.get_running_loop().call_later(3600, function)
+
+    def write(self, lines: bytes) -> None:
+        self.lines.append(lines)
+
+    def connect(self) -> None:
+        self.socket = Socket()
+        self.connection = Connection(self.service, Limits(), Connections(asyncio.get_running_loop()))
+        self.connection.connection_made(self.socket)
+
+    def keep(self) -> None:
+        """Answer what the worker asked of the keeper."""
+        while any(kind in ("draw", "more") for kind, _ in self.said):
+            said, self.said = self.said, []
+            for kind, each in said:
+                if kind == "draw":
+                    self._grant(each)
+
+    def _grant(self, draw: Any) -> None:
+        quota = draw.quota
+        start = self.clock.now // quota.window * quota.window if quota.window else 0.0
+        until = start + quota.window if quota.window else math.inf
+        left = self.left[quota.kind] + draw.back
+        if left < draw.least:
+            self.left[quota.kind] = left
+            self.leases.refused(Refusal(quota.name, start, until, left, draw.least, 7.0))
+            return
+        units = min(left, max(draw.wanted, left // 2))
+        self.left[quota.kind] = left - units
+        self.leases.granted(Grant(quota.name, start, until, units, left - units, False, units < draw.wanted))
+
+    def remains(self) -> dict[str, Any]:
+        """All that is left of what happened."""
+        self.plane.observer.log.flush()
+        rows = self.plane.observer.metrics.report(full=True)
+        leases = {name: (each.held, each.share, each.until) for name, each in self.leases._leases.items()}
+        return _without_ids(
+            {
+                "client": self.socket.written.decode("latin-1"),
+                "over": self.socket.over,
+                "sent": self.providers.sent,
+                "records": [msgspec.to_builtins(each) for each in self.book.records],
+                "leases": leases,
+                "said": [(kind, msgspec.to_builtins(each)) for kind, each in self.said],
+                "metrics": msgspec.to_builtins(rows),
+                "log": [json.loads(line) for line in b"".join(self.lines).splitlines()],
+                "healths": {name: msgspec.to_builtins(each) for name, each in self.plane.router.table.healths.items()},
+                "made": dict(self.plane.shared.made._known),
+            }
+        )
+
+
+def _without_ids(found: dict[str, Any]) -> dict[str, Any]:
+    """The ids of calls by the order in which they turn up: which number a call gets is nobody's business."""
+    names: dict[str, str] = {}
+
+    def named(match: re.Match[str]) -> str:
+        return names.setdefault(match[0], f"call {len(names)}")
+
+    return {name: re.sub(r"0{16}[0-9a-f]{16}", named, repr(value)) for name, value in found.items()}
+
+
+# -- what there is ----------------------------------------------------------------------------------------------------
+
+
+def _quotas(name: str, *kinds: str) -> tuple[Quota, ...]:
+    windows = {"requests": 60.0, "tokens": 60.0}
+    return tuple(
+        Quota(name=f"{name}:{kind}", kind=cast(Any, kind), limit=LIMITS[kind], window=windows.get(kind, 0.0))
+        for kind in kinds
+    )
+
+
+def _principal(key: str, **more: Any) -> Principal:
+    return Principal(id=key_digest(key), label="sk-...", **more)
+
+
+PRINCIPALS = {
+    each.id: each
+    for each in (
+        _principal("sk-free", alias="free"),
+        _principal("sk-all", quotas=_quotas("all", "requests", "tokens", "parallel", "money")),
+        _principal("sk-money", quotas=_quotas("money", "money")),
+        _principal("sk-some", models=("one", "two*"), aliases={"uno": "one"}),
+        _principal("sk-tags", tags=("blue",)),
+        _principal("sk-master", role="master"),
+    )
+}
+KEYS = ("sk-free", "sk-all", "sk-money", "sk-some", "sk-tags", "sk-master")
+
+
+def _deployment(group: str, id: str, model: str, **more: Any) -> Deployment:
+    fields = {name: more.pop(name) for name in ("order", "weight", "rpm") if name in more}
+    arguments = {"model": model, "api_key": "sk-x", "api_base": f"http://127.0.0.1:1/{id}", **more}
+    return Deployment(group=group, id=id, arguments=arguments, **fields)
+
+
+SNAPSHOT = Snapshot(
+    version=1,
+    aliases={"alias": "one"},
+    routing=RoutingSettings(retries=1, fallbacks={"one": ("other",), "two": ("one",)}, cooldown=5.0),
+    deployments=(
+        _deployment("one", "d1", "openai/gpt-4o-mini"),
+        _deployment("two", "d2a", "openai/gpt-4o-mini"),
+        _deployment("two", "d2b", "openai/gpt-4o", timeout=9),
+        _deployment("other", "d3", "anthropic/claude-sonnet-4-5"),
+        _deployment("unknown", "d4", "openai/nobody-knows-this"),
+        _deployment("priced", "d5", "openai/x", input_cost_per_token=1e-6, output_cost_per_token=2e-6),
+        _deployment("with-defaults", "d6", "openai/gpt-4o-mini", temperature=0.5),
+        _deployment("openai/*", "d7", "openai/*"),
+        _deployment("gone", "d8", "demo"),
+        _deployment("limited", "d9", "openai/gpt-4o-mini", rpm=2),
+    ),
+    settings=Settings(),
+)
+NAMES = ("one", "two", "other", "unknown", "priced", "with-defaults", "openai/gpt-4o", "gpt-4o", "gone", "alias", "uno")
+MORE_NAMES = ("limited", "nobody", "d1", "")
+
+MEMBERS: tuple[dict[str, Any], ...] = (
+    {},
+    {"max_tokens": 50},
+    {"max_completion_tokens": 50, "n": 3},
+    {"stream": False, "temperature": 0.1},
+    {"stream": True},
+    {"user": "somebody"},
+    {"metadata": {"a": "b"}},
+    {"max_tokens": 10**7},
+    {"max_tokens": "many"},
+    {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]},
+    {"reasoning_effort": "low"},
+    {"timeout": 3},
+    {"tags": ["blue"]},
+    {"mock_response": "no"},
+    {"prompt_cache_key": "k"},
+)
+HEADS = (
+    "",
+    "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n",
+    "x-penstock-tags: blue\r\n",
+    "anthropic-beta: x\r\n",
+)
+ANSWER: dict[str, Any] = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "gpt-4o-mini-2024-07-18",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 50, "completion_tokens": 40, "total_tokens": 90},
+}
+JSON = [(b"content-type", b"application/json")]
+
+
+def answer(status: int = 200, pieces: int = 1, headers: Any = (), **changes: Any) -> Callable[[Any], None]:
+    body = json.dumps({name: each for name, each in {**ANSWER, **changes}.items() if each is not None}).encode()
+    return raw(status, body, pieces, headers)
+
+
+def raw(status: int, body: bytes, pieces: int = 1, headers: Any = ()) -> Callable[[Any], None]:
+    size = max(1, -(-len(body) // pieces))
+
+    def happens(ongoing: Any) -> None:
+        # As a connection does: who takes over in the middle hears the rest.
+        ongoing.receiver.head(status, [*JSON, *headers])
+        for at in range(0, len(body), size):
+            if ongoing.receiver is not None:
+                ongoing.receiver.data(body[at : at + size])
+        receiver, ongoing.receiver = ongoing.receiver, None
+        if receiver is not None:
+            receiver.end()
+
+    return happens
+
+
+def breaks(*why: Any, body: bytes = b"") -> Callable[[Any], None]:
+    def happens(ongoing: Any) -> None:
+        if body:
+            ongoing.receiver.head(200, JSON)
+            ongoing.receiver.data(body)
+        ongoing.fail(Broken(*why))
+
+    return happens
+
+
+def error(status: int, message: str, headers: Any = (), **more: Any) -> Callable[[Any], None]:
+    return raw(status, json.dumps({"error": {"message": message, **more}}).encode(), headers=headers)
+
+
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+HAPPENS: dict[str, Callable[[Any], None]] = {
+    "answer": answer(),
+    "in pieces": answer(pieces=7),
+    "in many pieces": answer(pieces=90),
+    "created": answer(status=201),
+    "other name": answer(model="something-else"),
+    "own name": answer(model="one"),
+    "no name": answer(model=None, id=None),
+    "no usage": answer(usage=None),
+    "cached": answer(usage={**ANSWER["usage"], "prompt_tokens_details": {"cached_tokens": 10}}),
+    "sound": answer(usage={**ANSWER["usage"], "prompt_tokens_details": {"audio_tokens": 10}}),
+    "thoughts apart": answer(usage={"prompt_tokens": 5, "completion_tokens": 4, "total_tokens": 20}),
+    "too much": answer(usage={"prompt_tokens": 50_000, "completion_tokens": 4_000, "total_tokens": 54_000}),
+    "tier": answer(service_tier="flex"),
+    "default tier": answer(service_tier="default"),
+    "tools": answer(choices=[{"index": 0, "message": {"tool_calls": [CALL]}, "finish_reason": "tool_calls"}]),
+    "no choice": answer(choices=[]),
+    "no JSON": raw(200, b"<html>busy</html>"),
+    "nothing": raw(200, b""),
+    "error in 200": error(200, "busy", type="server_error"),
+    "moved": raw(302, b"", headers=[(b"location", b"http://127.0.0.2/")]),
+    "bad": error(400, "no", type="invalid_request_error"),
+    "context": error(400, "too long", code="context_length_exceeded"),
+    "policy": error(400, "no", code="content_policy_violation"),
+    "key": error(401, "no key"),
+    "busy": error(429, "later", headers=[(b"retry-after", b"0")]),
+    "server": error(500, "oh"),
+    "overloaded": raw(503, b"upstream connect error"),
+    "refuses": breaks("connect", "refused", False),
+    "resets": breaks("read", "reset"),
+    "in the body": breaks("read", "reset", body=b'{"id":'),
+    "late": breaks("timeout", "the answer did not come"),
+    "no HTTP": breaks("protocol", "bad"),
+}
+REVOKED = ErrorResponse(kind="authentication", status=401, message="this key was revoked")
+
+
+# -- the script -------------------------------------------------------------------------------------------------------
+
+
+def request_of(name: str, members: dict[str, Any], key: str, head: str) -> bytes:
+    messages = [{"role": "user", "content": "hello " * 30}]
+    body = json.dumps({**({"model": name} if name else {}), "messages": messages, **members}).encode()
+    lines = f"host: h\r\ncontent-type: application/json\r\nauthorization: Bearer {key}\r\n{head}"
+    return f"POST /v1/chat/completions HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n".encode() + body
+
+
+Step = tuple[Any, ...]
+
+
+def play(script: list[Step], gateway: Gateway, clock: StillClock) -> None:
+    for step in script:
+        kind, *rest = step
+        if kind == "ask":
+            if gateway.connection.current is not None or gateway.socket.over:
+                continue
+            gateway.connection.data_received(request_of(*rest))
+        elif kind == "happens":
+            if gateway.providers.waiting:
+                gateway.providers.answer(HAPPENS[rest[0]])
+        elif kind == "passes":
+            clock.now += rest[0]
+        elif kind == "leaves":
+            gateway.connection.connection_lost(None)
+            gateway.connect()
+        elif kind == "revoked":
+            current = gateway.connection.current
+            if current is not None and current.answering is not None:
+                current.answering.cut(REVOKED)
+        elif kind == "full":
+            gateway.book.full = rest[0]
+        gateway.keep()
+
+
+def remains_of(script: list[Step], lanes: bool) -> dict[str, Any]:
+    clock = StillClock()
+
+    async def run() -> dict[str, Any]:
+        patch = pytest.MonkeyPatch()
+        for name in ("time", "perf_counter", "monotonic"):
+            patch.setattr(time, name, clock)
+        try:
+            gateway = Gateway(clock, lanes)
+            play(script, gateway, clock)
+            return gateway.remains()
+        finally:
+            patch.undo()
+
+    return asyncio.run(run())
+
+
+asks = st.tuples(
+    st.just("ask"),
+    st.one_of(st.sampled_from(("one", "two", "priced")), st.sampled_from(NAMES), st.sampled_from(MORE_NAMES)),
+    st.one_of(st.sampled_from(MEMBERS[:4]), st.sampled_from(MEMBERS)),
+    st.sampled_from(KEYS),
+    st.one_of(st.just(""), st.sampled_from(HEADS)),
+)
+steps = st.one_of(
+    asks,
+    asks,
+    st.tuples(st.just("happens"), st.just("answer")),
+    st.tuples(st.just("happens"), st.sampled_from(sorted(HAPPENS))),
+    st.tuples(st.just("happens"), st.sampled_from(sorted(HAPPENS))),
+    st.tuples(st.just("passes"), st.sampled_from((0.01, 0.3, 6.0, 61.0))),
+    st.tuples(st.just("leaves")),
+    st.tuples(st.just("revoked")),
+    st.tuples(st.just("full"), st.booleans()),
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(steps, min_size=1, max_size=14))
+@example([("ask", "one", {}, "sk-all", ""), ("happens", "answer")])
+def test_both_ways_leave_the_same(script: list[Step]) -> None:
+    straight_way, long_way = remains_of(script, lanes=True), remains_of(script, lanes=False)
+    for name, remains in long_way.items():
+        assert straight_way[name] == remains, name
+
+
+@pytest.mark.parametrize("happens", sorted(HAPPENS))
+@pytest.mark.parametrize("key", ["sk-free", "sk-all"])
+def test_each_thing_that_may_happen_leaves_the_same(happens: str, key: str) -> None:
+    asked: Step = ("ask", "one", {"max_tokens": 50}, key, "")
+    script: list[Step] = [asked, ("happens", "answer"), asked, ("passes", 0.2), ("happens", happens)]
+    script += [("happens", "answer"), ("happens", "answer")]
+    straight_way, long_way = remains_of(script, lanes=True), remains_of(script, lanes=False)
+    for name, remains in long_way.items():
+        assert straight_way[name] == remains, name
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each call that tried to go the straight way went it."""
+    found: list[bool] = []
+    begin = straight.StraightCall.begin
+
+    def told(self: straight.StraightCall) -> bool:
+        found.append(begin(self))
+        return found[-1]
+
+    monkeypatch.setattr(straight.StraightCall, "begin", told)
+    return found
+
+
+@pytest.mark.parametrize("name", ["one", "two", "priced", "alias", "openai/gpt-4o"])
+@pytest.mark.parametrize("key", ["sk-free", "sk-master", "sk-all", "sk-money"])
+def test_usual_calls_go_the_straight_way(taken: list[bool], name: str, key: str) -> None:
+    asked: Step = ("ask", name, {"max_tokens": 50}, key, "")
+    remains_of([asked, ("happens", "answer"), asked, ("happens", "answer")], lanes=True)
+    assert taken[-1:] == [True]
+
+
+@pytest.mark.parametrize(("name", "members", "head"), [("other", {}, ""), ("one", {}, HEADS[1])])
+def test_others_do_not(taken: list[bool], name: str, members: dict[str, Any], head: str) -> None:
+    remains_of([("ask", name, members, "sk-free", head), ("happens", "answer")], lanes=True)
+    assert taken == []
