@@ -16,7 +16,8 @@ The drain is a thread of the keeper at the keeper's own priority: it shares the 
 grants leases, and a thread of low priority that holds a lock keeps others from it for as long as busier ones run. What
 keeps it out of the way instead is rest: where a batch had to wait for a processor, others want it, and the ledger
 leaves them nine tenths of it, as long as what is `behind` is not too much for the disk. So a burst is written down when
-it is over.
+it is over. And where it keeps up, it lets others run every few rows: the kernel would let it go on for milliseconds, and a
+worker that shares its processor would answer so much later.
 """
 
 from __future__ import annotations
@@ -44,9 +45,12 @@ from penstock.control.store.calls import Attempted, Call, interrupted, settled_m
 from penstock.gateway.records import Amount, Closed, Ended, Opened
 
 INTERVAL = 0.2
-"""Seconds between two looks at journals that were read to the end."""
+"""Seconds between two looks at journals in which nothing was found."""
+_BUSY_INTERVAL = 0.1
+"""Seconds to the next look where something was: a commit cannot let others run in its middle, so it is kept small."""
 
 _BATCH = 2000
+_PAUSE_EVERY = 32
 _REST = 0.002
 _BUSY_REST = 9.0
 _TOO_FAR_BEHIND = 1 << 30
@@ -122,7 +126,8 @@ class Ledger:
         self._calls: dict[str, Call] = {call.call_id: call for call in store.calls_under_way()}
         self._stored = set(self._calls)
         self._changed: set[str] = set()
-        self._batch = Batch()
+        self._keeps_up = True
+        self._batch = self._new_batch()
         self._read_from: dict[str, Segment] = {}
         self._records = self._written = self._batches = self._rejected = self._damaged = 0
         self._stopping = threading.Event()
@@ -208,7 +213,9 @@ class Ledger:
             rest = INTERVAL
             try:
                 waited, cpu = _waited_for_a_processor(), time.thread_time()
-                _, to_the_end = self._drain_some()
+                read, to_the_end = self._drain_some()
+                if read:
+                    rest = _BUSY_INTERVAL
                 if not to_the_end:
                     rest = self._rest_after(_waited_for_a_processor() - waited, time.thread_time() - cpu)
                 elif time.monotonic() >= prune_at and self._prune() < _PRUNE_AT_ONCE:
@@ -238,7 +245,7 @@ class Ledger:
             waiting = bool(self._read_from or self._batch.calls)  # the store refused a batch: it gets it again first
             read = 0 if waiting else self._read()
             dead = [] if waiting else self._end_dead_workers()
-            to_the_end = all(journal.is_read for journal in self._workers.values())
+            self._keeps_up = to_the_end = all(journal.is_read for journal in self._workers.values())
             self._commit()
             self._remove_what_is_read()
             for journal in dead:
@@ -303,7 +310,9 @@ class Ledger:
     def _take(self, payloads: Iterable[bytes], worker: str) -> None:
         """Put records with their calls; those that are over go into the batch."""
         calls, changed = self._calls, self._changed
-        for payload in payloads:
+        for at, payload in enumerate(payloads):
+            if not at % _PAUSE_EVERY:
+                self._pause()
             try:
                 record = _decode(payload)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -364,10 +373,18 @@ class Ledger:
         self._stored |= self._changed
         self._changed.clear()
         self._read_from.clear()
-        self._batch = Batch()
+        self._batch = self._new_batch()
         self._batches += 1
         self._written += len(batch.calls)
         self._tell_drained(batch.drained)
+
+    def _new_batch(self) -> Batch:
+        return Batch(pause=self._pause)
+
+    def _pause(self) -> None:
+        """Let others run, where that does not put off more than there is time for."""
+        if self._keeps_up:
+            _let_others_run()
 
     def _tell_drained(self, drained: Mapping[tuple[str, str], int]) -> None:
         of_workers: dict[str, list[Amount]] = {}
@@ -433,6 +450,11 @@ def _close(call: Call, record: Closed) -> bool:
             attempted.closed = record
             return True
     return False
+
+
+def _let_others_run() -> None:
+    """Give the processor to who else is ready to run on it; nothing, where nobody is."""
+    os.sched_yield()
 
 
 def _waited_for_a_processor() -> float:

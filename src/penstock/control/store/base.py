@@ -10,7 +10,7 @@ together. That is why a keeper can be killed at any instant and neither loses a 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
@@ -87,6 +87,10 @@ class Rejected(Struct, frozen=True):
     why: str
 
 
+def no_pause() -> None:
+    """Go on."""
+
+
 class Batch(Struct):
     """What the ledger writes at once.
 
@@ -95,6 +99,7 @@ class Batch(Struct):
     over       ids of calls that were under way in an earlier batch and are not any more
     positions  how far the journals were read for it
     drained    (worker, money quota) -> what the calls that are over really used of it
+    pause      is called every few rows while it is written: others may want the processor
     """
 
     calls: list[Call] = []
@@ -103,6 +108,7 @@ class Batch(Struct):
     positions: list[Position] = []
     rejected: list[Rejected] = []
     drained: dict[tuple[str, str], int] = {}
+    pause: Callable[[], None] = no_pause
 
 
 class SpendQuery(Struct, frozen=True, kw_only=True):

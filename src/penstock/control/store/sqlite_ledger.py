@@ -8,13 +8,14 @@ number that no column holds) is rolled back and written call by call, so that on
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
 
 import msgspec
 from sqlalchemy import Engine
 
-from penstock.control.store.base import AnotherReader, Batch
+from penstock.control.store.base import AnotherReader, Batch, no_pause
 from penstock.control.store.calls import (
     ATTEMPT_COLUMNS,
     REQUEST_COLUMNS,
@@ -115,13 +116,15 @@ class LedgerWriter:
         try:
             self._look_again()
             self._read_on(batch)
-            written = insert_calls(batch.calls)
+            written = insert_calls(batch.calls, batch.pause)
+            batch.pause()
             self._add_spend(written)
             self._connection.executemany(_MADE, [thing for call in written for thing in made_by(call)])
             self._connection.executemany(
                 _DRAINED, [(*key, min(amount, _LARGEST)) for key, amount in batch.drained.items()]
             )
             self._keep_open_ends(batch)
+            batch.pause()
             self._connection.execute("COMMIT")
         except BaseException:
             self._callers.clear()
@@ -162,24 +165,26 @@ class LedgerWriter:
 
     # -- calls --------------------------------------------------------------------------------------------------------
 
-    def _insert_calls(self, calls: list[Call]) -> list[Call]:
+    def _insert_calls(self, calls: list[Call], pause: Callable[[], None] = no_pause) -> list[Call]:
         if not calls:
             return calls
         number = self._last_request()
         callers, known = self._callers, self._callers.get
         requests: list[tuple[Any, ...]] = []
         attempts: list[tuple[Any, ...]] = []
-        for call in calls:
+        for at, call in enumerate(calls):
+            if not at % _AT_ONCE:
+                pause()
             number += 1
             principal = call.principal
             caller = known(principal) or callers.setdefault(principal, self._caller(principal))
             requests.append(request_row(number, caller.id, call))
             attempts += attempt_rows(number, call)
-        self._insert(_REQUEST, _REQUESTS, requests)
-        self._insert(_ATTEMPT, _ATTEMPTS, attempts)
+        self._insert(_REQUEST, _REQUESTS, requests, pause)
+        self._insert(_ATTEMPT, _ATTEMPTS, attempts, pause)
         return calls
 
-    def _insert_calls_one_by_one(self, calls: list[Call]) -> list[Call]:
+    def _insert_calls_one_by_one(self, calls: list[Call], pause: Callable[[], None]) -> list[Call]:
         connection, written = self._connection, []
         for call in calls:
             connection.execute("SAVEPOINT one_call")
@@ -237,9 +242,16 @@ class LedgerWriter:
         rows = [(min(now, _LARGEST), min(ever, _LARGEST), at, token) for token, (now, ever, at) in sums.items()]
         self._connection.executemany(_SPEND, rows)
 
-    def _insert(self, statement: str, statement_of_many: str, rows: list[tuple[Any, ...]]) -> None:
+    def _insert(
+        self, statement: str, statement_of_many: str, rows: list[tuple[Any, ...]], pause: Callable[[], None]
+    ) -> None:
         """Insert these rows, `_AT_ONCE` with a statement: a third cheaper than one by one."""
         whole = len(rows) - len(rows) % _AT_ONCE
-        chunks = (rows[at : at + _AT_ONCE] for at in range(0, whole, _AT_ONCE))
-        self._connection.executemany(statement_of_many, (list(chain.from_iterable(chunk)) for chunk in chunks))
+
+        def chunks() -> Iterator[list[Any]]:
+            for at in range(0, whole, _AT_ONCE):
+                pause()
+                yield list(chain.from_iterable(rows[at : at + _AT_ONCE]))
+
+        self._connection.executemany(statement_of_many, chunks())
         self._connection.executemany(statement, rows[whole:])
