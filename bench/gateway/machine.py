@@ -89,15 +89,18 @@ def cpu_seconds(pids: list[int]) -> dict[int, float]:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """MB: `resident` counts shared pages in full, `own` (proportional set size) counts them by their share."""
+    """MB: `resident` counts shared pages in full, `own` (proportional set size) counts them by their share; `allocated`
+    is without pages of files (programs, and what a process maps to write into: a journal's segment is the system's).
+    """
 
     resident: float
     own: float
+    allocated: float
 
 
 def memory(pid: int) -> Memory:
     """What a process holds; zeros when it is gone."""
-    values = {"Rss": 0.0, "Pss": 0.0}
+    values = {"Rss": 0.0, "Pss": 0.0, "Anonymous": 0.0}
     try:
         lines = (_PROC / str(pid) / "smaps_rollup").read_text().splitlines()
     except OSError:
@@ -106,7 +109,7 @@ def memory(pid: int) -> Memory:
         name, _, rest = line.partition(":")
         if name in values:
             values[name] = int(rest.split()[0]) / 1024
-    return Memory(values["Rss"], values["Pss"])
+    return Memory(values["Rss"], values["Pss"], values["Anonymous"])
 
 
 def title_of(pid: int) -> str:

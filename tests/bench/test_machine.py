@@ -43,7 +43,9 @@ def test_a_family_is_counted_measured_and_ended(tmp_path: Path) -> None:
     used = machine.cpu_seconds(pids)
     assert used[child] > 0 and program.cpu() >= used[child] + used[parent]
     assert os.sched_getaffinity(child) == {min(os.sched_getaffinity(0))}
-    assert machine.memory(child).resident >= machine.memory(child).own > 0
+    memory = machine.memory(child)
+    assert memory.resident >= memory.own > 0
+    assert memory.resident >= memory.allocated > 0
     program.stop()
     while not all(_ended(pid) for pid in pids):  # they are killed, which takes the kernel a moment
         time.sleep(0.01)
@@ -76,7 +78,7 @@ def test_a_process_that_is_gone_has_used_nothing() -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     assert machine.cpu_seconds([process.pid]) == {}
-    assert machine.memory(process.pid) == machine.Memory(0.0, 0.0)
+    assert machine.memory(process.pid) == machine.Memory(0.0, 0.0, 0.0)
 
 
 def test_a_program_that_ends_says_what_it_had_printed(tmp_path: Path) -> None:

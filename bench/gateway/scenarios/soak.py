@@ -25,7 +25,7 @@ _INTERVAL = 0.02  # seconds between two chunks of a stream that is left
 
 def run(bench: Bench) -> Outcome:
     """Requests in steps, some streams cut after each, memory measured then."""
-    outcome = Outcome(("requests", "cut streams", "worker, MB", "all its processes, MB"))
+    outcome = Outcome(("requests", "cut streams", "worker, MB", "allocated by it, MB", "by all its processes, MB"))
     if PEERS["penstock"] not in bench.peers:
         outcome.notes.append("only Penstock is measured here")
         return outcome
@@ -41,11 +41,11 @@ def run(bench: Bench) -> Outcome:
     finally:
         running.program.stop()
     what = f"{requests:,} requests, {keys:,} keys, {cuts:,} cut streams"
-    for at, whose in enumerate(("its worker's", "all its processes'")):
+    for at, whose in ((1, "its worker's"), (2, "all its processes'")):
         early, late = _early_and_late([each[at] for each in memories])
         met = late <= early * MOST_GROWTH if bench.effort.full else None
         words = f"{early:,.0f} MB in the second fifth, {late:,.0f} MB in the last"
-        outcome.claims.append(Claim(f"{what}: {whose} memory", "flat", words, met))
+        outcome.claims.append(Claim(f"{what}: memory of {whose} own", "flat", words, met))
     return outcome
 
 
@@ -64,8 +64,8 @@ class _Plan:
 
 def _soak(
     bench: Bench, contestant: Contestant, stream: Target, plan: _Plan, outcome: Outcome
-) -> list[tuple[float, float]]:
-    """MB of the worker, and of all processes, after each step."""
+) -> list[tuple[float, float, float]]:
+    """MB of the worker, what of it is allocated, and what all processes have allocated, after each step."""
     check(stream, Job.CHAT_STREAM)
     check(contestant.target, Job.CHAT)
     worker = contestant.worker()
@@ -77,11 +77,13 @@ def _soak(
             done += _drive(bench, contestant, plan.keys)
         cut += _leave(stream, plan.cuts * step // STEPS - cut, chance.uniform(0.0, 0.3))
         settle(contestant)
-        every = sum(machine.memory(pid).own for pid in contestant.pids())
-        memories.append((machine.memory(worker).resident, every))
+        every = sum(machine.memory(pid).allocated for pid in contestant.pids())
+        of_worker = machine.memory(worker)
+        memories.append((of_worker.resident, of_worker.allocated, every))
         if step % (STEPS // 10) == 0:
             outcome.rows.append([f"{done:,}", f"{cut:,}", *(f"{value:,.1f}" for value in memories[-1])])
-            bench.say(f"  {done:,} requests, {cut:,} cut streams: {memories[-1][0]:,.1f} MB")
+            shown = ", ".join(f"{value:,.1f}" for value in memories[-1])
+            bench.say(f"  {done:,} requests, {cut:,} cut streams: {shown} MB")
     return memories
 
 

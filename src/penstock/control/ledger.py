@@ -16,8 +16,8 @@ The drain is a thread of the keeper at the keeper's own priority: it shares the 
 grants leases, and a thread of low priority that holds a lock keeps others from it for as long as busier ones run. What
 keeps it out of the way instead is rest: where a batch had to wait for a processor, others want it, and the ledger
 leaves them nine tenths of it, as long as what is `behind` is not too much for the disk. So a burst is written down when
-it is over. And where it keeps up, it lets others run every few rows: the kernel would let it go on for milliseconds, and a
-worker that shares its processor would answer so much later.
+it is over. And where it keeps up, it lets others run every few rows: the kernel would let it go on for milliseconds,
+and a worker that shares its processor would answer so much later.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ class Plane:
         self._limit_lines: dict[str, tuple[Principal, tuple[Quota, ...], bytes]] = {}
         self._numbers = itertools.count(1)
         routing = snapshot.routing
-        self._timeouts = Timeouts(
+        self.usual_timeouts = Timeouts(
             connect=routing.connect_timeout,
             first_token=routing.first_token_timeout,
             between_tokens=routing.between_tokens_timeout,
@@ -147,17 +147,17 @@ class Plane:
         """The timeouts of an attempt at a deployment: the request's own, else the deployment's, else the router's."""
         arguments = deployment.arguments
         if overrides is NO_OVERRIDES and "timeout" not in arguments and deployment.stream_timeout is None:
-            return self._timeouts
+            return self.usual_timeouts
         said = overrides.stream_timeout if streams and overrides.stream_timeout is not None else overrides.timeout
         if said is None:
             said = deployment.stream_timeout if streams and deployment.stream_timeout is not None else None
         if said is None:
             said = arguments.get("timeout")
         if isinstance(said, Mapping):  # connect, first_token ...: what is not in it is as usual
-            return replace(self._timeouts, **said)
+            return replace(self.usual_timeouts, **said)
         if not isinstance(said, int | float) or isinstance(said, bool) or said <= 0:
-            return self._timeouts
-        usual = self._timeouts
+            return self.usual_timeouts
+        usual = self.usual_timeouts
         connect = said if usual.connect is None else min(usual.connect, said)
         return Timeouts(connect=connect, first_token=said, between_tokens=usual.between_tokens, total=said)
 
@@ -166,7 +166,7 @@ class Plane:
         if call.peeked.stream:
             return None
         said = call.overrides.timeout
-        return self._timeouts.total if said is None else said
+        return self.usual_timeouts.total if said is None else said
 
     def passed_on(self, call: Any) -> tuple[tuple[str, str], ...]:
         """Headers of the client that go on to the provider."""

@@ -95,8 +95,8 @@ class StraightCall:
         plane.router.table.started(way.deployment.id, began)
         request = way.target.request(self._body(), None, ())
         assert request is not None, "the head of what goes this way is known"
-        timeouts = way.timeouts
-        self._ongoing: Ongoing = plane.upstream.send(request, timeouts, timeouts.total, way.target.network, self)
+        left, network = plane.usual_timeouts.total, way.target.network
+        self._ongoing: Ongoing = plane.upstream.send(request, way.timeouts, left, network, self)
         return True
 
     def _most(self) -> list[tuple[Quota, int]]:

@@ -133,7 +133,7 @@ class Book:
 class Gateway:
     """A worker without sockets, a keeper that answers when asked to, and a client."""
 
-    def __init__(self, clock: StillClock, lanes: bool) -> None:
+    def __init__(self, clock: StillClock, lanes: bool, luck: float, on_disconnect: str) -> None:
         self.clock, self.said, self.lines = clock, list[tuple[str, Any]](), list[bytes]()
         self.left = dict(LIMITS)
         self.leases = Leases("w", lambda kind, said: self.said.append((kind, said)), clock, self._later)
@@ -153,13 +153,14 @@ class Gateway:
             observer=Observer(metrics, log),
             policies=(ModelAccess(), LimitPolicy(self.leases)),
         )
-        self.plane = Plane(shared, SNAPSHOT)
-        self.plane.observer.apply(SNAPSHOT, ())
+        snapshot = msgspec.structs.replace(SNAPSHOT, settings=Settings(on_disconnect=on_disconnect))
+        self.plane = Plane(shared, snapshot)
+        self.plane.observer.apply(snapshot, ())
         self.plane._prefix = "0" * 16
         self.plane.clock = Clock(clock, clock)
         router = self.plane.router
         router.now = router.unix = clock
-        router.random = lambda: 0.25
+        router.random = lambda: luck
         router._backoff = Backoff(initial=0.0)
         if not lanes:
             self.plane.__dict__["lanes"] = None
@@ -430,7 +431,7 @@ def play(script: list[Step], gateway: Gateway, clock: StillClock) -> None:
         gateway.keep()
 
 
-def remains_of(script: list[Step], lanes: bool) -> dict[str, Any]:
+def remains_of(script: list[Step], lanes: bool, luck: float = 0.25, on_disconnect: str = "abort") -> dict[str, Any]:
     clock = StillClock()
 
     async def run() -> dict[str, Any]:
@@ -438,7 +439,7 @@ def remains_of(script: list[Step], lanes: bool) -> dict[str, Any]:
         for name in ("time", "perf_counter", "monotonic"):
             patch.setattr(time, name, clock)
         try:
-            gateway = Gateway(clock, lanes)
+            gateway = Gateway(clock, lanes, luck, on_disconnect)
             play(script, gateway, clock)
             return gateway.remains()
         finally:
@@ -468,10 +469,12 @@ steps = st.one_of(
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(steps, min_size=1, max_size=14))
-@example([("ask", "one", {}, "sk-all", ""), ("happens", "answer")])
-def test_both_ways_leave_the_same(script: list[Step]) -> None:
-    straight_way, long_way = remains_of(script, lanes=True), remains_of(script, lanes=False)
+@given(st.lists(steps, min_size=1, max_size=14), st.sampled_from((0.25, 0.75)), st.sampled_from(("abort", "drain")))
+@example([("ask", "one", {}, "sk-all", ""), ("happens", "answer")], 0.25, "abort")
+@example([("ask", "two", {}, "sk-all", ""), ("happens", "answer")], 0.75, "abort")
+def test_both_ways_leave_the_same(script: list[Step], luck: float, on_disconnect: str) -> None:
+    straight_way = remains_of(script, True, luck, on_disconnect)
+    long_way = remains_of(script, False, luck, on_disconnect)
     for name, remains in long_way.items():
         assert straight_way[name] == remains, name
 
