@@ -74,7 +74,7 @@ def _soak(
     chance, done, cut, memories = random.Random(1), 0, 0, []
     for step in range(1, STEPS + 1):
         while done < plan.requests * step // STEPS:
-            done += _drive(bench, contestant, plan.keys)
+            done += _drive(bench, contestant, _in_turns(plan.keys, done))
         cut += _leave(stream, plan.cuts * step // STEPS - cut, chance.uniform(0.0, 0.3))
         settle(contestant)
         every = sum(machine.memory(pid).allocated for pid in contestant.pids())
@@ -85,6 +85,12 @@ def _soak(
             shown = ", ".join(f"{value:,.1f}" for value in memories[-1])
             bench.say(f"  {done:,} requests, {cut:,} cut streams: {shown} MB")
     return memories
+
+
+def _in_turns(keys: Sequence[str], done: int) -> Sequence[str]:
+    """The keys, from the one on whose turn it is: each run of the driver begins with the first."""
+    at = done % len(keys)
+    return [*keys[at:], *keys[:at]]
 
 
 def _drive(bench: Bench, contestant: Contestant, keys: Sequence[str]) -> int:

@@ -67,7 +67,7 @@ class Lane(Struct, frozen=True, eq=False):
     requested  the name as the client gives it; `group` what is asked for under it
     usual_output  tokens that may come out of a call that does not say how many
     limits     what each call draws on before it is routed; `budgets` once it is known what it may cost
-    ways       deployments that were asked already; None: no call goes straight to it
+    ways       deployments that were asked already, for all lanes to this group; None: no call goes straight to it
     """
 
     principal: Principal
@@ -87,6 +87,7 @@ class Lanes:
         self._plane = plane
         self._words = plane.words.names | _MEMBERS_THAT_SAY_MORE
         self._lanes: dict[tuple[str, str, bytes], Lane] = {}
+        self._ways: dict[tuple[str, str], dict[str, Way | None]] = {}
 
     def take(self, inbound: Inbound, principal: Principal, surface: ChatSurface, members: Members) -> bool:
         """Make the call, if it can go the straight way. Raises MalformedError."""
@@ -105,6 +106,7 @@ class Lanes:
                 return False
             if len(self._lanes) >= MOST:
                 self._lanes.clear()
+                self._ways.clear()
             self._lanes[key] = lane
         peeked = surface.peek(members, _NOTHING_SAID)
         if peeked.stream or peeked.user is not None:
@@ -144,7 +146,8 @@ class Lanes:
         money = tuple(quota for quota in principal.quotas if quota.kind == "money")
         limits = tuple(quota for quota in principal.quotas if quota.kind != "money")
         usual = self._plane.snapshot.settings.default_max_output
-        return Lane(principal, surface, name, found, usual, limits, money, {})
+        ways = self._ways.setdefault((found.name, surface.dialect.name), {})
+        return Lane(principal, surface, name, found, usual, limits, money, ways)
 
     def _made_way(self, lane: Lane, deployment: Deployment) -> Way | None:
         """The way to a deployment; None: what is sent to it must be made first."""
