@@ -57,6 +57,9 @@ JOURNALS = "journals"
 METRICS_FILE = "metrics"
 ORPHAN_OVERTIME = 2.0
 """Seconds beyond their drain that workers have to end, when the supervisor was killed."""
+GARBAGE = (50_000, 20, 50)
+"""Thresholds of the collector: a batch of the ledger is many values that live for a moment, and no cycle is among them.
+"""
 BUDGETS_SECONDS = 1.0
 """How often budgets are looked at that begin anew."""
 
@@ -137,6 +140,7 @@ class Keeper:
             await self._serve_api(plane)
             self._welcome(plane)
             gc.freeze()
+            gc.set_threshold(*GARBAGE)
             gc.enable()
             await self._stop.wait()
         finally:

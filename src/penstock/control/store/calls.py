@@ -103,8 +103,13 @@ def cost_of(closed: Closed) -> int | None:
 
 def settled_money(call: Call) -> list[Amount]:
     """What its attempts really used, of each money quota."""
-    closed = [attempted.closed for attempted in call.attempts if attempted.closed is not None]
-    return [amount for item in closed for amount in item.settled if ":money" in amount[0]]
+    return [
+        amount
+        for attempted in call.attempts
+        if attempted.closed is not None
+        for amount in attempted.closed.settled
+        if ":money" in amount[0]
+    ]
 
 
 # -- what it made -----------------------------------------------------------------------------------------------------
