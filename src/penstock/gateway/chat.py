@@ -30,7 +30,7 @@ from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.made import Made
 from penstock.gateway.naming import renamed
 from penstock.gateway.principal import Principal
-from penstock.gateway.relay import Members, joined
+from penstock.gateway.relay import Members, Peeked, joined
 from penstock.gateway.route import RouteRequest, as_header
 from penstock.gateway.routed import STANDARD, Charge, RoutedCall
 from penstock.gateway.streams import RelayedStream, TranslatedStream, estimate
@@ -274,17 +274,9 @@ class ChatCall(RoutedCall):
 
     def context(self) -> Context:
         """What the renderer of the answer must know."""
-        request = self.request()
-        asked = self.peeked.model
-        resolved = None if self.target is None else self.target.resolved.model
-        return Context(
-            self.surface.id_prefix + self.id,
-            int(self.started_unix),
-            model=asked if resolved is not None and resolved != asked else None,
-            request=request,
-            stream_usage=self.peeked.counts,
-            stream_type=self.surface.dialect.stream_type_asked(self.inbound.query),
-        )
+        target = self.target
+        resolved = None if target is None else target.resolved.model
+        return context_of(self.surface, self.inbound, self.id, self.started_unix, self.peeked, resolved, self.request())
 
 
 class RelayAttempt:
@@ -444,21 +436,9 @@ class TranslateAttempt:
     def __init__(self, call: ChatCall, target: Target) -> None:
         self.call = call
         self.target = target
-        engine = target.engine
-        surface = call.surface
-        self.chat = ChatAttempt(
-            with_defaults(call.request(), target.defaults),
-            target.resolved,
-            target.options,
-            engine.environment,
-            engine.credentials,
-            target.facts,
-            prefer=(surface.dialect.name,) if surface.prefers else (),
-            passed_betas=call.inbound.header(b"anthropic-beta") or None,
-            endpoint=target.endpoint,
-            more_headers=call.plane.passed_on(call),
-            ready=_ready(target, call.plane.passed_on(call)),
-        )
+        more = call.plane.passed_on(call)
+        betas = call.inbound.header(b"anthropic-beta") or None
+        self.chat = translation(call.request(), target, call.surface, more, betas)
 
     def prepare(self, now: float) -> Generator[Any, Any, HTTPRequest]:
         """The request: rendered, its media fetched, authorised."""
@@ -473,6 +453,49 @@ class TranslateAttempt:
             self.target.found(self.chat.target, call.surface.dialect.name)
         call.notes = self.chat.notes
         return request
+
+
+def translation(
+    request: Request, target: Target, surface: ChatSurface, more: tuple[tuple[str, str], ...], betas: str | None
+) -> ChatAttempt:
+    """The SDK's own attempt at a target, for a request of this surface. `more`: headers that go on to the provider;
+    `betas`: the client's header of that name.
+    """
+    engine = target.engine
+    return ChatAttempt(
+        with_defaults(request, target.defaults),
+        target.resolved,
+        target.options,
+        engine.environment,
+        engine.credentials,
+        target.facts,
+        prefer=(surface.dialect.name,) if surface.prefers else (),
+        passed_betas=betas,
+        endpoint=target.endpoint,
+        more_headers=more,
+        ready=_ready(target, more),
+    )
+
+
+def context_of(
+    surface: ChatSurface,
+    inbound: Inbound,
+    call_id: str,
+    started_unix: float,
+    peeked: Peeked,
+    resolved: str | None,
+    request: Request,
+) -> Context:
+    """What the renderer of an answer must know. `resolved`: the model as its provider knows it."""
+    asked = peeked.model
+    return Context(
+        surface.id_prefix + call_id,
+        int(started_unix),
+        model=asked if resolved is not None and resolved != asked else None,
+        request=request,
+        stream_usage=peeked.counts,
+        stream_type=surface.dialect.stream_type_asked(inbound.query),
+    )
 
 
 def _ready(target: Target, more: tuple[tuple[str, str], ...]) -> Callable[[bytes], HTTPRequest | None]:

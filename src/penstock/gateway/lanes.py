@@ -1,10 +1,10 @@
 """Lanes: what all calls of one principal for one model have in common, found out once.
 
-Nearly every call needs one attempt at a deployment that is drawn, its body relayed and its answer whole. What decides
-over that is the same for thousands of calls: the settings of the snapshot, what the principal may use and draws on, the
-group behind the name, whether a deployment speaks the client's dialect. A lane holds the answers, and `Lanes.take`
-sends such a call on the straight way (straight.py). It refuses nobody and decides nothing anew: a call that is anything
-but usual is not taken, and goes the long way (`ChatCall`), which knows every case.
+Nearly every call needs one attempt at a deployment that is drawn, and its answer comes whole. What decides over that is
+the same for thousands of calls: the settings of the snapshot, what the principal may use and draws on, the group behind
+the name, whether a deployment speaks the client's dialect or the call is translated. A lane holds the answers, and
+`Lanes.take` sends such a call on the straight way (straight.py). It refuses nobody and decides nothing anew: a call
+that is anything but usual is not taken, and goes the long way (`ChatCall`), which knows every case.
 
 A lane is bound to its snapshot and to its principal as it was when the lane was made. tests/unit/gateway/
 test_straight.py sends the same calls both ways, and compares all that is left of them.
@@ -26,7 +26,9 @@ from penstock.gateway.policies.model_access import allowed
 from penstock.gateway.principal import Principal, Quota
 from penstock.gateway.relay import Members, Peeked, text
 from penstock.gateway.route import Members as Group
-from penstock.gateway.straight import StraightCall
+from penstock.gateway.routed import TOOLS
+from penstock.gateway.straight import StraightCall, StraightRelay
+from penstock.gateway.straight_translation import StraightTranslation
 from penstock.gateway.surfaces.chat import ChatSurface
 from penstock.gateway.targets import Target
 from penstock.gateway.tariff import Tariff
@@ -44,6 +46,7 @@ _HEADERS_THAT_SAY_MORE = frozenset({b"traceparent", b"anthropic-beta"})
 _MEMBERS_THAT_SAY_MORE = frozenset({"previous_response_id"})
 
 _NOTHING_SAID = PathMatch()
+_NONE: frozenset[str] = frozenset()
 
 
 class Way(Struct, frozen=True, eq=False):
@@ -52,6 +55,8 @@ class Way(Struct, frozen=True, eq=False):
     tariff    what its answers cost, where they are plain
     timeouts  how long it may take
     place     the header lines that say who answered
+    call      how: relayed, or translated
+    unusual   members that make a request one for the long way
     """
 
     deployment: Deployment
@@ -59,6 +64,8 @@ class Way(Struct, frozen=True, eq=False):
     tariff: Tariff
     timeouts: Timeouts
     place: bytes
+    call: type[StraightCall]
+    unusual: frozenset[str]
 
 
 class Lane(Struct, frozen=True, eq=False):
@@ -112,7 +119,7 @@ class Lanes:
         if peeked.stream or peeked.user is not None:
             return False
         way = self._way(lane, len(inbound.body), peeked, members)
-        return way is not None and StraightCall(self._plane, inbound, lane, way, members, peeked).begin()
+        return way is not None and way.call(self._plane, inbound, lane, way, members, peeked).begin()
 
     def _way(self, lane: Lane, size: int, peeked: Peeked, members: Members) -> Way | None:
         """The way to a deployment that may be asked without a second thought."""
@@ -125,9 +132,7 @@ class Lanes:
         way = lane.ways[chosen.id] if chosen.id in lane.ways else self._made_way(lane, chosen)
         if way is None or (way.target.max_output is None and peeked.max_output is None and lane.budgets):
             return None
-        if not way.target.reasons and not lane.surface.reasoning.isdisjoint(members):
-            return None
-        return way
+        return way if way.unusual.isdisjoint(members) else None
 
     def _made(self, principal: Principal, surface: ChatSurface, members: Members) -> Lane | None:
         """The lane of these calls; None: they are not usual."""
@@ -162,9 +167,12 @@ class Lanes:
         if target.endpoint is None:  # a first call will find out where it is
             return None
         way: Way | None = None
-        if target.relays and target.is_ready and target.tariff is not None and not wants_mock(target.options):
+        if target.is_ready and target.tariff is not None and not wants_mock(target.options):
+            call, unusual = (StraightTranslation, TOOLS) if not target.relays else (StraightRelay, _NONE)
+            if target.relays and not target.reasons:
+                unusual = surface.reasoning
             place = plane.place_lines(lane.group.name, deployment.id, 0)
-            way = Way(deployment, target, target.tariff, plane.timeouts(deployment), place)
+            way = Way(deployment, target, target.tariff, plane.timeouts(deployment), place, call, unusual)
         lane.ways[deployment.id] = way
         return way
 

@@ -373,7 +373,7 @@ class RoutedCall(Call):
 
     def _has_tools(self) -> bool:
         """Whether the request may make a provider run tools, which cost by themselves."""
-        return "tools" in self.members or "web_search_options" in self.members or "plugins" in self.members
+        return not TOOLS.isdisjoint(self.members)
 
     def terms(self, response: Response) -> Terms:
         """What decides over the price of this answer beside its counts."""
@@ -540,6 +540,8 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+TOOLS = frozenset({"tools", "web_search_options", "plugins"})
+"""Members of a request that may make a provider run tools, which cost by themselves."""
 LEAST_OUTPUT = 16
 """Tokens that must be allowed to come out, for a call to be worth sending."""
 STANDARD = frozenset({None, "default", "standard", "auto"})

@@ -1,5 +1,8 @@
 """StraightCall: a usual chat request (lanes.py), from its reservations to its answer, in as few steps as that takes.
 
+    StraightRelay        body and answer go on as they came
+    StraightTranslation  (straight_translation.py) the deployment speaks another dialect
+
 It leaves just what `ChatCall` leaves: the same records, settlements, samples and bytes. It knows one case only. When
 anything else happens (the provider refuses, the answer is not plain, the client leaves, the key is revoked), the call
 takes a detour: a `ChatCall` goes on from where this one stands, and is told what happened. Until the answer is recorded
@@ -12,11 +15,13 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from penstock.exchange import Broken
+from msgspec import Struct
+
+from penstock.exchange import Broken, HTTPRequest
 from penstock.gateway import bounds
 from penstock.gateway.call import place_of
 from penstock.gateway.chat import ChatCall, usage_of
-from penstock.gateway.http.heads import JSON
+from penstock.gateway.http.heads import JSON, header_line
 from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.journal import JournalError
 from penstock.gateway.made import Made
@@ -26,9 +31,9 @@ from penstock.gateway.records import Closed, Opened
 from penstock.gateway.relay import Members, Peeked, joined
 from penstock.gateway.routed import STANDARD, usual_head
 from penstock.gateway.samples import RequestSample
-from penstock.gateway.surfaces.chat import Quick
 from penstock.gateway.upstream import Ongoing
 from penstock.types.errors import ErrorResponse
+from penstock.types.notes import Note
 from penstock.types.usage import Usage
 
 if TYPE_CHECKING:
@@ -39,6 +44,17 @@ _log = logging.getLogger("penstock.gateway")
 
 _MOST_PIECES = 64
 """Pieces of an answer from which on their bytes are counted, which is another's to do."""
+
+
+class Whole(Struct):
+    """An answer to a usual request: what it says of itself, and the body that the client gets."""
+
+    usage: Usage
+    service_tier: str | None
+    finish_reason: str | None
+    response_id: str | None
+    body: bytes
+    notes: tuple[Note, ...] = ()
 
 
 class StraightCall:
@@ -78,6 +94,9 @@ class StraightCall:
     def begin(self) -> bool:
         """Send the request. False: nothing was sent or taken, and the call is another's to make."""
         plane, way, inbound = self._plane, self._way, self._inbound
+        request = self._request()
+        if request is None:
+            return False
         self._reserved = reserved = self._most()
         if reserved and not plane.leases.take_all(reserved):
             return False
@@ -93,11 +112,17 @@ class StraightCall:
         self._pieces: list[bytes] = []
         self._began = began = plane.clock.monotonic()
         plane.router.table.started(way.deployment.id, began)
-        request = way.target.request(self._body(), None, ())
-        assert request is not None, "the head of what goes this way is known"
         left, network = plane.usual_timeouts.total, way.target.network
         self._ongoing: Ongoing = plane.upstream.send(request, way.timeouts, left, network, self)
         return True
+
+    def _request(self) -> HTTPRequest | None:
+        """What the provider gets; None: it is not plain how that is made."""
+        raise NotImplementedError
+
+    def _read(self, body: bytes) -> Whole | None:
+        """The provider's answer; None: it is not plain."""
+        raise NotImplementedError
 
     def _most(self) -> list[tuple[Quota, int]]:
         """The most that the call can use of each quota."""
@@ -137,14 +162,6 @@ class StraightCall:
             tuple([(quota.name, amount) for quota, amount in self._reserved if quota.kind == "money"]),
         )
 
-    def _body(self) -> bytes:
-        """The body, with the name by which the provider knows the model."""
-        endpoint, members = self._way.target.endpoint, self._members
-        assert endpoint is not None, "what is relayed has an endpoint"
-        if endpoint.wire_model != self._lane.requested and self._lane.surface.names_model_in_body:
-            members = {**members, "model": endpoint.wire_model}
-        return joined(members)
-
     # -- and back -----------------------------------------------------------------------------------------------------
 
     def head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
@@ -167,23 +184,24 @@ class StraightCall:
         """The answer is whole."""
         pieces = self._pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        quick = self._lane.surface.quick(body)
-        if quick is None or not self._answer(quick, body):
+        whole = self._read(body)
+        if whole is None or not self._answer(whole):
             call = self._detour()
             call.head(200, self._headers)
             call.data(body)
             call.end()
 
-    def _answer(self, quick: Quick, body: bytes) -> bool:
-        """Record the answer, and give it. False: nothing was done, for it is not plain, or cannot be recorded."""
-        plane, way, tariff = self._plane, self._way, self._way.tariff
-        amount = tariff.of(quick.input, quick.cached, quick.output)
-        if amount is None or quick.service_tier not in STANDARD:
+    def _answer(self, whole: Whole) -> bool:
+        """Record the answer, and give it. False: nothing was done, for its price is not plain, or the journal full."""
+        plane, way, tariff, usage = self._plane, self._way, self._way.tariff, whole.usage
+        inward, outward = usage.input_tokens or 0, usage.output_tokens or 0
+        amount = tariff.of(inward, usage.cache_read_tokens or 0, outward)
+        if amount is None or whole.service_tier not in STANDARD:
             return False
         cost, text = tariff.picodollars(amount), tariff.text(amount)
         now = time.perf_counter()
-        waited, tokens = now - self._sent_at, quick.input + quick.output
-        closed = self._closed(quick, usage_of(quick), cost, text, self._started_unix + (now - self._started))
+        waited, tokens = now - self._sent_at, usage.total_tokens or inward + outward
+        closed = self._closed(whole, cost, text, self._started_unix + (now - self._started))
         try:
             plane.journal.closed(closed)
         except JournalError:
@@ -191,14 +209,14 @@ class StraightCall:
         try:
             self._settle(tokens, cost)
             plane.router.answered(way.deployment.id, waited, False, None, tokens)
-            self._observe(closed, waited)
-            self._respond(quick, body, text, waited)
+            self._observe(closed, whole.notes, waited)
+            self._respond(whole, text, waited)
         except Exception as error:  # it is recorded, and could not be told: the client must not wait for ever
             _log.error("the answer of call %s could not be given: %s", closed.call_id, place_of(error))
             self._inbound.abort()
         return True
 
-    def _closed(self, quick: Quick, usage: Usage, cost: int, text: str, at: float) -> Closed:
+    def _closed(self, whole: Whole, cost: int, text: str, at: float) -> Closed:
         opened = self._opened
         return Closed(
             opened.call_id,
@@ -209,14 +227,15 @@ class StraightCall:
             "success",
             None,
             None,
-            usage,
+            whole.usage,
             False,
             cost,
             text,
             tuple([(name, cost) for name, _ in opened.reserved]),
             True,
-            quick.finish_reason,
-            quick.response_id,
+            whole.finish_reason,
+            whole.response_id,
+            {"notes": [str(note) for note in whole.notes]} if whole.notes else _NO_FACTS,
         )
 
     def _settle(self, tokens: int, cost: int) -> None:
@@ -226,7 +245,7 @@ class StraightCall:
             if kind != "requests":
                 settle(quota.name, amount, cost if kind == "money" else tokens if kind == "tokens" else 0, since)
 
-    def _observe(self, closed: Closed, waited: float) -> None:
+    def _observe(self, closed: Closed, notes: tuple[Note, ...], waited: float) -> None:
         opened, usage, lane, inbound = self._opened, closed.usage, self._lane, self._inbound
         assert usage is not None, "a plain answer has counts"
         spent = time.perf_counter() - self._started
@@ -256,21 +275,21 @@ class StraightCall:
             attempts=1,
             finish_reason=closed.finish_reason,
             response_id=closed.response_id,
+            notes=tuple([str(note) for note in notes]) if notes else (),
         )
         self._plane.observer.whole(sample, opened, closed, self._started_unix + spent)
 
-    def _respond(self, quick: Quick, body: bytes, text: str, waited: float) -> None:
-        plane, lane, target, inbound = self._plane, self._lane, self._way.target, self._inbound
-        name, asked = quick.model, lane.requested
-        if name != asked and asked != target.resolved.model and name:
-            body = renamed(body, lane.surface.model_key, name, asked)
-        if lane.surface.keeps and quick.response_id:
-            plane.shared.made.put(quick.response_id, Made(self._way.deployment.id, lane.principal.id))
+    def _respond(self, whole: Whole, text: str, waited: float) -> None:
+        plane, lane = self._plane, self._lane
+        if lane.surface.keeps and whole.response_id:
+            plane.shared.made.put(whole.response_id, Made(self._way.deployment.id, lane.principal.id))
         overhead = (time.perf_counter() - self._started - waited) * 1000
         head = usual_head(JSON, self._opened.call_id, self._way.place, 1, overhead, text)
+        if whole.notes:
+            head += header_line("x-penstock-notes", "; ".join(map(str, whole.notes)))
         if lane.principal.quotas:
             head += plane.limit_headers(lane.principal)
-        inbound.respond(200, head, body)
+        self._inbound.respond(200, head, whole.body)
 
     # -- anything else ------------------------------------------------------------------------------------------------
 
@@ -298,3 +317,30 @@ class StraightCall:
         call.group = opened.group
         call.go_on(self._way.deployment, self._ongoing, self._began)
         return call
+
+
+class StraightRelay(StraightCall):
+    """Body and answer go on as they came, but for the name of the model."""
+
+    __slots__ = ()
+
+    def _request(self) -> HTTPRequest | None:
+        target, members = self._way.target, self._members
+        assert target.endpoint is not None, "what is relayed has an endpoint"
+        model = target.endpoint.wire_model
+        if model != self._lane.requested:
+            members = {**members, "model": model}
+        return target.request(joined(members), None, ())
+
+    def _read(self, body: bytes) -> Whole | None:
+        lane = self._lane
+        quick = lane.surface.quick(body)
+        if quick is None:
+            return None
+        name, asked = quick.model, lane.requested
+        if name != asked and asked != self._way.target.resolved.model and name:
+            body = renamed(body, lane.surface.model_key, name, asked)
+        return Whole(usage_of(quick), quick.service_tier, quick.finish_reason, quick.response_id, body)
+
+
+_NO_FACTS: dict[str, str] = {}

@@ -318,6 +318,7 @@ ANSWER: dict[str, Any] = {
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "hello"}, "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 50, "completion_tokens": 40, "total_tokens": 90},
 }
+CHAT, MESSAGES, RESPONSES = "/v1/chat/completions", "/v1/messages", "/v1/responses"
 JSON = [(b"content-type", b"application/json")]
 
 
@@ -356,6 +357,13 @@ def error(status: int, message: str, headers: Any = (), **more: Any) -> Callable
     return raw(status, json.dumps({"error": {"message": message, **more}}).encode(), headers=headers)
 
 
+def claude(**changes: Any) -> Callable[[Any], None]:
+    content = [{"type": "text", "text": "hello"}]
+    usage = {"input_tokens": 5, "output_tokens": 7}
+    said = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5", "content": content}
+    return raw(200, json.dumps({**said, "stop_reason": "end_turn", "usage": usage, **changes}).encode())
+
+
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
 HAPPENS: dict[str, Callable[[Any], None]] = {
     "answer": answer(),
@@ -390,6 +398,13 @@ HAPPENS: dict[str, Callable[[Any], None]] = {
     "in the body": breaks("read", "reset", body=b'{"id":'),
     "late": breaks("timeout", "the answer did not come"),
     "no HTTP": breaks("protocol", "bad"),
+    "message": claude(),
+    "cached message": claude(usage={"input_tokens": 5, "output_tokens": 7, "cache_creation_input_tokens": 9}),
+    "message of a tool": claude(content=[{"type": "tool_use", "id": "t", "name": "f", "input": {}}]),
+    "cut message": claude(stop_reason="max_tokens", stop_sequence=None),
+    "with a remark": answer(x_groq={"id": "1"}, moderation=[{"deep": [1]}]),
+    "with logprobs": answer(choices=[{**ANSWER["choices"][0], "logprobs": {"content": []}}]),
+    "several": answer(choices=[ANSWER["choices"][0], {**ANSWER["choices"][0], "index": 1}]),
 }
 REVOKED = ErrorResponse(kind="authentication", status=401, message="this key was revoked")
 
@@ -397,11 +412,11 @@ REVOKED = ErrorResponse(kind="authentication", status=401, message="this key was
 # -- the script -------------------------------------------------------------------------------------------------------
 
 
-def request_of(name: str, members: dict[str, Any], key: str, head: str) -> bytes:
+def request_of(name: str, members: dict[str, Any], key: str, head: str, path: str = CHAT) -> bytes:
     messages = [{"role": "user", "content": "hello " * 30}]
     body = json.dumps({**({"model": name} if name else {}), "messages": messages, **members}).encode()
     lines = f"host: h\r\ncontent-type: application/json\r\nauthorization: Bearer {key}\r\n{head}"
-    return f"POST /v1/chat/completions HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n".encode() + body
+    return f"POST {path} HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n".encode() + body
 
 
 Step = tuple[Any, ...]
@@ -454,6 +469,7 @@ asks = st.tuples(
     st.one_of(st.sampled_from(MEMBERS[:4]), st.sampled_from(MEMBERS)),
     st.sampled_from(KEYS),
     st.one_of(st.just(""), st.sampled_from(HEADS)),
+    st.sampled_from((CHAT, CHAT, MESSAGES, RESPONSES)),
 )
 steps = st.one_of(
     asks,
@@ -481,8 +497,9 @@ def test_both_ways_leave_the_same(script: list[Step], luck: float, on_disconnect
 
 @pytest.mark.parametrize("happens", sorted(HAPPENS))
 @pytest.mark.parametrize("key", ["sk-free", "sk-all"])
-def test_each_thing_that_may_happen_leaves_the_same(happens: str, key: str) -> None:
-    asked: Step = ("ask", "one", {"max_tokens": 50}, key, "")
+@pytest.mark.parametrize(("path", "name"), [(CHAT, "one"), (MESSAGES, "one"), (CHAT, "other"), (RESPONSES, "one")])
+def test_each_thing_that_may_happen_leaves_the_same(happens: str, key: str, path: str, name: str) -> None:
+    asked: Step = ("ask", name, {"max_tokens": 50}, key, "", path)
     script: list[Step] = [asked, ("happens", "answer"), asked, ("passes", 0.2), ("happens", happens)]
     script += [("happens", "answer"), ("happens", "answer")]
     straight_way, long_way = remains_of(script, lanes=True), remains_of(script, lanes=False)
@@ -504,15 +521,28 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return found
 
 
-@pytest.mark.parametrize("name", ["one", "two", "priced", "alias", "openai/gpt-4o"])
+@pytest.mark.parametrize("name", ["one", "two", "priced", "alias", "openai/gpt-4o", "other", "with-defaults"])
 @pytest.mark.parametrize("key", ["sk-free", "sk-master", "sk-all", "sk-money"])
-def test_usual_calls_go_the_straight_way(taken: list[bool], name: str, key: str) -> None:
-    asked: Step = ("ask", name, {"max_tokens": 50}, key, "")
-    remains_of([asked, ("happens", "answer"), asked, ("happens", "answer")], lanes=True)
+@pytest.mark.parametrize("path", [CHAT, MESSAGES])
+def test_usual_calls_go_the_straight_way(taken: list[bool], name: str, key: str, path: str) -> None:
+    asked: Step = ("ask", name, {"max_tokens": 50}, key, "", path)
+    answered: Step = ("happens", "message" if name == "other" else "answer")
+    remains_of([asked, answered, asked, answered], lanes=True)
     assert taken[-1:] == [True]
 
 
-@pytest.mark.parametrize(("name", "members", "head"), [("other", {}, ""), ("one", {}, HEADS[1])])
-def test_others_do_not(taken: list[bool], name: str, members: dict[str, Any], head: str) -> None:
-    remains_of([("ask", name, members, "sk-free", head), ("happens", "answer")], lanes=True)
+@pytest.mark.parametrize(
+    ("name", "members", "head", "path"),
+    [
+        ("one", {}, HEADS[1], CHAT),
+        ("one", {"stream": True}, "", CHAT),
+        ("one", {"user": "somebody"}, "", CHAT),
+        ("one", {"timeout": 3}, "", CHAT),
+        ("unknown", {}, "", CHAT),
+        ("gone", {}, "", CHAT),
+        ("one", {"max_tokens": 5, "tools": []}, "", MESSAGES),
+    ],
+)
+def test_others_do_not(taken: list[bool], name: str, members: dict[str, Any], head: str, path: str) -> None:
+    remains_of([("ask", name, members, "sk-free", head, path), ("happens", "answer")], lanes=True)
     assert taken == []
