@@ -310,9 +310,10 @@ class TranslatedStream:
             self._events += 1
             read_event(event, self._seen)
             for delta in event.deltas:
-                if isinstance(delta, End | Stop):
+                kind = type(delta)
+                if kind is End or kind is Stop:
                     self._ended = True
-                elif isinstance(delta, Failure):
+                elif kind is Failure:
                     self._failed = True
             said.append(self._renderer.render(event))
         if call.kept is not None:

@@ -207,6 +207,8 @@ def error_in(data: bytes, dialect: Dialect) -> ErrorResponse | None:
 def read_event(event: StreamEvent, seen: Seen) -> None:
     """Add to `seen` what an event says."""
     for delta in event.deltas:
+        if type(delta) not in _TELLING:
+            continue
         if isinstance(delta, UsageDelta):
             seen.usage = delta.usage if seen.usage is None else seen.usage.merged(delta.usage)
         elif isinstance(delta, Stop):
@@ -225,6 +227,8 @@ def read_event(event: StreamEvent, seen: Seen) -> None:
             seen.error = delta.error
 
 
+_TELLING = frozenset({UsageDelta, Stop, Start, Snapshot, Failure})
+"""What says something about an answer; all else is in it."""
 _DATA = re.compile(rb"(?:^|\n)data: ?([^\r\n]*)")
 _FRAME_END = re.compile(rb"\n\n|\r\n\r\n")
 _syntax = msgspec.json.Decoder(msgspec.Raw).decode
