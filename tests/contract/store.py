@@ -166,6 +166,13 @@ class StoreContract:
         assert found is not None
         assert (found.spend, found.total_spend) == (40, 9), "it was reserved before somebody said that it is 40"
 
+    def test_a_long_batch_lets_others_run_between_its_rows(self, store: Store) -> None:
+        pauses: list[int] = []
+        calls = [call(f"{number:032x}") for number in range(100)]
+        store.commit(Batch(calls=calls, pause=lambda: pauses.append(len(pauses))))
+        assert len(pauses) >= len(calls) // 25
+        assert len(rows(store, SpendQuery(api_key=TOKEN))) == 100
+
     def test_putting_a_key_again_keeps_what_it_came_to(self, store: Store) -> None:
         store.put_key(key(budget_duration="1d", budget_reset_at=NOON + 5))
         store.commit(Batch(calls=[call(cost=9)]))

@@ -445,6 +445,27 @@ def test_the_ledger_rests_where_others_want_the_processor(ledger: Ledger, monkey
     assert ledger._rest_after(waited=0.02, cpu=0.03) == under_test._REST
 
 
+def test_the_ledger_lets_others_run_in_a_batch_only_while_it_keeps_up(
+    store: Store, journals: Path, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[int] = []
+    monkeypatch.setattr(under_test, "_let_others_run", lambda: pauses.append(1))
+    ledger = make(store, journals, told, batch=200)
+    with Journal(journals, "w", segment_size=32_768) as journal:
+        for number in range(2000):
+            journal.ended(ended(f"{number}"))
+        batches = []
+        while not batches or not batches[-1][1]:
+            before = len(pauses)
+            _, to_the_end = ledger._drain_some()
+            batches.append((len(pauses) > before, to_the_end))
+        assert batches[0] == (True, False), "it is not known yet that there is more"
+        assert len(batches) > 2
+        assert all(batch == (False, False) for batch in batches[1:-1])
+        assert batches[-1] == (True, True)
+    ledger.close()
+
+
 def until(condition: Callable[[], bool]) -> None:
     for _ in range(3000):
         if condition():
