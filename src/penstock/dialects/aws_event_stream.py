@@ -192,7 +192,8 @@ def header_of(frame: Frame, name: str) -> HeaderValue | None:
 
 def unwrapped(frame: Frame) -> bytes:
     """The event that a message wraps, as a server-sent event: Bedrock's `invoke-with-response-stream` sends each event
-    of the model's own API as base64, `{"bytes": "..."}`. Raises MalformedError where it is not so.
+    of the model's own API as base64, `{"bytes": "..."}`. Its `type` is its name, without which Anthropic's clients
+    overlook it. Raises MalformedError where it is not so.
 
     Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModelWithResponseStream.html
     """
@@ -201,7 +202,16 @@ def unwrapped(frame: Frame) -> bytes:
         event = b64decode(wire.string(wrapped), validate=True)
     except ValueError as error:
         raise MalformedError(f"expected base64: {error}", "bytes") from error
-    return b"data: " + event.replace(b"\n", b" ") + b"\n\n"
+    return _name_line(event) + b"data: " + event.replace(b"\n", b" ") + b"\n\n"
+
+
+def _name_line(event: bytes) -> bytes:
+    """The line that names an event; b"" where it has no name, or is none: who reads it will say so."""
+    try:
+        name = wire.obj(wire.decode(event)).get("type")
+    except MalformedError:
+        return b""
+    return b"event: %b\n" % name.encode() if isinstance(name, str) and name.isidentifier() else b""
 
 
 def read_headers(block: bytes) -> tuple[Header, ...]:

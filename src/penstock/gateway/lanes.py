@@ -99,7 +99,7 @@ class Lanes:
     def take(self, inbound: Inbound, principal: Principal, surface: ChatSurface, members: Members) -> bool:
         """Make the call, if it can go the straight way. Raises MalformedError."""
         raw = members.get("model")
-        if raw is None or not self._words.isdisjoint(members):
+        if raw is None or not surface.names_model_in_body or not self._words.isdisjoint(members):
             return False
         if inbound.plain is None:
             inbound.plain = is_plain(inbound.headers)

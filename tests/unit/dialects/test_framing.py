@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from penstock.calls.wrapped_streams import UnwrappedEvents
 from penstock.dialects import registry
 from penstock.dialects.aws_event_stream import write_event as write_message
-from penstock.dialects.dialect import StreamParser
+from penstock.dialects.dialect import Context, StreamParser
 from penstock.dialects.framing import FrameParser, JsonLines, Pieces, ServerSentEvents
 from penstock.dialects.gemini.frames import GeminiFrames
 from penstock.types.errors import DialectError
@@ -209,3 +209,18 @@ def test_a_frame_without_end_is_refused(make: Callable[[], FrameParser], monkeyp
     parser.feed(b"x" * 60)
     with pytest.raises(DialectError, match="longer than 100 bytes"):
         parser.feed(b"x" * 60)
+
+
+def test_events_out_of_a_wrapping_bear_their_names() -> None:
+    """Anthropic's clients go by the name of an event, and overlook one without: the wrapping has none."""
+    dialect = registry.get("anthropic_messages")
+    stop = {"type": "message_stop", "amazon-bedrock-invocationMetrics": {"inputTokenCount": 1}}
+    parser, sent = UnwrappedEvents(dialect.stream_parser(NO_MEMO)), [_anthropic("Once"), stop]
+    renderer = dialect.stream_renderer(Context(source=dialect.name))
+    events = parser.feed(b"".join(_wrapped(json.dumps(each).encode()) for each in sent)) + parser.close()
+    said = b"".join(renderer.render(event) for event in events).decode()
+    assert [line for line in said.splitlines() if line.startswith("event")] == [
+        "event: content_block_delta",
+        "event: message_stop",
+    ]
+    assert [json.loads(line.removeprefix("data: ")) for line in said.splitlines() if line.startswith("data")] == sent

@@ -546,3 +546,12 @@ def test_usual_calls_go_the_straight_way(taken: list[bool], name: str, key: str,
 def test_others_do_not(taken: list[bool], name: str, members: dict[str, Any], head: str, path: str) -> None:
     remains_of([("ask", name, members, "sk-free", head, path), ("happens", "answer")], lanes=True)
     assert taken == []
+
+
+@pytest.mark.parametrize("method", ["generateContent", "streamGenerateContent"])
+@pytest.mark.parametrize("lanes", [True, False])
+def test_where_the_path_names_the_model_the_body_does_not(taken: list[bool], method: str, lanes: bool) -> None:
+    path = f"/v1beta/models/two:{method}"
+    found = remains_of([("ask", "one", {"contents": []}, "sk-free", "", path), ("happens", "answer")], lanes=lanes)
+    assert taken == []
+    assert "/d2a" in found["sent"] or "/d2b" in found["sent"]
