@@ -227,7 +227,7 @@ def exchange(
     chosen = plan.after(tried)
     while chosen is not None:
         attempt, wait = chosen.attempt, chosen.wait
-        if limit is not None and limit.left() <= max(0.0, wait):
+        if limit is not None and since is None and limit.left() <= max(0.0, wait):
             if not tried or (limit.left() <= 0 and tried[-1].error.native != "deadline"):
                 passed = limit.passed(tried[-1].error.message if tried else "")
                 tried.append(Tried(attempt.name, attempt.provider, attempt.model, passed, 0.0, sent=False))
@@ -237,11 +237,13 @@ def exchange(
             if chosen.then is not None:
                 chosen = chosen.then()
                 continue
-        began, since = clock.monotonic() if since is None else since, None
+        began, within = clock.monotonic(), limit
+        if since is not None:  # it was sent in time, whatever the time is now
+            began, within, since = since, None, None
         if watch is not None:
             watch.began(attempt)
         try:
-            result = yield from _try(attempt, clock, limit, tried)
+            result = yield from _try(attempt, clock, within, tried)
         except BaseException:  # cancelled, or a driver's own failure: either way there is no more of this attempt
             if watch is not None:
                 watch.left(attempt)

@@ -477,7 +477,7 @@ steps = st.one_of(
     st.tuples(st.just("happens"), st.just("answer")),
     st.tuples(st.just("happens"), st.sampled_from(sorted(HAPPENS))),
     st.tuples(st.just("happens"), st.sampled_from(sorted(HAPPENS))),
-    st.tuples(st.just("passes"), st.sampled_from((0.01, 0.3, 6.0, 61.0))),
+    st.tuples(st.just("passes"), st.sampled_from((0.01, 0.3, 6.0, 61.0, 601.0))),
     st.tuples(st.just("leaves")),
     st.tuples(st.just("revoked")),
     st.tuples(st.just("full"), st.booleans()),
@@ -502,6 +502,17 @@ def test_each_thing_that_may_happen_leaves_the_same(happens: str, key: str, path
     asked: Step = ("ask", name, {"max_tokens": 50}, key, "", path)
     script: list[Step] = [asked, ("happens", "answer"), asked, ("passes", 0.2), ("happens", happens)]
     script += [("happens", "answer"), ("happens", "answer")]
+    straight_way, long_way = remains_of(script, lanes=True), remains_of(script, lanes=False)
+    for name, remains in long_way.items():
+        assert straight_way[name] == remains, name
+
+
+@pytest.mark.parametrize("late", [("happens", each) for each in sorted(HAPPENS)] + [("leaves",), ("revoked",)])
+@pytest.mark.parametrize("name", ["one", "other"])
+def test_what_happens_when_the_time_of_the_call_is_over_leaves_the_same(late: Step, name: str) -> None:
+    asked: Step = ("ask", name, {"max_tokens": 50}, "sk-all", "", CHAT)
+    answered: Step = ("happens", "message" if name == "other" else "answer")
+    script: list[Step] = [asked, answered, asked, ("passes", 601.0), late, answered, asked, answered]
     straight_way, long_way = remains_of(script, lanes=True), remains_of(script, lanes=False)
     for name, remains in long_way.items():
         assert straight_way[name] == remains, name
