@@ -184,12 +184,19 @@ class StraightCall:
         """The answer is whole."""
         pieces = self._pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        whole = self._read(body)
-        if whole is None or not self._answer(whole):
+        if not self._ended(body):
             call = self._detour()
             call.head(200, self._headers)
             call.data(body)
             call.end()
+
+    def _ended(self, body: bytes) -> bool:
+        """Whether the answer is plain, and was given."""
+        try:
+            whole = self._read(body)
+            return whole is not None and self._answer(whole)
+        except Exception:  # nothing was done yet: the detour meets the same, and tells its client
+            return False
 
     def _answer(self, whole: Whole) -> bool:
         """Record the answer, and give it. False: nothing was done, for its price is not plain, or the journal full."""
