@@ -88,15 +88,18 @@ class Lane(Struct, frozen=True, eq=False):
 
 
 class Lanes:
-    """The lanes of one snapshot."""
+    """The lanes of one snapshot. Its plane has them, and they have no plane: else only the collector, which seldom
+    comes, would free what a snapshot leaves behind.
+    """
 
     def __init__(self, plane: Plane) -> None:
-        self._plane = plane
         self._words = plane.words.names | _MEMBERS_THAT_SAY_MORE
         self._lanes: dict[tuple[str, str, bytes], Lane] = {}
         self._ways: dict[tuple[str, str], dict[str, Way | None]] = {}
 
-    def take(self, inbound: Inbound, principal: Principal, surface: ChatSurface, members: Members) -> bool:
+    def take(
+        self, plane: Plane, inbound: Inbound, principal: Principal, surface: ChatSurface, members: Members
+    ) -> bool:
         """Make the call, if it can go the straight way. Raises MalformedError."""
         raw = members.get("model")
         if raw is None or not surface.names_model_in_body or not self._words.isdisjoint(members):
@@ -108,7 +111,7 @@ class Lanes:
         key = (principal.id, surface.dialect.name, bytes(raw))
         lane = self._lanes.get(key)
         if lane is None or lane.principal is not principal:
-            lane = self._made(principal, surface, members)
+            lane = self._made(plane, principal, surface, members)
             if lane is None:
                 return False
             if len(self._lanes) >= MOST:
@@ -118,23 +121,23 @@ class Lanes:
         peeked = surface.peek(members, _NOTHING_SAID)
         if peeked.stream or peeked.user is not None:
             return False
-        way = self._way(lane, len(inbound.body), peeked, members)
-        return way is not None and way.call(self._plane, inbound, lane, way, members, peeked).begin()
+        way = self._way(plane, lane, len(inbound.body), peeked, members)
+        return way is not None and way.call(plane, inbound, lane, way, members, peeked).begin()
 
-    def _way(self, lane: Lane, size: int, peeked: Peeked, members: Members) -> Way | None:
+    def _way(self, plane: Plane, lane: Lane, size: int, peeked: Peeked, members: Members) -> Way | None:
         """The way to a deployment that may be asked without a second thought."""
-        group, router = lane.group, self._plane.router
+        group, router = lane.group, plane.router
         if size > group.smallest:
             return None
         chosen = group.draw(router.table.healths, router.now(), router.random)
         if chosen is None:
             return None
-        way = lane.ways[chosen.id] if chosen.id in lane.ways else self._made_way(lane, chosen)
+        way = lane.ways[chosen.id] if chosen.id in lane.ways else _made_way(plane, lane, chosen)
         if way is None or (way.target.max_output is None and peeked.max_output is None and lane.budgets):
             return None
         return way if way.unusual.isdisjoint(members) else None
 
-    def _made(self, principal: Principal, surface: ChatSurface, members: Members) -> Lane | None:
+    def _made(self, plane: Plane, principal: Principal, surface: ChatSurface, members: Members) -> Lane | None:
         """The lane of these calls; None: they are not usual."""
         name = text(members, "model")
         if not name or principal.tags:
@@ -143,38 +146,16 @@ class Lanes:
         if not allowed(principal, name, group):
             return None
         try:
-            found = self._plane.router.members(group)
+            found = plane.router.members(group)
         except ProviderError:
             return None
         if not found.plain:
             return None
         money = tuple(quota for quota in principal.quotas if quota.kind == "money")
         limits = tuple(quota for quota in principal.quotas if quota.kind != "money")
-        usual = self._plane.snapshot.settings.default_max_output
+        usual = plane.snapshot.settings.default_max_output
         ways = self._ways.setdefault((found.name, surface.dialect.name), {})
         return Lane(principal, surface, name, found, usual, limits, money, ways)
-
-    def _made_way(self, lane: Lane, deployment: Deployment) -> Way | None:
-        """The way to a deployment; None: what is sent to it must be made first."""
-        plane, surface = self._plane, lane.surface
-        if deployment.model in DEMO_NAMES:
-            return None
-        prefer = (surface.dialect.name,) if surface.prefers else ()
-        try:
-            target = plane.targets.of(deployment, "chat", surface.dialect.name, prefer, False)
-        except ProviderError:
-            return None
-        if target.endpoint is None:  # a first call will find out where it is
-            return None
-        way: Way | None = None
-        if target.is_ready and target.tariff is not None and not wants_mock(target.options):
-            call, unusual = (StraightTranslation, TOOLS) if not target.relays else (StraightRelay, _NONE)
-            if target.relays and not target.reasons:
-                unusual = surface.reasoning
-            place = plane.place_lines(lane.group.name, deployment.id, 0)
-            way = Way(deployment, target, target.tariff, plane.timeouts(deployment), place, call, unusual)
-        lane.ways[deployment.id] = way
-        return way
 
 
 def is_plain(headers: Mapping[bytes, bytes]) -> bool:
@@ -194,3 +175,26 @@ def may_have_lanes(plane: Plane) -> bool:
         and plane.observer.tracer is None
         and not (settings.store_prompts or settings.litellm_headers or settings.forward_headers)
     )
+
+
+def _made_way(plane: Plane, lane: Lane, deployment: Deployment) -> Way | None:
+    """The way to a deployment; None: what is sent to it must be made first."""
+    surface = lane.surface
+    if deployment.model in DEMO_NAMES:
+        return None
+    prefer = (surface.dialect.name,) if surface.prefers else ()
+    try:
+        target = plane.targets.of(deployment, "chat", surface.dialect.name, prefer, False)
+    except ProviderError:
+        return None
+    if target.endpoint is None:  # a first call will find out where it is
+        return None
+    way: Way | None = None
+    if target.is_ready and target.tariff is not None and not wants_mock(target.options):
+        call, unusual = (StraightTranslation, TOOLS) if not target.relays else (StraightRelay, _NONE)
+        if target.relays and not target.reasons:
+            unusual = surface.reasoning
+        place = plane.place_lines(lane.group.name, deployment.id, 0)
+        way = Way(deployment, target, target.tariff, plane.timeouts(deployment), place, call, unusual)
+    lane.ways[deployment.id] = way
+    return way

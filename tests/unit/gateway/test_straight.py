@@ -8,10 +8,12 @@ lets it pass, so that nothing has to be compared "about".
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import math
 import re
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -571,3 +573,20 @@ def test_where_the_path_names_the_model_the_body_does_not(taken: list[bool], met
     found = remains_of([("ask", "one", {"contents": []}, "sk-free", "", path), ("happens", "answer")], lanes=lanes)
     assert taken == []
     assert "/d2a" in found["sent"] or "/d2b" in found["sent"]
+
+
+def test_what_a_snapshot_leaves_behind_is_freed_at_once() -> None:
+    async def run() -> None:
+        gateway = Gateway(StillClock(), True, 0.25, "abort")
+        script: list[Step] = [("ask", "one", {}, "sk-free", ""), ("happens", "answer")]
+        play([*script, *script], gateway, cast(Any, gateway.clock))
+        before = weakref.ref(gateway.plane)
+        assert gateway.plane.lanes is not None
+        gc.disable()
+        try:
+            gateway.plane = gateway.service.plane = Plane(gateway.plane.shared, SNAPSHOT, gateway.plane)
+            assert before() is None
+        finally:
+            gc.enable()
+
+    asyncio.run(run())

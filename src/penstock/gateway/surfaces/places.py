@@ -34,7 +34,7 @@ def chat(surface: ChatSurface) -> Callable[[Any, Inbound, Principal | None], Non
     def begin(plane: Any, inbound: Inbound, principal: Principal | None) -> None:
         assert principal is not None, "only who has a key is served"
         members = members_of(inbound.body)
-        if plane.lanes is None or not plane.lanes.take(inbound, principal, surface, members):
+        if plane.lanes is None or not plane.lanes.take(plane, inbound, principal, surface, members):
             ChatCall(plane, inbound, principal, surface, members).admit()
 
     return begin
