@@ -41,7 +41,11 @@ if TYPE_CHECKING:
     from penstock.gateway.plane import Plane
 
 MOST = 65_536
-"""Lanes that are kept: with wildcards, clients choose the names."""
+"""Lanes that are kept."""
+MOST_GROUPS = 2048
+"""Groups and surfaces whose ways are kept: with wildcards clients choose the names, and each has targets of its own."""
+LONGEST = 256
+"""Bytes of a name that is kept."""
 _HEADERS_THAT_SAY_MORE = frozenset({b"traceparent", b"anthropic-beta"})
 _MEMBERS_THAT_SAY_MORE = frozenset({"previous_response_id"})
 
@@ -114,9 +118,6 @@ class Lanes:
             lane = self._made(plane, principal, surface, members)
             if lane is None:
                 return False
-            if len(self._lanes) >= MOST:
-                self._lanes.clear()
-                self._ways.clear()
             self._lanes[key] = lane
         peeked = surface.peek(members, _NOTHING_SAID)
         if peeked.stream or peeked.user is not None:
@@ -140,7 +141,7 @@ class Lanes:
     def _made(self, plane: Plane, principal: Principal, surface: ChatSurface, members: Members) -> Lane | None:
         """The lane of these calls; None: they are not usual."""
         name = text(members, "model")
-        if not name or principal.tags:
+        if not name or len(members["model"]) > LONGEST or principal.tags:
             return None
         group = principal.aliases.get(name, name)
         if not allowed(principal, name, group):
@@ -154,6 +155,9 @@ class Lanes:
         money = tuple(quota for quota in principal.quotas if quota.kind == "money")
         limits = tuple(quota for quota in principal.quotas if quota.kind != "money")
         usual = plane.snapshot.settings.default_max_output
+        if len(self._lanes) >= MOST or len(self._ways) >= MOST_GROUPS:
+            self._lanes.clear()
+            self._ways.clear()
         ways = self._ways.setdefault((found.name, surface.dialect.name), {})
         return Lane(principal, surface, name, found, usual, limits, money, ways)
 

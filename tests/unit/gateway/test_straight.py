@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from penstock.exchange import Broken, Clock
-from penstock.gateway import straight
+from penstock.gateway import lanes, straight
 from penstock.gateway.http.connection import Connection, Limits
 from penstock.gateway.http.connections import Connections
 from penstock.gateway.journal import JournalError
@@ -588,5 +588,23 @@ def test_what_a_snapshot_leaves_behind_is_freed_at_once() -> None:
             assert before() is None
         finally:
             gc.enable()
+
+    asyncio.run(run())
+
+
+def test_names_that_clients_make_up_are_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "MOST_GROUPS", 20)
+
+    async def run() -> None:
+        gateway = Gateway(StillClock(), True, 0.25, "abort")
+        for number in range(100):
+            name = f"openai/{number}" if number % 2 else f"openai/{number}{'x' * lanes.LONGEST}"
+            play([("ask", name, {}, "sk-free", ""), ("happens", "answer")], gateway, cast(Any, gateway.clock))
+        assert len(gateway.providers.sent) == 100
+        kept = gateway.plane.lanes
+        assert kept is not None
+        assert 0 < len(kept._lanes) <= 20
+        assert 0 < len(kept._ways) <= 20
+        assert max(len(raw) for _, _, raw in kept._lanes) <= lanes.LONGEST
 
     asyncio.run(run())
