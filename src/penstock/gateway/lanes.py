@@ -122,15 +122,17 @@ class Lanes:
         peeked = surface.peek(members, _NOTHING_SAID)
         if peeked.stream or peeked.user is not None:
             return False
-        way = self._way(plane, lane, len(inbound.body), peeked, members)
+        way = self._way(plane, inbound, lane, peeked, members)
         return way is not None and way.call(plane, inbound, lane, way, members, peeked).begin()
 
-    def _way(self, plane: Plane, lane: Lane, size: int, peeked: Peeked, members: Members) -> Way | None:
-        """The way to a deployment that may be asked without a second thought."""
+    def _way(self, plane: Plane, inbound: Inbound, lane: Lane, peeked: Peeked, members: Members) -> Way | None:
+        """The way to a deployment that may be asked without a second thought. It is drawn once: a call that goes the
+        long way after all goes to it, too.
+        """
         group, router = lane.group, plane.router
-        if size > group.smallest:
+        if len(inbound.body) > group.smallest:
             return None
-        chosen = group.draw(router.table.healths, router.now(), router.random)
+        inbound.drawn = chosen = group.draw(router.table.healths, router.now(), router.random)
         if chosen is None:
             return None
         way = lane.ways[chosen.id] if chosen.id in lane.ways else _made_way(plane, lane, chosen)

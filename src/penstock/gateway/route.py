@@ -53,6 +53,8 @@ class RouteRequest(Struct):
     may_use    whether the caller may use a group that it did not name, as a fallback; None: any. (Where rules lead is
                not asked: who may use the name that they are bound to may use what they choose.)
     task       describes the request to rules; called only where the group has some
+    drawn      the deployment of its group that was drawn for it already (gateway/lanes.py): to draw again, because this
+               one needs more than the straight way has, would take its share from it
     decision   what the rules decided, once they did; the group is then theirs
     """
 
@@ -65,6 +67,7 @@ class RouteRequest(Struct):
     overrides: Overrides = NO_OVERRIDES
     may_use: Callable[[str], bool] | None = None
     task: Callable[[], Task] | None = None
+    drawn: Deployment | None = None
     decision: Decision | None = None
 
 
@@ -173,9 +176,9 @@ class Route(Struct, eq=False):
         """
         if not tried and self.first is not None:
             return self.first
-        router, request, members = self.router, self.request, self.members
+        request, members = self.request, self.members
         if not tried and members.plain and not request.session and request.size <= members.smallest:
-            chosen = members.draw(router.table.healths, router.now(), router.random, request.stream)
+            chosen = self._drawn()
             if chosen is not None:
                 self.deployment, self.asked = chosen, members.name
                 self.first = again = Again(self.make(chosen, members.name, 0))
@@ -187,6 +190,14 @@ class Route(Struct, eq=False):
         if not tried:
             self.first = again_or_none
         return again_or_none
+
+    def _drawn(self) -> Deployment | None:
+        """Whom to ask first, where that can be told without looking at all."""
+        router, request = self.router, self.request
+        healths, now, drawn = router.table.healths, router.now(), request.drawn
+        if drawn is not None and _is_well(drawn, healths, now):
+            return drawn
+        return self.members.draw(healths, now, router.random, request.stream)
 
     def _plan(self) -> RouterPlan:
         if self.full is None:

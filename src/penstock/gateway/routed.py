@@ -155,6 +155,7 @@ class RoutedCall(Call):
         request = RouteRequest(
             self.group, peeked.stream, len(self.inbound.body), self.count_tokens, self.principal.tags, None, overrides
         )
+        request.drawn = self.inbound.drawn
         if plane.router.sticky is not None:
             request.session = session_of(overrides.session, peeked.session, peeked.user)
         if self.principal.models:

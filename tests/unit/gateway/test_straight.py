@@ -276,6 +276,9 @@ SNAPSHOT = Snapshot(
         _deployment("one", "d1", "openai/gpt-4o-mini"),
         _deployment("two", "d2a", "openai/gpt-4o-mini"),
         _deployment("two", "d2b", "openai/gpt-4o", timeout=9),
+        _deployment("mixed", "m1", "openai/gpt-4o-mini"),
+        _deployment("mixed", "m2", "openai/nobody-knows-this"),
+        _deployment("mixed", "m3", "anthropic/claude-sonnet-4-5"),
         _deployment("other", "d3", "anthropic/claude-sonnet-4-5"),
         _deployment("unknown", "d4", "openai/nobody-knows-this"),
         _deployment("priced", "d5", "openai/x", input_cost_per_token=1e-6, output_cost_per_token=2e-6),
@@ -287,7 +290,7 @@ SNAPSHOT = Snapshot(
     settings=Settings(),
 )
 NAMES = ("one", "two", "other", "unknown", "priced", "with-defaults", "openai/gpt-4o", "gpt-4o", "gone", "alias", "uno")
-MORE_NAMES = ("limited", "nobody", "d1", "")
+MORE_NAMES = ("mixed", "limited", "nobody", "d1", "")
 
 MEMBERS: tuple[dict[str, Any], ...] = (
     {},
@@ -608,3 +611,29 @@ def test_names_that_clients_make_up_are_not_kept_for_ever(monkeypatch: pytest.Mo
         assert max(len(raw) for _, _, raw in kept._lanes) <= lanes.LONGEST
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("name", "members", "key", "drawn"),
+    [
+        ("mixed", {}, "sk-free", ("m1", "m2", "m3")),
+        ("mixed", {"max_tokens": 5, "tools": []}, "sk-free", ("m1", "m2", "m3")),
+        ("mixed", {"max_tokens": 5, "reasoning_effort": "low"}, "sk-free", ("m1", "m2", "m3")),
+        ("two", {}, "sk-all", ("d2a", "d2b")),
+    ],
+)
+def test_a_call_that_cannot_go_straight_goes_where_it_was_drawn(
+    name: str, members: dict[str, Any], key: str, drawn: tuple[str, ...]
+) -> None:
+    """To draw again would give the share of a deployment that needs the long way to those that do not."""
+
+    async def asked(place: int) -> str:
+        gateway = Gateway(StillClock(), True, (place + 0.5) / len(drawn), "abort")
+        chances = iter([(place + 0.5) / len(drawn)])
+        gateway.plane.router.random = lambda: next(chances)
+        gateway.connection.data_received(request_of(name, members, key, ""))
+        gateway.keep()
+        return str(gateway.providers.sent[0][1])
+
+    for place, id in enumerate(drawn):
+        assert f"/{id}/" in asyncio.run(asked(place))

@@ -3,9 +3,10 @@
 A request is answered whole (`respond`) or as a stream (`begin`, `write` ..., `end`; `abort` where it cannot be ended
 well). Headers are passed as ready bytes, each line ended by CRLF: who answers thousands of requests alike prepares
 them once. `place`, `key_digest` and `principal` are the service's: what is served at the path, the digest of the key
-that was presented, and whose it is. `client_left` is called if the client goes before the answer is complete, `slow`
-(True, False) when it does not keep up, and when it does again. `answering` is who answers it (a call, or a stream): its
-`cut(error)` ends that before its time.
+that was presented, and whose it is. `plain` and `drawn` are the lanes': whether the head says nothing that matters to
+them, and the deployment that was drawn. `client_left` is called if the client goes before the answer is complete,
+`slow` (True, False) when it does not keep up, and when it does again. `answering` is who answers it (a call, or a
+stream): its `cut(error)` ends that before its time.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Inbound:
     refusal: Answer | None = None
     key_digest = ""
     plain: bool | None = None
+    drawn: Any = None
     started = 0.0
     place: Any = None
     principal: Any = None
