@@ -32,10 +32,10 @@ def loose(body: bytes) -> int:
 
 
 def tight(body: bytes) -> int:
-    """Tokens that can go in: what a model gets to read of the body."""
+    """Tokens that can go in: what a model gets to read of the body. (Of one that is nested too deep: all of it.)"""
     try:
         return _of(wire.decode(body), named=False)
-    except DialectError:
+    except (DialectError, RecursionError):
         return len(body)
 
 

@@ -127,6 +127,9 @@ class StraightCall:
     def _most(self) -> list[tuple[Quota, int]]:
         """The most that the call can use of each quota."""
         lane, peeked = self._lane, self._peeked
+        if not (lane.limits or lane.budgets):
+            self._bound = 0
+            return []
         self._bound = inward = bounds.loose(self._inbound.body)
         most = peeked.max_output
         reserved: list[tuple[Quota, int]] = []

@@ -30,3 +30,8 @@ def test_names_count_where_a_model_reads_them() -> None:
 
 def test_what_is_no_json_is_bounded_by_its_length() -> None:
     assert bounds.tight(b"\xff not json") == len(b"\xff not json")
+
+
+def test_what_is_nested_too_deep_is_bounded_by_its_length() -> None:
+    body = b'{"a":' + b"[" * 900 + b"]" * 900 + b"}"
+    assert bounds.tight(body) == len(body)

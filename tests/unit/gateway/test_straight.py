@@ -355,6 +355,14 @@ SNAPSHOTS: dict[str, Any] = {
 NAMES = ("one", "two", "other", "unknown", "priced", "with-defaults", "openai/gpt-4o", "gpt-4o", "gone", "alias", "uno")
 MORE_NAMES = ("mixed", "limited", "nobody", "d1", "")
 
+
+def _nested(depth: int) -> list[Any]:
+    found: list[Any] = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
 MEMBERS: tuple[dict[str, Any], ...] = (
     {},
     {"max_tokens": 50},
@@ -371,6 +379,7 @@ MEMBERS: tuple[dict[str, Any], ...] = (
     {"tags": ["blue"]},
     {"mock_response": "no"},
     {"prompt_cache_key": "k"},
+    {"max_tokens": 50, "pad": "word " * 4000, "deep": _nested(600)},
 )
 HEADS = (
     "",
@@ -636,6 +645,18 @@ def test_each_thing_that_may_happen_leaves_the_same(happens: str, key: str, path
     asked: Step = ("ask", name, {"max_tokens": 50}, key, "", path)
     script: list[Step] = [asked, ("happens", "answer"), asked, ("passes", 0.2), ("happens", happens)]
     script += [("happens", "answer"), ("happens", "answer")]
+    straight_way, long_way = remains_of(script, lanes=True), remains_of(script, lanes=False)
+    for name, remains in long_way.items():
+        assert straight_way[name] == remains, name
+
+
+@pytest.mark.parametrize("members", range(len(MEMBERS)))
+@pytest.mark.parametrize("key", ["sk-free", "sk-all"])
+@pytest.mark.parametrize("path", [CHAT, MESSAGES])
+def test_each_thing_that_may_be_asked_leaves_the_same(members: int, key: str, path: str) -> None:
+    asked: Step = ("ask", "one", {"max_tokens": 50}, key, "", path)
+    script: list[Step] = [asked, ("happens", "answer"), (*asked[:2], MEMBERS[members], *asked[3:])]
+    script += [("passes", 0.2), ("happens", "answer"), asked, ("happens", "answer")]
     straight_way, long_way = remains_of(script, lanes=True), remains_of(script, lanes=False)
     for name, remains in long_way.items():
         assert straight_way[name] == remains, name
