@@ -302,7 +302,11 @@ class TranslatedStream:
         except DialectError as error:
             self._finish(Broken("protocol", str(error)))
         except Exception as error:
-            self._finish(None, our_fault(self._call, error))
+            fault = our_fault(self._call, error)
+            if self._over:  # it failed at the end: nothing can be said any more, but nobody must wait for ever
+                self._call.inbound.abort()
+            else:
+                self._finish(None, fault)
 
     def _write(self, events: list[StreamEvent]) -> None:
         call, said = self._call, []

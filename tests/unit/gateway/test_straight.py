@@ -41,6 +41,7 @@ from penstock.gateway.principal import Principal, Quota, key_digest
 from penstock.gateway.revoking import Revoking
 from penstock.gateway.service import Service
 from penstock.gateway.snapshot import RoutingSettings, Settings, Snapshot
+from penstock.gateway.straight_translation import StraightTranslation
 from penstock.gateway.surfaces.places import table
 from penstock.gateway.upstream import Ongoing
 from penstock.providers.registry import default_registry
@@ -454,6 +455,8 @@ HAPPENS: dict[str, Callable[[Any], None]] = {
     "cached": answer(usage={**ANSWER["usage"], "prompt_tokens_details": {"cached_tokens": 10}}),
     "sound": answer(usage={**ANSWER["usage"], "prompt_tokens_details": {"audio_tokens": 10}}),
     "thoughts apart": answer(usage={"prompt_tokens": 5, "completion_tokens": 4, "total_tokens": 20}),
+    "counts of JavaScript": answer(usage={"prompt_tokens": 5.0, "completion_tokens": 4.0, "total_tokens": 9.0}),
+    "parts of tokens": answer(usage={"prompt_tokens": 5.5, "completion_tokens": 4, "total_tokens": 9.5}),
     "too much": answer(usage={"prompt_tokens": 50_000, "completion_tokens": 4_000, "total_tokens": 54_000}),
     "counts of fractions": answer(usage={"prompt_tokens": 5.0, "completion_tokens": 4, "total_tokens": 9}),
     "no character": answer(id="\ud800", model="\ud800"),
@@ -483,6 +486,9 @@ HAPPENS: dict[str, Callable[[Any], None]] = {
     "cached message": claude(usage={"input_tokens": 5, "output_tokens": 7, "cache_creation_input_tokens": 9}),
     "message of a tool": claude(content=[{"type": "tool_use", "id": "t", "name": "f", "input": {}}]),
     "fractions of a message": claude(usage={"input_tokens": 5.0, "output_tokens": 7}),
+
+
+    "message with counts of JavaScript": claude(usage={"input_tokens": 5.0, "output_tokens": 7.0}),
     "cut message": claude(stop_reason="max_tokens", stop_sequence=None),
     "with a remark": answer(x_groq={"id": "1"}, moderation=[{"deep": [1]}]),
     "with logprobs": answer(choices=[{**ANSWER["choices"][0], "logprobs": {"content": []}}]),
@@ -782,3 +788,23 @@ def test_a_call_that_cannot_go_straight_goes_where_it_was_drawn(
 
     for place, id in enumerate(drawn):
         assert f"/{id}/" in asyncio.run(asked(place))
+
+
+@pytest.mark.parametrize("fails", ["_read", "_closed"])
+@pytest.mark.parametrize(("path", "name"), [(CHAT, "one"), (MESSAGES, "one"), (CHAT, "other")])
+def test_a_fault_of_the_straight_way_is_left_to_the_long_way(
+    monkeypatch: pytest.MonkeyPatch, fails: str, path: str, name: str
+) -> None:
+    """Nobody waits for ever for an answer that the straight way could not give."""
+
+    def fail(*arguments: Any) -> None:
+        raise ValueError("a fault")
+
+    for kind in (straight.StraightRelay, StraightTranslation):
+        monkeypatch.setattr(kind, fails, fail)
+    asked: Step = ("ask", name, {"max_tokens": 50}, "sk-all", "", path)
+    answered: Step = ("happens", "message" if name == "other" else "answer")
+    script = [asked, answered, asked, answered]
+    straight_way, long_way = remains_of(script, lanes=True), remains_of(script, lanes=False)
+    for name, remains in long_way.items():
+        assert straight_way[name] == remains, name
