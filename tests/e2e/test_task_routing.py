@@ -115,3 +115,10 @@ def test_requests_wait_for_their_turn_and_a_full_line_says_so(gateway: Running) 
     waited = sum(map(int, counted))
     assert waited < statuses.count(200), "who did not wait is not counted"
     assert waited or 503 not in statuses, "where a line was full, somebody stood in it"
+
+
+def test_a_model_that_there_is_not_is_told_so_beside_a_line_too(gateway: Running) -> None:
+    answer = ask(gateway, "hello", "nobody")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (404, "model_not_found")
+    assert "Set up here: cheap, strong, narrow" in error["message"]

@@ -315,8 +315,14 @@ class Router:
     def busy_for(self, request: RouteRequest) -> float | None:
         """0: a request can go to somebody now. Seconds until that is likely, where nobody of its group can be asked or
         all have nothing left of their limits; None: when a request of another caller ends. A group that it falls back
-        to is as good as its own.
+        to is as good as its own. 0 also where there is no such group (any more): the plan says what is wrong.
         """
+        try:
+            return self._busy_with_fallbacks(request)
+        except ProviderError:
+            return 0.0
+
+    def _busy_with_fallbacks(self, request: RouteRequest) -> float | None:
         first = self._first_group(request)
         if first != request.group:
             request = replace(request, group=first)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from penstock.gateway.route import RouteRequest
 from penstock.gateway.router import Router
+from penstock.providers.errors import ProviderError
 from penstock.routing.queue import Line, Ticket
 from penstock.types.errors import ErrorResponse
 
@@ -76,7 +77,11 @@ class WaitingRoom:
             go()
             return None
         router.choose(request)
-        group = router.group_of(request)
+        try:
+            group = router.group_of(request)
+        except ProviderError:  # there is none to wait for, which its plan tells the caller
+            go()
+            return None
         line = self._lines.get(group)
         wait = router.busy_for(request) if not line else None
         if wait == 0.0:

@@ -13,6 +13,7 @@ from penstock.gateway.route import RouteRequest
 from penstock.gateway.router import Router
 from penstock.gateway.snapshot import RoutingSettings, Snapshot
 from penstock.gateway.waiting import Waiting, WaitingRoom
+from penstock.providers.errors import ProviderError
 from penstock.routing.deployment import Deployment
 from penstock.routing.overrides import Overrides
 from penstock.types.errors import ErrorResponse
@@ -177,3 +178,25 @@ def test_a_new_snapshot_may_bring_room() -> None:
     setting.router = setting.make(more, queue_size=3, queue_seconds=10.0)
     setting.room.use(setting.router)
     assert setting.log == ["a", "b", "c"]
+
+
+def test_for_a_group_that_there_is_not_nobody_waits() -> None:
+    setting = Setting()
+    with pytest.raises(ProviderError, match="no model group 'h'"):
+        setting.enter("a", "h")
+    assert setting.log == ["a"], "the plan says what is wrong, and it was asked"
+
+
+def test_who_waits_for_a_group_that_goes_is_told_and_the_others_wait_on() -> None:
+    going = Deployment(group="h", arguments={"model": "openai/none-such"}, id="h", most_in_flight=1)
+    setting = Setting(going)
+    setting.enter("a", "h")
+    for name in "bcd":
+        setting.enter(name)
+    told: list[str] = []
+    setting.room.enter(RouteRequest("h"), lambda: told.append("went"), lambda error: told.append("refused"))
+    setting.router = setting.make(queue_size=3, queue_seconds=10.0)
+    setting.room.use(setting.router)
+    assert (told, len(setting.room)) == (["went"], 1)
+    setting.router.over("a")
+    assert setting.log == ["a", "b", "c", "d"]
