@@ -139,7 +139,7 @@ class Connection(asyncio.Protocol):
         if completed is not None:
             self._repeated = repeatable(data, completed) if at_rest else None
         if self._in_head and self._head_size > self._limits.head:
-            self._malformed(431, f"a request's head may have {self._limits.head:,} bytes at most")
+            self._malformed(431, self._head_limit())
 
     def _feed(self, data: bytes) -> None:
         if self._in_head and b"pgrade:" in data:
@@ -197,7 +197,7 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._head_size = 0
+        heard, self._head_size = self._head_size, 0
         reading, parser = self._reading, self._parser
         if reading is None or self._refused:
             return
@@ -208,6 +208,8 @@ class Connection(asyncio.Protocol):
         reading.chunked = version == "1.1"
         reading.locate()
         reading.refusal = self._problem(reading, version)
+        if heard > self._limits.head and _size_of_head(reading) > self._limits.head:
+            reading.refusal = self._long_head()
         if reading.refusal is not None:
             self._refuse(reading)
             return
@@ -376,6 +378,12 @@ class Connection(asyncio.Protocol):
             return self._service.malformed(415, "send the body uncompressed: no content-encoding is read here")
         return None
 
+    def _long_head(self) -> Answer:
+        return self._service.malformed(431, self._head_limit())
+
+    def _head_limit(self) -> str:
+        return f"a request's head may have {self._limits.head:,} bytes at most"
+
     def _too_large(self) -> Answer:
         return self._service.malformed(413, f"a body may have {self._limits.body:,} bytes at most")
 
@@ -438,6 +446,11 @@ def _without_offer(data: bytes) -> bytes:
     """
     head, end, rest = data.partition(b"\r\n\r\n")
     return _OFFER.sub(b"\r\nx-offered-upgrade:", head) + end + rest
+
+
+def _size_of_head(inbound: Inbound) -> int:
+    """Its bytes, but for the first line's other words."""
+    return len(inbound.target) + sum(len(name) + len(value) + 4 for name, value in inbound.headers.items())
 
 
 def _reason(error: Exception) -> str:

@@ -211,6 +211,26 @@ def test_a_head_that_is_too_long_is_refused() -> None:
     run(scenario)
 
 
+def test_a_head_that_is_too_long_is_refused_also_where_it_comes_at_once() -> None:
+    async def scenario() -> None:
+        async with served(Echo(), Limits(head=1000)) as (connect, _):
+            client = await connect()
+            client.send(b"GET / HTTP/1.1\r\nhost: x\r\nx-a: " + b"a" * 2000 + b"\r\n\r\n")
+            assert (await client.rest()).startswith(b"HTTP/1.1 431 ")
+
+    run(scenario)
+
+
+def test_a_body_may_be_longer_than_a_head() -> None:
+    async def scenario() -> None:
+        async with served(Echo(), Limits(head=1000)) as (connect, _):
+            client = await connect()
+            client.send(post(b"a" * 2000, b"x-a: " + b"a" * 900))
+            assert await client.answer() == (200, b"a" * 2000)
+
+    run(scenario)
+
+
 def test_too_many_headers_are_refused() -> None:
     async def scenario() -> None:
         async with served(Echo(), Limits(headers=10)) as (connect, _):
