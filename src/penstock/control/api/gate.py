@@ -15,7 +15,16 @@ from penstock.control.api.errors import Refusal, forbidden, unauthenticated
 from penstock.control.virtual_keys import VirtualKeys
 from penstock.gateway.principal import Principal, key_digest
 
-OPEN = frozenset({"/health/liveliness", "/health/liveness", "/health/readiness", "/metrics", "/openapi.json"})
+OPEN = frozenset(
+    {
+        "/health/liveliness",
+        "/health/liveness",
+        "/health/readiness",
+        "/health/backlog",
+        "/metrics",
+        "/openapi.json",
+    }
+)
 """Paths that need no key."""
 OWN = frozenset({"/key/info", "/spend/logs", "/spend/logs/v2"})
 """Paths on which a virtual key may ask about itself, with GET."""

@@ -11,6 +11,7 @@ import pytest
 
 from penstock.control.api.data_plane import data_plane_paths
 from penstock.control.api.document import document
+from penstock.control.api.gate import OPEN
 from tests.unit.control.api.conftest import Api
 
 
@@ -75,7 +76,7 @@ def test_answers_have_the_shape_that_the_document_says(api: Api, described: dict
     for method, path, body in REQUESTS:
         answer = api.http.request(method.upper(), path, json=body)
         held_to(described, path.partition("?")[0], method, answer)
-        if path.partition("?")[0] not in ("/health/readiness", "/health/liveliness", "/metrics"):
+        if path.partition("?")[0] not in OPEN:
             answer = api.http.request(method.upper(), path, json=body, headers={"authorization": "Bearer x"})
             assert answer.status_code == 401
             held_to(described, path.partition("?")[0], method, answer)
@@ -91,7 +92,7 @@ def test_every_route_is_tried_here(described: dict[str, Any]) -> None:
 def test_only_open_paths_need_no_key(described: dict[str, Any]) -> None:
     needs = {path: "security" in operation for path, item in described["paths"].items() for operation in item.values()}
     assert {path for path, key in needs.items() if not key} == {
-        *("/health/readiness", "/health/liveness", "/health/liveliness", "/metrics"),
+        *("/health/readiness", "/health/liveness", "/health/liveliness", "/health/backlog", "/metrics"),
     }
 
 

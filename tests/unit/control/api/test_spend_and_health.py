@@ -81,6 +81,10 @@ def test_readiness_needs_no_key_and_says_when_the_gateway_ends(api: Api) -> None
     assert answer.status_code == 503 and answer.json()["status"] == "shutting down"
 
 
+def test_the_backlog_needs_no_key(api: Api) -> None:
+    assert api.http.get("/health/backlog", headers={"authorization": ""}).status_code == 200
+
+
 def test_readiness_waits_for_a_worker(api: Api) -> None:
     api.services.workers = lambda: 0
     answer = api.http.get("/health/readiness")
