@@ -27,6 +27,12 @@ def penstock(*arguments: str, **environment: str) -> subprocess.CompletedProcess
     return subprocess.run(command, env=clean_environment() | environment, capture_output=True, text=True)
 
 
+def test_the_state_lies_where_the_configuration_says(tmp_path: Path) -> None:
+    (tmp_path / "penstock.yaml").write_text("models: [{name: demo, model: demo}]\ngeneral: {state_dir: ours}\n")
+    with serving(environment_for(), "--config", str(tmp_path / "penstock.yaml"), "--workers", "1"):
+        assert (tmp_path / "ours" / "penstock.db").is_file()
+
+
 # -- the key ----------------------------------------------------------------------------------------------------------
 
 

@@ -37,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--state-dir",
         type=Path,
         metavar="DIR",
-        help="folder of database and journals (default: $PENSTOCK_STATE_DIR, else penstock/PORT in ~/.local/state)",
+        help="folder of database and journals (default: the configuration's, else $PENSTOCK_STATE_DIR, else "
+        "penstock/PORT in ~/.local/state)",
     )
     parser.add_argument(
         "--drain-seconds",
@@ -85,7 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
     workers = arguments.workers or usable_cores()
     config = _config(arguments.config)
     try:
-        state = open_state_directory(arguments.state_dir, arguments.port, os.environ, patience, say)
+        given = arguments.state_dir or _state_dir(config)
+        state = open_state_directory(given, arguments.port, os.environ, patience, say)
     except StateDirectoryTaken as error:
         raise CommandError(str(error)) from None
     try:
@@ -121,6 +123,19 @@ def _config(given: Path | None) -> Path | None:
     if given is not None and not given.is_file():
         raise CommandError(f"there is no file {given}: give the configuration's path with --config")
     return None if given is None else given.absolute()
+
+
+def _state_dir(config: Path | None) -> Path | None:
+    """What the configuration says. Only a file that may say it is parsed: that takes a while, and memory for good."""
+    try:
+        text = b"" if config is None else config.read_bytes()
+    except OSError:  # the keeper says so
+        text = b""
+    if config is None or not (b"state_dir" in text or b"include" in text):
+        return None
+    from penstock.control.config.state_dir import configured_state_dir
+
+    return configured_state_dir(config, os.environ)
 
 
 def _worker() -> Any:
