@@ -27,6 +27,7 @@ from msgspec.structs import replace
 from penstock.calls.deployments import with_facts
 from penstock.calls.engine import Engine
 from penstock.gateway.circuits import Change
+from penstock.gateway.nearest import LONGEST
 from penstock.gateway.route import UNLIMITED, Members, Route, RouteRequest, no_attempt
 from penstock.gateway.snapshot import RoutingSettings, Snapshot
 from penstock.providers.endpoint import Endpoint
@@ -249,10 +250,11 @@ class Router:
         )
 
     def _known(self, group: str, word: str) -> None:
+        """Raises MalformedError, which names no other group: who asks may not be allowed to hear of it."""
         try:
             self.groups.canonical(group)
-        except UnknownGroup as error:
-            raise MalformedError(str(error), word) from None
+        except UnknownGroup:
+            raise MalformedError(f"there is no model {group[:LONGEST]!r} here to fall back to", word) from None
 
     # -- who may be asked ---------------------------------------------------------------------------------------------
 

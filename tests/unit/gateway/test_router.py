@@ -303,8 +303,11 @@ def test_what_a_call_says_for_itself() -> None:
     none.begin()
     none.failed("server")
     assert none.route.after(none.tried) is None
-    with pytest.raises(MalformedError, match="fallbacks"):
+    with pytest.raises(MalformedError, match="fallbacks") as raised:
         setting.route(overrides=Overrides(fallbacks=("nobody",)))
+    assert str(raised.value) == "there is no model 'nobody' here to fall back to at fallbacks", (
+        "and not which there are"
+    )
 
 
 def test_when_all_rest_it_is_503_and_when_to_come_again() -> None:
