@@ -218,6 +218,9 @@ def _fill_path(provider: Provider, path: str, wire_model: str, values: Mapping[s
     if "model}" in path and not wire_model:
         message = "A model is needed."
         raise ProviderError("unknown_model", message, f"Name one: {provider.name}/MODEL.", provider=provider.name)
+    if "model}" in path and not {".", ".."}.isdisjoint(wire_model.split("/")):
+        message = "A model's name has no '.' or '..' between slashes: it would lead to another path."
+        raise ProviderError("unknown_model", message, provider=provider.name)
     held = path.replace("{model}", "\0").replace("{+model}", "\1")
     filled = fill(held, values, _absent(provider)).replace("\0", "{model}").replace("\1", "{+model}")
     return quote_model(filled, wire_model)

@@ -638,6 +638,15 @@ def test_a_model_is_needed_where_it_stands_in_the_address() -> None:
     assert endpoint(REGISTRY.get("openai"), "models", "", environment=KEYS).url == "https://api.openai.com/v1/models"
 
 
+@pytest.mark.parametrize("model", ["../../secret", "a/../b", "..", "a/.", "./a"])
+@pytest.mark.parametrize("provider", ["gemini", "bedrock"])
+def test_no_models_name_leads_to_another_path(provider: str, model: str) -> None:
+    with pytest.raises(ProviderError, match="another path") as caught:
+        endpoint(REGISTRY.get(provider), "chat", model, environment=KEYS)
+    assert caught.value.kind == "unknown_model"
+    assert endpoint(REGISTRY.get("openai"), "chat", model, environment=KEYS).url.endswith("/v1/chat/completions")
+
+
 # -- a row of the user's -----------------------------------------------------------------------------------------------
 
 
