@@ -355,6 +355,7 @@ class RoutedCall(Call):
         found = target.endpoint
         if usage is None or found is None:
             return None, None
+        usage = usage.whole()
         if tier is None and response is not None:
             tier = response.service_tier or usage.service_tier
         tariff = target.tariff
@@ -396,6 +397,8 @@ class RoutedCall(Call):
     ) -> None:
         """Settle and record a request that was answered."""
         self.over = True
+        if usage is not None:
+            usage = usage.whole()
         self.remember(answer_id)
         self.waited += time.perf_counter() - self.sent_at if self.sent_at else 0.0
         told: Mapping[str, Any] | None = self.told

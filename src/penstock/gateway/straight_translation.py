@@ -40,7 +40,7 @@ class StraightTranslation(StraightCall):
         response = self._chat.read(Reply(200, Headers(self._headers), body))
         if not isinstance(response, Response) or response.usage is None or not is_plain(response.usage):
             return None
-        lane, dialect, usage = self._lane, self._lane.surface.dialect, response.usage
+        lane, dialect, usage = self._lane, self._lane.surface.dialect, response.usage.whole()
         resolved = self._way.target.resolved.model
         call_id, since = self._opened.call_id, self._started_unix
         context = context_of(lane.surface, self._inbound, call_id, since, self._peeked, resolved, self._parsed)

@@ -8,10 +8,12 @@ and in a round trip.
 
 from __future__ import annotations
 
+from math import ceil, isfinite
+from operator import attrgetter
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from penstock.types.content import Extras
 
@@ -70,3 +72,24 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
         joined = [old if new is None else new for old, new in zip(before, after, strict=True)]
         values: dict[str, Any] = dict(zip(self.__struct_fields__, joined, strict=True))
         return Usage(**{**values, "extras": extras or values["extras"]})
+
+    def whole(self) -> Usage:
+        """This usage in whole tokens, as limits, prices and tables need them: a host in JavaScript may write 5.0, and a
+        part of a token counts as one. No count is above `MOST_TOKENS`: what says more is broken, and must break no
+        ledger.
+        """
+        if all(count is None or (type(count) is int and count <= MOST_TOKENS) for count in _counts(self)):
+            return self
+        counts = zip(_COUNTED, _counts(self), strict=True)
+        return replace(self, **{name: _whole(count) for name, count in counts if count is not None})
+
+
+MOST_TOKENS = 10**15
+"""Tokens of a kind that one call is taken to have at most."""
+
+_COUNTED = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
+_counts = attrgetter(*_COUNTED)
+
+
+def _whole(count: float) -> int:
+    return min(ceil(count), MOST_TOKENS) if isfinite(count) else MOST_TOKENS

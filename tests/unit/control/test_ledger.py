@@ -454,7 +454,7 @@ def test_the_ledger_lets_others_run_in_a_batch_only_while_it_keeps_up(
     with Journal(journals, "w", segment_size=32_768) as journal:
         for number in range(2000):
             journal.ended(ended(f"{number}"))
-        batches = []
+        batches: list[tuple[bool, bool]] = []
         while not batches or not batches[-1][1]:
             before = len(pauses)
             _, to_the_end = ledger._drain_some()

@@ -486,8 +486,6 @@ HAPPENS: dict[str, Callable[[Any], None]] = {
     "cached message": claude(usage={"input_tokens": 5, "output_tokens": 7, "cache_creation_input_tokens": 9}),
     "message of a tool": claude(content=[{"type": "tool_use", "id": "t", "name": "f", "input": {}}]),
     "fractions of a message": claude(usage={"input_tokens": 5.0, "output_tokens": 7}),
-
-
     "message with counts of JavaScript": claude(usage={"input_tokens": 5.0, "output_tokens": 7.0}),
     "cut message": claude(stop_reason="max_tokens", stop_sequence=None),
     "with a remark": answer(x_groq={"id": "1"}, moderation=[{"deep": [1]}]),
@@ -808,3 +806,12 @@ def test_a_fault_of_the_straight_way_is_left_to_the_long_way(
     straight_way, long_way = remains_of(script, lanes=True), remains_of(script, lanes=False)
     for name, remains in long_way.items():
         assert straight_way[name] == remains, name
+
+
+@pytest.mark.parametrize("happens", ["parts of tokens", "counts of JavaScript", "counts too large"])
+@pytest.mark.parametrize("path", [CHAT, MESSAGES])
+@pytest.mark.parametrize("lanes", [True, False])
+def test_odd_counts_are_no_reason_to_keep_an_answer_from_its_client(happens: str, path: str, lanes: bool) -> None:
+    asked: Step = ("ask", "one", {"max_tokens": 50}, "sk-all", "", path)
+    found = remains_of([asked, ("happens", "answer"), asked, ("happens", happens)], lanes=lanes)
+    assert found["client"].count("HTTP/1.1 200 OK") == 2
