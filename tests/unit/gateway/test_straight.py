@@ -814,4 +814,4 @@ def test_a_fault_of_the_straight_way_is_left_to_the_long_way(
 def test_odd_counts_are_no_reason_to_keep_an_answer_from_its_client(happens: str, path: str, lanes: bool) -> None:
     asked: Step = ("ask", "one", {"max_tokens": 50}, "sk-all", "", path)
     found = remains_of([asked, ("happens", "answer"), asked, ("happens", happens)], lanes=lanes)
-    assert found["client"].count("HTTP/1.1 200 OK") == 2
+    assert found["clients"].count("HTTP/1.1 200 OK") == 2
