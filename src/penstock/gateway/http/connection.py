@@ -259,6 +259,8 @@ class Connection(asyncio.Protocol):
         if inbound.complete:
             if self.current is None and self._waiting and self._waiting[0] is inbound and not self._full:
                 self._serve(self._waiting.popleft())
+        elif self._reading is not inbound:
+            return  # what came after its head was no request, which is answered; or its client has left
         elif inbound.refusal is not None:
             self._refuse(inbound)
         else:

@@ -327,6 +327,27 @@ def test_a_service_that_must_ask_somebody_first_is_waited_for() -> None:
     run(scenario)
 
 
+def test_who_is_refused_for_what_came_after_the_head_is_not_refused_again() -> None:
+    """Others wait for the same answer: one that could not be given must not keep it from them."""
+    asked: list[Inbound] = []
+
+    class Asking(Echo):
+        def admit(self, inbound: Inbound) -> Answer | None:
+            inbound.pending = True
+            asked.append(inbound)
+            return None
+
+    async def scenario() -> None:
+        async with served(Asking()) as (connect, _):
+            client = await connect()
+            client.send(b"POST /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nno size\r\n")
+            assert (await client.answer())[0] == 400
+            asked[0].connection.admitted(asked[0], Answer(401, TEXT, b"no"))
+            assert await client.rest() == b""
+
+    run(scenario)
+
+
 def test_a_client_that_goes_is_noticed() -> None:
     async def scenario() -> None:
         echo = Echo()
