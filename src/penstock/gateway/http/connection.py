@@ -407,12 +407,12 @@ class Connection(asyncio.Protocol):
             self._waiting.append(inbound)
 
     def _malformed(self, status: int, message: str) -> None:
-        """Answer what is no request, if nobody else is being answered, and end the connection."""
+        """Answer what is no request, if no request before it is yet to be answered, and end the connection."""
         if self._refused:
             return
         self._refused = True
         self._reading = None
-        if self.current is None:
+        if self.current is None and not self._waiting:
             answer = self._service.malformed(status, message)
             inbound = Inbound(self)
             inbound.keep_alive = False

@@ -348,6 +348,23 @@ def test_who_is_refused_for_what_came_after_the_head_is_not_refused_again() -> N
     run(scenario)
 
 
+def test_garbage_behind_a_request_whose_key_is_looked_up_takes_not_its_answer() -> None:
+    class Asking(Echo):
+        def admit(self, inbound: Inbound) -> Answer | None:
+            inbound.pending = True
+            asyncio.get_running_loop().call_later(0.05, inbound.connection.admitted, inbound, None)
+            return None
+
+    async def scenario() -> None:
+        async with served(Asking()) as (connect, _):
+            client = await connect()
+            client.send(post(b"one") + b"no request at all\r\n\r\n")
+            assert await client.answer() == (200, b"one")
+            assert await client.rest() == b""
+
+    run(scenario)
+
+
 def test_a_client_that_goes_is_noticed() -> None:
     async def scenario() -> None:
         echo = Echo()
