@@ -137,6 +137,13 @@ def test_nobody_goes_on_with_anothers_conversation(gateway: Running, key: str) -
     assert refused.status_code == 404 and refused.json()["error"]["param"] == "previous_response_id"
 
 
+def test_a_conversation_cannot_go_on_with_a_model_that_there_is_not(gateway: Running) -> None:
+    first = ask(gateway, KEY, "POST", "/v1/responses", json={"model": "gpt", "input": "Hi"}).json()["id"]
+    body = {"model": "nobody", "input": "And?", "previous_response_id": first}
+    refused = ask(gateway, KEY, "POST", "/v1/responses", json=body)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (404, "model_not_found")
+
+
 # -- files and batches ------------------------------------------------------------------------------------------------
 
 

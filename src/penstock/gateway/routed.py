@@ -7,7 +7,7 @@ use of its key's limits and budget, what it costs, and the record of its end.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -250,12 +250,18 @@ class RoutedCall(Call):
                 if made.principal != self.principal.id and self.principal.role != "master":
                     message = f"there is no response {before[:100]!r} here that is yours"
                     raise Refused("not_found", 404, message, param="previous_response_id")
-                members = self.plane.router.members(request.group).deployments
-                if any(each.id == made.deployment for each in members):
+                if any(each.id == made.deployment for each in self._members_of(request.group)):
                     request.group = made.deployment
             self._enter(request)
         except Exception as error:
             self.failed(error)
+
+    def _members_of(self, group: str) -> Sequence[Deployment]:
+        """The deployments of a group; none where there is no such group: its plan says so."""
+        try:
+            return self.plane.router.members(group).deployments
+        except ProviderError:
+            return ()
 
     def target_of(
         self, deployment: Deployment, capability: str, dialect: str, prefer: tuple[str, ...], stream: bool
