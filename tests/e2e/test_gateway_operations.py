@@ -68,6 +68,8 @@ def _config(at: SimulatedProviders, drawn: str, edited: str) -> dict[str, Any]:
         {"name": "judge", "model": "openai/omni-moderation-latest", **openai_like},
         {"name": "omni-moderation-latest", "model": "openai/omni-moderation-latest", **openai_like},
     ]
+    keyless = {"name": "keyless-mock", "model": "mistral/mistral-large-latest"}
+    models.append({**keyless, "arguments": {"mock_response": "nobody was asked"}})
     for name, value in MOCKED.items():
         models.append({"name": name, "model": "openai/gpt-4o", "arguments": {"mock_response": value}})
     return {
@@ -482,3 +484,10 @@ def test_mocks_answer_here(client: openai.OpenAI, providers: SimulatedProviders)
     with pytest.raises(openai.RateLimitError):
         client.embeddings.create(model="failing-mock", input="a")
     assert not providers.requests
+
+
+def test_a_mock_needs_no_key_of_its_provider(client: openai.OpenAI) -> None:
+    messages: Any = [{"role": "user", "content": "Hi"}]
+    answer = client.chat.completions.with_raw_response.create(model="keyless-mock", messages=messages)
+    assert answer.parse().choices[0].message.content == "nobody was asked"
+    assert float(answer.headers["x-penstock-cost"]) > 0, "what the model would have cost"

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from penstock.calls.betas import accepted, joined
 from penstock.calls.engine import Engine
+from penstock.calls.mock import wants_mock
 from penstock.calls.options import split
 from penstock.calls.prepare import authorise, locate
 from penstock.calls.pricing import prices_at
@@ -30,6 +31,9 @@ from penstock.routing.deployment import Deployment
 NETWORK_ARGUMENTS = ("proxy", "ca_file", "cert", "verify", "ssl_verify", "ssl_certificate")
 """Arguments of a deployment that say how its host is reached."""
 _NOT_FOR_A_MODEL = frozenset({"model", *NETWORK_ARGUMENTS})
+
+_NO_KEY = "none"
+"""What a mock has for a key: nobody is asked, but where it would be asked says what it costs."""
 
 
 class Target:
@@ -93,12 +97,13 @@ class Target:
         provider, options, environment = self.resolved.provider, self.options, self.engine.environment
         if undiscovered(provider, self.resolved.model, options.address, environment):
             return
+        address = {"api_key": _NO_KEY, **options.address} if wants_mock(options) else options.address
         found = endpoint(
             provider,
             capability,
             self.resolved.model,
             stream=stream,
-            parameters=options.address,
+            parameters=address,
             environment=environment,
             selector=self.resolved.selector,
             prefer=prefer,
