@@ -259,9 +259,10 @@ class RoutedCall(Call):
     def _members_of(self, group: str) -> Sequence[Deployment]:
         """The deployments of a group; none where there is no such group: its plan says so."""
         try:
-            return self.plane.router.members(group).deployments
+            found: Sequence[Deployment] = self.plane.router.members(group).deployments
         except ProviderError:
             return ()
+        return found
 
     def target_of(
         self, deployment: Deployment, capability: str, dialect: str, prefer: tuple[str, ...], stream: bool
