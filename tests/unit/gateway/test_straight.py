@@ -591,8 +591,8 @@ asks = st.tuples(
     st.just("ask"),
     st.one_of(st.sampled_from(("one", "two", "priced")), st.sampled_from(NAMES), st.sampled_from(MORE_NAMES)),
     st.one_of(st.sampled_from(MEMBERS[:4]), st.sampled_from(MEMBERS)),
-    st.sampled_from(KEYS),
-    st.one_of(st.just(""), st.sampled_from(HEADS)),
+    st.one_of(st.just("sk-all"), st.sampled_from(KEYS)),
+    st.one_of(st.just(""), st.just(""), st.sampled_from(HEADS)),
     st.sampled_from((CHAT, CHAT, MESSAGES, RESPONSES)),
 )
 steps = st.one_of(
@@ -638,6 +638,73 @@ others = st.one_of(
 def test_both_ways_leave_the_same_among_others(script: list[Step], luck: float) -> None:
     """Several clients, requests that come together, new snapshots, keys that change, a keeper that wants units back."""
     straight_way, long_way = remains_of(script, True, luck), remains_of(script, False, luck)
+    for name, remains in long_way.items():
+        assert straight_way[name] == remains, name
+
+
+ASKED: Step = ("ask", "one", {"max_tokens": 50}, "sk-all", "", CHAT)
+LONG: Step = ("ask", "one", {"max_tokens": 50, "tags": []}, "sk-all", "", CHAT)
+ANSWERED: Step = ("happens", "answer")
+STRANGE: Step = ("happens", "tier")
+BEGUN: list[Step] = [ASKED, ANSWERED]
+IN_BETWEEN: dict[str, list[Step]] = {
+    "nothing": [],
+    "the minute ends": [("passes", 61.0)],
+    "the minute ends, and another has begun": [("passes", 61.0), ("turn", 1), LONG, ANSWERED, ("turn", 0)],
+    "the minute ends before the call does": [ASKED, ("passes", 61.0), ANSWERED],
+    "the minute ends before a call that is taken over does": [ASKED, ("passes", 61.0), STRANGE],
+    "another minute has begun before the call ends": [
+        ASKED,
+        ("passes", 61.0),
+        ("turn", 1),
+        LONG,
+        ("happens", "answer", 1),
+        ("turn", 0),
+        ANSWERED,
+    ],
+    "requests are recalled": [("recalled", "requests")],
+    "tokens are recalled": [("recalled", "tokens")],
+    "money is recalled": [("recalled", "money")],
+    "money is recalled during the call": [ASKED, ("recalled", "money"), ANSWERED],
+    "tokens are recalled during a call that is taken over": [ASKED, ("recalled", "tokens"), STRANGE],
+    "the keeper is silent": [("silent", True), ("recalled", "money")],
+    "nobody answers in time": [("silent", True), ("recalled", "money"), ASKED, ("patience",), ("silent", False)],
+    "all that may be at once are": [("turn", 1), ASKED, ("turn", 2), ASKED, ("turn", 0), ASKED, ANSWERED, ANSWERED],
+    "the minute's requests are spent": [ASKED, ANSWERED] * 12,
+    "the minute's tokens are spent": [ASKED, ("happens", "too much")],
+    "the key has a budget only": [("key", "sk-all", "a budget")],
+    "the key has no limits": [("key", "sk-all", "no quotas")],
+    "the key loses its limits during the call": [ASKED, ("key", "sk-all", "no quotas"), ANSWERED],
+    "the key may use other models": [("key", "sk-all", "other models")],
+    "the key is blocked": [("key", "sk-all", "blocked")],
+    "the key is blocked during the call": [ASKED, ("key", "sk-all", "blocked"), ANSWERED],
+    "the key is deleted during the call": [ASKED, ("key", "sk-all", "gone"), ANSWERED],
+    "the client leaves": [ASKED, ("leaves",), ANSWERED],
+    "the worker drains": [ASKED, ("drains",), ANSWERED],
+    "two requests come together": [("ask twice", *ASKED[1:]), ANSWERED, ANSWERED],
+    "two come, and the client leaves": [("ask twice", *ASKED[1:]), ANSWERED, ("leaves",), ANSWERED],
+    "the journal is full": [("full", True), ASKED, ("full", False)],
+    "the journal is full when the answer comes": [ASKED, ("full", True), ANSWERED, ("full", False)],
+    **{f"a snapshot: {name}": [("snapshot", name)] for name in SNAPSHOTS},
+    **{f"a snapshot during the call: {name}": [ASKED, ("snapshot", name), ANSWERED] for name in SNAPSHOTS},
+    **{
+        f"a snapshot during a call that fails: {name}": [
+            ASKED,
+            ("snapshot", name),
+            ("happens", "server"),
+            ANSWERED,
+        ]
+        for name in SNAPSHOTS
+    },
+}
+
+
+@pytest.mark.parametrize("between", IN_BETWEEN)
+@pytest.mark.parametrize("on_disconnect", ["abort", "drain"])
+def test_what_happens_between_two_calls_leaves_the_same(between: str, on_disconnect: str) -> None:
+    script = [*BEGUN, *BEGUN, *IN_BETWEEN[between], *BEGUN, *BEGUN]
+    straight_way = remains_of(script, lanes=True, on_disconnect=on_disconnect)
+    long_way = remains_of(script, lanes=False, on_disconnect=on_disconnect)
     for name, remains in long_way.items():
         assert straight_way[name] == remains, name
 
