@@ -86,6 +86,10 @@ class RoutedCall(Call):
         self.peeked = peeked
         if not peeked.model:
             self._read_path()
+        if len(peeked.model) > LONGEST_NAME:
+            raise Refused(
+                "invalid_request", 400, f"a model's name has {LONGEST_NAME} characters at most", param="model"
+            )
         self.requested = self.group = peeked.model
         self.sample.surface = surface
         self.sample.stream = peeked.stream
@@ -553,6 +557,8 @@ def _now() -> datetime:
 
 TOOLS = frozenset({"tools", "web_search_options", "plugins"})
 """Members of a request that may make a provider run tools, which cost by themselves."""
+LONGEST_NAME = 512
+"""Characters of a model's name. Where wildcards stand, clients make names up, and names are remembered and recorded."""
 LEAST_OUTPUT = 16
 """Tokens that must be allowed to come out, for a call to be worth sending."""
 STANDARD = frozenset({None, "default", "standard", "auto"})

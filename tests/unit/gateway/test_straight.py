@@ -882,3 +882,11 @@ def test_odd_counts_are_no_reason_to_keep_an_answer_from_its_client(happens: str
     asked: Step = ("ask", "one", {"max_tokens": 50}, "sk-all", "", path)
     found = remains_of([asked, ("happens", "answer"), asked, ("happens", happens)], lanes=lanes)
     assert found["clients"].count("HTTP/1.1 200 OK") == 2
+
+
+@pytest.mark.parametrize("lanes", [True, False])
+def test_a_name_that_nobody_would_give_a_model_is_neither_kept_nor_recorded(lanes: bool) -> None:
+    asked: Step = ("ask", "openai/" + "n" * 600, {}, "sk-free", "")
+    found = remains_of([asked, asked], lanes=lanes)
+    assert found["clients"].count("HTTP/1.1 400 Bad Request") == 2
+    assert "nnn" not in found["records"] + found["log"] + found["sent"]
