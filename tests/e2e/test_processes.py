@@ -132,6 +132,19 @@ def test_workers_answer_while_the_keeper_is_dead_and_it_is_back(tmp_path: Path) 
         assert gateway.ask("GET", "/key/list").json()["total_count"] == 2, "and it knows what the last one knew"
 
 
+def test_a_probe_of_a_keeper_that_is_stopped_is_answered(tmp_path: Path) -> None:
+    with serving(tmp_path) as gateway:
+        keeper = gateway.processes()["keeper"]
+        os.kill(keeper, signal.SIGSTOP)
+        try:
+            with httpx.Client(base_url=gateway.url, timeout=20.0) as probe:  # a third of what others wait for it
+                assert probe.get("/health/readiness").status_code == 503
+                assert probe.get("/health/liveliness").status_code == 200
+        finally:
+            os.kill(keeper, signal.SIGCONT)
+        until(lambda: gateway.ask("GET", "/health/readiness").status_code == 200)
+
+
 def test_the_master_key_that_was_made_outlives_the_keeper(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "penstock", "serve", "--port", "0", "--workers", "1"]
     process = subprocess.Popen(command, env=environment_for(), stdout=subprocess.PIPE, text=True, cwd=tmp_path)

@@ -48,6 +48,9 @@ _NOT_PASSED = frozenset(
     }
 )
 _TIMEOUTS = Timeouts(connect=5.0, first_token=60.0, between_tokens=60.0, total=120.0)
+_PROBES = frozenset({"/health/readiness", "/health/backlog"})
+_PROBED = Timeouts(connect=2.0, first_token=2.0, between_tokens=2.0, total=4.0)
+"""A probe that hangs says nothing: a keeper that is stopped, or too busy, is not ready."""
 _NETWORK = NetworkSettings(trust_environment=False)
 
 
@@ -70,7 +73,8 @@ class ControlPlane:
         forwarded = (("x-forwarded-for", inbound.address),)
         request = HTTPRequest(inbound.method, f"unix:{self._address}:{target}", headers + forwarded, inbound.body)
         answer = _Answer(inbound)
-        answer.ongoing = self._upstream.send(request, _TIMEOUTS, None, _NETWORK, answer)
+        timeouts = _PROBED if inbound.path in _PROBES else _TIMEOUTS
+        answer.ongoing = self._upstream.send(request, timeouts, None, _NETWORK, answer)
         inbound.client_left = answer.cancel
 
 
