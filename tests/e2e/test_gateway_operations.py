@@ -363,6 +363,52 @@ def test_old_paths_of_chats(gateway: Running) -> None:
         assert post(gateway, path, body).status_code == 200
 
 
+@pytest.mark.parametrize("before", ["/engines/{}", "/openai/deployments/{}"])
+def test_the_model_in_a_path_wins_over_the_bodys(gateway: Running, providers: SimulatedProviders, before: str) -> None:
+    """As on Azure: its clients send a model in the body of every request, and mean the deployment in the path."""
+    said = [{"role": "user", "content": "Hi"}]
+    asks: list[tuple[str, str, str, dict[str, Any]]] = [
+        ("/chat/completions", "chat-gemini", "chat-gpt", {"messages": said}),
+        ("/chat/completions", "chat-gpt", "chat-gemini", {"messages": said}),
+        ("/chat/completions/", "chat-gemini", "nobody", {"messages": said}),
+        ("/completions", "words", "chat-gpt", {"prompt": "Once"}),
+        ("/embeddings", "embed", "embed-cohere", {"input": "x"}),
+        ("/embeddings", "embed-cohere", "embed", {"input": "x"}),
+        ("/images/generations", "picture", "nobody", {"prompt": "a cat"}),
+        ("/moderations", "judge", "nobody", {"input": "x"}),
+    ]
+    for path, named, other, body in asks:
+        for usual in ({"model": other}, {"model": named}, {}):  # whoever is asked often is asked without a second look
+            answer = post(gateway, before.format(named) + path, {**usual, **body})
+            assert answer.status_code == 200, answer.text
+            assert answer.headers["x-penstock-model-group"] == named
+            assert json.dumps(other) not in providers.last.body.decode()
+
+
+def test_the_model_in_a_path_wins_in_an_official_client(gateway: Running) -> None:
+    with openai.AzureOpenAI(
+        azure_endpoint=gateway.url, azure_deployment="chat-gemini", api_key=KEY, api_version="2024-10-21"
+    ) as client:
+        for _ in range(3):
+            answer = client.chat.completions.with_raw_response.create(
+                model="chat-gpt", messages=[{"role": "user", "content": "Hi"}]
+            )
+            assert answer.headers["x-penstock-model-group"] == "chat-gemini"
+
+
+def test_the_model_in_a_path_wins_over_the_one_in_a_form(gateway: Running, providers: SimulatedProviders) -> None:
+    for fields in ({"model": "voice"}, {"model": "ears"}, {}):
+        answer = httpx.post(
+            f"{gateway.url}/openai/deployments/ears/audio/transcriptions",
+            data=fields,
+            files={"file": ("a.mp3", b"ID3 fake")},
+            headers={"authorization": f"Bearer {KEY}"},
+        )
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["x-penstock-model-group"] == "ears"
+        assert b"whisper-1" in providers.last.body and b"voice" not in providers.last.body
+
+
 @pytest.mark.parametrize("counts", [False, True])
 def test_a_bridged_stream_tells_its_usage_only_to_who_asked(
     client: openai.OpenAI, providers: SimulatedProviders, counts: bool

@@ -122,7 +122,7 @@ class ForwardCall(RoutedCall):
     """One such request. `keeping` says what of the answer can be asked for again."""
 
     operation = "pass_through"
-    takes_words = False
+    path_may_name = takes_words = False
 
     def __init__(
         self,

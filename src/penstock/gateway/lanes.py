@@ -26,7 +26,7 @@ from penstock.gateway.policies.model_access import allowed
 from penstock.gateway.principal import Principal, Quota
 from penstock.gateway.relay import Members, Peeked, text
 from penstock.gateway.route import Members as Group
-from penstock.gateway.routed import TOOLS
+from penstock.gateway.routed import OLD_PATHS, TOOLS
 from penstock.gateway.straight import StraightCall, StraightRelay
 from penstock.gateway.straight_translation import StraightTranslation
 from penstock.gateway.surfaces.chat import ChatSurface
@@ -109,7 +109,7 @@ class Lanes:
         if raw is None or not surface.names_model_in_body or not self._words.isdisjoint(members):
             return False
         if inbound.plain is None:
-            inbound.plain = is_plain(inbound.headers)
+            inbound.plain = is_plain(inbound.headers) and not inbound.path.startswith(OLD_PATHS)
         if not inbound.plain:
             return False
         key = (principal.id, surface.dialect.name, bytes(raw))

@@ -38,7 +38,7 @@ from penstock.gateway.http.heads import header_value
 from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.principal import Principal
 from penstock.gateway.relay import Peeked, joined, members_of, text, true, value
-from penstock.gateway.routed import Charge, RoutedCall, model_in
+from penstock.gateway.routed import Charge, RoutedCall
 from penstock.gateway.targets import Target
 from penstock.gateway.tariff import Tariff
 from penstock.providers.auth.credentials import Borrowing
@@ -128,7 +128,7 @@ class OperationCall(RoutedCall):
         if self.form is not None and len(self.members) < len(members):
             self.form = Form(self.form.without(members.keys() - self.members.keys()), kind)
         stream = true(self.members, "stream") or value(self.members, "stream") == "true"
-        model = text(self.members, "model") or model_in(inbound.path) or operation.model
+        model = text(self.members, "model") or operation.model
         self.asked(Peeked(model, stream), operation.name)
 
     def voice(self) -> Any:

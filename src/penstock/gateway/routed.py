@@ -6,13 +6,16 @@ use of its key's limits and budget, what it costs, and the record of its end.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Raw
 from msgspec.structs import replace
 
+from penstock.dialects import wire
 from penstock.exchange import Attempt, Send, exchange
 from penstock.gateway import bounds, litellm_headers
 from penstock.gateway.brought import brought_target
@@ -67,6 +70,8 @@ class RoutedCall(Call):
     waiting: Waiting | None = None
     entered = 0.0
     said: Said = NOTHING_SAID
+    path_may_name = True
+    """Whether old paths (`model_in`) name its model."""
     takes_words = True
     """Whether what LiteLLM's clients put into bodies for their proxy means something here, too."""
     told: Mapping[str, Any] | None = None
@@ -84,12 +89,11 @@ class RoutedCall(Call):
     def asked(self, peeked: Peeked, surface: str) -> None:
         """What the request says, and in which words."""
         self.peeked = peeked
-        if not peeked.model:
-            self._read_path()
+        if self.path_may_name and (named := model_in(self.inbound.path)):
+            self._take_name(named)
         if len(peeked.model) > LONGEST_NAME:
-            raise Refused(
-                "invalid_request", 400, f"a model's name has {LONGEST_NAME} characters at most", param="model"
-            )
+            message = f"a model's name has {LONGEST_NAME} characters at most"
+            raise Refused("invalid_request", 400, message, param="model")
         self.requested = self.group = peeked.model
         self.sample.surface = surface
         self.sample.stream = peeked.stream
@@ -114,14 +118,16 @@ class RoutedCall(Call):
             self.overrides = replace(self.overrides, disable_fallbacks=True)
         return members
 
-    def _read_path(self) -> None:
-        """Take the model from an old path that names it, where the body does not."""
-        named = model_in(self.inbound.path)
-        if named:
-            self.peeked.model = named
-            self.members = {**self.members, "model": named}
-            if "multipart" not in self.inbound.header(b"content-type"):
-                self.inbound.body = joined(self.members)
+    def _take_name(self, named: str) -> None:
+        """Take the model from an old path: it wins over the body's, as on Azure, whose clients put their default model
+        into every body.
+        """
+        self.peeked.model = named
+        if text(self.members, "model") == named:
+            return
+        self.members = {**self.members, "model": Raw(wire.encode(named))}
+        if "multipart" not in self.inbound.header(b"content-type").lower():
+            self.inbound.body = joined(self.members)
 
     def _read_overrides(self, members: Members) -> Members:
         """What the request says of its own routing; the members without what is for nobody else."""
@@ -521,11 +527,8 @@ def usual_head(kind: bytes, call_id: str, place: bytes, attempts: int, overhead:
 
 def model_in(path: str) -> str:
     """The model that an old path names: /openai/deployments/{model}/..., /engines/{model}/... ("": it names none)."""
-    for before in ("/openai/deployments/", "/engines/"):
-        if path.startswith(before):
-            rest = path.removeprefix(before).rpartition("/")[0]
-            return rest.removesuffix("/chat").removesuffix("/images").removesuffix("/audio")
-    return ""
+    found = _NAMED.fullmatch(path) if path.startswith(OLD_PATHS) else None
+    return "" if found is None else found[1]
 
 
 def is_plain(usage: Usage) -> bool:
@@ -555,6 +558,11 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+OLD_PATHS = ("/openai/deployments/", "/engines/")
+"""What paths that name a model begin with."""
+_NAMED = re.compile(
+    r"/(?:openai/deployments|engines)/(.+?)/(?:chat/completions|images/[^/]+|audio/[^/]+|[^/]+)/*", re.DOTALL
+)
 TOOLS = frozenset({"tools", "web_search_options", "plugins"})
 """Members of a request that may make a provider run tools, which cost by themselves."""
 LONGEST_NAME = 512

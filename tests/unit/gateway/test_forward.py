@@ -39,8 +39,13 @@ def test_the_clients_query_goes_along_without_its_key() -> None:
         ("/engines/openai/gpt-4o/chat/completions", "openai/gpt-4o"),
         ("/openai/deployments/a/images/generations", "a"),
         ("/openai/deployments/a/audio/speech", "a"),
+        ("/engines/a/chat/completions/", "a"),
+        ("/engines/a/chat/embeddings", "a/chat"),
+        ("/engines/my/images/chat/completions", "my/images"),
+        ("/openai/deployments/a/audio/audio/speech", "a/audio"),
         ("/v1/embeddings", ""),
         ("/engines/", ""),
+        ("/engines/a", ""),
     ],
 )
 def test_the_model_of_an_old_path(path: str, model: str) -> None:
