@@ -94,7 +94,9 @@ class Dialect:
     parse_response     (wire, memo) -> Response
     render_response    (response, context) -> Rendered[wire object]
     parse_error        (status, headers, body bytes) -> ErrorResponse; never raises: any body is an error body
-    render_error       (error) -> (status, wire object)
+    render_error       (error) -> (status, wire object); one that this dialect read, exactly as it came
+    tell_error         (error) -> (status, wire object) as the dialect's clients read it: a shape of its hosts' own is
+                       said in the dialect's, with all that it holds. None: `render_error` does
     stream_parser      (memo) -> StreamParser
     stream_renderer    (context) -> StreamRenderer
     stream_media_type  content type of its streams
@@ -130,6 +132,7 @@ class Dialect:
     recognises: Callable[[dict[str, Any]], bool] = lambda body: True
     places: Places = AT_THE_ROOT
     parameters: frozenset[str] | None = None
+    tell_error: Callable[[ErrorResponse], tuple[int, dict[str, Any]]] | None = None
 
 
 UNFORESEEN = (

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+from penstock.dialects import wire
 from penstock.types.errors import ErrorKind
 
 BY_STATUS: dict[int, ErrorKind] = {
@@ -153,3 +155,25 @@ def request_id(headers: Mapping[str, str]) -> str | None:
     """The provider's id of the request, under any of the names in use."""
     names = ("x-request-id", "request-id", "x-amzn-requestid", "x-goog-request-id", "apim-request-id", "cf-ray")
     return next((headers[name] for name in names if name in headers), None)
+
+
+def alone(body: Any) -> Any:
+    """An error's body, without the list that Google's edge puts it into."""
+    return body[0] if isinstance(body, list) and len(body) == 1 else body
+
+
+def besides(body: Any, message: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    """What the body of an error holds besides its message and what is said of it already; under `provider_said` what
+    has the name of something that is said otherwise.
+    """
+    if isinstance(body, list) and body:
+        return {"errors": body}
+    if not isinstance(body, dict):
+        return {}
+    inner = body.get("error")
+    if isinstance(inner, dict):
+        body = {**{key: value for key, value in body.items() if key != "error"}, **inner}
+    left = {key: value for key, value in body.items() if value is not None and wire.as_text(value) != message}
+    found = {key: value for key, value in left.items() if key not in said}
+    otherwise = {key: value for key, value in left.items() if key in said and value != said[key]}
+    return {**found, "provider_said": otherwise} if otherwise else found

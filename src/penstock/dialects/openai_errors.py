@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from penstock.dialects import wire
 from penstock.dialects.dialect import Headers
-from penstock.dialects.errors import classify, request_id, retry_after, status_of
+from penstock.dialects.errors import alone, besides, classify, request_id, retry_after, status_of
 from penstock.types.errors import ErrorKind, ErrorResponse, MalformedError
 
 WORDS: dict[str, ErrorKind] = {
@@ -143,6 +143,17 @@ class OpenAIErrors:
                 "code": CODES.get(error.kind),
             }
         }
+
+    def tell(self, error: ErrorResponse) -> tuple[int, dict[str, Any]]:
+        """(status, body) with an `error` object, without which OpenAI's clients find neither message nor code."""
+        status, own = self.render(error)
+        body = alone(own)
+        if isinstance(body, dict) and isinstance(body.get("error"), dict):
+            return status, body
+        said = self.render(replace(error, dialect=None))[1]["error"]
+        words = {"type": error.type, "code": error.code}
+        said |= {key: word for key, word in words.items() if word is not None}
+        return status, {"error": {**said, **besides(body, error.message, said)}}
 
 
 def write_own(error: ErrorResponse) -> dict[str, Any]:

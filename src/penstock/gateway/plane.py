@@ -198,7 +198,7 @@ class Plane:
         """
         if not 400 <= error.status < 600:
             error = replace(error, status=502)
-        status, body = dialect.render_error(error)
+        status, body = (dialect.tell_error or dialect.render_error)(error)
         clean = self.redact.keys if error.native == "media" else self.redact
         return status, clean(wire.encode(body))
 

@@ -2,8 +2,8 @@
 (https://platform.claude.com/docs/en/api/errors), alone or inside a stream.
 
 `ErrorResponse.native` names the shape that a body had: "standard", or "other" for what a host in front of the model
-answers (Bedrock's `{"message"}`, Google's `{"error": {"status"}}`, also alone in a list, a proxy's page), which goes
-back as it came.
+answers (Bedrock's `{"message"}`, Google's `{"error": {"status"}}`, also alone in a list, a proxy's page), which
+`render_error` gives back as it came, and `tell_error` in Anthropic's shape.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from penstock.dialects import wire
 from penstock.dialects.anthropic_messages.names import NAME
 from penstock.dialects.dialect import Headers
-from penstock.dialects.errors import STATUS, classify, request_id, retry_after, status_of
+from penstock.dialects.errors import STATUS, alone, besides, classify, request_id, retry_after, status_of
 from penstock.types.errors import DialectError, ErrorKind, ErrorResponse
 
 WORDS: dict[str, ErrorKind] = {
@@ -138,6 +138,20 @@ def render_error(error: ErrorResponse) -> tuple[int, Any]:
     if error.dialect == NAME and error.native == "other" and isinstance(error.body, dict | list):
         return error.status, error.body
     return error.status, write_error(error)
+
+
+def tell_error(error: ErrorResponse) -> tuple[int, dict[str, Any]]:
+    """(status, body) as Anthropic's clients read it, also what a host in front of the model has answered."""
+    status, own = render_error(error)
+    body = alone(own)
+    inner = body.get("error") if isinstance(body, dict) else None
+    if isinstance(inner, dict) and body.get("type") == "error":
+        return status, body
+    if error.dialect == NAME and error.native == "standard":
+        return status, {**body, "type": "error"}
+    found = write_error(error)
+    said = found["error"]
+    return status, {**found, "error": {**said, **besides(body, error.message, said)}}
 
 
 def write_error(error: ErrorResponse) -> dict[str, Any]:

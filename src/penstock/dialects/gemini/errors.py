@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec.structs import replace
+
 from penstock.dialects import wire
 from penstock.dialects.dialect import Headers
-from penstock.dialects.errors import classify, request_id, retry_after, status_of
+from penstock.dialects.errors import alone, besides, classify, request_id, retry_after, status_of
 from penstock.types.errors import ErrorKind, ErrorResponse, MalformedError
 
 NAME = "gemini"
@@ -209,6 +211,16 @@ def render_error(error: ErrorResponse) -> tuple[int, Any]:
     inner: dict[str, Any] = {"code": error.status, "message": error.message, "status": word}
     details = list(_details(error))
     return error.status, {"error": {**inner, "details": details} if details else inner}
+
+
+def tell_error(error: ErrorResponse) -> tuple[int, dict[str, Any]]:
+    """(status, body) with an `error` object, as Google's clients read it. (Who asked for an array gets it in one.)"""
+    status, own = render_error(error)
+    body = alone(own)
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        return status, body
+    said = render_error(replace(error, dialect=None))[1]["error"]
+    return status, {"error": {**said, **besides(error.body, error.message, said)}}
 
 
 def _write_own(error: ErrorResponse) -> dict[str, Any]:

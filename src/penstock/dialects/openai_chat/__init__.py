@@ -46,6 +46,7 @@ DIALECT = Dialect(
     render_response=boundary(NAME)(response.render_response),
     parse_error=errors.read_error,
     render_error=errors.render_error,
+    tell_error=errors.tell_error,
     stream_parser=stream.stream_parser,
     stream_renderer=stream_writer.stream_renderer,
     carries_urls=frozenset({"image", "video"}),

@@ -10,3 +10,4 @@ read_error = _ERRORS.read
 error_of = _ERRORS.of
 error_of_words = _ERRORS.of_words
 render_error = _ERRORS.render
+tell_error = _ERRORS.tell

@@ -14,7 +14,7 @@ foreign.py     other dialects' requests in the terms of this one, with foreign_s
 from __future__ import annotations
 
 from penstock.dialects.dialect import Context, Dialect, PathMatch, StreamRenderer, boundary
-from penstock.dialects.openai_responses.errors import read_error, render_error
+from penstock.dialects.openai_responses.errors import read_error, render_error, tell_error
 from penstock.dialects.openai_responses.request import NAME, read_request, render_request
 from penstock.dialects.openai_responses.response import read_response, render_response
 from penstock.dialects.openai_responses.stream import stream_parser
@@ -47,6 +47,7 @@ DIALECT = Dialect(
     render_response=_guard(render_response),
     parse_error=read_error,
     render_error=_guard(render_error),
+    tell_error=_guard(tell_error),
     stream_parser=stream_parser,
     stream_renderer=_stream_renderer,
     carries_urls=frozenset({"image", "file"}),

@@ -6,7 +6,16 @@ from __future__ import annotations
 from penstock.dialects.openai_errors import CODES, OpenAIErrors, write_own
 from penstock.types.errors import ErrorKind
 
-__all__ = ["CODES", "FAILURE_CODES", "error_of", "error_of_words", "read_error", "render_error", "write_own_error"]
+__all__ = [
+    "CODES",
+    "FAILURE_CODES",
+    "error_of",
+    "error_of_words",
+    "read_error",
+    "render_error",
+    "tell_error",
+    "write_own_error",
+]
 
 _ERRORS = OpenAIErrors("openai_responses")
 
@@ -14,6 +23,7 @@ read_error = _ERRORS.read
 error_of = _ERRORS.of
 error_of_words = _ERRORS.of_words
 render_error = _ERRORS.render
+tell_error = _ERRORS.tell
 write_own_error = write_own
 
 FAILURE_CODES: dict[ErrorKind, str] = {
