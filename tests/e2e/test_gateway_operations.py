@@ -409,6 +409,27 @@ def test_the_model_in_a_path_wins_over_the_one_in_a_form(gateway: Running, provi
         assert b"whisper-1" in providers.last.body and b"voice" not in providers.last.body
 
 
+def test_an_error_tells_who_gave_it_and_what_is_left(gateway: Running, providers: SimulatedProviders) -> None:
+    key = new_key(gateway, rpm_limit=2, tpm_limit=100_000)
+    body = {"model": "chat-gpt", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 5}
+    unknown = post(gateway, "/v1/chat/completions", {**body, "model": "nobody"}, key)
+    assert unknown.status_code == 404 and "x-penstock-deployment" not in unknown.headers
+    answer = post(gateway, "/v1/chat/completions", body, key)
+    providers.script(Reply.error(400, "not this one"))
+    refused = post(gateway, "/v1/chat/completions", body, key)
+    limited = post(gateway, "/v1/chat/completions", body, key)
+    assert [each.status_code for each in (answer, refused, limited)] == [200, 400, 429]
+    assert refused.headers["x-penstock-deployment"] == answer.headers["x-penstock-deployment"]
+    assert "x-penstock-deployment" not in limited.headers, "nobody was asked"
+    assert int(limited.headers["retry-after"]) > 0
+    left = [each.headers["x-ratelimit-remaining-requests"] for each in (answer, refused, limited)]
+    assert left == ["1", "0", "0"]
+    for each in (unknown, answer, refused, limited):
+        assert each.headers["x-ratelimit-limit-requests"] == "2"
+        assert each.headers["x-ratelimit-limit-tokens"] == "100000"
+        assert 0 <= int(each.headers["x-ratelimit-remaining-tokens"]) <= 100_000
+
+
 @pytest.mark.parametrize("counts", [False, True])
 def test_a_bridged_stream_tells_its_usage_only_to_who_asked(
     client: openai.OpenAI, providers: SimulatedProviders, counts: bool

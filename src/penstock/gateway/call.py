@@ -300,6 +300,10 @@ class Call(Driver):
         )
         if self.group:
             head += b"x-penstock-model-group: %b\r\n" % header_value(self.group)
+        if self.attempts and self.target is not None:
+            head += b"x-penstock-deployment: %b\r\n" % header_value(self.target.deployment.id)
+        if self.principal.quotas and (self.attempts or error.kind != "unavailable"):  # else what is left is not known
+            head += self.plane.limit_headers(self.principal)
         if self.plane.snapshot.settings.litellm_headers:
             head += litellm_headers.of_an_error(self.id)
         return head
