@@ -197,6 +197,22 @@ def test_health_needs_no_key(gateway: Running, method: str, path: str) -> None:
     assert answer.text == ("I'm alive!" if method == "GET" else "")
 
 
+@pytest.mark.parametrize("path", ["/", "//", "/?beta=true"])
+def test_who_looks_for_the_gateway_finds_it(gateway: Running, path: str) -> None:
+    """Claude Code sends `HEAD /` when it starts."""
+    answer = httpx.get(gateway.url + path)
+    assert answer.status_code == 200 and answer.json()["name"] == "Penstock"
+    assert httpx.get(gateway.url + answer.json()["documentation"]).status_code == 200
+    assert set(answer.headers) == {"date", "content-type", "content-length"}
+    assert not re.search(r"[0-9]", answer.text.replace("/v1/", "")), "no version"
+    assert gateway.url not in answer.text
+    head = httpx.head(gateway.url + path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == answer.headers["content-length"]
+    refused = httpx.post(gateway.url + path, headers={"authorization": f"Bearer {KEY}"})
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+
+
 def raw_exchange(gateway: Running, data: bytes) -> bytes:
     """Send bytes as they are; the head of what comes back."""
     address = httpx.URL(gateway.url)
@@ -211,9 +227,7 @@ def raw_exchange(gateway: Running, data: bytes) -> bytes:
 # -- paths and methods ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/v2/messages", "/v1/chat", "/etc/passwd", "/v1/chat/completions/x", "/%0d%0aa:b"]
-)
+@pytest.mark.parametrize("path", ["/v2/messages", "/v1/chat", "/etc/passwd", "/v1/chat/completions/x", "/%0d%0aa:b"])
 def test_an_unknown_path_says_what_is_served(client: httpx.Client, path: str) -> None:
     answer = client.post(path, json={})
     assert answer.status_code == 404

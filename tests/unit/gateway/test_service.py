@@ -41,7 +41,7 @@ def test_the_dialect_of_a_path(path: str, name: str | None) -> None:
     assert (voice.name if voice else None) == name
 
 
-@pytest.mark.parametrize("path", ["/", "/nowhere", "/v1/chat/completions\n"])
+@pytest.mark.parametrize("path", ["/nowhere", "/v1/chat/completions\n"])
 def test_nothing_is_served_there(path: str) -> None:
     found = table().find(path)
     assert found is None or found.paths == ("/{provider}/{path:path}",)

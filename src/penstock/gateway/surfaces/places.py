@@ -21,7 +21,7 @@ from penstock.gateway.surfaces import (
     operations,
 )
 from penstock.gateway.surfaces.chat import ChatSurface
-from penstock.gateway.surfaces.health import liveliness
+from penstock.gateway.surfaces.health import liveliness, welcome
 from penstock.gateway.surfaces.models import list_models
 from penstock.gateway.surfaces.stored import BATCHES, FILES, RESPONSES, Collection, created, fetched
 from penstock.gateway.surfaces.table import Place, Table
@@ -190,6 +190,7 @@ def places() -> tuple[Place, ...]:
         *_collection(FILES),
         *_collection(BATCHES),
         Place(("/health/liveliness", "/health/liveness"), get, liveliness, needs_key=False),
+        Place(("/",), get, welcome, needs_key=False, general=True),  # a path of the operator's own comes first
     )
 
 
