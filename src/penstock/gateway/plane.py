@@ -211,7 +211,7 @@ class Plane:
                 b"x-penstock-model-group: %b\r\nx-penstock-deployment: %b\r\nx-penstock-fallbacks: %d\r\n"
                 b"x-penstock-cache: none\r\n" % (header_value(group), header_value(deployment), hops)
             )
-            if len(self._place_lines) < 4096:  # wildcards: clients choose the names
+            if len(self._place_lines) < 4096 and len(lines) < 1024:  # wildcards: clients choose the names
                 self._place_lines[key] = lines
         return lines
 

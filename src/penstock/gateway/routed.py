@@ -91,9 +91,6 @@ class RoutedCall(Call):
         self.peeked = peeked
         if self.path_may_name and (named := model_in(self.inbound.path)):
             self._take_name(named)
-        if len(peeked.model) > LONGEST_NAME:
-            message = f"a model's name has {LONGEST_NAME} characters at most"
-            raise Refused("invalid_request", 400, message, param="model")
         self.requested = self.group = peeked.model
         self.sample.surface = surface
         self.sample.stream = peeked.stream
@@ -565,8 +562,6 @@ _NAMED = re.compile(
 )
 TOOLS = frozenset({"tools", "web_search_options", "plugins"})
 """Members of a request that may make a provider run tools, which cost by themselves."""
-LONGEST_NAME = 512
-"""Characters of a model's name. Where wildcards stand, clients make names up, and names are remembered and recorded."""
 LEAST_OUTPUT = 16
 """Tokens that must be allowed to come out, for a call to be worth sending."""
 STANDARD = frozenset({None, "default", "standard", "auto"})

@@ -56,6 +56,8 @@ from penstock.types.retry import Backoff
 
 _MOST_CHANGES = 1000
 """Changes of circuits that are kept for others, where nobody asks for them."""
+LONGEST_NAME = 512
+"""Characters of a name that is remembered: with wildcards, clients make them up."""
 _MOST_NAMES = 1024
 """Names of groups (with wildcards: whatever callers make up) that are remembered with their deployments."""
 
@@ -170,9 +172,10 @@ class Router:
         found = Members(known, group, deployments, strategy, settings.tag_filtering)
         if not settings.check_context_window:
             found.smallest = UNLIMITED
-        if len(self._members) >= _MOST_NAMES:
-            self._members.clear()
-        self._members[name] = found
+        if len(name) <= LONGEST_NAME:
+            if len(self._members) >= _MOST_NAMES:
+                self._members.clear()
+            self._members[name] = found
         return found
 
     def _in_full(self, name: str) -> str:

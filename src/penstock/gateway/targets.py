@@ -234,11 +234,14 @@ class Targets:
         if target is None:
             target = Target(self._engine, deployment)
             target.find(capability, stream, prefer, dialect)
-            if len(self._known) >= _MOST:  # wildcards: clients choose the names
-                self._known.clear()
-            self._known[key] = target
+            if len(deployment.model) <= _LONGEST:  # wildcards: clients choose the names
+                if len(self._known) >= _MOST:
+                    self._known.clear()
+                self._known[key] = target
         return target
 
 
+_LONGEST = 600
+"""Characters of a model, with its provider's name, whose target is kept."""
 _MOST = 4096
 """Targets that are kept at once."""
