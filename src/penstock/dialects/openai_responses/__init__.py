@@ -6,7 +6,8 @@ messages.py    the two lists of items as messages and as parts; items.py the ite
                reasoning.py and hosted.py (tools that OpenAI defines); content.py and media.py what messages hold;
                fields.py how unmodelled fields are kept
 response.py    answers and usage; errors.py refusals
-stream.py      events read; stream_writer.py our own events written, narrator.py (with places.py) those of others
+stream.py      events read; stream_writer.py our own events written, narrator.py (with places.py) those of others, whose
+               parts in_turn.py puts one after the other
 foreign.py     other dialects' requests in the terms of this one, with foreign_settings.py; foreign_response.py their
                answers, with foreign_outcomes.py; foreign_parts.py what both have in common
 """

@@ -8,9 +8,9 @@
     response.completed | incomplete | failed         with the whole answer
 
 The numbers (`sequence_number`, `output_index`, `content_index`) and the ids of items are the narrator's own. Texts and
-refusals that follow each other share a message item, which is done when anything else begins, as soon as its own parts
-have ended. Parts may begin without notice and interleave; what never ended is ended at the end. A call's `call_id` is
-fixed when its item is added, since clients know the item by it.
+refusals that follow each other share a message item, which is done when anything else begins. Parts may begin without
+notice, interleave, and never end: in_turn.py puts one after the other, so that each item is done before the next is
+added. A call's `call_id` is fixed when its item is added, since clients know the item by it.
 
 Source: https://platform.openai.com/docs/api-reference/responses-streaming.
 """
@@ -38,6 +38,7 @@ from penstock.dialects.openai_responses.foreign_response import (
     item_type,
     status_of,
 )
+from penstock.dialects.openai_responses.in_turn import InTurn
 from penstock.dialects.openai_responses.items import is_content, write_item
 from penstock.dialects.openai_responses.places import DELTA_EVENTS, Message, Slot, item_head, settled
 from penstock.dialects.openai_responses.response import complete_usage, envelope, measures, state
@@ -80,6 +81,7 @@ class Narrator:
         self.notes: list[Note] = []
         self._context = context
         self._fold = Fold(context.source or "")
+        self._in_turn = InTurn(self._note_too_late)
         self._number = 0
         self._out: list[bytes] = []
         self._started: Start | None = None
@@ -104,15 +106,18 @@ class Narrator:
 
     def tell(self, event: StreamEvent) -> bytes:
         """The frames for one event."""
-        self._fold.add(event)
         if event.extras:
             self._note_all(findings("", event.extras))
-        for delta in event.deltas:
+        self._tell(self._in_turn.arrange(event.deltas))
+        return self._flush()
+
+    def _tell(self, deltas: list[Delta]) -> None:
+        self._fold.add(StreamEvent(tuple(deltas)))
+        for delta in deltas:
             if getattr(delta, "choice", 0):
                 self._note(Note(f"choices[{delta.choice}]", "dropped", "Responses gives one answer"))  # type: ignore[union-attr]
             elif not self._finished:
                 _TELLERS[type(delta)](self, delta)
-        return self._flush()
 
     def finish(self) -> bytes:
         """End everything that is open, and the response."""
@@ -141,6 +146,9 @@ class Narrator:
         for note in notes:
             self._note(note)
 
+    def _note_too_late(self, index: int, what: str) -> None:
+        self._note(Note(f"choices[0].parts[{index}].{what}", "dropped", "it came after the next item had begun"))
+
     # The response as a whole
 
     def _start(self, delta: Start) -> None:
@@ -167,6 +175,7 @@ class Narrator:
 
     def _finish(self) -> None:
         self._ensure_started()
+        self._tell(self._in_turn.end_all())
         response = self._fold.response()
         choice = response.choices[0] if response.choices else Choice()
         if not self._slots:

@@ -195,8 +195,8 @@ def test_fields_of_others_are_parameters(field: str) -> None:
 
 
 def check(data: bytes) -> list[dict[str, Any]]:
-    """What must hold for every stream: typed events, numbered in order; items that begin once and end once, in places
-    that the last event confirms; contents that add up.
+    """What must hold for every stream: typed events, numbered in order; items that begin once and end once, each before
+    the next begins, in places that the last event confirms; contents that add up.
     """
     found = [frame for _, frame in contract.frames(DIALECT, data)]
     assert [event["sequence_number"] for event in found] == list(range(len(found)))
@@ -210,6 +210,7 @@ def check(data: bytes) -> list[dict[str, Any]]:
         match event["type"]:
             case "response.output_item.added":
                 assert place == len(added)
+                assert done.keys() == added.keys(), "an item is done before the next is added"
                 added[place] = event["item"]
             case "response.output_item.done":
                 assert place not in done
@@ -291,7 +292,8 @@ def test_nothing_at_all_is_an_empty_answer() -> None:
     assert peer.accumulate(told([])).output == []
 
 
-def test_calls_that_interleave_with_text_keep_their_own_places() -> None:
+def test_a_call_that_is_cut_lets_others_wait() -> None:
+    """As parallel calls of Chat Completions may come, by index: each is told whole, and then what waited, in order."""
     data = told(
         [
             PartStart(0, Text("")),
@@ -314,6 +316,141 @@ def test_calls_that_interleave_with_text_keep_their_own_places() -> None:
     assert found.output_text == "One two"
     calls = [(item.name, item.call_id, item.arguments) for item in found.output if item.type == "function_call"]
     assert calls == [("f", "call_1", '{"a": 1}'), ("g", "call_2", '{"b": 2}')]
+    assert [item.type for item in found.output] == ["message", "function_call", "function_call", "message"]
+
+
+def steps(data: bytes) -> list[str]:
+    """The beginnings and ends of items: `+message`, `-message`."""
+    found = [frame for _, frame in contract.frames(DIALECT, data)]
+    signs = {"response.output_item.added": "+", "response.output_item.done": "-"}
+    return [signs[event["type"]] + event["item"]["type"] for event in found if event["type"] in signs]
+
+
+def retold(name: str, *frames: Any) -> bytes:
+    """A stream of another dialect, told."""
+    data = b"".join(b"data: %b\n\n" % json.dumps(frame).encode() for frame in frames)
+    return contract.render_events(DIALECT, contract.parse_stream(get(name), data), name)
+
+
+def test_an_item_is_done_before_the_next_begins_gemini() -> None:
+    """Gemini never says that a text or a thought has ended."""
+
+    def frame(*parts: Any, **more: Any) -> Any:
+        return {"responseId": "r", "candidates": [{"index": 0, "content": {"role": "model", "parts": parts}, **more}]}
+
+    data = retold(
+        "gemini",
+        frame({"text": "Hm", "thought": True}),
+        frame({"text": ".", "thought": True, "thoughtSignature": "c2ln"}),
+        frame({"text": "I shall "}),
+        frame({"text": "look."}),
+        frame({"functionCall": {"name": "f", "args": {"a": 1}}}, {"functionCall": {"name": "g", "args": {}}}),
+        frame({"text": ""}, finishReason="STOP"),
+    )
+    check(data)
+    calls = ["+function_call", "-function_call"] * 2
+    assert steps(data)[:8] == ["+reasoning", "-reasoning", "+message", "-message", *calls]
+    found = peer.accumulate(data)
+    assert found.output_text == "I shall look."
+    assert found.output[0].content[0].text == "Hm."
+    assert "c2ln" in found.output[0].encrypted_content
+
+
+def test_an_item_is_done_before_the_next_begins_cohere() -> None:
+    """Cohere never says that its plan has ended."""
+
+    def call(kind: str, index: int, value: Any) -> Any:
+        return {"type": f"tool-call-{kind}", "index": index, "delta": {"message": {"tool_calls": value}}}
+
+    calls: list[Any] = []
+    for index, name in enumerate("fg"):
+        about = {"id": name, "type": "function", "function": {"name": name, "arguments": ""}}
+        calls += [call("start", index, about), call("delta", index, {"function": {"arguments": "{}"}})]
+        calls.append({"type": "tool-call-end", "index": index})
+    data = retold(
+        "cohere_chat",
+        {"type": "message-start", "id": "m", "delta": {"message": {"role": "assistant"}}},
+        {"type": "tool-plan-delta", "delta": {"message": {"tool_plan": "I will "}}},
+        {"type": "tool-plan-delta", "delta": {"message": {"tool_plan": "look."}}},
+        *calls,
+        {"type": "message-end", "delta": {"finish_reason": "TOOL_CALL"}},
+    )
+    check(data)
+    assert steps(data) == ["+message", "-message", *["+function_call", "-function_call"] * 2]
+    assert peer.accumulate(data).output_text == "I will look."
+
+
+def test_an_item_is_done_before_the_next_begins_chat() -> None:
+    """Chat Completions says no end but the last; many hosts put an empty `content` beside the pieces of calls."""
+
+    def chunk(**delta: Any) -> Any:
+        return {"id": "c", "choices": [{"index": 0, "delta": delta}]}
+
+    def call(index: int, arguments: str, **more: Any) -> Any:
+        piece = {"index": index, **more, "function": {"arguments": arguments, **({"name": "f"} if more else {})}}
+        return chunk(content="", reasoning_content="", tool_calls=[piece])
+
+    data = retold(
+        "openai_chat",
+        chunk(role="assistant", reasoning_content="Hm."),
+        chunk(content="I look.", reasoning_content=""),
+        call(0, "", id="c0"),
+        call(0, '{"a": {"b": '),
+        call(0, "1}}"),
+        call(1, "", id="c1"),
+        call(1, "{}"),
+        {"id": "c", "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]},
+    )
+    check(data)
+    calls = ["+function_call", "-function_call"] * 2
+    assert steps(data) == ["+reasoning", "-reasoning", "+message", "-message", *calls]
+    found = peer.accumulate(data)
+    assert [item.arguments for item in found.output[2:]] == ['{"a": {"b": 1}}', "{}"]
+
+
+def test_thoughts_and_texts_that_take_turns_are_told_in_their_order() -> None:
+    """As Mistral's chunks may come: each goes on as another item, and nothing of it is lost."""
+    data = told([ThinkingDelta(0, "a"), TextDelta(1, "b"), ThinkingDelta(0, "c"), TextDelta(1, "d"), End()])
+    check(data)
+    found = peer.accumulate(data)
+    assert [item.content[0].text for item in found.output] == ["a", "b", "c", "d"]
+    assert [item.type for item in found.output] == ["reasoning", "message"] * 2
+
+
+def test_remarks_on_what_is_done_already() -> None:
+    """A source still finds its place, in a text of its own; a signature and probabilities have none any more."""
+    renderer = DIALECT.stream_renderer(CONTEXT)
+    deltas: list[Delta] = [
+        ThinkingDelta(0, "Hm."),
+        TextDelta(1, "Hello"),
+        SignatureDelta(0, Signature("c2ln", "anthropic")),
+        PartStart(2, ToolCall("call_1", "f", "")),
+        ArgumentsDelta(2, "{}"),
+        CitationDelta(1, Citation("https://example.com", "Example", start=0, end=5)),
+        TextDelta(2, ""),
+        PartStart(3, ToolCall("call_2", "f", "{}")),
+        TextDelta(1, "", logprobs=(TokenLogprob("Hello", -0.5),)),
+        ArgumentsDelta(2, " "),
+        ArgumentsDelta(2, "{}"),
+        End(),
+    ]
+    data = b"".join(renderer.render(StreamEvent((delta,))) for delta in deltas) + renderer.close()
+    check(data)
+    found = peer.accumulate(data)
+    assert [item.type for item in found.output] == [
+        "reasoning",
+        "message",
+        "function_call",
+        "message",
+        "function_call",
+    ]
+    (annotation,) = found.output[3].content[0].annotations
+    assert (annotation.url, annotation.start_index, annotation.end_index) == ("https://example.com", 0, 0)
+    assert [note.path for note in renderer.notes if "came after" in note.detail] == [
+        "choices[0].parts[0].signature",
+        "choices[0].parts[3].logprobs",
+        "choices[0].parts[2].arguments",
+    ]
 
 
 def test_only_the_first_choice_is_told() -> None:
