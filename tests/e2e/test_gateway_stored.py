@@ -33,11 +33,18 @@ def servers() -> Iterator[tuple[SimulatedProviders, SimulatedProviders]]:
 def gateway(
     servers: tuple[SimulatedProviders, SimulatedProviders], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
-    models = [
+    models: list[dict[str, Any]] = [
         {"name": "gpt", "id": f"account-{number}", "model": "openai/gpt-4o", "api_key": "sk-fake", "api_base": each}
         for number, each in enumerate(server.url("openai") for server in servers)
     ]
     models.append({**models[1], "name": "second", "id": "account-second"})
+    claude = {"model": "anthropic/claude-sonnet-4-5", "api_key": "sk-fake", "api_base": servers[0].url("anthropic")}
+    models += [
+        {"name": "claude", "id": "claude", **claude},
+        {"name": "dropping", "id": "claude-dropping", "drop_params": True, **claude},
+        {"name": "mixed", "id": "mixed-claude", "weight": 1000, **claude},
+        {**models[1], "name": "mixed", "id": "mixed-account"},
+    ]
     config = tmp_path_factory.mktemp("stored") / "penstock.yaml"
     config.write_text(json.dumps({"models": models, "routing": {"retries": 0}}))
     environment = environment_for(servers[0], PENSTOCK_MASTER_KEY=KEY)
@@ -142,6 +149,46 @@ def test_a_conversation_cannot_go_on_with_a_model_that_there_is_not(gateway: Run
     body = {"model": "nobody", "input": "And?", "previous_response_id": first}
     refused = ask(gateway, KEY, "POST", "/v1/responses", json=body)
     assert (refused.status_code, refused.json()["error"]["code"]) == (404, "model_not_found")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    "kept", [{"previous_response_id": "resp_1"}, {"conversation": "conv_1"}, {"conversation": {"id": "conv_1"}}]
+)
+@pytest.mark.parametrize("model", ["claude", "dropping"])
+def test_no_conversation_is_answered_without_its_beginning(
+    gateway: Running,
+    key: str,
+    servers: tuple[SimulatedProviders, SimulatedProviders],
+    model: str,
+    kept: dict[str, Any],
+    stream: bool,
+) -> None:
+    before = len(servers[0].requests)
+    body = {"model": model, "input": "And?", "stream": stream, **kept}
+    refused = ask(gateway, key, "POST", "/v1/responses", json=body)
+    error = refused.json()["error"]
+    assert (refused.status_code, error["type"], error["param"]) == (400, "invalid_request_error", *kept)
+    assert "Send the whole conversation in `input`" in error["message"]
+    assert len(servers[0].requests) == before, "nothing is sent"
+
+
+def test_a_conversation_that_a_translated_answer_began_is_refused_too(gateway: Running, key: str) -> None:
+    first = ask(gateway, key, "POST", "/v1/responses", json={"model": "claude", "input": "Hi"}).json()["id"]
+    body = {"model": "claude", "input": "And?", "previous_response_id": first}
+    assert ask(gateway, key, "POST", "/v1/responses", json=body).status_code == 400
+    for nothing in (None, ""):
+        answer = ask(gateway, key, "POST", "/v1/responses", json={**body, "previous_response_id": nothing})
+        assert answer.status_code == 200, answer.text
+
+
+def test_who_cannot_go_on_with_a_conversation_is_passed_over(gateway: Running, key: str) -> None:
+    first = ask(gateway, key, "POST", "/v1/responses", json={"model": "second", "input": "Hi"}).json()["id"]
+    for _ in range(4):
+        body = {"model": "mixed", "input": "And?", "previous_response_id": first}
+        then = ask(gateway, key, "POST", "/v1/responses", json=body)
+        assert then.status_code == 200, then.text
+        assert then.headers["x-penstock-deployment"] == "mixed-account"
 
 
 # -- files and batches ------------------------------------------------------------------------------------------------

@@ -29,8 +29,10 @@ from penstock.gateway.http.heads import JSON
 from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.made import Made
 from penstock.gateway.naming import renamed
+from penstock.gateway.nearest import LONGEST
 from penstock.gateway.principal import Principal
-from penstock.gateway.relay import Members, Peeked, joined
+from penstock.gateway.refused import Refused
+from penstock.gateway.relay import Members, Peeked, joined, value
 from penstock.gateway.route import RouteRequest, as_header
 from penstock.gateway.routed import STANDARD, Charge, RoutedCall
 from penstock.gateway.streams import RelayedStream, TranslatedStream, estimate
@@ -39,8 +41,11 @@ from penstock.gateway.tap import error_in
 from penstock.gateway.targets import Target
 from penstock.providers.auth.credentials import Borrowing
 from penstock.providers.cost import Terms
+from penstock.providers.endpoint import Endpoint
+from penstock.providers.errors import ProviderError
 from penstock.routing.cascade import Cascade
 from penstock.routing.deployment import Deployment
+from penstock.routing.situation import Need
 from penstock.routing.task import Task
 from penstock.types.errors import DialectError, ErrorResponse
 from penstock.types.notes import NO_MEMO
@@ -126,14 +131,48 @@ class ChatCall(RoutedCall):
         tags = (*principal.tags, *self.overrides.tags)
         return Task(self.request(), tags=tags, key=principal.alias or "", tokens=self.count_tokens())
 
+    def needs_of_a_deployment(self) -> Need | None:
+        """A conversation that its provider keeps goes on only where its own dialect is spoken. Translated, the request
+        would be asked without what was said before, and answered as if nothing were missing.
+        """
+        surface, members = self.surface, self.members
+        name = next((name for name in surface.continues if name in members and value(members, name)), None)
+        if name is None:
+            return None
+        message = (
+            f"`{name}` names a conversation that its provider keeps, and what can answer as "
+            f"{self.requested[:LONGEST]!r} does not speak Responses, the only API with that. Send the whole "
+            "conversation in `input`, or name a model whose deployment speaks Responses"
+        )
+        return Need(self._speaks_its_dialect, message, name)
+
+    def _speaks_its_dialect(self, deployment: Deployment) -> bool:
+        """Whether a request needs no translation there. (What cannot be asked at all says so when it is.)"""
+        if deployment.model in DEMO_NAMES:
+            return True
+        try:
+            target = self._target_of(deployment)
+        except (ProviderError, Refused):
+            return True
+        unknown = wants_mock(target.options) or target.endpoint is None
+        return unknown or self.speaks(target.endpoint)
+
+    def speaks(self, endpoint: Endpoint | None) -> bool:
+        """Whether an endpoint takes the client's own dialect."""
+        return endpoint is not None and endpoint.format == self.surface.dialect.name
+
+    def _target_of(self, deployment: Deployment) -> Target:
+        surface = self.surface
+        prefer = (surface.dialect.name,) if surface.prefers else ()
+        return self.target_of(deployment, "chat", surface.dialect.name, prefer, self.peeked.stream)
+
     def make(self, deployment: Deployment, group: str, hops: int) -> Attempt[Any] | RelayAttempt:
         """An attempt at a deployment."""
-        surface, stream = self.surface, self.peeked.stream
+        stream = self.peeked.stream
         self.group = group
         if deployment.model in DEMO_NAMES:
             return self._local(deployment, hops)
-        prefer = (surface.dialect.name,) if surface.prefers else ()
-        target = self.target_of(deployment, "chat", surface.dialect.name, prefer, stream)
+        target = self._target_of(deployment)
         if wants_mock(target.options):
             return self._local(deployment, hops, target)
         timeouts = self.plane.timeouts(deployment, self.overrides, self.peeked.stream)
@@ -452,6 +491,10 @@ class TranslateAttempt:
         if self.target.endpoint is None and self.chat.target is not None:
             self.target.found(self.chat.target, call.surface.dialect.name)
         call.notes = self.chat.notes
+        need = None if call.speaks(self.chat.target) else call.needs_of_a_deployment()
+        if need is not None:  # where it is was found out only now
+            error = ErrorResponse(kind="invalid_request", status=400, message=need.message, param=need.param)
+            raise AttemptFailed(error)
         return request
 
 

@@ -47,7 +47,7 @@ MOST_GROUPS = 2048
 LONGEST = 256
 """Bytes of a name that is kept."""
 _HEADERS_THAT_SAY_MORE = frozenset({b"traceparent", b"anthropic-beta"})
-_MEMBERS_THAT_SAY_MORE = frozenset({"previous_response_id"})
+_MEMBERS_THAT_SAY_MORE = frozenset({"previous_response_id", "conversation"})
 
 _NOTHING_SAID = PathMatch()
 _NONE: frozenset[str] = frozenset()

@@ -19,7 +19,7 @@ from penstock.routing.deployment import Deployment
 from penstock.routing.overrides import NO_OVERRIDES, Overrides
 from penstock.routing.plan import RouterPlan, Unroutable
 from penstock.routing.rules import Decision
-from penstock.routing.situation import Random, Situation
+from penstock.routing.situation import Need, Random, Situation
 from penstock.routing.strategies import (
     MANY,
     Healths,
@@ -48,6 +48,7 @@ class RouteRequest(Struct):
     size       bytes of the body: there are never more tokens, so short ones need no count
     tokens     counts the tokens of the request, about; called at most once, and only where a window might be too small
     tags       deployments to ask
+    need       what a deployment must be able to do; None: nothing that not each can
     session    what ties the requests of a conversation together (`routing.sticky.session_of`); None: nothing does
     overrides  what the request says for itself
     may_use    whether the caller may use a group that it did not name, as a fallback; None: any. (Where rules lead is
@@ -69,6 +70,7 @@ class RouteRequest(Struct):
     task: Callable[[], Task] | None = None
     drawn: Deployment | None = None
     decision: Decision | None = None
+    need: Need | None = None
 
 
 class Members:
@@ -177,7 +179,8 @@ class Route(Struct, eq=False):
         if not tried and self.first is not None:
             return self.first
         request, members = self.request, self.members
-        if not tried and members.plain and not request.session and request.size <= members.smallest:
+        usual = members.plain and not request.session and request.need is None
+        if not tried and usual and request.size <= members.smallest:
             chosen = self._drawn()
             if chosen is not None:
                 self.deployment, self.asked = chosen, members.name

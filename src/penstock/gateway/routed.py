@@ -44,6 +44,7 @@ from penstock.providers.errors import ProviderError
 from penstock.routing.cascade import Cascade
 from penstock.routing.deployment import Deployment
 from penstock.routing.overrides import BODY_WORDS, NO_OVERRIDES, Overrides, overrides_of, said_in_headers
+from penstock.routing.situation import Need
 from penstock.routing.sticky import session_of
 from penstock.routing.task import Task
 from penstock.routing.tasks import NO_TASKS
@@ -169,7 +170,12 @@ class RoutedCall(Call):
             request.may_use = self._may_use
         if plane.router.tasks is not NO_TASKS:
             request.task = self.describes()
+        request.need = self.needs_of_a_deployment()
         return request
+
+    def needs_of_a_deployment(self) -> Need | None:
+        """What a deployment must be able to do; None: nothing that not each can."""
+        return None
 
     def go_on(self, deployment: Deployment, ongoing: Ongoing, since: float) -> None:
         """Go on with a request whose first attempt was sent to this deployment already (straight.py), at `since`

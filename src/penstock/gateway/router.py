@@ -270,6 +270,7 @@ class Router:
             tokens=tokens if self.settings.check_context_window else None,
             tags=request.tags if self.settings.tag_filtering else None,
             any_tag=self.settings.match_any_tag,
+            need=request.need,
         )
 
     def _situation(self, route: Route, members: Members) -> Situation:
@@ -349,7 +350,7 @@ class Router:
         route = Route(self, request, members, no_attempt)
         now, healths = self.now(), self.table.healths
         found = candidates(members.deployments, healths, self._situation(route, members), members.strategy)
-        if found.untagged or found.largest is not None:
+        if found.untagged or found.unmet is not None or found.largest is not None:
             return 0.0  # waiting would not help: the plan says what is wrong
         if not found.ready:
             return None if found.next_back is None else found.back_in

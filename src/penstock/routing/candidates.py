@@ -1,8 +1,9 @@
 """Candidates: which deployments of a group may be asked now, in which order, and when the others are back.
 
-First who is meant at all: by the tags of the request, and by its length where both that and the deployment's are known
-(context window). Then who is free: not resting, no probe of it under way, fewer requests in flight than it takes. Then
-the order: the strategy's; those that have nothing left of their limits come last, for they are likely to refuse.
+First who is meant at all: by the tags of the request, by what it needs of a deployment, and by its length where both
+that and the deployment's are known (context window). Then who is free: not resting, no probe of it under way, fewer
+requests in flight than it takes. Then the order: the strategy's; those that have nothing left of their limits come
+last, for they are likely to refuse.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from msgspec import Struct
 
 from penstock.routing.deployment import Deployment
 from penstock.routing.health import HEALTHY, Health, may_be_asked
-from penstock.routing.situation import Situation
+from penstock.routing.situation import Need, Situation
 from penstock.routing.strategies import Healths, Strategy, headroom, ordered
 
 DEFAULT_TAG = "default"
@@ -24,7 +25,7 @@ PROBED = 1.0
 class Candidates(Struct, frozen=True):
     """`ready` may be asked, the best first. `next_back` is the one that rests for the shortest time, for `back_in`
     seconds more; None where none rests. `largest` is set where the request, with about so many `tokens`, is too long
-    for all: how many the largest takes. `untagged`: no deployment has the tags of the request.
+    for all: how many the largest takes. `untagged`: no deployment has the tags of the request. `unmet`: what none can.
     """
 
     ready: tuple[Deployment, ...]
@@ -33,6 +34,7 @@ class Candidates(Struct, frozen=True):
     largest: int | None = None
     tokens: int | None = None
     untagged: bool = False
+    unmet: Need | None = None
 
 
 def candidates(
@@ -42,6 +44,11 @@ def candidates(
     tagged = with_tags(deployments, situation)
     if not tagged:
         return Candidates((), untagged=True)
+    need = situation.need
+    if need is not None:
+        tagged = [each for each in tagged if need.met_by(each)]
+        if not tagged:
+            return Candidates((), unmet=need)
     fitting = that_fit(tagged, situation.tokens)
     if not fitting:
         return Candidates((), largest=max(each.max_input or 0 for each in tagged), tokens=situation.tokens)

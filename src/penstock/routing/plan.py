@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from penstock.routing.candidates import Candidates
 from penstock.routing.deployment import Deployment
+from penstock.routing.situation import Need
 from penstock.types.errors import ErrorKind, ErrorResponse
 from penstock.types.retry import RETRYABLE, Again, Backoff, Tried
 
@@ -63,6 +64,7 @@ class Unroutable(Exception):
     kind: ErrorKind = "invalid_request"
     status = 400
     native = "unroutable"
+    param: str | None = None
 
     def __init__(self, message: str, group: str, seconds: float | None = None) -> None:
         super().__init__(message)
@@ -73,7 +75,12 @@ class Unroutable(Exception):
     def error(self) -> ErrorResponse:
         """The answer for the caller."""
         return ErrorResponse(
-            kind=self.kind, status=self.status, message=str(self), native=self.native, retry_after=self.seconds
+            kind=self.kind,
+            status=self.status,
+            message=str(self),
+            param=self.param,
+            native=self.native,
+            retry_after=self.seconds,
         )
 
 
@@ -125,10 +132,20 @@ class NoTag(Unroutable):
         )
 
 
+class Unmet(Unroutable):
+    """No deployment of the group can do what the request needs."""
+
+    def __init__(self, group: str, need: Need) -> None:
+        super().__init__(need.message, group)
+        self.param = need.param
+
+
 def unroutable(group: str, found: Candidates) -> Unroutable:
     """Why nobody of a group can be asked, where nobody can be."""
     if found.untagged:
         return NoTag(group)
+    if found.unmet is not None:
+        return Unmet(group, found.unmet)
     if found.largest is not None:
         return TooLong(group, found.tokens, found.largest)
     return NothingToAsk(group, found.next_back, None if found.next_back is None else found.back_in)

@@ -24,6 +24,7 @@ from penstock.providers.errors import ProviderError
 from penstock.providers.provider import RateLimitHeaders
 from penstock.routing.deployment import Deployment
 from penstock.routing.overrides import Overrides
+from penstock.routing.situation import Need
 from penstock.types.errors import ErrorKind, ErrorResponse, MalformedError
 from penstock.types.retry import Tried
 
@@ -226,6 +227,23 @@ def test_where_nobody_is_tagged_tags_are_for_the_books() -> None:
 def test_the_tags_of_overrides_count_too() -> None:
     setting = tagged(a=("eu",), b=())
     assert setting.asked(overrides=Overrides(tags=("eu",))) == "a"
+
+
+def test_who_cannot_do_what_a_request_needs_is_passed_over() -> None:
+    setting = Setting(deployment("g", "a", weight=1000), deployment("g", "b"), deployment("other", "c"))
+    need = Need(lambda each: each.id != "a", "only here", "previous_response_id")
+    assert {setting.asked(need=need) for _ in range(20)} == {"b"}
+    nobody = Need(lambda each: False, "not here", "previous_response_id")
+    with pytest.raises(AttemptFailed) as refused:
+        setting.asked(need=nobody)
+    told = refused.value.error
+    assert (told.kind, told.status, told.message, told.param) == (
+        "invalid_request",
+        400,
+        "not here",
+        "previous_response_id",
+    )
+    assert setting.router.busy_for(RouteRequest("g", need=nobody)) == 0.0, "waiting would not help"
 
 
 def windows(**settings: Any) -> Setting:

@@ -39,6 +39,7 @@ class ChatSurface(Struct, frozen=True):
     count      members: ask for a stream's usage, where the client did not; None: streams always tell it
     names_model_in_body   False: the path names it
     keeps      providers keep its answers, which can be asked for by their ids
+    continues  the members that name what the provider keeps of a conversation: no other dialect can say them
     reasoning  the members that ask a model to reason: not sent to one that cannot
     model_key  where its answers name their model
     prefers    speak this dialect to hosts that know several, because a host says less in Chat Completions than in its
@@ -55,5 +56,6 @@ class ChatSurface(Struct, frozen=True):
     names_model_in_body: bool = True
     prefers: bool = True
     keeps: bool = False
+    continues: tuple[str, ...] = ()
     reasoning: frozenset[str] = frozenset()
     model_key: str = "model"

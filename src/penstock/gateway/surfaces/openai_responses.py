@@ -51,5 +51,6 @@ SURFACE = ChatSurface(
     ),
     cap=cap,
     keeps=True,
+    continues=("previous_response_id", "conversation"),
     reasoning=frozenset({"reasoning"}),
 )
