@@ -22,11 +22,12 @@ from penstock.calls.mock import wants_mock
 from penstock.dialects.dialect import PathMatch
 from penstock.exchange import Timeouts
 from penstock.gateway.http.inbound import Inbound
+from penstock.gateway.old_paths import OLD_PATHS
 from penstock.gateway.policies.model_access import allowed
 from penstock.gateway.principal import Principal, Quota
 from penstock.gateway.relay import Members, Peeked, text
 from penstock.gateway.route import Members as Group
-from penstock.gateway.routed import OLD_PATHS, TOOLS
+from penstock.gateway.routed import TOOLS
 from penstock.gateway.straight import StraightCall, StraightRelay
 from penstock.gateway.straight_translation import StraightTranslation
 from penstock.gateway.surfaces.chat import ChatSurface

@@ -6,7 +6,6 @@ use of its key's limits and budget, what it costs, and the record of its end.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from penstock.gateway.http.heads import header_line
 from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.leases import Denied
 from penstock.gateway.made import Made
+from penstock.gateway.old_paths import model_in
 from penstock.gateway.policies.budget import over_budget
 from penstock.gateway.policies.model_access import allowed
 from penstock.gateway.principal import Principal
@@ -35,7 +35,7 @@ from penstock.gateway.route import RouteRequest
 from penstock.gateway.row_facts import Kept, facts_of, metadata_of
 from penstock.gateway.samples import RequestSample
 from penstock.gateway.targets import Target
-from penstock.gateway.tariff import Tariff
+from penstock.gateway.tariff import Tariff, is_plain
 from penstock.gateway.unserved import unserved
 from penstock.gateway.upstream import Ongoing
 from penstock.gateway.waiting import Waiting
@@ -528,44 +528,10 @@ def usual_head(kind: bytes, call_id: str, place: bytes, attempts: int, overhead:
     )
 
 
-def model_in(path: str) -> str:
-    """The model that an old path names: /openai/deployments/{model}/..., /engines/{model}/... ("": it names none)."""
-    found = _NAMED.fullmatch(path) if path.startswith(OLD_PATHS) else None
-    return "" if found is None else found[1]
-
-
-def is_plain(usage: Usage) -> bool:
-    """Whether a usage counts nothing but text: what goes in, what is read from a cache, what comes out."""
-    return not (
-        usage.input_tokens is None
-        or usage.output_tokens is None
-        or usage.cache_write_tokens
-        or usage.input_audio_tokens
-        or usage.output_audio_tokens
-        or usage.input_image_tokens
-        or usage.output_image_tokens
-        or usage.input_video_tokens
-        or usage.cache_read_audio_tokens
-        or usage.rejected_prediction_tokens
-        or usage.tool_use_input_tokens
-        or usage.server_tool_calls
-        or usage.search_units
-        or usage.images
-        or usage.characters
-        or usage.seconds
-        or usage.cost is not None
-    )
-
-
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-OLD_PATHS = ("/openai/deployments/", "/engines/")
-"""What paths that name a model begin with."""
-_NAMED = re.compile(
-    r"/(?:openai/deployments|engines)/(.+?)/(?:chat/completions|images/[^/]+|audio/[^/]+|[^/]+)/*", re.DOTALL
-)
 TOOLS = frozenset({"tools", "web_search_options", "plugins"})
 """Members of a request that may make a provider run tools, which cost by themselves."""
 LEAST_OUTPUT = 16

@@ -9,10 +9,11 @@ from penstock.calls.attempt import ChatAttempt
 from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch
 from penstock.exchange import AttemptFailed, HTTPRequest, Reply
-from penstock.gateway.chat import context_of, translation
+from penstock.gateway.chat import context_of
+from penstock.gateway.chat_attempts import translation
 from penstock.gateway.driver import Headers
-from penstock.gateway.routed import is_plain
 from penstock.gateway.straight import StraightCall, Whole
+from penstock.gateway.tariff import is_plain
 from penstock.providers.errors import ProviderError
 from penstock.types.errors import DialectError
 from penstock.types.request import Request

@@ -24,7 +24,8 @@ from penstock.types.stream import End, Failure, Stop, StreamEvent
 from penstock.types.usage import Usage
 
 if TYPE_CHECKING:
-    from penstock.gateway.chat import ChatCall, RelayAttempt, TranslateAttempt
+    from penstock.gateway.chat import ChatCall
+    from penstock.gateway.chat_attempts import RelayAttempt, TranslateAttempt
 
 _log = logging.getLogger("penstock.gateway")
 

@@ -81,6 +81,29 @@ def tariff_of(prices: Prices | None) -> Tariff | None:
     return Tariff(_scaled(inward, scale), known, _scaled(outward, scale), scale, lowest - 1)
 
 
+def is_plain(usage: Usage) -> bool:
+    """Whether a usage counts nothing but text: what goes in, what is read from a cache, what comes out."""
+    return not (
+        usage.input_tokens is None
+        or usage.output_tokens is None
+        or usage.cache_write_tokens
+        or usage.input_audio_tokens
+        or usage.output_audio_tokens
+        or usage.input_image_tokens
+        or usage.output_image_tokens
+        or usage.input_video_tokens
+        or usage.cache_read_audio_tokens
+        or usage.rejected_prediction_tokens
+        or usage.tool_use_input_tokens
+        or usage.server_tool_calls
+        or usage.search_units
+        or usage.images
+        or usage.characters
+        or usage.seconds
+        or usage.cost is not None
+    )
+
+
 _ZERO = Decimal(0)
 _NOTHING = Usage(input_tokens=0, output_tokens=0)
 _ONE_IN = Usage(input_tokens=1, output_tokens=0)

@@ -18,7 +18,8 @@ from penstock.dialects import wire
 from penstock.dialects.dialect import PathMatch
 from penstock.dialects.openai_chat import DIALECT as CHAT
 from penstock.exchange import Ladder, Reply, Success, exchange
-from penstock.gateway.chat import ChatCall, RelayAttempt
+from penstock.gateway.chat import ChatCall
+from penstock.gateway.chat_attempts import RelayAttempt
 from penstock.gateway.http.heads import JSON
 from penstock.gateway.http.inbound import Inbound
 from penstock.gateway.operations import tokens_of, total_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from penstock.gateway.forward import under, with_query
-from penstock.gateway.routed import model_in
+from penstock.gateway.old_paths import model_in
 
 
 @pytest.mark.parametrize(
