@@ -15,6 +15,7 @@ from tests.support.faulty_upstream import Asked, FaultyUpstream
 from tests.support.gateway_run import CHAT, MESSAGES, Answer, ask, chat, gateway, measured, wait_until
 
 SECONDS = float(os.environ.get("PENSTOCK_FAULT_SECONDS", "4"))
+PATIENCE, ENOUGH = 60.0, 100
 CLIENTS = int(os.environ.get("PENSTOCK_FAULT_CLIENTS", "24"))
 KINDS = [(path, model, stream) for path in (CHAT, MESSAGES) for model in ("ok", "claude") for stream in (False, True)]
 
@@ -27,12 +28,20 @@ class Crowd:
         self.answers: dict[str, tuple[Answer, bool]] = {}
         self.until = time.monotonic() + SECONDS
 
+    def goes_on(self) -> bool:
+        """Until its time is over; on a busy machine, until enough was answered for the test to say something."""
+        now = time.monotonic()
+        return now < self.until or (now < self.until + PATIENCE and self.answered() <= ENOUGH)
+
+    def answered(self) -> int:
+        return sum(1 for answer, _ in self.answers.values() if answer.status)
+
     async def run(self) -> None:
         await asyncio.gather(*(self._client(number) for number in range(CLIENTS)))
 
     async def _client(self, number: int) -> None:
         turn = 0
-        while time.monotonic() < self.until:
+        while self.goes_on():
             path, model, stream = KINDS[(number + turn) % len(KINDS)]
             marker = f"marker-{number}.{turn}."
             body = chat(f"{number}.{turn}.", model, stream=stream, max_tokens=50)
@@ -69,7 +78,7 @@ def test_no_row_is_missing_and_none_is_doubled(tmp_path: Path) -> None:
 
             async def killing() -> None:
                 await asyncio.sleep(0.5)
-                while time.monotonic() < crowd.until - 0.3:
+                while crowd.goes_on():
                     name = ("keeper", "w1", "w2")[kills.total() % 3]
                     if name in running.children():
                         running.kill(name)
@@ -91,7 +100,7 @@ def test_no_row_is_missing_and_none_is_doubled(tmp_path: Path) -> None:
     told = Counter(marker for attempt in attempts if (marker := marker_of(attempt)))
     measured(f"{len(crowd.answers)} asked, {len(answered)} answered, {received.total()} received, {dict(kills)} killed,"
           f" {len(rows)} rows, {len(attempts)} attempts, {len(cut)} interrupted")  # fmt: skip
-    assert kills.total() >= 3 and len(answered) > 100, "so that the test can fail"
+    assert kills.total() >= 3 and len(answered) > ENOUGH, "so that the test can fail"
     assert received.most_common(1)[0][1] == 1, "nothing was asked twice"
 
     ids = Counter(row["request_id"] for row in rows)
