@@ -114,6 +114,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.remove(self)
+        self._parser = None  # which refers back: what connections leave behind would wait for the collector
         self._waiting.clear()
         self._reading = None
         current, self.current = self.current, None

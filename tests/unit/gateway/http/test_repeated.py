@@ -1,6 +1,8 @@
 """A head that a client says again is read as if it were parsed again: whatever comes, however it is cut into pieces."""
 
 import asyncio
+import gc
+import weakref
 from itertools import pairwise
 from typing import Any
 
@@ -191,3 +193,28 @@ def test_a_body_over_the_limit_is_left_to_the_parser() -> None:
     echo, transport = fed([post(b"a"), post(b"x" * 1001)])
     assert [said[4] for said in echo.seen] == [b"a"]
     assert b"HTTP/1.1 413 " in transport.written
+
+
+class Forgetful(Echo):
+    """Keeps no request."""
+
+    def admit(self, inbound: Inbound) -> Answer | None:
+        return None
+
+
+def test_a_connection_that_is_gone_is_freed_at_once() -> None:
+    async def run() -> None:
+        connections, transport = Connections(asyncio.get_running_loop()), Transport()
+        connection = Connection(Forgetful(), Limits(), connections)
+        connection.connection_made(transport)
+        connection.data_received(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\nhi")
+        gone = weakref.ref(connection)
+        connection.connection_lost(None)
+        gc.disable()
+        try:
+            del connection
+            assert gone() is None
+        finally:
+            gc.enable()
+
+    asyncio.run(run())
