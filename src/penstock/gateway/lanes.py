@@ -22,6 +22,7 @@ from penstock.calls.mock import wants_mock
 from penstock.dialects.dialect import PathMatch
 from penstock.exchange import Timeouts
 from penstock.gateway.http.inbound import Inbound
+from penstock.gateway.made_up import LONGEST_NAME
 from penstock.gateway.old_paths import OLD_PATHS
 from penstock.gateway.policies.model_access import allowed
 from penstock.gateway.principal import Principal, Quota
@@ -45,8 +46,6 @@ MOST = 65_536
 """Lanes that are kept."""
 MOST_GROUPS = 2048
 """Groups and surfaces whose ways are kept: with wildcards clients choose the names, and each has targets of its own."""
-LONGEST = 256
-"""Bytes of a name that is kept."""
 _HEADERS_THAT_SAY_MORE = frozenset({b"traceparent", b"anthropic-beta"})
 _MEMBERS_THAT_SAY_MORE = frozenset({"previous_response_id", "conversation"})
 
@@ -144,7 +143,7 @@ class Lanes:
     def _made(self, plane: Plane, principal: Principal, surface: ChatSurface, members: Members) -> Lane | None:
         """The lane of these calls; None: they are not usual."""
         name = text(members, "model")
-        if not name or len(members["model"]) > LONGEST or principal.tags:
+        if not name or len(members["model"]) > LONGEST_NAME or principal.tags:
             return None
         group = principal.aliases.get(name, name)
         if not allowed(principal, name, group):

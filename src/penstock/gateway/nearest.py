@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
 LONGEST = 200
-"""Characters of a name that are looked at: it comes from anybody."""
+"""Characters of a name that are compared, and told back to who asked for it: it comes from anybody. (Not how long a
+name may be to be kept: that is `made_up.LONGEST_NAME`.)"""
 _COMPARED = 24
 
 

@@ -31,6 +31,7 @@ from penstock.gateway.inside import InsideRemover
 from penstock.gateway.keyring import Keyring
 from penstock.gateway.lanes import Lanes, may_have_lanes
 from penstock.gateway.made import MadeThings
+from penstock.gateway.made_up import LONGEST_NAME
 from penstock.gateway.nearest import NearestNames
 from penstock.gateway.policies import Policy
 from penstock.gateway.principal import Principal, Quota
@@ -211,7 +212,7 @@ class Plane:
                 b"x-penstock-model-group: %b\r\nx-penstock-deployment: %b\r\nx-penstock-fallbacks: %d\r\n"
                 b"x-penstock-cache: none\r\n" % (header_value(group), header_value(deployment), hops)
             )
-            if len(self._place_lines) < 4096 and len(lines) < 1024:  # wildcards: clients choose the names
+            if len(self._place_lines) < 4096 and len(group) <= LONGEST_NAME:
                 self._place_lines[key] = lines
         return lines
 

@@ -27,6 +27,7 @@ from msgspec.structs import replace
 from penstock.calls.deployments import with_facts
 from penstock.calls.engine import Engine
 from penstock.gateway.circuits import Change
+from penstock.gateway.made_up import LONGEST_NAME
 from penstock.gateway.nearest import LONGEST
 from penstock.gateway.route import UNLIMITED, Members, Route, RouteRequest, no_attempt
 from penstock.gateway.snapshot import RoutingSettings, Snapshot
@@ -56,8 +57,6 @@ from penstock.types.retry import Backoff
 
 _MOST_CHANGES = 1000
 """Changes of circuits that are kept for others, where nobody asks for them."""
-LONGEST_NAME = 512
-"""Characters of a name that is remembered: with wildcards, clients make them up."""
 _MOST_NAMES = 1024
 """Names of groups (with wildcards: whatever callers make up) that are remembered with their deployments."""
 

@@ -18,6 +18,7 @@ from penstock.calls.options import split
 from penstock.calls.prepare import authorise, locate
 from penstock.calls.pricing import prices_at
 from penstock.exchange import HTTPRequest
+from penstock.gateway.made_up import LONGEST_NAME
 from penstock.gateway.tariff import Tariff, tariff_of
 from penstock.gateway.upstream import NetworkSettings
 from penstock.providers.auth.authorization import KeyAuthorization
@@ -234,14 +235,12 @@ class Targets:
         if target is None:
             target = Target(self._engine, deployment)
             target.find(capability, stream, prefer, dialect)
-            if len(deployment.model) <= _LONGEST:  # wildcards: clients choose the names
+            if len(deployment.model) <= LONGEST_NAME:
                 if len(self._known) >= _MOST:
                     self._known.clear()
                 self._known[key] = target
         return target
 
 
-_LONGEST = 600
-"""Characters of a model, with its provider's name, whose target is kept."""
 _MOST = 4096
 """Targets that are kept at once."""

@@ -32,6 +32,7 @@ from penstock.gateway.lease_words import Grant, Name, Refusal
 from penstock.gateway.leases import Leases
 from penstock.gateway.log import Log
 from penstock.gateway.made import MadeThings
+from penstock.gateway.made_up import LONGEST_NAME
 from penstock.gateway.metrics import Metrics
 from penstock.gateway.observe import Observer
 from penstock.gateway.plane import Plane, Shared
@@ -817,14 +818,14 @@ def test_names_that_clients_make_up_are_not_kept_for_ever(monkeypatch: pytest.Mo
     async def run() -> None:
         gateway = Gateway(StillClock(), True, 0.25, "abort")
         for number in range(100):
-            name = f"openai/{number}" if number % 2 else f"openai/{number}{'x' * lanes.LONGEST}"
+            name = f"openai/{number}" if number % 2 else f"openai/{number}{'x' * LONGEST_NAME}"
             play([("ask", name, {}, "sk-free", ""), ("happens", "answer")], gateway, cast(Any, gateway.clock))
         assert len(gateway.providers.sent) == 100
         kept = gateway.plane.lanes
         assert kept is not None
         assert 0 < len(kept._lanes) <= 20
         assert 0 < len(kept._ways) <= 20
-        assert max(len(raw) for _, _, raw in kept._lanes) <= lanes.LONGEST
+        assert max(len(raw) for _, _, raw in kept._lanes) <= LONGEST_NAME
 
     asyncio.run(run())
 

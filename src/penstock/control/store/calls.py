@@ -19,6 +19,8 @@ from penstock.types.usage import Usage
 
 INTERRUPTED = "interrupted"
 _LONGEST_NAME = 256
+"""Characters of what a provider calls a thing that it keeps (an answer, a file, a batch): one with a longer name is not
+written down."""
 _CUT_OFF = (
     "the worker died before this attempt ended: it may have been billed, so it is counted with what was reserved for it"
 )

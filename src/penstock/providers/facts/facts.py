@@ -26,6 +26,7 @@ from penstock.providers.facts.row import Found, Limits, Row, without_prices
 from penstock.providers.prices import Prices, is_price_field, prices_of
 
 _LONGEST_NAME = 500
+"""Characters of a name that a row is looked for: no row of ours has a fifth of them, and looking costs their number."""
 _LONGEST_PROPOSAL = 60
 _MOST_ANSWERS = 1024
 
