@@ -175,25 +175,6 @@ class Heard:
         return self
 
 
-class Wire:
-    """A transport that leads nowhere."""
-
-    closed = False
-
-    def write(self, data: bytes) -> None: ...
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def get_extra_info(self, name: str) -> Any:
-        return None
-
-    def close(self) -> None:
-        self.closed = True
-
-    abort = close
-
-
 def ask(url: str, body: bytes = b"{}", method: str = "POST", **headers: str) -> HTTPRequest:
     return HTTPRequest(method, url, tuple((name.replace("_", "-"), value) for name, value in headers.items()), body)
 

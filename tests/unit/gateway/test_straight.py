@@ -49,6 +49,7 @@ from penstock.providers.registry import default_registry
 from penstock.routing.deployment import Deployment
 from penstock.types.errors import ErrorResponse
 from penstock.types.retry import Backoff
+from tests.support.wire import Wire
 
 START = 1_800_000_000.0
 LIMITS = {"tokens": 40_000, "requests": 12, "parallel": 2, "money": 10**11}
@@ -62,37 +63,6 @@ class StillClock:
 
     def __call__(self) -> float:
         return self.now
-
-
-class Socket:
-    """A client's side of a connection."""
-
-    def __init__(self) -> None:
-        self.written = b""
-        self.over = False
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-    def writelines(self, pieces: tuple[bytes, ...]) -> None:
-        self.written += b"".join(pieces)
-
-    def get_extra_info(self, name: str) -> Any:
-        return ("127.0.0.1", 1)
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def can_write_eof(self) -> bool:
-        return False
-
-    def pause_reading(self) -> None: ...
-    def resume_reading(self) -> None: ...
-
-    def close(self) -> None:
-        self.over = True
-
-    abort = close
 
 
 class Providers:
@@ -181,8 +151,8 @@ class Gateway:
         self.use(msgspec.structs.replace(SNAPSHOT, settings=Settings(on_disconnect=on_disconnect)))
         self.connections = Clients()
         self.revoking = Revoking(self.connections, self.keyring)
-        self.sockets: list[Socket] = []
-        self.clients: dict[int, tuple[Socket, Connection]] = {}
+        self.sockets: list[Wire] = []
+        self.clients: dict[int, tuple[Wire, Connection]] = {}
         self.turn_to(0)
 
     def use(self, snapshot: Snapshot) -> None:
@@ -206,7 +176,7 @@ class Gateway:
 
     def connect(self) -> None:
         """A new client, in the place of the one whose turn it is."""
-        self.socket = Socket()
+        self.socket = Wire()
         self.sockets.append(self.socket)
         self.connection = Connection(self.service, Limits(), self.connections)
         self.connection.connection_made(self.socket)
@@ -265,7 +235,7 @@ class Gateway:
         return _without_ids(
             {
                 "clients": [each.written.decode("latin-1") for each in self.sockets],
-                "over": [each.over for each in self.sockets],
+                "over": [each.closed for each in self.sockets],
                 "sent": self.providers.sent,
                 "records": [msgspec.to_builtins(each) for each in self.book.records],
                 "leases": leases,
@@ -521,7 +491,7 @@ def play(script: list[Step], gateway: Gateway, clock: StillClock) -> None:
     for step in script:
         kind, *rest = step
         if kind in ("ask", "ask twice"):
-            if gateway.connection.current is not None or gateway.socket.over:
+            if gateway.connection.current is not None or gateway.socket.closed:
                 continue
             gateway.connection.data_received(request_of(*rest) * (1 if kind == "ask" else 2))
         elif kind == "happens":

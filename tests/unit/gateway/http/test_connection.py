@@ -46,6 +46,16 @@ class Echo:
         self.left += 1
 
 
+class Asking(Echo):
+    """Must ask somebody before it admits a request, and hears a little later: all but /no may come in."""
+
+    def admit(self, inbound: Inbound) -> Answer | None:
+        inbound.pending = True
+        refusal = Answer(401, TEXT, b"no") if inbound.path == "/no" else None
+        asyncio.get_running_loop().call_later(0.05, inbound.connection.admitted, inbound, refusal)
+        return None
+
+
 class Client:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -308,13 +318,6 @@ def test_who_expects_to_be_told_to_go_on_is_told() -> None:
 
 
 def test_a_service_that_must_ask_somebody_first_is_waited_for() -> None:
-    class Asking(Echo):
-        def admit(self, inbound: Inbound) -> Answer | None:
-            inbound.pending = True
-            refusal = Answer(401, TEXT, b"no") if inbound.path == "/no" else None
-            asyncio.get_running_loop().call_later(0.05, inbound.connection.admitted, inbound, refusal)
-            return None
-
     async def scenario() -> None:
         async with served(Asking()) as (connect, _):
             client = await connect()
@@ -331,14 +334,14 @@ def test_who_is_refused_for_what_came_after_the_head_is_not_refused_again() -> N
     """Others wait for the same answer: one that could not be given must not keep it from them."""
     asked: list[Inbound] = []
 
-    class Asking(Echo):
+    class NeverTold(Echo):
         def admit(self, inbound: Inbound) -> Answer | None:
             inbound.pending = True
             asked.append(inbound)
             return None
 
     async def scenario() -> None:
-        async with served(Asking()) as (connect, _):
+        async with served(NeverTold()) as (connect, _):
             client = await connect()
             client.send(b"POST /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nno size\r\n")
             assert (await client.answer())[0] == 400
@@ -349,12 +352,6 @@ def test_who_is_refused_for_what_came_after_the_head_is_not_refused_again() -> N
 
 
 def test_garbage_behind_a_request_whose_key_is_looked_up_takes_not_its_answer() -> None:
-    class Asking(Echo):
-        def admit(self, inbound: Inbound) -> Answer | None:
-            inbound.pending = True
-            asyncio.get_running_loop().call_later(0.05, inbound.connection.admitted, inbound, None)
-            return None
-
     async def scenario() -> None:
         async with served(Asking()) as (connect, _):
             client = await connect()
@@ -547,12 +544,6 @@ def test_a_slow_reader_of_a_stream_is_left_when_it_reads_nothing(impatient: Limi
 
 
 def test_a_client_that_goes_is_noticed_though_somebody_had_to_be_asked_first() -> None:
-    class Asking(Echo):
-        def admit(self, inbound: Inbound) -> Answer | None:
-            inbound.pending = True
-            asyncio.get_running_loop().call_later(0.05, inbound.connection.admitted, inbound, None)
-            return None
-
     async def scenario() -> None:
         echo = Asking()
         echo.hold = True

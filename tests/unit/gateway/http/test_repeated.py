@@ -4,7 +4,6 @@ import asyncio
 import gc
 import weakref
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,36 +13,9 @@ from penstock.gateway.http.connection import Connection, Limits
 from penstock.gateway.http.connections import Connections
 from penstock.gateway.http.inbound import Answer, Inbound
 from penstock.gateway.http.repeated import Repeated, repeatable
+from tests.support.wire import Wire
 
 TEXT = b"content-type: text/plain\r\n"
-
-
-class Transport:
-    """Keeps what is written."""
-
-    def __init__(self) -> None:
-        self.written = b""
-        self.closed = False
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-
-    def get_extra_info(self, name: str) -> Any:
-        return ("127.0.0.1", 1)
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def can_write_eof(self) -> bool:
-        return False
-
-    def pause_reading(self) -> None: ...
-    def resume_reading(self) -> None: ...
-
-    def close(self) -> None:
-        self.closed = True
-
-    abort = close
 
 
 class Echo:
@@ -74,11 +46,11 @@ class Never(Connection):
         return False
 
 
-def fed(pieces: list[bytes], kind: type[Connection] = Connection, echo: Echo | None = None) -> tuple[Echo, Transport]:
+def fed(pieces: list[bytes], kind: type[Connection] = Connection, echo: Echo | None = None) -> tuple[Echo, Wire]:
     echo = echo or Echo()
 
-    async def feed() -> Transport:
-        connections, transport = Connections(asyncio.get_running_loop()), Transport()
+    async def feed() -> Wire:
+        connections, transport = Connections(asyncio.get_running_loop()), Wire()
         connection = kind(echo, Limits(body=1000), connections)
         connection.connection_made(transport)
         for piece in pieces:
@@ -204,7 +176,7 @@ class Forgetful(Echo):
 
 def test_a_connection_that_is_gone_is_freed_at_once() -> None:
     async def run() -> None:
-        connections, transport = Connections(asyncio.get_running_loop()), Transport()
+        connections, transport = Connections(asyncio.get_running_loop()), Wire()
         connection = Connection(Forgetful(), Limits(), connections)
         connection.connection_made(transport)
         connection.data_received(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 2\r\n\r\nhi")

@@ -16,7 +16,8 @@ from penstock.gateway.upstream.ongoing import Ongoing
 from penstock.gateway.upstream.origins import parse
 from penstock.gateway.upstream.pool import Pool
 from penstock.gateway.upstream.timers import Wheel
-from tests.support.upstream import Heard, Wire, ask
+from tests.support.upstream import Heard, ask
+from tests.support.wire import Wire
 
 
 def heard_of(pieces: list[bytes]) -> Heard:

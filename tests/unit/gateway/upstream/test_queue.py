@@ -16,7 +16,8 @@ from penstock.gateway.upstream.ongoing import Ongoing
 from penstock.gateway.upstream.origins import parse
 from penstock.gateway.upstream.pool import Pool
 from penstock.gateway.upstream.timers import Wheel
-from tests.support.upstream import OK, Heard, Wire, ask
+from tests.support.upstream import OK, Heard, ask
+from tests.support.wire import Wire
 
 PLACE = parse("http://a.example/")
 
