@@ -5,7 +5,8 @@
 Clients of Converse take one block after the other. Other dialects let parts overlap, and some do not say where a part
 ends. So a part ends here when it is said to, or when the next one begins; only a tool call is waited for until its
 arguments are one whole JSON object, and what arrives meanwhile is held back. Text that goes on after another part began
-becomes a new block. Counts come last, whenever they arrived.
+becomes a new block; so does a part that begins anew, or goes on as another kind, under its number. Counts come last,
+whenever they arrived.
 """
 
 from __future__ import annotations
@@ -190,15 +191,20 @@ class EventWriter:
         return written
 
     def _block(self, index: int, kind: type, start: Payload | None = None, custom: bool = False) -> bytes:
-        """Make sure that the block of part `index` is open."""
-        if self._open is not None and self._open.index == index:
+        """Make sure that the block of part `index` is open, and is of this kind: one of another kind ends."""
+        if self._is_open(index, kind):
             return b""
+        closed = self._close_block()
         self._last += 1
         self._open = _Block(index, kind, custom)
-        self._seen.setdefault(index, kind)
+        self._seen[index] = kind
         if start is None:
-            return b""
-        return self._message("contentBlockStart", {"contentBlockIndex": self._last, "start": start})
+            return closed
+        return closed + self._message("contentBlockStart", {"contentBlockIndex": self._last, "start": start})
+
+    def _is_open(self, index: int, *kinds: type) -> bool:
+        """Whether the open block is that of part `index`, and of one of these kinds."""
+        return self._open is not None and self._open.index == index and self._open.kind in kinds
 
     def _close_block(self) -> bytes:
         block, self._open = self._open, None
@@ -246,7 +252,7 @@ class EventWriter:
         """A new paragraph of a summary begins on a new line."""
         block = self._open
         begun = b""
-        goes_on = block is not None and block.index == delta.index and delta.text
+        goes_on = self._is_open(delta.index, Thinking) and delta.text
         if block is not None and goes_on and block.pieces and block.pieces[-1] != str(delta.paragraph):
             begun = self._delta({"reasoningContent": {"text": "\n\n"}})
         written = begun + self._thinking(delta)
@@ -273,8 +279,8 @@ class EventWriter:
         if delta.index not in self._seen:
             begun = self._part_start(PartStart(delta.index, ToolCall(None, "", "")))
         block = self._open
-        if block is None or block.index != delta.index:
-            self._note(f"choices[0].parts[{delta.index}].arguments", "dropped", "more came after a whole JSON object")
+        if block is None or not self._is_open(delta.index, ToolCall, ServerToolCall):
+            self._note(f"choices[0].parts[{delta.index}].arguments", "dropped", "no call is open to take them")
             return begun
         if not delta.text:
             return begun
@@ -305,10 +311,10 @@ class EventWriter:
             self._note(f"choices[0].parts[{delta.index}]", "dropped", detail)
             return b""
         self._adapter.note_leftovers(delta.part, f"choices[0].parts[{delta.index}]")
-        return write(self, delta.index, delta.part)
+        return self._close_block() + write(self, delta.index, delta.part)
 
     def _start_text(self, index: int, part: Text) -> bytes:
-        self._seen.setdefault(index, Text)
+        self._seen[index] = Text
         written = self._write_parked(part.signature, ">")
         written += self._text(TextDelta(index, part.text, logprobs=part.logprobs))
         return written + b"".join([self._citation(CitationDelta(index, citation)) for citation in part.citations or ()])
@@ -323,7 +329,7 @@ class EventWriter:
         if part.redacted and part.signature is not None:
             blob = write_redacted(part.signature, part.id, None)
             return self._block(index, Thinking) + self._delta({"reasoningContent": {"redactedContent": blob}})
-        self._seen.setdefault(index, Thinking)
+        self._seen[index] = Thinking
         text = part.text or "\n\n".join(part.summary or ())
         written = self._thinking(ThinkingDelta(index, text))
         if part.signature is None:
@@ -366,7 +372,7 @@ class EventWriter:
         data = part.source.data if isinstance(part.source, Base64) else ""
         written = self._text(TextDelta(index, part.transcript or ""))
         if part.kind == "image":
-            self._seen.setdefault(index, Media)
+            self._seen[index] = Media
             start = {"image": {"format": image_format(part.media_type, data)}}
             opened = self._block(index, Media, start) if data or part.source is None else b""
             return written + opened + self._media(MediaDelta(index, data, kind="image"))
@@ -379,8 +385,8 @@ class EventWriter:
         written = b""
         part = delta.part
         if part is not None and delta.index not in self._seen:
-            written = self._close_block() + self._part_start(PartStart(delta.index, part))
-        elif isinstance(part, ServerToolResult) and self._open is not None and self._open.index == delta.index:
+            written = self._part_start(PartStart(delta.index, part))
+        elif isinstance(part, ServerToolResult) and self._is_open(delta.index, ServerToolResult):
             written = self._write_result(part)
         if self._open is not None and self._open.index == delta.index:
             written += self._close_block()

@@ -269,13 +269,17 @@ class FrameWriter:
         return self._frame(found, delta.choice) if found else b""
 
     def _part_end(self, delta: PartEnd) -> bytes:
+        """The part is complete; one that is only now told begins now, too, so that its choice is known to have one."""
         candidate = self._candidates.get(delta.choice)
         part = candidate.parts.get(delta.index) if candidate is not None else None
-        if part is None:
-            return self._whole(delta.part, delta) if delta.part is not None else b""
-        if delta.part is not None and type(delta.part) is type(part.part):
-            self._settle(part, delta.part)
-        return self._flush(part, delta.choice, delta.index)
+        if part is not None:
+            if delta.part is not None and type(delta.part) is type(part.part):
+                self._settle(part, delta.part)
+            return self._flush(part, delta.choice, delta.index)
+        if delta.part is None:
+            return b""
+        begun = self._part_start(PartStart(delta.index, delta.part, delta.choice))
+        return begun + self._flush(self._candidates[delta.choice].parts[delta.index], delta.choice, delta.index)
 
     def _settle(self, part: _Part, final: Any) -> None:
         """The part as its provider repeats it at the end: what was not written yet is taken from there."""

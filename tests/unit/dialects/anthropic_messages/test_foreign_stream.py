@@ -8,62 +8,25 @@ from hypothesis import strategies as st
 
 from penstock.dialects.anthropic_messages import DIALECT
 from penstock.dialects.dialect import Context
-from penstock.types.content import Citation, Media, Part, Refusal, ServerToolCall, Signature, Text, Thinking, ToolCall
+from penstock.types.content import Text, ToolCall
 from penstock.types.notes import NO_MEMO
-from penstock.types.response import Choice, Response
 from penstock.types.stream import (
     ArgumentsDelta,
-    CitationDelta,
     Delta,
     End,
-    MediaDelta,
     PartEnd,
     PartStart,
-    RefusalDelta,
-    SignatureDelta,
-    Snapshot,
     Start,
     Stop,
     StreamEvent,
-    SummaryDelta,
     TextDelta,
     ThinkingDelta,
     UsageDelta,
 )
-from penstock.types.usage import Usage
 from tests.contract import dialects as contract
+from tests.contract.any_events import DELTAS
 from tests.contract.streams import STREAMS
 from tests.unit.dialects.anthropic_messages.samples import EVENTS, STREAMED_ANSWER, block, sse
-
-INDEX = st.integers(0, 3)
-WORDS = st.sampled_from(["", "a", "b ", "\n", '{"x":', "1}", "{}"])
-SIGNATURE = st.builds(Signature, st.sampled_from(["", "c2ln"]), st.sampled_from(["gemini", "openai", "anthropic"]))
-PARTS: st.SearchStrategy[Part] = st.one_of(
-    st.builds(Text, WORDS, signature=st.none() | SIGNATURE),
-    st.builds(Thinking, WORDS, signature=st.none() | SIGNATURE, redacted=st.booleans()),
-    st.builds(Refusal, WORDS),
-    st.builds(ToolCall, st.sampled_from([None, "c"]), st.just("n"), WORDS | st.just({}) | st.just({"x": 1})),
-    st.builds(ToolCall, st.just("c"), st.just("n"), WORDS, custom=st.just(True)),
-    st.just(Media("image", None)),
-    st.just(ServerToolCall("s", "web_search")),
-)
-DELTAS: st.SearchStrategy[Delta] = st.one_of(
-    st.builds(Start, st.none() | st.just("id")),
-    st.builds(PartStart, INDEX, PARTS),
-    st.builds(TextDelta, INDEX, WORDS, st.integers(0, 1)),
-    st.builds(ThinkingDelta, INDEX, WORDS),
-    st.builds(SummaryDelta, INDEX, WORDS, st.integers(0, 2)),
-    st.builds(RefusalDelta, INDEX, WORDS),
-    st.builds(ArgumentsDelta, INDEX, WORDS),
-    st.builds(SignatureDelta, INDEX, SIGNATURE, append=st.booleans()),
-    st.builds(CitationDelta, INDEX, st.just(Citation("https://example.com"))),
-    st.builds(MediaDelta, INDEX, transcript=WORDS),
-    st.builds(PartEnd, INDEX, st.none() | PARTS),
-    st.builds(Stop, st.none() | st.sampled_from(["stop", "tool_calls", "error"])),
-    st.just(UsageDelta(Usage(input_tokens=5, output_tokens=1))),
-    st.just(Snapshot(Response(dialect="x", choices=(Choice((Text("whole"),), "stop"),)), True)),
-    st.just(End()),
-)
 
 
 def rendered(deltas: list[Delta]) -> list[dict[str, Any]]:

@@ -17,7 +17,6 @@ from penstock.types.content import (
     Media,
     Opaque,
     Part,
-    Refusal,
     ServerToolCall,
     ServerToolResult,
     Signature,
@@ -50,6 +49,7 @@ from penstock.types.stream import (
     UsageDelta,
 )
 from penstock.types.usage import Usage
+from tests.contract.any_events import DELTAS
 from tests.contract.dialects import parse_stream
 from tests.unit.dialects.bedrock_converse.samples import (
     BROKEN_STREAMS,
@@ -679,52 +679,55 @@ def test_signatures_of_any_origin_reach_the_client_and_come_back() -> None:
     ]
 
 
-# -- any events --------------------------------------------------------------------------------------------------------
+def test_a_part_that_begins_anew_is_a_new_block() -> None:
+    """The signature that is parked before a call has a block of its own, so none may be open."""
+    signed = ToolCall("c", "n", {}, signature=Signature("s", "gemini"))
+    for begin in (PartStart(0, Text("t")), TextDelta(0, "t")):
+        said = blocks(begin, PartStart(0, signed))
+        assert [step[0] for step in said] == [0, 0, 1, 1, 2, 2, 2]
+        assert [said[0], said[1], said[3]] == [(0, {"text": "t"}), (0, "stop"), (1, "stop")]
+        assert said[4:] == [call(2, "c", "n"), arguments(2, "{}"), (2, "stop")]
 
-INDEX = st.integers(0, 3)
-WORDS = st.sampled_from(["", "a", " ", '{"x":', "1}", "{}"])
-PARTS = st.sampled_from(
-    [
-        Text(""),
-        Text("t"),
-        Thinking(),
-        Thinking("h", signature=Signature("c2ln", "anthropic")),
-        Thinking(signature=Signature("x", "openai"), redacted=True),
-        Refusal("r"),
-        ToolCall("c", "n", ""),
-        ToolCall(None, "n", {"a": 1}),
-        ToolCall("c", "n", "", custom=True),
-        ToolCall("c", "n", {}, signature=Signature("s", "gemini")),
-        ServerToolCall("s", "web_search", {}),
-        ServerToolResult("s", "web_search", [1]),
-        Media("image", Base64(PIXEL), "image/png"),
-        Media("audio", None),
-        Json([1]),
-        Opaque({}),
+
+def test_what_goes_on_as_another_kind_is_a_new_block() -> None:
+    said, notes = written(
+        PartStart(0, ToolCall("c", "n", "")),
+        ArgumentsDelta(0, "{}"),
+        TextDelta(0, "a"),
+        ArgumentsDelta(0, '{"b": 1}'),
+        ThinkingDelta(0, "Hm."),
+        COUNTS,
+    )
+    assert notes == ["dropped choices[0].parts[0].arguments: no call is open to take them"]
+    assert said[1:-2] == [
+        call(0, "c", "n"),
+        arguments(0, "{}"),
+        (0, "stop"),
+        (1, {"text": "a"}),
+        (1, "stop"),
+        (2, {"reasoningContent": {"text": "Hm."}}),
+        (2, "stop"),
     ]
-)
-DELTAS = st.one_of(
-    st.builds(Start, st.sampled_from([None, "id"])),
-    st.builds(PartStart, INDEX, PARTS),
-    st.builds(TextDelta, INDEX, WORDS),
-    st.builds(ThinkingDelta, INDEX, WORDS),
-    st.builds(SummaryDelta, INDEX, WORDS, st.integers(0, 2)),
-    st.builds(RefusalDelta, INDEX, WORDS),
-    st.builds(ArgumentsDelta, INDEX, WORDS),
-    st.builds(SignatureDelta, INDEX, st.sampled_from([Signature("c2ln", "anthropic"), Signature("s", "gemini")])),
-    st.builds(CitationDelta, INDEX, st.just(Citation("https://example.com"))),
-    st.builds(MediaDelta, INDEX, st.sampled_from(["", "AAAA"]), WORDS, st.sampled_from(["image", "audio"])),
-    st.builds(PartEnd, INDEX, st.none() | PARTS),
-    st.builds(Stop, st.sampled_from([None, "stop", "tool_calls", "error"])),
-    st.just(COUNTS),
-    st.just(Snapshot(FINAL, final=True)),
-    st.just(End()),
-)
+
+
+def test_an_image_that_is_spoken_of_is_a_block_beside_its_words() -> None:
+    assert blocks(PartStart(0, Media("image", Base64(PIXEL), "image/png", transcript="a pixel"))) == [
+        (0, {"text": "a pixel"}),
+        (0, "stop"),
+        (1, "start", {"image": {"format": "png"}}),
+        (1, {"image": {"source": {"bytes": PIXEL}}}),
+        (1, "stop"),
+    ]
+
+
+# -- any events --------------------------------------------------------------------------------------------------------
 
 
 @given(st.lists(DELTAS, max_size=25))
 def test_any_events_make_a_stream_in_order(deltas: list[Delta]) -> None:
-    """One messageStart, blocks one after the other and numbered, one messageStop, one metadata: always."""
+    """One messageStart, blocks one after the other and numbered, each of one kind, one messageStop, one metadata:
+    always.
+    """
     writer = DIALECT.stream_renderer(Context(source="contract"))
     data = b"".join(writer.render(StreamEvent((step,))) for step in deltas) + writer.close()
     frames = [(frame.event, json.loads(frame.data)) for frame in AwsEventStream().feed(data)]
@@ -732,11 +735,21 @@ def test_any_events_make_a_stream_in_order(deltas: list[Delta]) -> None:
     assert names[0] == "messageStart"
     assert names[-2:] == ["messageStop", "metadata"]
     assert names.count("messageStart") == names.count("messageStop") == names.count("metadata") == 1
-    position, is_open = 0, False
+    position, kind = 0, None
     for name, payload in frames[1:-2]:
         assert payload["contentBlockIndex"] == position, (name, names)
-        assert name != "contentBlockStart" or not is_open
-        is_open = name != "contentBlockStop"
-        position += name == "contentBlockStop"
-    assert not is_open
+        if name == "contentBlockStop":
+            assert kind is not None
+            position, kind = position + 1, None
+        else:
+            assert kind is None or (name, kind) == ("contentBlockDelta", kind_of(payload)), (name, names)
+            kind = kind_of(payload)
+    assert kind is None
     assert total(data).complete
+
+
+def kind_of(payload: dict[str, Any]) -> str:
+    """What a block holds, by its start or by a delta. (Citations are cited by a text.)"""
+    kind: str
+    (kind,) = payload.get("start") or payload["delta"]
+    return "text" if kind == "citation" else kind

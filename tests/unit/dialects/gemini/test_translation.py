@@ -38,6 +38,7 @@ from penstock.types.response import Choice, Response
 from penstock.types.stream import (
     End,
     Failure,
+    PartEnd,
     PartStart,
     SignatureDelta,
     Start,
@@ -665,6 +666,20 @@ def test_a_signature_stands_with_its_thought() -> None:
         "modelVersion": "m",
         "responseId": "r",
     }
+
+
+def test_a_part_that_is_told_at_its_end_only_is_one_of_its_choice() -> None:
+    """Else a choice of only such parts never ended, where there was another, and their citations were lost."""
+    cited = Text("Hi", (Citation("https://example.com", "E"),))
+    events = [StreamEvent((delta,)) for delta in (TextDelta(0, "Ho", choice=1), PartEnd(0, cited), End())]
+    data = contract.render_events(DIALECT, events, contract.NOBODY)
+    assert contract.parse_stream(DIALECT, data)[-1] == StreamEvent((End(),)), "it is whole"
+    first, second = contract.folded(DIALECT, data).choices
+    (text,) = first.parts
+    assert isinstance(text, Text)
+    assert text.text == "Hi"
+    assert [citation.title for citation in text.citations or ()] == ["E"]
+    assert second.parts == (Text("Ho"),)
 
 
 def test_losses_in_streams_are_noted_once() -> None:
