@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from penstock.dialects.openai_responses.in_turn import InTurn
 from penstock.types.content import Citation, Json, Part, Text, Thinking, ToolCall
@@ -152,7 +153,7 @@ def test_any_order_is_told_one_after_the_other_and_adds_up(given_deltas: list[An
     growing: int | None = None
     seen: list[int] = []
     for delta in found:
-        index: int = delta.index  # type: ignore[union-attr]
+        index: int = delta.index  # type: ignore[union-attr]  # all that is told here is of a part
         if (isinstance(delta, PartStart | PartEnd) and isinstance(parts(found)[index], Json)) or index == growing:
             growing = None if isinstance(delta, PartEnd) else growing
             continue
@@ -166,8 +167,13 @@ def test_any_order_is_told_one_after_the_other_and_adds_up(given_deltas: list[An
         assert sorted(_all(kind, whole)) == sorted(_all(kind, told))
     assert sum(isinstance(part, Json) for part in whole) == sum(isinstance(part, Json) for part in told)
     if not late:
-        calls = [part for part in told if isinstance(part, ToolCall)]
-        assert sorted(map(repr, calls)) == sorted(repr(part) for part in whole if isinstance(part, ToolCall))
+        assert sorted(map(repr, _calls(told))) == sorted(map(repr, _calls(whole)))
+
+
+def _calls(found: tuple[Part, ...]) -> list[ToolCall]:
+    """The calls, without the space behind their input: what comes after a whole object is not told if it is no more."""
+    calls = [part for part in found if isinstance(part, ToolCall)]
+    return [replace(part, arguments=part.arguments.rstrip()) for part in calls if isinstance(part.arguments, str)]
 
 
 def _all(kind: type, found: tuple[Part, ...]) -> str:

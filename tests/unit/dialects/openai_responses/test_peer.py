@@ -501,8 +501,8 @@ DELTA = st.one_of(
 
 
 def consistent(deltas: list[Delta]) -> list[Delta]:
-    """The deltas that a parser could have made: each of its part's kind, none after the end of the part, and an end
-    that says nothing else than they did.
+    """The deltas that a parser could have made: each of its part's kind, none after the end of the part, an end that
+    says nothing else than they did, and no id given to two calls (the client takes them for one, and refuses).
     """
     kinds: dict[int, str | None] = {}
     kept: list[Delta] = []
@@ -518,6 +518,8 @@ def consistent(deltas: list[Delta]) -> list[Delta]:
             delta = PartEnd(index)
         else:
             fits = kinds.setdefault(index, kind) == kind and not (isinstance(delta, PartStart) and _has(kept, index))
+            if isinstance(delta, PartStart) and isinstance(delta.part, ToolCall) and delta.part.call_id is not None:
+                delta = replace(delta, part=replace(delta.part, call_id=f"call_{index}"))
         if fits:
             kept.append(delta)
     return kept
