@@ -42,7 +42,7 @@ register_provider("acme", base_url="https://llm.acme.example/v1", key_environmen
 
 Out of a config file, or for everybody who installs a package: [how](../how-to/providers.md). The fields of a row:
 [provider-fields](provider-fields.md).
-"""  # noqa: E501
+"""  # noqa: E501  # a page of Markdown, whose lines may be long
 
 TAIL = """
 ## Credentials of the clouds
@@ -59,7 +59,7 @@ Where their services are, if not where they usually are: `AWS_ENDPOINT_URL_STS`,
 `AWS_ENDPOINT_URL`, `AWS_EC2_METADATA_SERVICE_ENDPOINT`, `GCE_METADATA_HOST`, `AZURE_AUTHORITY_HOST`, `AZURE_POD_IDENTITY_AUTHORITY_HOST`, `WATSONX_IAM_URL`.
 
 Not supported, and said so in the error: AWS roles that want an MFA code, which needs a person.
-"""  # noqa: E501
+"""  # noqa: E501  # a page of Markdown, whose lines may be long
 
 
 def page() -> str:

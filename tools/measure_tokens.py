@@ -101,7 +101,7 @@ def _read(exchange: Exchange) -> tuple[Request, Response] | None:
 def without_the_extra(request: Request, model: str) -> int:
     """The count as it is where the tokenizers are not installed."""
     real = tokenizers.counter
-    tokenizers.counter = lambda: None  # type: ignore[assignment]
+    tokenizers.counter = lambda: None  # type: ignore[assignment]  # what the lack of the extra comes to
     try:
         return int(count_request(request, model))
     finally:

@@ -23,14 +23,24 @@ def _encode(value: dict[str, Any]) -> bytes:
 
 def chat_request(model: str, size: int = REQUEST_SIZE) -> bytes:
     """A Chat Completions request of exactly `size` bytes."""
-    value = {"model": model, "messages": [{"role": "user", "content": ""}], "max_tokens": 100, "temperature": 0.5}
-    return _filled(value, value["messages"][0], "content", size)  # type: ignore[index]
+    value: dict[str, Any] = {
+        "model": model,
+        "messages": [{"role": "user", "content": ""}],
+        "max_tokens": 100,
+        "temperature": 0.5,
+    }
+    return _filled(value, value["messages"][0], "content", size)
 
 
 def messages_request(model: str, size: int = REQUEST_SIZE) -> bytes:
     """A Messages request of exactly `size` bytes."""
-    value = {"model": model, "max_tokens": 100, "messages": [{"role": "user", "content": ""}], "temperature": 0.5}
-    return _filled(value, value["messages"][0], "content", size)  # type: ignore[index]
+    value: dict[str, Any] = {
+        "model": model,
+        "max_tokens": 100,
+        "messages": [{"role": "user", "content": ""}],
+        "temperature": 0.5,
+    }
+    return _filled(value, value["messages"][0], "content", size)
 
 
 def chat_answer(size: int = ANSWER_SIZE) -> bytes:

@@ -185,8 +185,8 @@ class StoreContract:
     def test_keys_come_in_pages_filtered_and_sorted(self, store: Store) -> None:
         for number in range(7):
             token = f"{number}" * 64
-            fields = {"user_id": "even" if number % 2 == 0 else "odd", "key_alias": f"k{number}"}
-            store.add_key(KeyRecord(token=token, key_name="sk-...", created_at=NOON + number, **fields))  # type: ignore[arg-type]
+            fields: dict[str, Any] = {"user_id": "even" if number % 2 == 0 else "odd", "key_alias": f"k{number}"}
+            store.add_key(KeyRecord(token=token, key_name="sk-...", created_at=NOON + number, **fields))
         first = store.keys(KeyFilter(), page=1, size=3)
         assert ([each.key_alias for each in first.rows], first.total) == (["k6", "k5", "k4"], 7)
         last = store.keys(KeyFilter(), page=3, size=3)

@@ -219,7 +219,7 @@ def test_a_cut_stream_raises_with_what_arrived(
         heard: list[str] = []
         providers.script(_LONG.with_faults(fault(after)))
         with client_of(providers, dialect) as client:
-            error = failure_of(lambda: listen(client, dialect, heard))  # noqa: B023
+            error = failure_of(lambda: listen(client, dialect, heard))  # noqa: B023  # called at once
         ends.append(type(error))
         if isinstance(error, exceptions.StreamInterruptedError):
             said = "".join(choice.message.content or "" for choice in error.partial.choices)

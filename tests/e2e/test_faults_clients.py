@@ -117,11 +117,11 @@ def test_who_leaves_is_billed_what_it_cost_and_holds_nothing(
         marker = f"left-{STAGES.index(stage)}-{turn}."
         model = f"streams-{dialect}" if stage == "between chunks" else f"thinks-{dialect}"
         leave(running, upstream, key, stage, path, model, marker)
-        wait_until(lambda: all(one.left for one in upstream.of(f"marker-{marker}")), what="the provider is left")  # noqa: B023
+        wait_until(lambda: all(one.left for one in upstream.of(f"marker-{marker}")), what="the provider is left")  # noqa: B023  # called at once
         after = chat(f"after-{marker}", f"ok-{dialect}", max_tokens=5)
-        wait_until(lambda: asyncio.run(ask(running.port, path, after, key)).status == 200, 5, "the place comes back")  # noqa: B023
+        wait_until(lambda: asyncio.run(ask(running.port, path, after, key)).status == 200, 5, "the place comes back")  # noqa: B023  # called at once
         asked = len(upstream.of(f"marker-{marker}"))
-        rows = running.rows_when(lambda rows: len(mine(rows, key, "cancelled")) >= asked)  # noqa: B023
+        rows = running.rows_when(lambda rows: len(mine(rows, key, "cancelled")) >= asked)  # noqa: B023  # called at once
         left = mine(rows, key, "cancelled")
         assert len(left) == asked or stage == "at once"  # then it may have left before anything was read
         for row in left:
@@ -144,8 +144,8 @@ def test_what_is_drained_is_billed_exactly(draining: Gateway, upstream: FaultyUp
         model = f"streams-{dialect}" if stage == "between chunks" else f"thinks-{dialect}"
         leave(draining, upstream, key, stage, path, model, marker)
         (one,) = upstream.of(f"marker-{marker}")
-        wait_until(lambda: one.whole, what="it is read to its end")  # noqa: B023
-        rows = draining.rows_when(lambda rows: len(mine(rows, key, "success")) == 1)  # noqa: B023
+        wait_until(lambda: one.whole, what="it is read to its end")  # noqa: B023  # called at once
+        rows = draining.rows_when(lambda rows: len(mine(rows, key, "success")) == 1)  # noqa: B023  # called at once
         (row,) = mine(rows, key, "success")
         assert round(row["spend"] * 1e12) == one.picodollars and not row["metadata"]["estimated"]
         after = asyncio.run(ask(draining.port, path, chat(f"after-{marker}", f"ok-{dialect}"), key))

@@ -230,7 +230,7 @@ def test_errors_are_those_of_openai(client: openai.OpenAI, providers: SimulatedP
     providers.script(Reply.error(400, "No such thing"))
     with pytest.raises(openai.BadRequestError, match="No such thing") as caught:
         client.embeddings.create(model=model, input="x")
-    assert caught.value.body is not None and "message" in caught.value.body  # type: ignore[operator]
+    assert caught.value.body is not None and "message" in caught.value.body  # type: ignore[operator]  # there, or the test fails
     providers.script(Reply.error(429, retry_after=3))
     with pytest.raises(openai.RateLimitError) as limited:
         client.embeddings.create(model=model, input="x")

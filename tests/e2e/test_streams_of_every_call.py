@@ -91,7 +91,7 @@ def test_an_error_inside_a_stream_is_the_error(simulated: SimulatedProviders, sh
         stream = SHAPES[shape](client, MODELS[mount])
         with pytest.raises(exceptions.PenstockError, match="It is all too much") as caught:
             list(stream)
-    assert "one" in json.dumps(caught.value.partial)  # type: ignore[attr-defined]
+    assert "one" in json.dumps(caught.value.partial)  # type: ignore[attr-defined]  # what a broken stream's error has
 
 
 @pytest.mark.parametrize("shape", SHAPES)

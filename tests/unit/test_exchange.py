@@ -568,7 +568,7 @@ def resting_after_429(answers: list[Reply | Broken], back: set[str]) -> Playbook
             resting.difference_update(back)
         return event
 
-    play.do = do  # type: ignore[method-assign]
+    play.do = do  # type: ignore[method-assign]  # the double's own method, with more around it
     return play
 
 

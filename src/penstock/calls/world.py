@@ -70,7 +70,7 @@ def run_program(command: RunProgram) -> Outcome:
     import subprocess
 
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(  # noqa: S603  # the user's own program, and no shell
             command.arguments, stdin=subprocess.DEVNULL, capture_output=True, timeout=command.timeout, check=False
         )
     except subprocess.TimeoutExpired:  # which would tell the arguments

@@ -161,9 +161,9 @@ def figures_of(answer: Any) -> Any:
     """An answer, or a chunk, without what was said in it."""
     if not isinstance(answer, Mapping):
         return None
-    made = type(answer)({name: answer[name] for name in _FIGURES if name in answer})  # type: ignore[call-arg]
+    made = type(answer)({name: answer[name] for name in _FIGURES if name in answer})  # type: ignore[call-arg]  # a kind of dict, and made like one
     if hasattr(answer, "_hidden_params"):
-        made._hidden_params = answer._hidden_params  # type: ignore[attr-defined]
+        made._hidden_params = answer._hidden_params  # type: ignore[attr-defined]  # as the answer has them
     return made
 
 

@@ -246,7 +246,7 @@ def _watched(
         for chunk in chunks:
             call.takes_first()
             if listens:
-                _tell(call, "log_stream_event", lambda callback, chunk=chunk: call.at_chunk(callback, chunk))  # type: ignore[misc]
+                _tell(call, "log_stream_event", lambda callback, chunk=chunk: call.at_chunk(callback, chunk))  # type: ignore[misc]  # mypy infers no lambda with a default
             yield chunk
     except GeneratorExit:
         _closed(call, stream)
@@ -327,7 +327,7 @@ async def _awatched(
         async for chunk in chunks:
             call.takes_first()
             if listens:
-                await _atell(call, "log_stream_event", lambda callback, chunk=chunk: call.at_chunk(callback, chunk))  # type: ignore[misc]
+                await _atell(call, "log_stream_event", lambda callback, chunk=chunk: call.at_chunk(callback, chunk))  # type: ignore[misc]  # mypy infers no lambda with a default
             yield chunk
     except GeneratorExit:
         await chunks.aclose()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any
 
 from penstock.control.channel import Connection, Handler, Reply
@@ -121,7 +122,7 @@ class LeaseDesk:
     def _bury_the_dead(self) -> None:
         for worker in [one for one in self._absent - self._dying if not self._alive(one)]:
             self._dying.add(worker)
-            self._drain(worker, lambda worker=worker: self._gone(worker))  # type: ignore[misc]
+            self._drain(worker, partial(self._gone, worker))
 
     def _gone(self, worker: str) -> None:
         self._absent.discard(worker)

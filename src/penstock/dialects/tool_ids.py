@@ -78,7 +78,7 @@ def tool_names(messages: Iterable[Message]) -> dict[str, str]:
 def _any_lacks_id(messages: Iterable[Message]) -> bool:
     for message in messages:
         for part in message.parts:
-            if type(part) in _CALL_OF and part.call_id is None:  # type: ignore[union-attr]
+            if type(part) in _CALL_OF and part.call_id is None:  # type: ignore[union-attr]  # those types have one
                 return True
     return False
 

@@ -126,7 +126,7 @@ class Piped:
         self._over = over
         take = self._take
         if take is not None:
-            take(None if over is True else over)  # type: ignore[arg-type]
+            take(over if isinstance(over, Broken) else None)
 
     def slow(self, slow: bool) -> None:
         """The reader does not keep up, or does again."""

@@ -231,7 +231,7 @@ class OperationCall(RoutedCall):
         self._done.append(Part(made.answer, cost_text, tokens_of(usage)))
         self.close("success", 200, usage=usage, cost=picodollars, cost_text=cost_text)
         following = OperationAttempt(self, made.target, made.timeouts, self.hops, made.rest)
-        plan = Ladder([following], retries=self.plane.snapshot.routing.retries)  # type: ignore[list-item]
+        plan = Ladder([following], retries=self.plane.snapshot.routing.retries)  # type: ignore[list-item]  # it does what is asked of an Attempt
         self.drive(exchange(plan, self.plane.clock, self.plane.total_timeout(self), self))
 
     def settle(self, tokens: int) -> None:

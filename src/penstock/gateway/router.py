@@ -449,7 +449,7 @@ def retries_of(settings: RoutingSettings, group_of: Callable[[str], str] = str) 
     return Retries(
         general=settings.retries,
         by_kind=settings.retry_policy,  # type: ignore[arg-type]  # checked with the configuration
-        by_group={group_of(name): policy for name, policy in settings.group_retry_policy.items()},  # type: ignore[misc]
+        by_group={group_of(name): policy for name, policy in settings.group_retry_policy.items()},  # type: ignore[misc]  # likewise
     )
 
 

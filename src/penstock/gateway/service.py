@@ -145,7 +145,7 @@ class Service:
     def malformed(self, status: int, message: str) -> Answer:
         """The answer to what is no request."""
         kind = {413: "too_large", 408: "timeout"}.get(status, "invalid_request")
-        error = ErrorResponse(kind=kind, status=status, message=message)  # type: ignore[arg-type]
+        error = ErrorResponse(kind=kind, status=status, message=message)  # type: ignore[arg-type]  # the dict holds kinds
         _, body = registry.get("openai_chat").render_error(error)
         call_id = self._next_id()
         self._count(RequestSample(call_id=call_id, message=message), error)

@@ -110,7 +110,7 @@ class TextCall(ChatCall):
         facts = success.attempt.facts
         deployment = self.plane.router.members(facts["model_id"]).deployments[0]
         attempt = ChatCall.make(self, deployment, self.group, facts["fallbacks"])
-        plan = Ladder([attempt], retries=self.plane.snapshot.routing.retries)  # type: ignore[list-item]
+        plan = Ladder([attempt], retries=self.plane.snapshot.routing.retries)  # type: ignore[list-item]  # both do what is asked of an Attempt
         self.drive(exchange(plan, self.plane.clock, self.plane.total_timeout(self), self))
 
     def settle(self, tokens: int) -> None:

@@ -47,7 +47,7 @@ _STOP_WORDS = {
     "wordt er",
     "pl": "nie się na jest że do to jak od po dla czy przez tym ale być napisz który są mi proszę tego może",
     "sv": "och att det som en är på för inte med av den har jag till om ett var kan skriv hur vad eller från",
-    "tr": "ve bir bu için ile çok daha gibi ne olarak nasıl var mı olan ben kadar sonra değil yaz bana nedir",  # noqa: RUF001
+    "tr": "ve bir bu için ile çok daha gibi ne olarak nasıl var mı olan ben kadar sonra değil yaz bana nedir",  # noqa: RUF001  # Turkish has an i without a dot
     "cs": "se na je že to si jak jsem pro ale jako který nebo při být tak může napiš prosím jsou není",
     "vi": "và của là có cho không một được trong người với các này những tôi bạn như viết hãy",
     "id": "yang dan untuk dengan ini itu tidak dari adalah pada akan saya apa bagaimana dalam bisa tulis atau juga",

@@ -1,7 +1,7 @@
 """Names of betas: sent with the parts that need them, in the host's own place, beside those that the caller gave."""
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from msgspec.structs import replace
@@ -18,6 +18,7 @@ from penstock.dialects.dialect import PathMatch
 from penstock.exchange import HTTPRequest, Send
 from penstock.providers.betas import ANTHROPIC_BETAS, betas_of
 from penstock.types.profile import DEFAULT_PROFILE, Profile
+from tests.support import need
 
 ENVIRONMENT = {
     "ANTHROPIC_API_KEY": "fake",
@@ -68,15 +69,12 @@ def test_which_part_needs_which_name(body: dict[str, Any], names: list[str]) -> 
 
 
 def test_each_name_is_one_that_the_provider_knows() -> None:
-    anthropic = pytest.importorskip("anthropic")
-    from typing import get_args
-
+    need(module="anthropic", hint="pip install anthropic")
     from anthropic.types.anthropic_beta_param import AnthropicBetaParam
 
     known = {word for choice in get_args(AnthropicBetaParam) for word in get_args(choice)}
     # Withdrawn into general availability, accepted still.
     assert {beta.name for beta in ANTHROPIC_BETAS} - known <= {"web-fetch-2025-09-10", "code-execution-2025-08-25"}
-    assert anthropic
 
 
 def _sent(model: str, **arguments: Any) -> HTTPRequest:

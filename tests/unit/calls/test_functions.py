@@ -48,7 +48,7 @@ def google(city: str, unit: Literal["celsius", "fahrenheit"] = "celsius", days: 
     return f"{city} {unit} {days}"
 
 
-def numpydoc(location, unit="celsius", detail=None):  # type: ignore[no-untyped-def]
+def numpydoc(location, unit="celsius", detail=None):  # type: ignore[no-untyped-def]  # a function as people write them
     """Current weather.
 
     Parameters

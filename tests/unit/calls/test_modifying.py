@@ -215,7 +215,7 @@ def test_they_are_left_out_of_a_call() -> None:
         sent = simulated.last.json
     assert "seed" not in sent
     assert "strict" not in sent["tools"][0]["function"]
-    assert tool["function"]["strict"] is True  # type: ignore[index]
+    assert tool["function"]["strict"] is True  # type: ignore[index]  # an object, or the test fails
 
 
 # -- metadata ---------------------------------------------------------------------------------------------------------

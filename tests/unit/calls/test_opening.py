@@ -45,9 +45,11 @@ def test_an_error_before_a_word_was_said_is_tried_again_however_it_is_cut(
 
 @every_dialect
 def test_what_has_come_is_given_at_once(providers: SimulatedProviders, dialect: str) -> None:
-    providers.script(Reply.text("one two three").with_faults(Stall(after=1)))
+    providers.script(Reply.text("one " + "two " * 20).with_faults(Stall(after=6)))
     with client_of(providers, dialect) as client:
-        next(client.chat.completions.create(model=MODELS[dialect], messages=SAY, stream=True))
+        stream = client.chat.completions.create(model=MODELS[dialect], messages=SAY, stream=True)
+        said = (choice.delta.content for chunk in stream for choice in chunk.choices if choice.delta.content)
+        assert next(said).startswith("one")
 
 
 def test_comments_before_the_error_change_nothing(providers: SimulatedProviders) -> None:

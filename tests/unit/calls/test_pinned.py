@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import pytest
 
@@ -60,8 +61,8 @@ def host(answer: bytes | Callable[[socket.socket], None]) -> Iterator[Host]:
         made.close()
 
 
-def command(server: Host, path: str = "/x.png", **fields: object) -> FetchPinned:
-    return FetchPinned(f"http://pictures.example:{server.port}{path}", "127.0.0.1", **fields)  # type: ignore[arg-type]
+def command(server: Host, path: str = "/x.png", **fields: Any) -> FetchPinned:
+    return FetchPinned(f"http://pictures.example:{server.port}{path}", "127.0.0.1", **fields)
 
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 3\r\nSet-Cookie: a=b\r\n\r\nPNG"

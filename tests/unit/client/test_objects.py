@@ -62,7 +62,7 @@ def test_a_declared_field_that_the_answer_lacks_is_none_and_any_other_is_an_erro
     assert answer.system_fingerprint is None
     assert answer.choices[0].message.refusal is None
     with pytest.raises(AttributeError, match="ModelResponse has no field 'no_such'"):
-        answer.no_such  # noqa: B018
+        answer.no_such  # noqa: B018  # to ask is what fails
     assert not hasattr(answer, "no_such")
     assert "system_fingerprint" not in answer, "and asking does not put it there"
 

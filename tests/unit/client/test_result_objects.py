@@ -32,7 +32,7 @@ def test_a_tree_reads_as_attributes_and_as_json() -> None:
     assert answer.error is None
     assert answer.model_dump() == json.loads(json.dumps(answer)) == json.loads(wire.encode(answer)) == RESPONSE
     with pytest.raises(AttributeError, match="of_tomorrow"):
-        answer.of_tomorrow  # noqa: B018
+        answer.of_tomorrow  # noqa: B018  # to ask is what fails
 
 
 def test_it_survives_copies_and_pickles() -> None:
@@ -52,8 +52,8 @@ def test_gemini_reads_in_both_spellings() -> None:
             "usageMetadata": {"promptTokenCount": 3},
         }
     )
-    assert answer.usage_metadata.prompt_token_count == answer.usageMetadata.promptTokenCount == 3  # type: ignore[union-attr]
-    assert answer.candidates[0].finish_reason == "STOP"  # type: ignore[index]
+    assert answer.usage_metadata.prompt_token_count == answer.usageMetadata.promptTokenCount == 3  # type: ignore[union-attr]  # there, or the test fails
+    assert answer.candidates[0].finish_reason == "STOP"  # type: ignore[index]  # there, or the test fails
     assert answer.text == "Hi"
     assert answer.prompt_feedback is None
     assert GenerateContentResponse({}).text == ""

@@ -90,7 +90,7 @@ def test_nothing_that_is_given_is_changed() -> None:
     [
         ([user("one")], {"model": "nobody/knows-this"}, "max_tokens"),
         ([{"role": "system", "content": LONG}, user("one")], {"model": "gpt-4o", "max_tokens": 50}, "system messages"),
-        ([user([{"type": "text", "text": LONG}])], {"model": "gpt-4o", "max_tokens": 50}, "no text to shorten"),  # type: ignore[arg-type]
+        ([user([{"type": "text", "text": LONG}])], {"model": "gpt-4o", "max_tokens": 50}, "no text to shorten"),  # type: ignore[arg-type]  # a list where the helper's type is text
         ([], {"model": "gpt-4o"}, "at least one message"),
     ],
 )

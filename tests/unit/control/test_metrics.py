@@ -212,7 +212,7 @@ def test_the_page_is_in_the_format_that_is_asked_for() -> None:
     Worker("1.1", gatherer).request()
     page = asyncio.run(gatherer.scraped("application/openmetrics-text"))
     assert page.content_type.startswith("application/openmetrics-text")
-    families = {family.name for family in read_openmetrics(page.body.decode())}  # type: ignore[no-untyped-call]
+    families = {family.name for family in read_openmetrics(page.body.decode())}  # type: ignore[no-untyped-call]  # its package has no types
     assert {"penstock_requests", "litellm_proxy_total_requests_metric"} <= families
     assert asyncio.run(gatherer.scraped("")).content_type == "text/plain; version=0.0.4; charset=utf-8"
 

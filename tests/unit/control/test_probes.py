@@ -54,7 +54,7 @@ def test_who_fails_rests_until_it_answers() -> None:
         probes.apply(loaded(CONFIG))
         await asked.until(told=2)
         asked.says = Checked()
-        while asked.told[-1].seconds:  # noqa: ASYNC110
+        while asked.told[-1].seconds:  # noqa: ASYNC110  # a fake that has no event
             await asyncio.sleep(0.01)
         probes.stop()
         return asked.told

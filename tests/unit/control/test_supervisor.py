@@ -79,7 +79,7 @@ def until(found: Callable[[], object]) -> int:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if result := found():
-            return result  # type: ignore[return-value]
+            return result  # type: ignore[return-value]  # who asks for a number finds one
         time.sleep(0.01)
     raise AssertionError("it never was so")
 

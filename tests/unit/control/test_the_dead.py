@@ -47,7 +47,7 @@ class BookOfTheDead:
 
 
 async def until(so: Callable[[], object]) -> None:
-    while not so():  # noqa: ASYNC110
+    while not so():  # noqa: ASYNC110  # see below
         await asyncio.sleep(0.001)  # threads answer, which set no event of ours
 
 

@@ -218,8 +218,8 @@ def test_citations(anthropic: dict[str, Any], converse: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("anthropic", "converse"), CITED)
 def test_citations_in_a_stream(anthropic: dict[str, Any], converse: dict[str, Any]) -> None:
     citation = ANTHROPIC.parse_response({**_EMPTY, "content": [_cited(anthropic)]}, NO_MEMO).choices[0].parts[0]
-    assert citation.citations is not None  # type: ignore[union-attr]
-    body = contract.render_events(CONVERSE, list(_stream(citation.citations[0])), ANTHROPIC.name)  # type: ignore[union-attr]
+    assert citation.citations is not None  # type: ignore[union-attr]  # a text, or the test fails
+    body = contract.render_events(CONVERSE, list(_stream(citation.citations[0])), ANTHROPIC.name)  # type: ignore[union-attr]  # a text, or the test fails
     found = [payload["delta"] for _, payload in contract.frames(CONVERSE, body) if "delta" in payload]
     assert found == [{"text": "It is."}, {"citation": converse}]
     events = contract.parse_stream(CONVERSE, body)

@@ -96,7 +96,7 @@ def test_a_response_derives_its_ids_from_its_own() -> None:
         "call_abC1_2",
         "call_abC1_2",
     ]
-    assert second.parts[1].call_id == call_id("ab-C_1", 1, 1) == "call_abC1_1_1"  # type: ignore[union-attr]
+    assert second.parts[1].call_id == call_id("ab-C_1", 1, 1) == "call_abC1_1_1"  # type: ignore[union-attr]  # calls, or the test fails
     assert response_with_tool_ids(replace(response, id=None), "seed").choices[0].parts[1] == call("time", "call_seed_1")
 
 

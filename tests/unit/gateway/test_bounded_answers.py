@@ -17,7 +17,7 @@ class Told(Driver):
 
     def __init__(self) -> None:
         self.cancelled = 0
-        self.ongoing = SimpleNamespace(cancel=self._cancel)  # type: ignore[assignment]
+        self.ongoing = SimpleNamespace(cancel=self._cancel)  # type: ignore[assignment]  # all that is asked of it
         self._body, self._streams = [], False
         self.events: list[Any] = []
         self.head(200, [])

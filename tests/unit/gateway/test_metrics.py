@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 import pytest
@@ -22,7 +23,7 @@ from penstock.types.usage import Usage
 
 
 def sample(**fields: object) -> RequestSample:
-    known: dict[str, object] = {
+    known: dict[str, Any] = {
         "surface": "openai_chat",
         "model_group": "fast",
         "provider": "openai",
@@ -32,7 +33,7 @@ def sample(**fields: object) -> RequestSample:
         "overhead": 0.00008,
         "key_alias": "team-a",
     }
-    return RequestSample(**{**known, **fields})  # type: ignore[arg-type]
+    return RequestSample(**{**known, **fields})
 
 
 def attempt(deployment: str = "d1", model: str = "gpt-5-mini", stream: bool = False, at: float = 1000.0) -> Opened:
@@ -42,8 +43,8 @@ def attempt(deployment: str = "d1", model: str = "gpt-5-mini", stream: bool = Fa
 
 
 def closed(at: float = 1000.5, **fields: object) -> Closed:
-    known: dict[str, object] = {"first_token": None, "status": 200, "outcome": "success"}
-    return Closed("c" * 32, 1, at, **{**known, **fields})  # type: ignore[arg-type]
+    known: dict[str, Any] = {"first_token": None, "status": 200, "outcome": "success"}
+    return Closed("c" * 32, 1, at, **{**known, **fields})
 
 
 def constant(reading: Reading) -> Callable[[], Reading]:
@@ -384,7 +385,7 @@ def test_every_family_is_written_in_both_formats() -> None:
     assert text.keys() == names(families)
     page = render(totals, families, "openmetrics")
     assert page.endswith("# EOF\n")
-    read = {family.name: family for family in read_openmetrics(page)}  # type: ignore[no-untyped-call]
+    read = {family.name: family for family in read_openmetrics(page)}  # type: ignore[no-untyped-call]  # its package has no types
     assert read.keys() == names(families)
     for family in families:
         assert text[family.name].type == read[family.name].type == family.kind

@@ -84,7 +84,7 @@ class Call:
         self.tried.append(Tried("n", "p", "m", wrong, 0.1))
 
     def answered(self, seconds: float = 0.1, streams: bool = False) -> None:
-        self.route.ended(self.route.first, seconds, None, streams)  # type: ignore[arg-type]
+        self.route.ended(self.route.first, seconds, None, streams)  # type: ignore[arg-type]  # likewise
 
 
 def error(kind: ErrorKind, **fields: Any) -> ErrorResponse:
@@ -520,7 +520,7 @@ def test_nobody_is_under_way_when_all_is_over(steps: list[str]) -> None:
         "fail": lambda call: call.failed("rate_limit"),
         "stream": lambda call: call.answered(streams=True),
         "done": lambda call: call.route.done(5),
-        "leave": lambda call: call.route.left(None),  # type: ignore[arg-type]
+        "leave": lambda call: call.route.left(None),  # type: ignore[arg-type]  # a router asks nothing of it
     }
     for step in steps:
         if step == "wait":

@@ -88,5 +88,6 @@ def test_what_is_written_is_read_back(trace: int, span: int, flags: int) -> None
 
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_no_header_is_too_odd_to_be_looked_at(header: str, state: str) -> None:
-    parent_of(header, state)
-    state_of(state)
+    found, kept = parent_of(header, state), state_of(state)
+    assert state_of(kept) == kept
+    assert found is None or parent_of(traceparent(found.trace_id, found.span_id, found.flags), kept) == found

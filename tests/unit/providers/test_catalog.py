@@ -27,7 +27,7 @@ NAMED = """
     openai azure azure_ai anthropic gemini vertex_ai bedrock mistral cohere groq deepseek xai openrouter together_ai
     fireworks_ai perplexity cerebras sambanova huggingface nvidia_nim databricks watsonx cloudflare deepinfra novita
     moonshot dashscope zai minimax github ollama vllm lm_studio llamacpp tgi sglang voyage jina_ai
-""".split()  # noqa: SIM905
+""".split()  # noqa: SIM905  # a list of names reads best so
 
 
 def by_name(row: Provider) -> str:
@@ -51,7 +51,7 @@ LITELLM_PREFIXES = """
     huggingface text-completion-openai litellm_proxy lm_studio llamafile xinference infinity github_copilot
     bedrock_converse cohere_chat sagemaker_chat vercel_ai_gateway volcengine codestral friendliai galadriel nebius
     featherless_ai lambda_ai gradient_ai
-""".split()  # noqa: SIM905
+""".split()  # noqa: SIM905  # a list of names reads best so
 
 
 @pytest.mark.parametrize("name", LITELLM_PREFIXES)

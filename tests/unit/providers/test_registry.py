@@ -115,7 +115,7 @@ def test_a_name_that_is_none(name: str) -> None:
 
 def test_constructors_do_not_check_types_but_registering_does() -> None:
     with pytest.raises(ProviderError, match="key_environment"):
-        empty().register(Provider(name="x", base_url="https://x.example", key_environment=(1,)))  # type: ignore[arg-type]
+        empty().register(Provider(name="x", base_url="https://x.example", key_environment=(1,)))  # type: ignore[arg-type]  # which is the mistake
 
 
 def test_a_config_file_adds_and_replaces() -> None:
@@ -344,5 +344,5 @@ def test_an_error_survives_a_trip_between_processes() -> None:
 
 def test_a_row_is_a_value() -> None:
     with pytest.raises(AttributeError):
-        ACME.name = "other"  # type: ignore[misc]
+        ACME.name = "other"  # type: ignore[misc]  # frozen, as is to be shown
     assert msgspec.structs.replace(ACME, title="Acme") != ACME

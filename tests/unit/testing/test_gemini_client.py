@@ -213,7 +213,7 @@ def test_vertex_ai_by_project_and_token(provider: SimulatedProviders) -> None:
         vertexai=True,
         project="fake-project",
         location="us-central1",
-        credentials=credentials.Credentials(token="fake-token"),  # type: ignore[no-untyped-call]
+        credentials=credentials.Credentials(token="fake-token"),  # type: ignore[no-untyped-call]  # its package has no types
         http_options=types.HttpOptions(base_url=provider.url("vertex")),
     )
     assert client.models.generate_content(model=MODEL, contents="hi").text == "You said: hi"

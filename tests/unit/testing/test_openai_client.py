@@ -235,7 +235,7 @@ def test_errors_raise_the_clients_own_classes(
     with pytest.raises(expected) as raised:
         client.chat.completions.create(model="gpt-4o", messages=ASK)
     assert raised.value.status_code == status
-    assert raised.value.body["message"] == "the reason"  # type: ignore[index]
+    assert raised.value.body["message"] == "the reason"  # type: ignore[index]  # an object, or the test fails
     assert raised.value.request_id == "req_sim00000001"
 
 

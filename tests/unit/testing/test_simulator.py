@@ -139,7 +139,7 @@ def test_a_function_that_fails_is_heard_of() -> None:
 
 
 def test_a_failed_test_is_not_hidden_by_a_failed_script() -> None:
-    with pytest.raises(ZeroDivisionError), SimulatedProviders() as provider:  # noqa: PT012
+    with pytest.raises(ZeroDivisionError), SimulatedProviders() as provider:  # noqa: PT012  # what fails is the whole block
         provider.script(Reply.tool_calls(ToolCall("f", "not json")), on="ollama_chat")
         httpx.post(provider.url("ollama") + "/api/chat", json=CHAT)
         raise ZeroDivisionError

@@ -163,10 +163,10 @@ class Body(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
-        schema = handler.resolve_ref_schema(handler(core_schema))
+        schema: dict[str, Any] = handler.resolve_ref_schema(handler(core_schema))
         for name in cls.not_supported:
             schema["properties"][name] = dict(_EMPTY_SCHEMA)
-        return schema  # type: ignore[no-any-return]
+        return schema
 
 
 class KeySettings(Body):

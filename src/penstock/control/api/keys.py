@@ -100,7 +100,7 @@ async def regenerate_named_key(
     request: Request, key: NamedInPath, wanted: RegenerateNamedKey | None = None
 ) -> Response:
     """Give this key another secret."""
-    return await _regenerate(request, key, wanted or RegenerateNamedKey())  # type: ignore[call-arg]
+    return await _regenerate(request, key, wanted or RegenerateNamedKey())  # type: ignore[call-arg]  # mypy misses defaults that Field takes by position
 
 
 async def _regenerate(request: Request, name: str, wanted: RegenerateNamedKey) -> Response:

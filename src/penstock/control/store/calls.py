@@ -199,7 +199,7 @@ def attempt_rows(request: int, call: Call) -> list[tuple[Any, ...]]:
 
 def _attempt_row(request: int, opened: Opened, closed: Closed) -> tuple[Any, ...]:
     detail = AttemptDetail(
-        closed.message, closed.usage, closed.finish_reason, closed.response_id, closed.facts,  # type: ignore[arg-type]
+        closed.message, closed.usage, closed.finish_reason, closed.response_id, closed.facts,  # type: ignore[arg-type]  # frozen rows of JSON: read, never changed
     )  # fmt: skip
     at, first = int(opened.at * 1e6 + 0.5), closed.first_token
     return (
@@ -217,7 +217,7 @@ def request_row(request: int, caller: int, call: Call) -> tuple[Any, ...]:
     assert closed is not None, "a call that is over has no open attempt"
     usage, first = closed.usage, closed.first_token
     input_, output, total = _tokens(usage) if usage is not None else (None, None, None)
-    detail = RequestDetail(opened.path, opened.stream, closed.message, opened.facts)  # type: ignore[arg-type]
+    detail = RequestDetail(opened.path, opened.stream, closed.message, opened.facts)  # type: ignore[arg-type]  # frozen rows of JSON: read, never changed
     return (
         request, call.call_id, call.worker, caller, int(opened.started * 1e6 + 0.5), int(closed.at * 1e6 + 0.5),
         None if first is None else int((opened.at + first) * 1e6 + 0.5), opened.operation, opened.requested,
@@ -231,13 +231,15 @@ def _row_of_many(request: int, caller: int, call: Call) -> tuple[Any, ...]:
     attempts = [(item.opened, item.closed) for item in call.attempts if item.closed is not None]
     opened, closed = attempts[-1] if attempts else (None, None)
     begun = call.attempts[0].opened if call.attempts else call.ended
-    assert begun is not None, "a call without attempts is told by its end"
-    end: Ended | Closed = call.ended if call.ended is not None else closed  # type: ignore[assignment]
+    assert begun is not None, "and it began with its first"
+    end = call.ended if call.ended is not None else closed
+    assert end is not None, "a call without attempts is told by its end"
     costs = [cost for _, item in attempts if (cost := cost_of(item)) is not None]
     usages = [_tokens(item.usage) for _, item in attempts if item.usage is not None]
     tokens = [_total(column) for column in zip(*usages, strict=True)] or [None, None, None]
-    answered = closed is not None and opened is not None and closed.first_token is not None
-    first = opened.at + closed.first_token if answered else None  # type: ignore[union-attr, operator]
+    first = None
+    if opened is not None and closed is not None and closed.first_token is not None:
+        first = opened.at + closed.first_token
     facts = {**begun.facts, **end.facts} if call.ended is not None else dict(begun.facts)
     detail = RequestDetail(begun.path, opened is not None and opened.stream, end.message, facts)
     return (

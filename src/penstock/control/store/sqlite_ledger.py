@@ -35,7 +35,7 @@ _DOES_NOT_FIT = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceErr
 
 def _insert(table: str, columns: tuple[str, ...], rows: int = 1) -> str:
     row = f"({', '.join('?' * len(columns))})"
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"  # noqa: S608
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * rows)}"  # noqa: S608  # names of our own tables and columns
 
 
 _AT_ONCE = 20
@@ -58,11 +58,11 @@ def _plus(column: str, more: str) -> str:
 
 
 _SPEND = (
-    f"UPDATE keys SET spend = {_plus('spend', '?1')}, total_spend = {_plus('total_spend', '?2')}, "  # noqa: S608
+    f"UPDATE keys SET spend = {_plus('spend', '?1')}, total_spend = {_plus('total_spend', '?2')}, "  # noqa: S608  # names of our own tables and columns
     "last_active = MAX(COALESCE(last_active, 0), ?3) WHERE token = ?4"
 )
 _DRAINED = (
-    "INSERT INTO drained (worker, quota, amount) VALUES (?1, ?2, ?3) "  # noqa: S608
+    "INSERT INTO drained (worker, quota, amount) VALUES (?1, ?2, ?3) "  # noqa: S608  # names of our own tables and columns
     f"ON CONFLICT (worker, quota) DO UPDATE SET amount = {_plus('amount', 'excluded.amount')}"
 )
 _MADE = "INSERT INTO made (name, deployment, token, at) VALUES (?, ?, ?, ?) ON CONFLICT (name) DO NOTHING"
@@ -95,7 +95,7 @@ class LedgerWriter:
 
     def __init__(self, engine: Engine) -> None:
         self._pooled = engine.raw_connection()
-        self._connection: sqlite3.Connection = self._pooled.driver_connection  # type: ignore[assignment]
+        self._connection: sqlite3.Connection = self._pooled.driver_connection  # type: ignore[assignment]  # this store's driver is sqlite3
         self._connection.execute(_CACHE).close()
         self._callers: dict[str, _Caller] = {}
         self._version = -1

@@ -94,7 +94,7 @@ class ForeignStream:
             self._look_ahead(event)
         for delta in event.deltas:
             if getattr(delta, "choice", 0):
-                self._note(f"choices[{delta.choice}]", "a message has one alternative")  # type: ignore[union-attr]
+                self._note(f"choices[{delta.choice}]", "a message has one alternative")  # type: ignore[union-attr]  # what has none gives 0 above
                 continue
             _WRITERS[type(delta)](self, delta)
         return self._flush()

@@ -368,9 +368,9 @@ def write_blocks(parts: tuple[Part, ...]) -> list[dict[str, Any]]:
     for part in parts:
         kind = type(part)
         blocks.append(_WRITERS[kind](part))
-        if kind in SIGNABLE and part.signature is not None:  # type: ignore[union-attr]
+        if kind in SIGNABLE and part.signature is not None:  # type: ignore[union-attr]  # types in SIGNABLE have these
             after = part.native == SIGNED_AFTER
-            blocks.insert(len(blocks) - (not after), park(part.signature, "<" if after else ">"))  # type: ignore[union-attr]
+            blocks.insert(len(blocks) - (not after), park(part.signature, "<" if after else ">"))  # type: ignore[union-attr]  # types in SIGNABLE have these
     return blocks
 
 
@@ -402,7 +402,7 @@ def _write_text(part: Text) -> dict[str, Any]:
 def _write_thinking(part: Thinking) -> dict[str, Any]:
     signature = part.signature
     if part.redacted:
-        place: Place = part.native if part.native in (">", "<") else ""  # type: ignore[assignment]
+        place: Place = part.native if part.native in (">", "<") else ""  # type: ignore[assignment]  # one of Place, as was asked
         data = "" if signature is None else seal(signature, part.id, place)
         return _finish(part, {"type": "redacted_thinking", "data": data})
     found = {"type": "thinking", "thinking": part.text}

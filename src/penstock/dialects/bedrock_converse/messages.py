@@ -31,7 +31,7 @@ def read_message(value: Any) -> Message:
         raise MalformedError(f"expected one of {', '.join(sorted(_ROLES))}, got {role!r}", "role")
     parts = _read_content(message, role == "assistant")
     extras = None if len(message) == 2 else wire.rest(message, _KNOWN)
-    return Message(role, parts, extras=extras)  # type: ignore[arg-type]
+    return Message(role, parts, extras=extras)  # type: ignore[arg-type]  # a role, as was checked
 
 
 def read_answer(value: Any) -> tuple[tuple[Part, ...], Extras]:

@@ -174,7 +174,7 @@ class EventReader:
 
     def _block_of(self, payload: Payload) -> _Block:
         index = payload.get("contentBlockIndex")
-        block = self._blocks.get(index)  # type: ignore[arg-type]
+        block = self._blocks.get(index)  # type: ignore[arg-type]  # what is no number is in no table
         if block is None:
             if type(index) is not int:
                 raise MalformedError(f"expected an integer, got {wire.describe(index)}", "contentBlockIndex")

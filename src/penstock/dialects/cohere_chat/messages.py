@@ -62,7 +62,7 @@ def read_message(value: Any) -> Message:
         return _read_tool(message)
     parts, left = read_content(message, read_block)
     extras = wire.rest(message, _KNOWN)
-    return Message(role, parts, extras={**(extras or {}), **left} if left else extras)  # type: ignore[arg-type]
+    return Message(role, parts, extras={**(extras or {}), **left} if left else extras)  # type: ignore[arg-type]  # a role, as was checked
 
 
 def read_content(message: Object, read: Callable[[Any], Part]) -> tuple[tuple[Part, ...], Object]:

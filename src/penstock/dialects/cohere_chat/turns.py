@@ -133,7 +133,7 @@ class _Turns:
         else:
             content = as_content([part for part in parts if type(part) is not Text or part.text])
         if content:
-            self.found.append(Message(role, content))  # type: ignore[arg-type]
+            self.found.append(Message(role, content))  # type: ignore[arg-type]  # called with roles only
         elif not message.parts or any(type(part) is Text for part in parts):
             self.adapter.note(path, "dropped", "an empty message is refused")
 

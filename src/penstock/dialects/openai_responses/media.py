@@ -23,7 +23,8 @@ def read_cache(holder: dict[str, Any]) -> Cache | None:
     marker = holder.get("prompt_cache_breakpoint")
     if marker is None:
         return None
-    return at("prompt_cache_breakpoint", _read_marker, marker)  # type: ignore[no-any-return]
+    cache: Cache = at("prompt_cache_breakpoint", _read_marker, marker)
+    return cache
 
 
 def _read_marker(value: Any) -> Cache:

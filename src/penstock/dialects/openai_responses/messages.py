@@ -73,7 +73,7 @@ def _read_input_item(value: Any, siblings: Siblings) -> Message:
     kind = item.get("type")
     role = item.get("role")
     if (kind == "message" or kind is None) and isinstance(role, str) and role in _USUAL_TEXT:
-        return _read_message(item, role)  # type: ignore[arg-type]
+        return _read_message(item, role)  # type: ignore[arg-type]  # one of the roles, by its table
     if kind is None and role is None and item.keys() <= {"id", "type"}:
         return Message("user", (Opaque(item, native="item_reference"),))
     parts, speaker = read_item(item, siblings)

@@ -115,7 +115,7 @@ class Narrator:
         self._fold.add(StreamEvent(tuple(deltas)))
         for delta in deltas:
             if getattr(delta, "choice", 0):
-                self._note(Note(f"choices[{delta.choice}]", "dropped", "Responses gives one answer"))  # type: ignore[union-attr]
+                self._note(Note(f"choices[{delta.choice}]", "dropped", "Responses gives one answer"))  # type: ignore[union-attr]  # what has none gives 0 above
             elif not self._finished:
                 _TELLERS[type(delta)](self, delta)
 

@@ -67,7 +67,7 @@ def settled(slot: Slot, part: Part | None) -> Part:
     """The part that ends a slot; what was told of the slot, if its index came to be used for another kind of part."""
     kind = _CLASSES[slot.kind]
     if isinstance(part, kind):
-        return part  # type: ignore[no-any-return]
+        return part  # type: ignore[no-any-return]  # `kind` is a class of parts
     text = "".join(slot.pieces)
     if isinstance(slot.part, ToolCall):
         return replace(slot.part, arguments=text)

@@ -17,6 +17,7 @@ from penstock.gateway.operations import Operation, OperationCall
 from penstock.gateway.policies.model_access import allowed, denied
 from penstock.gateway.principal import Principal
 from penstock.gateway.refused import Refused
+from penstock.gateway.route import Members
 from penstock.gateway.surfaces import anthropic_messages, gemini
 from penstock.gateway.unserved import unserved
 from penstock.providers.errors import ProviderError
@@ -73,9 +74,10 @@ def _deployment(plane: Any, principal: Principal, model: str) -> Deployment:
     if not allowed(principal, model, group):
         raise denied(principal, model)
     try:
-        return plane.router.members(group).deployments[0]  # type: ignore[no-any-return]
+        members: Members = plane.router.members(group)
     except ProviderError:
         raise unserved(plane, principal, model) from None
+    return members.deployments[0]
 
 
 def _counts(plane: Any, deployment: Deployment) -> bool:

@@ -100,9 +100,9 @@ def _collection(kind: Collection) -> tuple[Place, ...]:
     )
 
 
-def places() -> tuple[Place, ...]:
-    """What is served, in the order in which patterns are tried."""
-    post, get = ("POST",), ("GET", "HEAD")
+def _chats() -> tuple[Place, ...]:
+    """What is asked of models that talk, in each dialect, and how many tokens it would have."""
+    post = ("POST",)
     return (
         Place(
             (
@@ -165,6 +165,14 @@ def places() -> tuple[Place, ...]:
             voice=openai_chat.SURFACE.dialect,
             summary="POST /v1/completions",
         ),
+    )
+
+
+def places() -> tuple[Place, ...]:
+    """What is served, in the order in which patterns are tried."""
+    get = ("GET", "HEAD")
+    return (
+        *_chats(),
         *_operations(),
         Place(
             tuple(

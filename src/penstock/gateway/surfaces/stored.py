@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -19,6 +19,7 @@ from penstock.gateway.policies.model_access import allowed, denied
 from penstock.gateway.principal import Principal
 from penstock.gateway.refused import Refused
 from penstock.gateway.relay import joined, members_of, text
+from penstock.gateway.route import Members
 from penstock.gateway.unserved import unserved
 from penstock.providers.errors import ProviderError
 from penstock.routing.deployment import Deployment
@@ -145,9 +146,10 @@ def _allow(kind: Collection, inbound: Inbound, name: str, below: str) -> None:
 
 def deployment_of(plane: Any, made: Made, name: str) -> Deployment:
     """The deployment that made a thing. Raises Refused where the configuration has it no more."""
-    for deployment in plane.snapshot.deployments:
+    deployments: Sequence[Deployment] = plane.snapshot.deployments
+    for deployment in deployments:
         if deployment.id == made.deployment:
-            return deployment  # type: ignore[no-any-return]
+            return deployment
     raise _absent(name)
 
 
@@ -200,16 +202,18 @@ def chosen(plane: Any, said: Mapping[str, str], principal: Principal, kind: Coll
         if not allowed(principal, model, group):
             raise denied(principal, model)
         try:
-            return plane.router.members(group).deployments[0]  # type: ignore[no-any-return]
+            members: Members = plane.router.members(group)
         except ProviderError:
             raise unserved(plane, principal, model) from None
+        return members.deployments[0]
     provider = said.get("custom_llm_provider")
-    for deployment in plane.snapshot.deployments:
+    deployments: Sequence[Deployment] = plane.snapshot.deployments
+    for deployment in deployments:
         named = deployment.model.partition("/")[0]
         if provider not in (None, named) or not allowed(principal, deployment.group, deployment.group):
             continue
         if _keeps(plane, deployment, kind):
-            return deployment  # type: ignore[no-any-return]
+            return deployment
     whose = f" of {provider}" if provider else ""
     message = f"no deployment{whose} here keeps {kind.name}; name one with `model` or `custom_llm_provider`"
     raise Refused("not_found", 404, message)

@@ -77,7 +77,7 @@ class Number(Shape):
     integer: bool = False
 
     @property
-    def json_types(self) -> tuple[str, ...]:  # type: ignore[override]
+    def json_types(self) -> tuple[str, ...]:  # type: ignore[override]  # an attribute of the other shapes
         return ("integer",) if self.integer else ("integer", "number")
 
     def check(self, value: Any, path: Path = ()) -> Violation | None:
@@ -220,7 +220,7 @@ class Either(Shape):
     options: tuple[Shape, ...]
 
     @property
-    def json_types(self) -> tuple[str, ...]:  # type: ignore[override]
+    def json_types(self) -> tuple[str, ...]:  # type: ignore[override]  # an attribute of the other shapes
         return tuple(kind for option in self.options for kind in option.json_types)
 
     def check(self, value: Any, path: Path = ()) -> Violation | None:

@@ -31,7 +31,7 @@ class Answerer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
-        status, kind, body = self.server.answer  # type: ignore[attr-defined]
+        status, kind, body = self.server.answer  # type: ignore[attr-defined]  # an Answerer
         self.send_response(status)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))

@@ -1,7 +1,7 @@
 """What other dialects' answers and errors become for a client of this one."""
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -286,7 +286,7 @@ def test_errors_of_hosts_in_front(status: int, headers: Any, body: bytes, kind: 
     assert DIALECT.render_error(error)[0] == status
 
 
-@pytest.mark.parametrize("kind", ErrorKind.__args__)  # type: ignore[attr-defined]
+@pytest.mark.parametrize("kind", get_args(ErrorKind))
 def test_errors_of_other_dialects_have_our_words(kind: ErrorKind) -> None:
     error = ErrorResponse(kind=kind, status=400, message="m", dialect="other", request_id="r", body={"odd": 1})
     status, body = DIALECT.render_error(error)

@@ -17,14 +17,14 @@ from tests.unit.dialects.cohere_chat.samples import START, event, lines
 
 need(module="cohere", hint="pip install cohere")
 
-from cohere.types import (  # noqa: E402
+from cohere.types import (  # noqa: E402  # asked for above
     AssistantChatMessageV2,
     SystemChatMessageV2,
     ToolChatMessageV2,
     UserChatMessageV2,
 )
-from cohere.v2 import raw_client  # noqa: E402
-from cohere.v2 import types as v2  # noqa: E402
+from cohere.v2 import raw_client  # noqa: E402  # asked for above
+from cohere.v2 import types as v2  # noqa: E402  # asked for above
 
 ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 MESSAGES = {

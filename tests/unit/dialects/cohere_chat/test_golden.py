@@ -294,7 +294,7 @@ USAGES: list[tuple[dict[str, Any], Usage]] = [
             extras={"billed_units": {}},
         ),
     ),
-    ({"tokens": {"input_tokens": 0.5}}, Usage(input_tokens=0.5, extras={"tokens": {}})),  # type: ignore[arg-type]
+    ({"tokens": {"input_tokens": 0.5}}, Usage(input_tokens=0.5, extras={"tokens": {}})),  # type: ignore[arg-type]  # what a provider may say against its own types
     ({"tokens": None}, Usage(extras={"tokens": None})),
 ]
 

@@ -22,16 +22,16 @@ from tests.unit.dialects.cohere_chat.samples import ANSWER, CALL_ANSWER, CALL_ST
 
 need(module="cohere", hint="pip install cohere")
 
-import cohere  # noqa: E402
-from cohere.types import (  # noqa: E402
+import cohere  # noqa: E402  # asked for above
+from cohere.types import (  # noqa: E402  # asked for above
     AssistantChatMessageV2,
     SystemChatMessageV2,
     ToolChatMessageV2,
     ToolV2,
     UserChatMessageV2,
 )
-from cohere.v2.types import v2chat_stream_response  # noqa: E402
-from cohere.v2.types.v2chat_response import V2ChatResponse  # noqa: E402
+from cohere.v2.types import v2chat_stream_response  # noqa: E402  # asked for above
+from cohere.v2.types.v2chat_response import V2ChatResponse  # noqa: E402  # asked for above
 
 MESSAGES: dict[str, Any] = {
     "user": UserChatMessageV2,
@@ -136,7 +136,7 @@ def test_streams_of_others_are_streams(label: str) -> None:
 def test_the_whole_stream_is_told() -> None:
     found = ask_streaming(contract.render_events(DIALECT, STREAMS["a summary only"], contract.NOBODY))
     call = next(event for event in found if event.type == "tool-call-start")
-    assert call.delta.message.tool_calls.id == WHOLE[2].call_id  # type: ignore[union-attr]
+    assert call.delta.message.tool_calls.id == WHOLE[2].call_id  # type: ignore[union-attr]  # a call, or the test fails
 
 
 def test_requests_are_of_the_clients_types() -> None:

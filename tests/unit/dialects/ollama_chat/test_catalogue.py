@@ -16,7 +16,7 @@ from tests.support.catalogue import values
 
 need(module="ollama", hint="pip install ollama")
 
-from ollama._types import ChatRequest, ChatResponse, Message  # noqa: E402
+from ollama._types import ChatRequest, ChatResponse, Message  # noqa: E402  # asked for above
 
 ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": False}
 ANSWER: dict[str, Any] = {"model": "m", "message": {"role": "assistant", "content": "Hello"}, "done": True}

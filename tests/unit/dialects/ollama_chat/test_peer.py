@@ -20,7 +20,7 @@ from tests.unit.dialects.ollama_chat.samples import ANSWER, ANSWERS, REQUEST, ST
 
 need(module="ollama", hint="pip install ollama")
 
-import ollama  # noqa: E402
+import ollama  # noqa: E402  # asked for above
 
 HELLO: Any = [{"role": "user", "content": "Hello"}]
 

@@ -5,7 +5,6 @@ the bytes of a stream are cut.
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -21,6 +20,7 @@ from penstock.types.fold import Fold
 from penstock.types.notes import Memo
 from penstock.types.profile import Profile
 from penstock.types.request import Message, Request, ResponseFormat, Tool, ToolChoice
+from penstock.types.response import Response
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
 FORMAT = ResponseFormat("json_schema", SCHEMA, "answer")
@@ -127,8 +127,14 @@ def test_without_the_memo_it_is_a_call_like_any() -> None:
 
 @pytest.mark.parametrize("odd", [None, [], "x", [None], [{"message": None}], [{"message": {"tool_calls": [7, {}]}}]])
 def test_odd_answers_are_left_to_the_reader(odd: Any) -> None:
-    with suppress(DialectError):
-        DIALECT.parse_response({"choices": odd}, MEMO)
+    assert outcome(odd, MEMO) == outcome(odd, Memo())
+
+
+def outcome(choices: Any, memo: Memo) -> Response | str:
+    try:
+        return DIALECT.parse_response({"choices": choices}, memo)
+    except DialectError as error:
+        return str(error)
 
 
 def frames(other: bool) -> bytes:

@@ -15,7 +15,7 @@ TEXT = b"content-type: text/plain\r\n"
 
 async def until(so: Callable[[], object]) -> None:
     """Wait until it is so; the run's own limit ends one that never is."""
-    while not so():  # noqa: ASYNC110
+    while not so():  # noqa: ASYNC110  # see below
         await asyncio.sleep(0.01)  # what is waited for is another connection's doing, which sets no event
 
 
@@ -501,12 +501,12 @@ def test_nothing_more_is_begun_for_who_does_not_read() -> None:
         echo = Generous()
         async with served(echo) as (connect, _):
             client = await connect()
-            client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+            client.reader._transport.pause_reading()  # type: ignore[attr-defined]  # asyncio's own, which it does not show
             client.send(post() * 3)
             await until(lambda: echo.seen)
             await asyncio.sleep(0.2)
             assert len(echo.seen) == 1
-            client.reader._transport.resume_reading()  # type: ignore[attr-defined]
+            client.reader._transport.resume_reading()  # type: ignore[attr-defined]  # asyncio's own, which it does not show
             for _ in range(3):
                 assert len((await client.answer())[1]) == 8_000_000
 
@@ -518,7 +518,7 @@ def test_who_reads_nothing_is_left(impatient: Limits) -> None:
         echo = Generous()
         async with served(echo, impatient) as (connect, connections):
             client = await connect()
-            client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+            client.reader._transport.pause_reading()  # type: ignore[attr-defined]  # asyncio's own, which it does not show
             client.send(post())
             await until(lambda: echo.seen)
             await until(lambda: not len(connections))
@@ -532,7 +532,7 @@ def test_a_slow_reader_of_a_stream_is_left_when_it_reads_nothing(impatient: Limi
         echo.hold = True
         async with served(echo, impatient) as (connect, _):
             client = await connect()
-            client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+            client.reader._transport.pause_reading()  # type: ignore[attr-defined]  # asyncio's own, which it does not show
             client.send(post())
             await until(lambda: echo.seen)
             echo.seen[0].begin(200, TEXT)

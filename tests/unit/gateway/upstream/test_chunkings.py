@@ -27,7 +27,7 @@ def heard_of(pieces: list[bytes]) -> Heard:
         place = parse("http://a.example/")
         pool = Pool(Route(place.origin, None, NetworkSettings()), Limits(), Wheel(loop), lambda: 0.0, lambda *_: None)
         connection, heard, wire = Connection(pool), Heard(), Wire()
-        connection.connection_made(wire)  # type: ignore[arg-type]
+        connection.connection_made(wire)  # type: ignore[arg-type]  # as much of a transport as is asked
         head = Start("POST", place).head([], {})
         ongoing = Ongoing(heard, ask("http://a.example/"), head, Timeouts(), float("inf"), loop)
         connection.start(ongoing, 0.0)

@@ -44,7 +44,7 @@ def resolving(upstream: Upstream, addresses: list[Any]) -> None:
     async def found(host: str, port: int) -> list[Any]:
         return addresses
 
-    upstream._names.addresses = found  # type: ignore[method-assign]
+    upstream._names.addresses = found  # type: ignore[method-assign]  # names are looked up nowhere
 
 
 def test_an_address_that_is_deaf_costs_a_quarter_second(run: Run, deaf: tuple[str, int]) -> None:
@@ -104,7 +104,7 @@ def test_names_are_asked_for_once(run: Run) -> None:
                     raise socket.gaierror(-2, "Name or service not known")
                 return [(V4, socket.SOCK_STREAM, 6, "", ("192.0.2.1", port))]
 
-        names = Names(Loop(), seconds=0.1)  # type: ignore[arg-type]
+        names = Names(Loop(), seconds=0.1)  # type: ignore[arg-type]  # as much of a loop as is asked
         found = await asyncio.gather(*(names.addresses("a.example", 443) for _ in range(50)))
         assert found == [[(V4, ("192.0.2.1", 443))]] * 50 and asked == ["a.example"]
         await asyncio.sleep(0.2)

@@ -24,7 +24,7 @@ def test_the_limit_holds_and_who_waits_is_served_in_order(run: Run) -> None:
         async with serving(polite) as server, client(Limits(connections=3)) as upstream:
             ended: list[int] = []
             heard = [
-                send(upstream, ask(server.url, body=b"%d" % n), heard=Heard(end=lambda _, n=n: ended.append(n)))  # type: ignore[misc]
+                send(upstream, ask(server.url, body=b"%d" % n), heard=Heard(end=lambda _, n=n: ended.append(n)))  # type: ignore[misc]  # mypy infers no lambda with a default
                 for n in range(30)
             ]
             stats = upstream.stats()[0]

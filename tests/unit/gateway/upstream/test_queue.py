@@ -35,7 +35,7 @@ class Bench:
 
     def made(self) -> Connection:
         connection = Connection(self.pool)
-        connection.connection_made(Wire())  # type: ignore[arg-type]
+        connection.connection_made(Wire())  # type: ignore[arg-type]  # as much of a transport as is asked
         self.dials -= 1
         self.pool.opened(connection)
         return connection

@@ -59,15 +59,15 @@ def test_closed_just_as_reused_is_sent_again(run: Run) -> None:
         await peer.request()
         peer.say(OK)
         if peer.server.connections == 1:
-            await peer.server.closing.wait()  # type: ignore[attr-defined]
+            await peer.server.closing.wait()  # type: ignore[attr-defined]  # this test's own
             return
         await peer.gone()
 
     async def main() -> None:
         async with serving(provider) as server, client() as upstream:
-            server.closing = asyncio.Event()  # type: ignore[attr-defined]
+            server.closing = asyncio.Event()  # type: ignore[attr-defined]  # this test's own
             await send(upstream, server.url).over()
-            server.closing.set()  # type: ignore[attr-defined]
+            server.closing.set()  # type: ignore[attr-defined]  # this test's own
             held = upstream._pools.popitem()[1]
             upstream._pools[held.route] = held
             transport = held.idle[0].transport

@@ -78,7 +78,7 @@ class Fickle(Heard):
         self.ongoing.cancel()
 
     @property
-    def over(self) -> bool:  # type: ignore[override]
+    def over(self) -> bool:  # type: ignore[override]  # here it is asked, and not waited for
         return self.left or self.told[-1:] in (["end"], ["broken"])
 
 

@@ -139,7 +139,7 @@ duration_seconds = 1800
     )
 
     def signed_by_base(command: Any) -> None:
-        call(command)  # type: ignore[operator]
+        call(command)  # type: ignore[operator]  # a request to be met, which is a function
         assert "Credential=AKIDBASE/" in command.headers["Authorization"]
         assert "/eu-west-1/sts/aws4_request" in command.headers["Authorization"]
 

@@ -184,7 +184,7 @@ def test_workload_identity_by_an_address_and_for_a_service_account() -> None:
     account = {**EXTERNAL, "credential_source": source, "service_account_impersonation_url": impersonation}
     script = [
         (request("GET", "http://127.0.0.1/token", Metadata="True"), answer({"access_token": "tok"})),
-        (request("POST", EXTERNAL["token_url"], "subject_token=tok"), GRANTED),  # type: ignore[arg-type]
+        (request("POST", EXTERNAL["token_url"], "subject_token=tok"), GRANTED),  # type: ignore[arg-type]  # a text: the other values of EXTERNAL are not
         (
             request("POST", impersonation, SCOPE, Authorization="Bearer ya29.x"),
             answer({"accessToken": "ya29.sa", "expireTime": "2023-11-14T23:13:20Z"}),
