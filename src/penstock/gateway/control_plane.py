@@ -79,13 +79,16 @@ class ControlPlane:
 
 
 class _Answer:
-    """Passes the keeper's answer on to the client."""
+    """Passes the keeper's answer on to the client: whole, if the keeper knew its length; else piece by piece as it
+    comes, and no faster than the client reads: what is large waits in the database until somebody wants it.
+    """
 
     def __init__(self, inbound: Inbound) -> None:
         self._inbound = inbound
         self._body: list[bytes] = []
         self._status = 502
         self._headers = b""
+        self._in_pieces = False
         self.ongoing: Any = None
 
     def head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
@@ -93,17 +96,36 @@ class _Answer:
         self._headers = b"".join(
             b"%b: %b\r\n" % (name, value) for name, value in headers if name.lower() not in _DROPPED
         )
+        self._in_pieces = any(name.lower() == b"transfer-encoding" for name, _ in headers)
+        if self._in_pieces:
+            self._inbound.slow = self._slow
+            self._inbound.begin(status, self._headers)
 
     def data(self, data: bytes) -> None:
-        self._body.append(data)
+        if self._in_pieces:
+            self._inbound.write(data)
+        else:
+            self._body.append(data)
 
     def end(self) -> None:
-        self._inbound.respond(self._status, self._headers, b"".join(self._body))
+        if self._in_pieces:
+            self._inbound.end()
+        else:
+            self._inbound.respond(self._status, self._headers, b"".join(self._body))
 
     def broken(self, why: Broken) -> None:
+        if self._in_pieces:
+            self._inbound.abort()
+            return
         error = {"message": "the control plane does not answer now: come again", "type": "server_error"}
         body = wire.encode({"error": {**error, "param": None, "code": "503"}})
         self._inbound.respond(503, JSON + header_line("retry-after", "1"), body)
+
+    def _slow(self, slow: bool) -> None:
+        if slow:
+            self.ongoing.pause()
+        else:
+            self.ongoing.resume()
 
     def cancel(self) -> None:
         if self.ongoing is not None:
