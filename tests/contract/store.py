@@ -365,6 +365,36 @@ class StoreContract:
         page = store.requests(SpendQuery(api_key=TOKEN), page=2, size=4)
         assert ([row["request_id"] for row in page.rows], page.total) == (["1", "0"], 6)
 
+    def test_many_requests_are_read_in_slices_of_one_moment(self, store: Store) -> None:
+        store.commit(Batch(calls=[*(call(f"{number}", at=NOON + number) for number in range(7)), refused(at=NOON + 3)]))
+        found = store.request_ids(SpendQuery(), size=6)
+        whole = store.requests(SpendQuery(), size=6)
+        store.commit(Batch(calls=[call("later", at=NOON + 9), call("late", at=NOON + 5)]))
+        slices = [store.requests_by_id(found.rows[at : at + 4]) for at in (0, 4)]
+        assert (len(found.rows), found.total, [len(each) for each in slices]) == (6, 8, [4, 2])
+        assert slices[0] + slices[1] == whole.rows, "the same rows in the same order, and none that came meanwhile"
+        assert store.requests_by_id(found.rows[::-1]) == whole.rows[::-1], "in the order in which they are named"
+        second = store.request_ids(SpendQuery(api_key=TOKEN, end=NOON + 4), page=2, size=3)
+        assert ([row["request_id"] for row in store.requests_by_id(second.rows)], second.total) == (["1", "0"], 5)
+
+    def test_requests_that_were_deleted_meanwhile_are_left_out_of_a_slice(self, store: Store) -> None:
+        store.commit(Batch(calls=[call(f"{number}", at=NOON + number) for number in range(4)]))
+        found = store.request_ids(SpendQuery())
+        store.prune(NOON + 2)
+        assert [row["request_id"] for row in store.requests_by_id(found.rows)] == ["3", "2"]
+        assert store.requests_by_id(found.rows[2:]) == store.requests_by_id([]) == []
+
+    def test_days_on_which_there_were_requests(self, store: Store) -> None:
+        day, today = 86400.0, int(NOON // 86400)
+        start = today * day
+        store.commit(
+            Batch(calls=[call("1", at=start), call("2", at=start + day - 1e-6), call("3", at=start + 3 * day)])
+        )
+        store.commit(Batch(calls=[call("4", at=start + 5 * day, token=OTHER)]))
+        assert store.request_days(SpendQuery()) == [today, today + 3, today + 5]
+        assert store.request_days(SpendQuery(api_key=TOKEN, start=start + 1)) == [today, today + 3]
+        assert store.request_days(SpendQuery(end=start)) == []
+
     def test_sums_by_day_key_user_and_model_are_exact(self, store: Store) -> None:
         store.add_key(key(user_id="u"))
         day, large = 86400.0, LARGEST // 2

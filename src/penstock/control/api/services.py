@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
+from penstock.control.api.large_reads import LargeReads
 from penstock.control.configuration import Configuration
 from penstock.control.metrics import Gatherer
 from penstock.control.store.base import Store
@@ -17,7 +18,7 @@ from penstock.gateway.principal import Principal
 @dataclass(slots=True)
 class Services:
     """draining: the gateway ends, and is not ready any more; workers: how many are connected; metrics: of all of them,
-    where they are gathered.
+    where they are gathered; large_reads: reads of many rows, one after the other.
     """
 
     store: Store
@@ -26,6 +27,7 @@ class Services:
     workers: Callable[[], int]
     draining: bool = False
     metrics: Gatherer | None = None
+    large_reads: LargeReads = field(default_factory=LargeReads)
 
 
 def services_of(request: Request) -> Services:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from datetime import UTC, datetime
-from typing import Annotated, Literal
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal
 
 import msgspec
 from fastapi import Query, Request
@@ -16,7 +15,7 @@ from penstock.control.api.errors import forbidden, json_response
 from penstock.control.api.exact import exact_router
 from penstock.control.api.keys import Named, Strict
 from penstock.control.api.rows import pages
-from penstock.control.api.services import caller_of, services_of
+from penstock.control.api.services import Services, caller_of, services_of
 from penstock.control.store.base import SpendQuery
 from penstock.control.store.spend_logs import summary
 from penstock.control.virtual_keys import token_of
@@ -25,6 +24,8 @@ router = exact_router("spend")
 
 MOST_ROWS = 10_000
 """Rows that one answer without pages has: the newest. `x-penstock-total` says how many there are."""
+SLICE = 100
+"""Rows that are read at once: some 160 kB of JSON, or, with prompts in them, some ten megabytes."""
 _DAY = 86400.0
 
 
@@ -98,13 +99,29 @@ def _end(text: str) -> float:
 @router.get("/spend/logs", responses={200: {"model": list[answers.SpendLog] | list[answers.SpendDay]}})
 async def spend_logs(request: Request, asked: Annotated[LogsAsked, Query()]) -> Response:
     """Requests, the newest first; or, with both dates, what each day came to."""
-    store, which = services_of(request).store, _query(request, asked)
+    services, which = services_of(request), _query(request, asked)
     if asked.start_date is not None and asked.end_date is not None and asked.summarize:
-        spent = await asyncio.to_thread(store.spend_by_day, which)
-        until = min(_moment(asked.end_date), datetime.now(UTC)).date()
-        return json_response(summary(spent, until))
-    page = await asyncio.to_thread(store.requests, which, 1, MOST_ROWS)
-    return json_response(page.rows, headers={"x-penstock-total": str(page.total)})
+        return await _days(services, which, min(_moment(asked.end_date), datetime.now(UTC)).date())
+    store, reads = services.store, services.large_reads
+    found = await reads.read(store.request_ids, which, 1, MOST_ROWS)
+    slices = [found.rows[at : at + SLICE] for at in range(0, len(found.rows), SLICE)]
+    return reads.answer(slices, store.requests_by_id, {"x-penstock-total": str(found.total)})
+
+
+async def _days(services: Services, which: SpendQuery, until: date) -> Response:
+    """What each day came to, up to `until`. A day is a slice: it has a sum for every key, user and model."""
+    days = await services.large_reads.read(services.store.request_days, which)
+
+    def sums_of(day: int) -> list[dict[str, Any]]:
+        start, end = day * _DAY, (day + 1) * _DAY
+        of_day = msgspec.structs.replace(
+            which,
+            start=start if which.start is None else max(start, which.start),
+            end=end if which.end is None else min(end, which.end),
+        )
+        return summary(services.store.spend_by_day(of_day), until if day == days[-1] else None)
+
+    return services.large_reads.answer(days, sums_of)
 
 
 @router.get("/spend/logs/v2", responses={200: {"model": answers.SpendPage}})
@@ -113,7 +130,8 @@ async def spend_logs_page(request: Request, asked: Annotated[PageAsked, Query()]
     which = msgspec.structs.replace(
         _query(request, asked), team_id=asked.team_id, model=asked.model, status=asked.status_filter
     )
-    page = await asyncio.to_thread(services_of(request).store.requests, which, asked.page, asked.page_size)
+    services = services_of(request)
+    page = await services.large_reads.read(services.store.requests, which, asked.page, asked.page_size)
     return json_response(
         {
             "data": page.rows,

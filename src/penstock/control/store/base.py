@@ -240,6 +240,20 @@ class Store(Protocol):
         """A page (from 1) of these requests, the last to begin first, under LiteLLM's names (see spend_logs.py)."""
         ...
 
+    def request_ids(self, which: SpendQuery, page: int = 1, size: int = 100) -> Page[int]:
+        """The same page, by numbers that `requests_by_id` takes: whoever wants many rows can read them in slices, and
+        has those of one moment, whatever is written meanwhile.
+        """
+        ...
+
+    def requests_by_id(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """These requests, in this order, without those that were deleted meanwhile."""
+        ...
+
+    def request_days(self, which: SpendQuery) -> list[int]:
+        """Days (since 1970) on which any of these requests began, in their order."""
+        ...
+
     def spend_by_day(self, which: SpendQuery) -> list[Spent]:
         """What these requests cost, by day, key, user and model; in the order of the days."""
         ...

@@ -14,12 +14,12 @@ trace, route, notes, metadata, cache_hit, cache_key, api_base, messages, respons
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, case, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, func, select
 
 from penstock.control.store.base import Page, SpendQuery, Spent
 from penstock.control.store.calls import AttemptDetail, RequestDetail, microseconds
@@ -76,16 +76,31 @@ def _conditions(which: SpendQuery) -> list[ColumnElement[bool]]:
 
 def page_of(connection: Connection, which: SpendQuery, page: int, size: int) -> Page[dict[str, Any]]:
     """A page of these requests, the last to begin first."""
+    found = ids_of(connection, which, page, size)
+    return Page(rows_of(connection, found.rows), found.total)
+
+
+def ids_of(connection: Connection, which: SpendQuery, page: int, size: int) -> Page[int]:
+    """The ids of such a page."""
     conditions = _conditions(which)
     total = connection.execute(select(func.count()).select_from(requests).where(*conditions)).scalar_one()
     order = (requests.c.started.desc(), requests.c.id.desc())
-    some = select(requests.c.id).where(*conditions).order_by(*order).offset((page - 1) * size).limit(size).subquery()
-    rows = connection.execute(
-        select(requests, *_OF_CALLER).join(some, some.c.id == requests.c.id)
-        .join(callers, callers.c.id == requests.c.caller).order_by(*order)
-    ).all()  # fmt: skip
-    tried = _attempts_of(connection, [row.id for row in rows])
-    return Page([_log(row, tried.get(row.id, [])) for row in rows], total)
+    ids = select(requests.c.id).where(*conditions).order_by(*order).offset((page - 1) * size).limit(size)
+    return Page(list(connection.execute(ids).scalars()), total)
+
+
+def rows_of(connection: Connection, ids: Sequence[int]) -> list[dict[str, Any]]:
+    """These requests, in this order, without those that are not there any more."""
+    return [
+        log for at in range(0, len(ids), _MOST_PARAMETERS) for log in _logs(connection, ids[at : at + _MOST_PARAMETERS])
+    ]
+
+
+def _logs(connection: Connection, ids: Sequence[int]) -> Iterator[dict[str, Any]]:
+    some = select(requests, *_OF_CALLER).join(callers, callers.c.id == requests.c.caller).where(requests.c.id.in_(ids))
+    found = {row.id: row for row in connection.execute(some)}
+    tried = _attempts_of(connection, ids)
+    return (_log(found[each], tried.get(each, [])) for each in ids if each in found)
 
 
 _OF_CALLER = (
@@ -99,10 +114,9 @@ _OF_CALLER = (
 
 def _attempts_of(connection: Connection, ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
     found: dict[int, list[Row[Any]]] = {}
-    for at in range(0, len(ids), _MOST_PARAMETERS):
-        some = attempts.c.request.in_(ids[at : at + _MOST_PARAMETERS])
-        for row in connection.execute(select(attempts).where(some).order_by(attempts.c.request, attempts.c.attempt)):
-            found.setdefault(row.request, []).append(row)
+    some = select(attempts).where(attempts.c.request.in_(ids)).order_by(attempts.c.request, attempts.c.attempt)
+    for row in connection.execute(some):
+        found.setdefault(row.request, []).append(row)
     return found
 
 
@@ -223,22 +237,33 @@ def _iso(at: int | None) -> str | None:
 # -- sums -------------------------------------------------------------------------------------------------------------
 
 
+def days_of(connection: Connection, which: SpendQuery) -> list[int]:
+    """Days on which any of these requests began."""
+    day = requests.c.started // _DAY
+    return list(connection.execute(select(day).where(*_conditions(which)).distinct().order_by(day)).scalars())
+
+
 def by_day(connection: Connection, which: SpendQuery) -> list[Spent]:
     """What these requests cost, by day, key, user and model. (Summed in two halves, so that no sum overflows.)"""
-    day, cost = requests.c.started // _DAY, requests.c.cost
-    known = func.coalesce(cost, 0)
-    model = case((requests.c.model != "", requests.c.model), else_=requests.c.requested)
-    rows = connection.execute(
-        select(day, requests.c.caller, model, func.sum(known // _MILLION), func.sum(known % _MILLION), func.count())
-        .where(*_conditions(which)).group_by(day, requests.c.caller, model)
-    ).all()  # fmt: skip
-    who = {row.id: row for row in connection.execute(select(callers.c.id, *_OF_CALLER))}
     sums: dict[tuple[int, str, str, str], tuple[int, int]] = {}
-    for at, caller, name, high, low, count in rows:
-        key = (at, who[caller].token, who[caller].user_id, name)
+    for day, token, user, model, high, low, count in connection.execute(_sums(which)):
+        key = (day, token, user, model)
         cost_before, count_before = sums.get(key, (0, 0))
         sums[key] = (cost_before + high * _MILLION + low, count_before + count)
     return [Spent(at, token, user or None, name, *total) for (at, token, user, name), total in sorted(sums.items())]
+
+
+def _sums(which: SpendQuery) -> Select[Any]:
+    """Sums by caller, and who that is: looked up for those only of whom there is a sum, when it is made."""
+    day, known = requests.c.started // _DAY, func.coalesce(requests.c.cost, 0)
+    model = case((requests.c.model != "", requests.c.model), else_=requests.c.requested)
+    halves = (func.sum(known // _MILLION).label("high"), func.sum(known % _MILLION).label("low"))
+    summed = (
+        select(day.label("day"), requests.c.caller, model.label("name"), *halves, func.count().label("calls"))
+        .where(*_conditions(which)).group_by(day, requests.c.caller, model).subquery().c
+    )  # fmt: skip
+    columns = (summed.day, callers.c.token, callers.c.user_id, summed.name, summed.high, summed.low, summed.calls)
+    return select(*columns).join(callers, callers.c.id == summed.caller)
 
 
 def summary(spent: Iterable[Spent], until: date | None = None) -> list[dict[str, Any]]:

@@ -284,6 +284,18 @@ class SqliteStore:
         with self._read() as connection:
             return spend_logs.page_of(connection, which, page, size)
 
+    def request_ids(self, which: SpendQuery, page: int = 1, size: int = 100) -> Page[int]:
+        with self._read() as connection:
+            return spend_logs.ids_of(connection, which, page, size)
+
+    def requests_by_id(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        with self._read() as connection:
+            return spend_logs.rows_of(connection, ids)
+
+    def request_days(self, which: SpendQuery) -> list[int]:
+        with self._read() as connection:
+            return spend_logs.days_of(connection, which)
+
     def made(self, name: str) -> Made | None:
         with self._read() as connection:
             row = connection.execute(select(made).where(made.c.name == name)).first()

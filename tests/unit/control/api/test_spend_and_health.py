@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from penstock.control.store.base import Batch
+import msgspec
+import pytest
+
+from penstock.control.api import spend
+from penstock.control.store.base import Batch, SpendQuery
 from penstock.control.store.calls import Attempted, Call
+from penstock.control.store.spend_logs import summary
 from penstock.gateway.records import Closed, Opened
 from penstock.types.usage import Usage
 from tests.unit.control.api.conftest import Api
@@ -57,6 +62,33 @@ def test_rows_come_in_pages(api: Api) -> None:
     assert [row["request_id"] for row in page["data"]] == [f"{2:032x}", f"{1:032x}"], "the newest come first"
     assert api.get("/spend/logs/v2", status_filter="failure")["data"] == []
     assert api.http.get("/spend/logs").headers["x-penstock-total"] == "5"
+
+
+def test_many_rows_are_one_list_the_newest_first(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read in slices reads as if it were not: the same rows, in the same order, and no more than are told."""
+    monkeypatch.setattr(spend, "MOST_ROWS", 7)
+    monkeypatch.setattr(spend, "SLICE", 3)
+    key = api.post("/key/generate")
+    api.store.commit(Batch(calls=[call(f"{number:032x}", key["token"], DAY + number % 5) for number in range(9)]))
+    answer = api.http.get("/spend/logs")
+    whole = api.store.requests(SpendQuery(), 1, 7)
+    assert answer.content == msgspec.json.encode(whole.rows)
+    assert (answer.headers["x-penstock-total"], answer.headers["content-type"]) == ("9", "application/json")
+    assert len(api.get("/spend/logs", start_date="2026-11-03 12:00:04")) == 1
+    assert api.http.get("/spend/logs", params={"request_id": "none"}).content == b"[]"
+
+
+def test_days_are_summed_up_one_by_one_as_they_are_together(api: Api) -> None:
+    one, other = api.post("/key/generate", user_id="ada"), api.post("/key/generate", user_id="bob")
+    tokens = (one["token"], other["token"])
+    calls = [call(f"{n:032x}", tokens[n % 2], DAY + 86400 * (n % 4) ** 2 + 1000 * n) for n in range(40)]
+    api.store.commit(Batch(calls=calls))
+    start, end = datetime(2026, 11, 3, 13, tzinfo=UTC), datetime(2026, 11, 12, 14, tzinfo=UTC)
+    for users in ({}, {"user_id": "ada"}):
+        asked = {"start_date": str(start)[:19], "end_date": str(end)[:19], **users}
+        spent = api.store.spend_by_day(SpendQuery(start=start.timestamp(), end=end.timestamp(), **users))
+        answer = api.http.get("/spend/logs", params=asked)
+        assert answer.content == msgspec.json.encode(summary(spent, min(end, datetime.now(UTC)).date()))
 
 
 def test_a_virtual_key_sees_its_own_requests(api: Api) -> None:
