@@ -57,9 +57,9 @@ JOURNALS = "journals"
 METRICS_FILE = "metrics"
 ORPHAN_OVERTIME = 2.0
 """Seconds beyond their drain that workers have to end, when the supervisor was killed."""
-GARBAGE = (10_000, 10, 10)
-"""Thresholds of the collector: a batch of the ledger is many values that live for a moment, and no cycle is among them;
-but requests to the API leave some.
+GARBAGE = (50_000, 20, 50)
+"""Thresholds of the collector: a batch of the ledger is many values that live for a moment, and no cycle is among them.
+What the API leaves is little: some ten objects a statement of SQLAlchemy's, which may wait (15 MB, where it does most).
 """
 BUDGETS_SECONDS = 1.0
 """How often budgets are looked at that begin anew."""
