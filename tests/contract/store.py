@@ -550,3 +550,5 @@ class StoreContract:
         assert store.config(3) is None
         assert store.configs() == [second, first]
         assert store.configs(limit=1) == [second]
+        assert store.configs(before=2) == store.configs(1, before=2) == [first]
+        assert store.configs(before=1) == []

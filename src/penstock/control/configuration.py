@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from penstock.control.store.base import ConfigVersion, Store
 from penstock.gateway.snapshot import Snapshot
 
 FROM_FILE, FROM_API, FROM_ENVIRONMENT = "file", "api", "environment"
+_AT_ONCE = 5
+"""Versions that are read at once: the texts of one may be megabytes."""
 Serve = Callable[[Loaded], Awaitable[None]]
 """Something that is done with a configuration that comes into force."""
 
@@ -108,7 +111,7 @@ class Configuration:
 
     def _is_last_file(self, bundle: Bundle) -> bool:
         """Whether the file has not changed since it was last in force."""
-        last = next((each for each in self._store.configs(1000) if _source(each) == FROM_FILE), None)
+        last = next((each for each in islice(self._versions(), 1000) if _source(each) == FROM_FILE), None)
         return last is not None and _bundle(last) == bundle
 
     def _without(self, last: ConfigVersion | None) -> InForce:
@@ -195,9 +198,16 @@ class Configuration:
             said = "\n".join(str(change) for change in changes) or "no changes"
             self._say(f"{self._path} is in force as version {in_force.version}:\n{said}")
 
-    async def history(self, limit: int) -> list[ConfigVersion]:
-        """The last configurations, newest first."""
-        return await asyncio.to_thread(self._store.configs, limit)
+    async def history(self, limit: int) -> list[dict[str, Any]]:
+        """The last configurations, newest first, as they may be shown."""
+        return await asyncio.to_thread(lambda: [_shown(version) for version in islice(self._versions(), limit)])
+
+    def _versions(self) -> Iterator[ConfigVersion]:
+        """All configurations, newest first; a few at a time, since each has the texts of all its files."""
+        before = None
+        while some := self._store.configs(_AT_ONCE, before):
+            yield from some
+            before = some[-1].version
 
 
 async def _nothing(loaded: Loaded) -> None:
@@ -216,7 +226,7 @@ def _source(version: ConfigVersion) -> str:
     return version.by.partition(":")[0]
 
 
-def shown(version: ConfigVersion) -> dict[str, Any]:
+def _shown(version: ConfigVersion) -> dict[str, Any]:
     """A version of the history, without its texts: keys may stand in them."""
     source, _, by = version.by.partition(":")
     return {

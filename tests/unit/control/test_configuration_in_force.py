@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from penstock.control.config.bundle import Bundle
@@ -104,3 +106,20 @@ def test_a_configuration_whose_keys_are_refused_is_not_remembered(store: SqliteS
     with pytest.raises(ConfigErrors):
         applied(configuration, "sent")
     assert groups(configuration) == ["demo"] and store.configs() == []
+
+
+def test_the_history_holds_the_texts_of_a_few_versions_at_a_time(store: SqliteStore) -> None:
+    """A version has the texts of all its files; its line in the history has none."""
+    size, versions = 200_000, 60
+    for number in range(versions):
+        store.add_config(msgspec.json.encode(Bundle("a.yaml", {"a.yaml": "x" * size})).decode(), at=number, by="api:me")
+    configuration = Configuration(store, None, {}, lambda: no_file(default_registry(), {}), lambda said: None)
+    tracemalloc.start()
+    try:
+        history = asyncio.run(configuration.history(50))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert [line["version"] for line in history] == list(range(versions, versions - 50, -1))
+    assert history[0] == {"version": 60, "at": 59.0, "source": "api", "by": "me", "files": ["a.yaml"]}
+    assert peak < 50 * size / 2

@@ -19,7 +19,7 @@ from penstock.control.api.services import name_of, services_of
 from penstock.control.config.bundle import Bundle
 from penstock.control.config.loaded import Loaded
 from penstock.control.config.payloads import bundle_of, problem_payload, report
-from penstock.control.configuration import FROM_API, shown
+from penstock.control.configuration import FROM_API
 
 router = exact_router("configuration")
 
@@ -84,8 +84,7 @@ async def config_status(request: Request) -> Response:
 @router.get("/config/history", responses={200: {"model": answers.ConfigHistory}})
 async def config_history(request: Request, asked: Annotated[HistoryAsked, Query()]) -> Response:
     """The last configurations, newest first: when and by whom they were applied."""
-    versions = await services_of(request).configuration.history(asked.limit)
-    rows = [shown(version) for version in versions]
+    rows = await services_of(request).configuration.history(asked.limit)
     return json_response({"data": [{**row, "at": moment(row["at"])} for row in rows]})
 
 

@@ -276,6 +276,6 @@ class Store(Protocol):
         """A configuration by its number; None: the last."""
         ...
 
-    def configs(self, limit: int = 100) -> list[ConfigVersion]:
-        """The last configurations, newest first."""
+    def configs(self, limit: int = 100, before: int | None = None) -> list[ConfigVersion]:
+        """The last configurations (of those before this version), newest first."""
         ...

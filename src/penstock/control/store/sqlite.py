@@ -333,12 +333,12 @@ class SqliteStore:
             row = connection.execute(statement).first()
             return None if row is None else _config(row)
 
-    def configs(self, limit: int = 100) -> list[ConfigVersion]:
+    def configs(self, limit: int = 100, before: int | None = None) -> list[ConfigVersion]:
+        statement = select(configs).order_by(configs.c.version.desc()).limit(limit)
+        if before is not None:
+            statement = statement.where(configs.c.version < before)
         with self._read() as connection:
-            return [
-                _config(row)
-                for row in connection.execute(select(configs).order_by(configs.c.version.desc()).limit(limit))
-            ]
+            return [_config(row) for row in connection.execute(statement)]
 
 
 def _kept(key: KeyRecord, known: KeyRecord) -> list[str]:
