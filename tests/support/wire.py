@@ -28,6 +28,9 @@ class Wire:
     def can_write_eof(self) -> bool:
         return False
 
+    def is_closing(self) -> bool:
+        return self.closed
+
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...
 

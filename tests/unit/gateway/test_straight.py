@@ -191,7 +191,8 @@ class Gateway:
             self.connect()
 
     def keep(self) -> None:
-        """Answer what the worker asked of the keeper."""
+        """Send what was written, and answer what the worker asked of the keeper."""
+        self.connections.outbox.send()
         while not self.silent and any(kind != "hello" for kind, _ in self.said):
             said, self.said = self.said, []
             for kind, each in said:

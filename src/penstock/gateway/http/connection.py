@@ -27,6 +27,7 @@ from penstock.gateway.http.connections import Connections
 from penstock.gateway.http.heads import CONTINUE, JSON
 from penstock.gateway.http.inbound import Answer, Inbound
 from penstock.gateway.http.repeated import Repeated, repeatable
+from penstock.gateway.outbox import Outgoing
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -106,7 +107,7 @@ class Connection(asyncio.Protocol):
     # -- the transport's side -----------------------------------------------------------------------------------------
 
     def connection_made(self, transport: Any) -> None:
-        self.transport = transport
+        self.transport = Outgoing(transport, self._connections.outbox)
         peer = transport.get_extra_info("peername")
         self.address = str(peer[0]) if isinstance(peer, tuple) else ""
         self.deadline = self._connections.now + self._limits.head_seconds

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from penstock.gateway.http.heads import date_line
 from penstock.gateway.http.inbound import Inbound
+from penstock.gateway.outbox import Outbox
 
 GRAIN = 0.5
 """Seconds between two sweeps: so late a deadline may be noticed."""
@@ -30,10 +31,13 @@ class Watched(Protocol):
 
 
 class Connections:
-    """The connections of one worker. `now` is the loop's time at the last sweep, `date` the header of that second."""
+    """The connections of one worker. `now` is the loop's time at the last sweep, `date` the header of that second;
+    `outbox` is what they write to.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self.outbox = Outbox(loop)
         self._open: set[Watched] = set()
         self._gone: asyncio.Event | None = None
         self.now = loop.time()

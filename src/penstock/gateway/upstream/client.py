@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 
 from penstock.exchange import Broken, HTTPRequest, Timeouts
+from penstock.gateway.outbox import Outbox
 from penstock.gateway.upstream.connection import Connection
 from penstock.gateway.upstream.dialling import Dialler, Refused, Route
 from penstock.gateway.upstream.heads import Head, Lines, Start
@@ -48,6 +49,7 @@ class Upstream:
         environment = dict(os.environ if environment is None else environment)
         self._loop, self._limits, self._clock = loop, limits, clock
         self._wheel = Wheel(loop, grain, clock)
+        self._outbox = Outbox(loop)
         self._names = Names(loop)
         self._dialler = Dialler(loop, self._names, Contexts(environment))
         self._rules = ProxyRules(environment)
@@ -142,7 +144,7 @@ class Upstream:
     def _pool(self, route: Route) -> Pool:
         pool = self._pools.get(route)
         if pool is None:
-            pool = self._pools[route] = Pool(route, self._limits, self._wheel, self._clock, self._dial)
+            pool = self._pools[route] = Pool(route, self._limits, self._wheel, self._outbox, self._clock, self._dial)
         return pool
 
     def _dial(self, pool: Pool, seconds: float | None) -> None:

@@ -21,6 +21,7 @@ from httptools import HttpParserError
 
 from penstock.calls.body_limits import OVER, silent
 from penstock.exchange import Broken
+from penstock.gateway.outbox import Outgoing
 from penstock.gateway.upstream.decoding import Undecodable
 from penstock.gateway.upstream.ongoing import Ongoing
 from penstock.gateway.upstream.reading import LONG_HEAD, MAX_HEAD, Reading
@@ -57,7 +58,7 @@ class Connection(Reading):
         self.quiet = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
+        self.transport = Outgoing(transport, self.pool.outbox)
         self.alive = True
         self.born = self.pool.clock()
 
@@ -68,16 +69,15 @@ class Connection(Reading):
         request, head = ongoing.request, ongoing.head
         assert head is not None
         body = request.body
-        try:
-            if not body:
-                self.transport.write(head.begin + head.without_body)
-            elif len(body) <= JOINED:
-                self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head.begin, len(body), body))
-            else:
-                self.transport.writelines((b"%bcontent-length: %d\r\n\r\n" % (head.begin, len(body)), body))
-        except RuntimeError:  # uvloop's word for a socket that is closed already, of which we shall still hear
+        if self.transport.is_closing():  # of which we shall still hear
             self.close()
             return False
+        if not body:
+            self.transport.write(head.begin + head.without_body)
+        elif len(body) <= JOINED:
+            self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (head.begin, len(body), body))
+        else:
+            self.transport.writelines((b"%bcontent-length: %d\r\n\r\n" % (head.begin, len(body)), body))
         self.ongoing, self.receiver = ongoing, ongoing.receiver
         ongoing.connection = self
         self.complete = self.begun = self.until_end = False

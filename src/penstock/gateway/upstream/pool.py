@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from penstock.calls.body_limits import OVER
 from penstock.exchange import Broken
+from penstock.gateway.outbox import Outbox
 from penstock.gateway.upstream.connection import Connection
 from penstock.gateway.upstream.dialling import Route
 from penstock.gateway.upstream.settings import Limits
@@ -51,10 +52,19 @@ class Dial(Protocol):
 class Pool:
     """The connections of one route."""
 
-    def __init__(self, route: Route, limits: Limits, wheel: Wheel, clock: Callable[[], float], dial: Dial) -> None:
+    def __init__(
+        self,
+        route: Route,
+        limits: Limits,
+        wheel: Wheel,
+        outbox: Outbox,
+        clock: Callable[[], float],
+        dial: Dial,
+    ) -> None:
         self.route = route
         self.limits = limits
         self.wheel = wheel
+        self.outbox = outbox
         self.clock = clock
         self._dial = dial
         self.idle: list[Connection] = []

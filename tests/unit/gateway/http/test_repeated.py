@@ -56,6 +56,7 @@ def fed(pieces: list[bytes], kind: type[Connection] = Connection, echo: Echo | N
         for piece in pieces:
             connection.data_received(piece)
         connections.close()
+        connections.outbox.send()
         transport.written = transport.written.replace(connections.date, b"")
         return transport
 

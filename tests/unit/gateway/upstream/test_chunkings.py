@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.exchange import Timeouts
+from penstock.gateway.outbox import Outbox
 from penstock.gateway.upstream import Limits, NetworkSettings
 from penstock.gateway.upstream.connection import Connection
 from penstock.gateway.upstream.dialling import Route
@@ -25,12 +26,20 @@ def heard_of(pieces: list[bytes]) -> Heard:
     loop = asyncio.new_event_loop()
     try:
         place = parse("http://a.example/")
-        pool = Pool(Route(place.origin, None, NetworkSettings()), Limits(), Wheel(loop), lambda: 0.0, lambda *_: None)
+        pool = Pool(
+            Route(place.origin, None, NetworkSettings()),
+            Limits(),
+            Wheel(loop),
+            Outbox(loop),
+            lambda: 0.0,
+            lambda *_: None,
+        )
         connection, heard, wire = Connection(pool), Heard(), Wire()
         connection.connection_made(wire)  # type: ignore[arg-type]  # as much of a transport as is asked
         head = Start("POST", place).head([], {})
         ongoing = Ongoing(heard, ask("http://a.example/"), head, Timeouts(), float("inf"), loop)
         connection.start(ongoing, 0.0)
+        pool.outbox.send()
         for piece in pieces:
             if not wire.closed:
                 connection.data_received(piece)

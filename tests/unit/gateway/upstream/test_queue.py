@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from penstock.exchange import Timeouts
+from penstock.gateway.outbox import Outbox
 from penstock.gateway.upstream import Limits, NetworkSettings
 from penstock.gateway.upstream.connection import Connection
 from penstock.gateway.upstream.dialling import Route
@@ -28,7 +29,7 @@ class Bench:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop, self.dials = loop, 0
         route = Route(PLACE.origin, None, NetworkSettings())
-        self.pool = Pool(route, Limits(connections=2), Wheel(loop), lambda: 0.0, self.dial)
+        self.pool = Pool(route, Limits(connections=2), Wheel(loop), Outbox(loop), lambda: 0.0, self.dial)
 
     def dial(self, pool: Pool, seconds: float | None) -> None:
         self.dials += 1
@@ -38,6 +39,7 @@ class Bench:
         connection.connection_made(Wire())  # type: ignore[arg-type]  # as much of a transport as is asked
         self.dials -= 1
         self.pool.opened(connection)
+        self.pool.outbox.send()
         return connection
 
     def send(self) -> tuple[Heard, Ongoing]:
@@ -45,6 +47,7 @@ class Bench:
         head = Start("POST", PLACE).head([], {})
         ongoing = Ongoing(heard, ask("http://a.example/"), head, Timeouts(), float("inf"), self.loop)
         self.pool.send(ongoing, 0.0)
+        self.pool.outbox.send()
         return heard, ongoing
 
 

@@ -52,6 +52,30 @@ def test_one_that_was_closed_while_idle_is_not_used(run: Run) -> None:
     run(main)
 
 
+@pytest.mark.parametrize("reset", [False, True])
+def test_an_end_that_comes_before_the_request_was_written_has_read_nothing_of_it(run: Run, reset: bool) -> None:
+    """The request still waits in the outbox: it is sent again, and the one that waited never goes out."""
+
+    async def provider(peer: Peer) -> None:
+        while await peer.request() is not None:
+            peer.say(OK)
+
+    async def main() -> None:
+        async with serving(provider) as server, client() as upstream:
+            await send(upstream, server.url).over()
+            (pool,) = upstream._pools.values()
+            kept = pool.idle[0]
+            heard = send(upstream, server.url)
+            if reset:
+                kept.connection_lost(ConnectionResetError())
+            else:
+                kept.eof_received()
+            assert (await heard.over()).body == b"hi"
+            assert (len(server.asked), server.connections, pool.stats().repeated) == (2, 2, 1)
+
+    run(main)
+
+
 def test_closed_just_as_reused_is_sent_again(run: Run) -> None:
     """The provider closes in the same moment: its end and our request cross. It has read nothing of it."""
 
