@@ -21,6 +21,7 @@ from penstock.gateway.control_plane import ControlPlane
 from penstock.gateway.http.connection import Connection
 from penstock.gateway.http.connection import Limits as ConnectionLimits
 from penstock.gateway.http.connections import Connections
+from penstock.gateway.http.listener import Listener
 from penstock.gateway.journal import Journal, new_worker_id
 from penstock.gateway.keeper_link import KeeperLink
 from penstock.gateway.keyring import Keyring
@@ -65,7 +66,7 @@ class Worker:
         self._slot = slot
         self._plane: Plane | None = None
         self._observer: Observer | None = None
-        self._server: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self._stopped = asyncio.Event()
 
     async def serve(self) -> None:
@@ -121,7 +122,7 @@ class Worker:
         for connection in self._connections:
             connection.use(self._limits)
         if first:
-            asyncio.get_running_loop().create_task(self._listen())
+            self._listen()
 
     def _open_observer(self, snapshot: Snapshot) -> Observer:
         loop = asyncio.get_running_loop()
@@ -153,11 +154,13 @@ class Worker:
         principal = self._keyring.find(token)
         return None if principal is None else principal.alias
 
-    async def _listen(self) -> None:
+    def _listen(self) -> None:
         """Begin to accept, and tell the supervisor."""
         service, connections = self._service, self._connections
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(service, self._limits, connections), sock=self._slot.listener, backlog=4096
+        self._listener = Listener(
+            asyncio.get_running_loop(),
+            self._slot.listener,
+            lambda: Connection(service, self._limits, connections),
         )
         gc.collect()
         gc.freeze()
@@ -196,8 +199,8 @@ class Worker:
         seconds = self._slot.drain_seconds
         if seconds is None:
             seconds = 30.0 if self._plane is None else self._plane.snapshot.settings.drain_seconds
-        if self._server is not None:
-            self._server.close()
+        if self._listener is not None:
+            self._listener.close()
         with suppress(OSError):
             self._slot.listener.close()
         self._connections.drain()

@@ -40,6 +40,7 @@ class Connections:
         self.outbox = Outbox(loop)
         self._open: set[Watched] = set()
         self._gone: asyncio.Event | None = None
+        self._draining = False
         self.now = loop.time()
         self.date = date_line(time.time())
         self._timer = loop.call_later(GRAIN, self._sweep)
@@ -48,8 +49,10 @@ class Connections:
         return len(self._open)
 
     def add(self, connection: Watched) -> None:
-        """A connection was made."""
+        """A connection was made. One that was on its way when the others were drained comes too late."""
         self._open.add(connection)
+        if self._draining:
+            connection.drain()
 
     def remove(self, connection: Watched) -> None:
         """A connection is no more."""
@@ -62,6 +65,7 @@ class Connections:
 
     def drain(self) -> None:
         """End every connection as soon as nothing is under way on it."""
+        self._draining = True
         for connection in list(self._open):
             connection.drain()
 

@@ -572,6 +572,19 @@ def test_a_slow_answer_is_not_a_slow_client(impatient: Limits) -> None:
     run(scenario)
 
 
+def test_one_that_comes_while_others_are_drained_is_ended_too() -> None:
+    """It was taken before, and is open only now: nobody would wait for its end."""
+
+    async def scenario() -> None:
+        async with served(Echo()) as (connect, connections):
+            connections.drain()
+            late = await connect()
+            assert await late.rest() == b""
+            assert len(connections) == 0
+
+    run(scenario)
+
+
 def test_draining_ends_what_is_idle_and_lets_the_rest_finish() -> None:
     async def scenario() -> None:
         echo = Echo()
