@@ -83,9 +83,13 @@ class Headers(dict[str, str]):
 
 
 class Piped:
-    """The rest of a stream, for who consumes it by callbacks. Pieces that come before it is attached are kept."""
+    """The rest of a stream, for who consumes it by callbacks. Pieces that come before it is attached are kept; those
+    that come later reach the consumer without a detour: from then on this is the receiver of the answer.
+    """
 
-    __slots__ = ("_kept", "_over", "_take", "ongoing")
+    __slots__ = ("_kept", "_over", "_take", "data", "ongoing")
+
+    data: Callable[[bytes], None]
 
     def __init__(self, ongoing: Ongoing | None) -> None:
         self.ongoing = ongoing
@@ -101,6 +105,9 @@ class Piped:
             take(piece)
         if self._over is not False:
             take(None if self._over is True else self._over)
+        elif self.ongoing is not None:
+            self.data = take
+            self.ongoing.hand_over(self)
 
     def next(self, take: Callable[[bytes | Broken | None], None]) -> None:
         """Call `take` with the next piece only."""
@@ -127,6 +134,15 @@ class Piped:
         take = self._take
         if take is not None:
             take(over if isinstance(over, Broken) else None)
+
+    def head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """It was heard before there was a stream."""
+
+    def end(self) -> None:
+        self.finish(True)
+
+    def broken(self, why: Broken) -> None:
+        self.finish(why)
 
     def slow(self, slow: bool) -> None:
         """The reader does not keep up, or does again."""

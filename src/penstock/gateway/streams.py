@@ -68,7 +68,9 @@ class RelayedStream:
         try:
             if type(piece) is bytes:
                 data = self._tap.whole(piece)
-                if data:
+                if self._tap.is_plain(data):
+                    self._pass_plain(data)
+                elif data:
                     self._pass(data)
             else:
                 self._end(piece if isinstance(piece, Broken) else None)
@@ -82,14 +84,16 @@ class RelayedStream:
         else:
             self.cut(fault)
 
+    def _pass_plain(self, data: bytes) -> None:
+        """Pass on a frame that brings more text and nothing else."""
+        call = self._call
+        if call.kept is not None:
+            call.kept.take(data)
+        call.inbound.write(data if self._rename is None else self._rename(data))
+
     def _pass(self, data: bytes) -> None:
         """Pass on whole frames; of such as cannot be read, none, and nothing behind them."""
         tap, call = self._tap, self._call
-        if tap.is_plain(data):
-            if call.kept is not None:
-                call.kept.take(data)
-            call.inbound.write(data if self._rename is None else self._rename(data))
-            return
         bad = tap.bad(data)
         if bad >= 0:
             data = data[:bad]
