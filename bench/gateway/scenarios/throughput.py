@@ -56,10 +56,10 @@ def _warm(bench: Bench, contestant: Contestant) -> None:
     settle(contestant)
 
 
-def drive(bench: Bench, contestant: Contestant) -> wrk.Load:
+def drive(bench: Bench, contestant: Contestant, connections: int = CONNECTIONS) -> wrk.Load:
     """One run of the load; raises Failed when anything but right answers came, or the mock was not asked for each."""
     before = answers.count(bench.answers)
-    load = wrk.run(contestant.target, bench.cores.load, bench.effort.seconds, CONNECTIONS, bench.folder)
+    load = wrk.run(contestant.target, bench.cores.load, bench.effort.seconds, connections, bench.folder)
     asked = answers.count(bench.answers) - before - 1
     if load.failed or load.refused:
         bench.problem(f"{contestant.name}: {load.refused} refused and {load.failed} broken of {load.requests} requests")

@@ -1,5 +1,6 @@
 """`workers`: two workers beside one. Where the machine has cores to spare for it, by requests a second; else by what a
-request costs each of them, which says the same if they wait for nothing but CPU.
+request costs each of them, which says the same if they wait for nothing but CPU. Each worker has 64 connections: what
+comes at once is handled at once, and is cheaper the more of it there is.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ def run(bench: Bench) -> Outcome:
     try:
         for workers, places in ((1, [bench.cores.peer]), (2, both)):
             started[workers] = _start(bench, workers, places)
-        for contestant in started.values():
-            throughput.drive(bench, contestant)
+        for workers, contestant in started.items():
+            throughput.drive(bench, contestant, workers * throughput.CONNECTIONS)
 
         def measure(contestant: Contestant) -> None:
             workers = 1 if contestant is started[1] else 2
             before = contestant.cpu()
-            load = throughput.drive(bench, contestant)
+            load = throughput.drive(bench, contestant, workers * throughput.CONNECTIONS)
             found[workers].append((load.rate, (contestant.cpu() - before) / load.requests * 1e6))
 
         in_turns(bench, list(started.values()), measure)
