@@ -98,7 +98,7 @@ class _Answer:
         )
         self._in_pieces = any(name.lower() == b"transfer-encoding" for name, _ in headers)
         if self._in_pieces:
-            self._inbound.slow = self._slow
+            self._inbound.pace(self._slow)
             self._inbound.begin(status, self._headers)
 
     def data(self, data: bytes) -> None:

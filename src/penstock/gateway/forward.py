@@ -352,7 +352,7 @@ class ForwardedAnswer:
         call.waited += self._first
         if not self._waits:
             inbound.begin(self._reply.status, self._head(None))
-        inbound.slow = self._piped.slow
+        inbound.pace(self._piped.slow)
         inbound.client_left = self._client_left
         self._take(self._reply.body)
         self._piped.attach(self._take)

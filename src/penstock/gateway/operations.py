@@ -397,7 +397,7 @@ class OperationStream:
         cost_text = call.charged(self._made.target, None)[1] if call.kind.binary else None
         head = call.answer_head(self._made.target, b"content-type: %b\r\n" % header_value(kind), cost_text)
         inbound.begin(200, head)
-        inbound.slow = self._piped.slow
+        inbound.pace(self._piped.slow)
         inbound.client_left, inbound.answering = self._client_left, self
         self._take(self._reply.body)
         self._piped.attach(self._take)

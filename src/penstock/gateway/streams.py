@@ -57,7 +57,7 @@ class RelayedStream:
         head = b"content-type: %b\r\ncache-control: no-cache\r\nx-accel-buffering: no\r\n" % kind.encode("latin-1")
         inbound = call.inbound
         inbound.begin(200, call.answer_head(self._made.target, head, None))
-        inbound.slow = piped.slow
+        inbound.pace(piped.slow)
         inbound.client_left, inbound.answering = self._client_left, self
         self._take(self._reply.body)
         piped.attach(self._take)
@@ -289,7 +289,7 @@ class TranslatedStream:
             self._write(self._source.first)
             self._take(None)
             return
-        inbound.slow = piped.slow
+        inbound.pace(piped.slow)
         self._write(self._source.first)
         piped.attach(self._take)
 

@@ -72,7 +72,7 @@ class Service(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """One connection. `current` is the request that is being answered."""
+    """One connection. `current` is the request that is being answered; `full`: its client does not keep up."""
 
     def __init__(self, service: Service, limits: Limits, connections: Connections) -> None:
         self._service = service
@@ -84,7 +84,6 @@ class Connection(asyncio.Protocol):
         self._head_size = 0
         self._waiting: deque[Inbound] = deque()
         self._paused = False
-        self._full = False
         self._unread = 0
         self._refused = False
         self._repeated: Repeated | None = None
@@ -94,6 +93,7 @@ class Connection(asyncio.Protocol):
         self.current: Inbound | None = None
         self.deadline = 0.0
         self.draining = False
+        self.full = False
 
     def use(self, limits: Limits) -> None:
         """The configuration has changed: these hold from now on."""
@@ -127,7 +127,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return  # it had more under way
-        at_rest = self.current is None and self._reading is None and not self._waiting and not self._full
+        at_rest = self.current is None and self._reading is None and not self._waiting and not self.full
         if at_rest and self._repeated is not None and self._again(self._repeated, data):
             return
         if self._in_head:
@@ -154,14 +154,14 @@ class Connection(asyncio.Protocol):
             self._malformed(400, f"this is no HTTP request: {_reason(error)}")
 
     def pause_writing(self) -> None:
-        self._full = True
+        self.full = True
         self._watch_reader()
         current = self.current
         if current is not None and current.slow is not None:
             current.slow(True)
 
     def resume_writing(self) -> None:
-        self._full = False
+        self.full = False
         current = self.current
         if current is None:
             self.deadline = self._connections.now + self._limits.idle_seconds
@@ -246,7 +246,7 @@ class Connection(asyncio.Protocol):
         reading.pieces = []
         reading.complete = True
         self._completed = reading
-        if self.current is None and not self._waiting and not self._full:
+        if self.current is None and not self._waiting and not self.full:
             self._serve(reading)
         else:
             self._waiting.append(reading)
@@ -259,7 +259,7 @@ class Connection(asyncio.Protocol):
         inbound.pending = False
         inbound.refusal = inbound.refusal or refusal
         if inbound.complete:
-            if self.current is None and self._waiting and self._waiting[0] is inbound and not self._full:
+            if self.current is None and self._waiting and self._waiting[0] is inbound and not self.full:
                 self._serve(self._waiting.popleft())
         elif self._reading is not inbound:
             return  # what came after its head was no request, which is answered; or its client has left
@@ -272,13 +272,13 @@ class Connection(asyncio.Protocol):
         """An answer was written to its end."""
         inbound.client_left = inbound.slow = inbound.answering = None
         self.current = None
-        if self._full:
+        if self.full:
             self._watch_reader()
         else:
             self.deadline = self._connections.now + self._limits.idle_seconds
         if not inbound.keep_alive or self.draining or (self._refused and not self._waiting):
             self._close()
-        elif not self._full:
+        elif not self.full:
             self._next()
 
     def admitted_not_begun(self) -> list[Inbound]:
@@ -299,7 +299,7 @@ class Connection(asyncio.Protocol):
 
     def too_late(self) -> None:
         """The deadline has passed."""
-        if self._full:
+        if self.full:
             self._leave_unless_it_reads()
             return
         if self.current is not None:

@@ -81,6 +81,15 @@ class Inbound:
 
     # -- the answer ---------------------------------------------------------------------------------------------------
 
+    def pace(self, slow: Callable[[bool], None]) -> None:
+        """Call `slow` from now on; at once where the client does not keep up already: what was written before this
+        answer may have waited in the outbox, and been found too much while nobody listened.
+        """
+        self.slow = slow
+        connection = self.connection
+        if connection.full and connection.current is self:
+            slow(True)
+
     def respond(self, status: int, headers: bytes, body: bytes) -> None:
         """The whole answer, in one write."""
         connection = self.connection
