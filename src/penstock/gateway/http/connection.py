@@ -113,6 +113,9 @@ class Connection(asyncio.Protocol):
         self.deadline = self._connections.now + self._limits.head_seconds
         self._connections.add(self)
 
+    def eof_received(self) -> None:
+        self.transport.flush()  # the loop closes its transport now, which knows nothing of what waits
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.remove(self)
         self._parser = None  # which refers back: what connections leave behind would wait for the collector

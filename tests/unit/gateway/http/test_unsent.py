@@ -133,3 +133,19 @@ def test_nobody_is_told_of_a_client_that_has_left(run: Run) -> None:
             assert slow == []
 
     run(scenario)
+
+
+def test_a_client_that_has_said_all_hears_the_answer(run: Run) -> None:
+    """Its end is in the bytes behind the request, and the loop tells both before it turns. Then it closes its own
+    transport, which sends what was written to it, and knows nothing of what was not.
+    """
+
+    async def scenario() -> None:
+        async with served() as here:
+            transport = here.ours.transport._transport
+            here.ours.data_received(b"GET /a HTTP/1.1\r\nhost: h\r\n\r\n")
+            here.ours.eof_received()
+            transport.close()
+            assert (await here.read()).endswith(BODY)
+
+    run(scenario)
