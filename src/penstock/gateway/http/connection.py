@@ -435,7 +435,10 @@ class Connection(asyncio.Protocol):
             self.transport.resume_reading()
 
     def _close(self) -> None:
-        """Close; a client that may still be sending gets time to read what it was told."""
+        """Close; a client that may still be sending gets time to read what it was told. What it asked for behind the
+        last request that is answered is not begun.
+        """
+        self._waiting.clear()
         if self._refused and self.transport.can_write_eof():
             self._resume()
             self.transport.write_eof()

@@ -149,3 +149,19 @@ def test_a_client_that_has_said_all_hears_the_answer(run: Run) -> None:
             assert (await here.read()).endswith(BODY)
 
     run(scenario)
+
+
+def test_nothing_is_begun_on_a_connection_that_closes(run: Run) -> None:
+    """The worker drains: a request that waits behind the last one that is answered is not made, and not paid for."""
+
+    async def scenario() -> None:
+        async with served() as here:
+            await here.ask("/a")
+            await here.ask("/later", "/a")
+            here.connections.drain()
+            here.service.later.respond(200, b"", BODY)
+            assert here.ours.full
+            assert (await here.read()).count(BODY) == 2
+            assert here.service.seen == ["/a", "/later"]
+
+    run(scenario)
