@@ -104,6 +104,7 @@ class Piped:
         for piece in kept:
             take(piece)
         if self._over is not False:
+            self._let_go()
             take(None if self._over is True else self._over)
         elif self.ongoing is not None:
             self.data = take
@@ -132,6 +133,7 @@ class Piped:
     def finish(self, over: Broken | bool) -> None:
         self._over = over
         take = self._take
+        self._let_go()
         if take is not None:
             take(over if isinstance(over, Broken) else None)
 
@@ -155,10 +157,19 @@ class Piped:
 
     def close(self) -> None:
         """Nobody wants the rest."""
-        self._take = None
+        self._let_go()
         if self._over is False and self.ongoing is not None:
             self.ongoing.cancel()
             self._over = True
+
+    def _let_go(self) -> None:
+        """Forget the consumer, which refers back: it is freed at once and not by the collector."""
+        self._take = None
+        self.data = _to_nobody
+
+
+def _to_nobody(data: bytes) -> None:
+    """What comes after the end, or after nobody wants the rest."""
 
 
 class Driver:

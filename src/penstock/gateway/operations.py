@@ -418,6 +418,7 @@ class OperationStream:
             self._call.route.broke(piece)
             self._record("broken")
             self._call.inbound.abort()
+        self._call.release()
 
     def _look(self, piece: bytes) -> None:
         data = self._tail + piece
@@ -463,6 +464,7 @@ class OperationStream:
         self._piped.close()
         self._record("cancelled")
         self._call.inbound.abort()
+        self._call.release()
 
     def _client_left(self) -> None:
         if self._done:
@@ -473,6 +475,7 @@ class OperationStream:
         self._done = True
         self._piped.close()
         self._record("cancelled")
+        self._call.release()
 
 
 _MOCKS = frozenset({"mock_response", "mock_timeout"})

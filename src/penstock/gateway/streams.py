@@ -176,12 +176,14 @@ class RelayedStream:
             self._record("cancelled")
         said = _failure(self._call, error.message, error.kind, error.status)
         self._call.inbound.end(said)
+        self._call.release()
 
     def _client_left(self) -> None:
         call = self._call
         if call.open is None:
             self._done = True
             self._piped.close()
+            call.release()
             return
         if call.plane.snapshot.settings.on_disconnect == "drain":
             self._piped.slow(False)
@@ -189,6 +191,7 @@ class RelayedStream:
         self._done = True
         self._piped.close()
         self._record("cancelled")
+        call.release()
 
 
 def _without_usage(data: bytes) -> bytes:
@@ -389,6 +392,7 @@ class TranslatedStream:
             self._piped.close()
         self._record("cancelled")
         self._call.inbound.end(self._call.plane.redact(self._renderer.render(StreamEvent((Failure(error),)))))
+        self._call.release()
 
     def _client_left(self) -> None:
         if self._over:
@@ -401,3 +405,4 @@ class TranslatedStream:
         if self._piped is not None:
             self._piped.close()
         self._record("cancelled")
+        call.release()

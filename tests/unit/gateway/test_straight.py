@@ -783,6 +783,56 @@ def test_what_a_snapshot_leaves_behind_is_freed_at_once() -> None:
     asyncio.run(run())
 
 
+def streams(*, whole: bool) -> Callable[[Any], None]:
+    """The beginning of a stream, or all of it."""
+
+    def frame(delta: dict[str, Any], reason: str | None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        said = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+        return b"data: " + json.dumps(said, separators=(",", ":")).encode() + b"\n\n"
+
+    def happens(ongoing: Any) -> None:
+        ongoing.receiver.head(200, [(b"content-type", b"text/event-stream")])
+        for piece in (frame({"content": "hello"}, None), frame({"content": " you"}, None)):
+            ongoing.receiver.data(piece)
+        if whole:
+            ongoing.receiver.data(frame({}, "stop") + b"data: [DONE]\n\n")
+            receiver, ongoing.receiver = ongoing.receiver, None
+            receiver.end()
+
+    return happens
+
+
+@pytest.mark.parametrize("path", [CHAT, MESSAGES])
+@pytest.mark.parametrize("end", ["whole", "broken", "leaves", "revoked"])
+def test_a_stream_is_freed_when_it_is_over(end: str, path: str) -> None:
+    """At once, with its request's body, and not when the collector comes: that may be thousands of streams later."""
+
+    async def run() -> None:
+        gateway = Gateway(StillClock(), True, 0.25, "abort")
+        asked = request_of("one", {"stream": True, "max_tokens": 5}, "sk-free", "", path)
+        gateway.connection.data_received(asked)
+        left = weakref.ref(gateway.connection.current)
+        (ongoing,) = gateway.providers.waiting
+        gateway.providers.answer(streams(whole=end == "whole"))
+        assert (gateway.connection.current is None) == (end == "whole")
+        if end == "broken":
+            ongoing.fail(Broken("read", "reset"))
+        elif end == "leaves":
+            play([("leaves",)], gateway, gateway.clock)
+        elif end == "revoked":
+            play([("revoked",)], gateway, gateway.clock)
+        gateway.keep()
+        del ongoing
+        assert left() is None
+
+    gc.disable()
+    try:
+        asyncio.run(run())
+    finally:
+        gc.enable()
+
+
 def test_names_that_clients_make_up_are_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lanes, "MOST_GROUPS", 20)
 
