@@ -59,6 +59,7 @@ def _config(at: SimulatedProviders, drawn: str, edited: str) -> dict[str, Any]:
         {"name": "words", "model": "openai/gpt-3.5-turbo-instruct", **openai_like},
         {"name": "chat-gemini", "model": "gemini/gemini-2.5-flash", **gemini},
         {"name": "chat-gpt", "model": "openai/gpt-4o", **openai_like},
+        {"name": "shown", "model": "demo"},
         {"name": "picture", "model": "openai/gpt-image-1", **openai_like},
         {"name": "drawn", "model": "openai/gpt-image-1", "api_base": drawn, "api_key": "sk-fake"},
         {"name": "edited", "model": "openai/gpt-image-1", "api_base": edited, "api_key": "sk-fake"},
@@ -551,6 +552,20 @@ def test_mocks_answer_here(client: openai.OpenAI, providers: SimulatedProviders)
     with pytest.raises(openai.RateLimitError):
         client.embeddings.create(model="failing-mock", input="a")
     assert not providers.requests
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_demo_model_answers_by_the_name_of_its_group_and_is_counted(
+    client: openai.OpenAI, stream: bool, gateway: Running
+) -> None:
+    said: Any = [{"role": "user", "content": "Hi there"}]
+    told = client.chat.completions.with_raw_response.create(model="shown", messages=said, stream=stream)
+    answer = told.parse()
+    names = {chunk.model for chunk in answer} if isinstance(answer, openai.Stream) else {answer.model}
+    assert names == {"shown"}
+    found = row(gateway, told.headers["x-penstock-call-id"])
+    assert (found["prompt_tokens"], found["completion_tokens"], found["total_tokens"]) == (2, 10, 12)
+    assert (found["status"], found["spend"], found["metadata"]["attempts"]) == ("success", 0, [])
 
 
 def test_a_mock_needs_no_key_of_its_provider(client: openai.OpenAI) -> None:

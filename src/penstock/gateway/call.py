@@ -265,7 +265,14 @@ class Call(Driver):
         self.record_end(error.status, "failure", error.kind, message)
         self.observe(error.status, "failure", error.kind, message)
 
-    def record_end(self, status: int, outcome: str, error: str | None = None, message: str | None = None) -> None:
+    def record_end(
+        self,
+        status: int,
+        outcome: str,
+        error: str | None = None,
+        message: str | None = None,
+        usage: Usage | None = None,
+    ) -> None:
         """Write that the request is over, where no attempt's record says so."""
         self.plane.journal.ended(
             Ended(
@@ -283,6 +290,7 @@ class Call(Driver):
                 error,
                 message,
                 self.facts,
+                usage,
             )
         )
 

@@ -325,7 +325,7 @@ def context_of(
     return Context(
         surface.id_prefix + call_id,
         int(started_unix),
-        model=asked if resolved is not None and resolved != asked else None,
+        model=None if resolved == asked else asked,
         request=request,
         stream_usage=peeked.counts,
         stream_type=surface.dialect.stream_type_asked(inbound.query),

@@ -89,6 +89,7 @@ class Ended(Struct, frozen=True, array_like=True, gc=False, tag="e"):
     """A request is over with an error (or was answered without a provider: `outcome` "success", `attempts` 0).
 
     status      what the client was answered; `error` its kind
+    usage       what an answer consumed that no provider gave (of the demo model, of a mock)
     """
 
     call_id: str
@@ -105,6 +106,7 @@ class Ended(Struct, frozen=True, array_like=True, gc=False, tag="e"):
     error: str | None = None
     message: str | None = None
     facts: Mapping[str, Any] = {}
+    usage: Usage | None = None
 
 
 Record = Opened | Closed | Ended

@@ -429,7 +429,8 @@ class RoutedCall(Call):
             if self.open is None:
                 self.facts = {**self.facts, **told}
         if self.open is None:
-            self.record_end(status, outcome, error)  # answered here, by nobody else
+            self.record_end(status, outcome, error, usage=usage)  # answered here, by nobody else
+            self._tell_usage(usage)
         self.close(
             outcome,
             status,
@@ -450,6 +451,11 @@ class RoutedCall(Call):
         self.settle(tokens)
         self.route.done(tokens)
         self.observe(status, outcome, error)
+
+    def _tell_usage(self, usage: Usage | None) -> None:
+        """Write what no attempt has told into the sample."""
+        if usage is not None:
+            self.sample.input_tokens, self.sample.output_tokens = usage.input_tokens, usage.output_tokens
 
     def release(self) -> None:
         super().release()

@@ -235,7 +235,8 @@ def _row_of_many(request: int, caller: int, call: Call) -> tuple[Any, ...]:
     end = call.ended if call.ended is not None else closed
     assert end is not None, "a call without attempts is told by its end"
     costs = [cost for _, item in attempts if (cost := cost_of(item)) is not None]
-    usages = [_tokens(item.usage) for _, item in attempts if item.usage is not None]
+    told = [item.usage for _, item in attempts] + ([] if call.ended is None else [call.ended.usage])
+    usages = [_tokens(usage) for usage in told if usage is not None]
     tokens = [_total(column) for column in zip(*usages, strict=True)] or [None, None, None]
     first = None
     if opened is not None and closed is not None and closed.first_token is not None:

@@ -1,5 +1,6 @@
 """What the journals told of a call, and the rows that it becomes."""
 
+import msgspec
 import pytest
 
 from penstock.control.store.calls import (
@@ -37,6 +38,22 @@ def test_rows_fit_their_columns_on_both_ways() -> None:
 def test_a_refused_call_has_no_model_and_no_cost() -> None:
     row = named(REQUEST_COLUMNS, request_row(1, 2, refused()))
     assert (row["model"], row["cost"], row["attempts"], row["status"]) == ("", None, 0, 429)
+
+
+def test_what_no_provider_answered_has_its_tokens_all_the_same() -> None:
+    """The demo model's answer, alone and after an attempt elsewhere."""
+    alone = refused()
+    assert alone.ended is not None
+    alone.ended = msgspec.structs.replace(
+        alone.ended, usage=Usage(input_tokens=2, output_tokens=3, total_tokens=5), status=200, outcome="success"
+    )
+    row = named(REQUEST_COLUMNS, request_row(1, 2, alone))
+    assert (row["input_tokens"], row["output_tokens"], row["total_tokens"], row["attempts"]) == (2, 3, 5, 0)
+    tried = call(last=False, outcome="failure")
+    tried.ended = alone.ended
+    before = named(REQUEST_COLUMNS, request_row(1, 2, call()))["total_tokens"]
+    assert before == 8
+    assert named(REQUEST_COLUMNS, request_row(1, 2, tried))["total_tokens"] == before + 5
 
 
 def test_exact_costs_of_several_attempts_are_added_exactly() -> None:
