@@ -60,13 +60,17 @@ class Gateway:
         return made
 
     def rows(self) -> list[dict[str, Any]]:
-        """All rows of the ledger."""
-        found: list[dict[str, Any]] = []
+        """All rows of the ledger, at one moment: pages shift when a row comes while they are read."""
         while True:
-            page = self.manage("GET", f"/spend/logs/v2?page_size=1000&page={len(found) // 1000 + 1}")
-            found += page["data"]
-            if len(page["data"]) < 1000:
-                return found
+            pages = [self._page(1)]
+            while len(pages) < pages[0]["total_pages"]:
+                pages.append(self._page(len(pages) + 1))
+            if len({page["total"] for page in pages}) == 1:
+                return [row for page in pages for row in page["data"]]
+
+    def _page(self, number: int) -> dict[str, Any]:
+        page: dict[str, Any] = self.manage("GET", f"/spend/logs/v2?page_size=1000&page={number}")
+        return page
 
     def rows_when(self, right: Callable[[list[dict[str, Any]]], bool], seconds: float = 10.0) -> list[dict[str, Any]]:
         """The rows, as soon as they are as they should be (the ledger is written a moment after the answer)."""

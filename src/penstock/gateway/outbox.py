@@ -23,10 +23,10 @@ LARGE = 64 * 1024
 class Outbox:
     """The outbox of one event loop."""
 
-    __slots__ = ("_call_soon", "_waiting")
+    __slots__ = ("_loop", "_waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._call_soon = loop.call_soon
+        self._loop = loop
         self._waiting: list[Outgoing] = []
 
     def add(self, outgoing: Outgoing) -> None:
@@ -34,7 +34,7 @@ class Outbox:
         waiting = self._waiting
         waiting.append(outgoing)
         if len(waiting) == 1:
-            self._call_soon(self.send)
+            self._loop.call_soon(self.send)
         elif len(waiting) >= TOGETHER:
             self.send()
 
@@ -42,7 +42,11 @@ class Outbox:
         """Send what waits."""
         waiting, self._waiting = self._waiting, []
         for outgoing in waiting:
-            outgoing.flush()
+            try:
+                outgoing.flush()
+            except Exception as error:  # one connection's fault keeps nothing from the others
+                self._loop.call_exception_handler({"message": "what waited could not be sent", "exception": error})
+                outgoing.abort()
 
 
 class Outgoing:

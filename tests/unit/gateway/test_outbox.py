@@ -118,6 +118,27 @@ def test_one_that_is_closed_keeps_nothing_from_the_others(pieces: int) -> None:
     run(scenario)
 
 
+class Broken(Wire):
+    """Has a fault of its own."""
+
+    def write(self, data: bytes) -> None:
+        raise ValueError("a fault")
+
+
+def test_a_fault_of_one_is_told_and_ends_that_one_alone() -> None:
+    async def scenario(outbox: Outbox) -> None:
+        told: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
+        broken, wire = Broken(), Wire()
+        Outgoing(broken, outbox).write(b"a")
+        Outgoing(wire, outbox).write(b"b")
+        await asyncio.sleep(0)
+        assert (wire.written, wire.closed, broken.closed) == (b"b", False, True)
+        assert [str(each["exception"]) for each in told] == ["a fault"]
+
+    run(scenario)
+
+
 def test_a_real_socket_gets_all_of_it_before_its_end() -> None:
     """A half-closed one too: `write_eof` sends what waits."""
 
