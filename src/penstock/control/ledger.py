@@ -48,9 +48,6 @@ INTERVAL = 0.2
 """Seconds between two looks at journals in which nothing was found."""
 _BUSY_INTERVAL = 0.1
 """Seconds to the next look where something was: a commit cannot let others run in its middle, so it is kept small."""
-_NICENESS = 5
-"""How far this thread stands behind workers on the same core (on Linux nice(2) is for the thread): rows can wait."""
-
 _BATCH = 2000
 _PAUSE_EVERY = 32
 _REST = 0.002
@@ -210,7 +207,6 @@ class Ledger:
     # -- the thread ---------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        os.nice(_NICENESS)
         prune_at = 0.0
         while not self._stopping.is_set():
             rest = INTERVAL
