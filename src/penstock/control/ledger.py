@@ -48,6 +48,7 @@ INTERVAL = 0.2
 """Seconds between two looks at journals in which nothing was found."""
 _BUSY_INTERVAL = 0.1
 """Seconds to the next look where something was: a commit cannot let others run in its middle, so it is kept small."""
+
 _BATCH = 2000
 _PAUSE_EVERY = 32
 _REST = 0.002
