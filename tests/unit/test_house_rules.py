@@ -30,6 +30,11 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+def rooms_of(path: Path) -> str:
+    """What a package says of itself."""
+    return ast.get_docstring(tree_of(path)) or ""
+
+
 def pure_sources() -> list[Path]:
     return [path for path in SOURCES if path.relative_to(SOURCE).as_posix().startswith(PURE)]
 
@@ -141,6 +146,16 @@ def test_a_list_of_public_names_is_true(name: str) -> None:
     assert [missing for missing in listed if not hasattr(module, missing)] == [], "listed, but not there"
     if hasattr(module, "__path__") or name.count(".") == 1:
         assert defined_in(module) - set(listed) == set(), "public, but not listed"
+
+
+MAPS = [path for path in SOURCES if path.name == "__init__.py" and re.search(r"\b[a-z_]+\.py\b", rooms_of(path))]
+
+
+@pytest.mark.parametrize("path", MAPS, ids=name_of)
+def test_what_a_package_says_of_its_modules_is_true(path: Path) -> None:
+    """The first thing that a newcomer reads of a package is where what is. (Names with a folder are another's.)"""
+    listed = set(re.findall(r"(?<![\w./])([a-z_]+\.py)\b", rooms_of(path)))
+    assert {name for name in listed if not (path.parent / name).exists()} == set()
 
 
 def test_the_package_lists_all_that_it_shows() -> None:

@@ -1,8 +1,8 @@
 """Ollama's chat: POST /api/chat, answered in JSON lines unless asked otherwise.
 
-request.py     the body and its table of fields; options.py the model's parameters in it; tools.py its larger fields
+request.py     the body and its table of fields; options.py the model's parameters in it; modes.py `format` and `think`
 messages.py    messages, with images as bare bytes and arguments as objects
-response.py    answers; usage.py, stops.py, times.py, logprobs.py parts of them; stream.py lines; errors.py refusals
+response.py    answers; usage.py, stops.py, times.py parts of them; stream.py lines; errors.py refusals
 foreign*.py    other dialects' values in the terms of this one
 """
 
