@@ -1,4 +1,4 @@
-"""Policies: what stands around a call and may refuse it. One class a file; `gateway/worker.py` lists them in their order.
+"""Policies: what stands around a call and may refuse it. One class a file, in the order of `gateway/worker.py`.
 
 A policy answers `admit(call)` at once: None lets the call pass, a `Wait` names a lease to draw before it is asked
 again, and `Refused` is raised where the call must not be made. It does no I/O.
