@@ -213,11 +213,8 @@ class Call(Driver):
     def settle(self, tokens: int) -> None:
         """Give back what the call reserved, but for the tokens that it used."""
         reserved, self.reserved = self.reserved, []
-        for quota, amount in reserved:
-            if quota.kind == "requests" and self.attempts:
-                continue  # it was made
-            used = tokens if quota.kind == "tokens" else 0
-            self.plane.leases.settle(quota.name, amount, used, self.started_unix)
+        used = {"requests": 1 if self.attempts else 0, "tokens": tokens}
+        self.plane.leases.settle_all(reserved, used, self.started_unix)
 
     # -- it goes wrong ------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from penstock.gateway.principal import Principal, Quota
 from penstock.gateway.relay import Members, Peeked, text
 from penstock.gateway.route import Members as Group
 from penstock.gateway.routed import TOOLS
+from penstock.gateway.samples import RequestSample
 from penstock.gateway.straight import StraightCall, StraightRelay
 from penstock.gateway.straight_translation import StraightTranslation
 from penstock.gateway.surfaces.chat import ChatSurface
@@ -77,7 +78,8 @@ class Lane(Struct, frozen=True, eq=False):
 
     requested  the name as the client gives it; `group` what is asked for under it
     usual_output  tokens that may come out of a call that does not say how many
-    limits     what each call draws on before it is routed; `budgets` once it is known what it may cost
+    once       quotas of which each call takes one; `tokens` those of tokens, `budgets` those of money
+    sample     what their lines in the log have in common
     ways       deployments that were asked already, for all lanes to this group; None: no call goes straight to it
     """
 
@@ -86,8 +88,10 @@ class Lane(Struct, frozen=True, eq=False):
     requested: str
     group: Group
     usual_output: int
-    limits: tuple[Quota, ...]
+    once: tuple[tuple[Quota, int], ...]
+    tokens: tuple[Quota, ...]
     budgets: tuple[Quota, ...]
+    sample: RequestSample
     ways: dict[str, Way | None]
 
 
@@ -154,14 +158,27 @@ class Lanes:
             return None
         if not found.plain:
             return None
-        money = tuple(quota for quota in principal.quotas if quota.kind == "money")
-        limits = tuple(quota for quota in principal.quotas if quota.kind != "money")
+        once = tuple((quota, 1) for quota in principal.quotas if quota.kind not in ("money", "tokens"))
+        tokens, money = (
+            tuple(quota for quota in principal.quotas if quota.kind == kind) for kind in ("tokens", "money")
+        )
         usual = plane.snapshot.settings.default_max_output
         if len(self._lanes) >= MOST or len(self._ways) >= MOST_GROUPS:
             self._lanes.clear()
             self._ways.clear()
         ways = self._ways.setdefault((found.name, surface.dialect.name), {})
-        return Lane(principal, surface, name, found, usual, limits, money, ways)
+        sample = RequestSample(
+            surface=surface.dialect.name,
+            operation="chat",
+            status=200,
+            outcome="success",
+            key_id=principal.id,
+            key_alias=principal.alias,
+            requested=name,
+            model_group=found.name,
+            attempts=1,
+        )
+        return Lane(principal, surface, name, found, usual, once, tokens, money, sample, ways)
 
 
 def is_plain(headers: Mapping[bytes, bytes]) -> bool:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -166,9 +166,11 @@ class Leases:
         for quota, amount in wanted:
             lease = leases.get(quota.name)
             if lease is None or now >= lease.until or lease.held < amount:
+                for taken, units in wanted:
+                    if taken is quota:
+                        return False
+                    leases[taken.name].held += units
                 return False
-        for quota, amount in wanted:
-            lease = leases[quota.name]
             lease.held = held = lease.held - amount
             if held < lease.low and not lease.asked:
                 self._ask_more(lease)
@@ -198,16 +200,27 @@ class Leases:
                 ended since come back to nobody. Without it, units of windows (requests, tokens) never come back.
         """
         lease = self._leases.get(name)
-        rest = reserved - used
-        if lease is None or rest == 0:
+        if lease is not None and (since is not None or lease.start == 0.0 or reserved < used):
+            self._settle(lease, reserved - used, lease.start if since is None else since)
+
+    def settle_all(self, taken: Sequence[tuple[Quota, int]], used: Mapping[str, int], since: float) -> None:
+        """`settle` for each of these; `used`: units by kind of quota, none of a kind that it does not name."""
+        leases, used_of = self._leases, used.get
+        for quota, reserved in taken:
+            rest = reserved - used_of(quota.kind, 0)
+            lease = leases.get(quota.name)
+            if rest and lease is not None:
+                self._settle(lease, rest, since)
+
+    def _settle(self, lease: Lease, rest: int, since: float) -> None:
+        if since < lease.start:
             return
         if rest < 0:
-            if since is None or since >= lease.start:
-                self._charge(lease, -rest)
-        elif lease.start == 0.0 or (since is not None and since >= lease.start):
-            lease.held += rest
-            if lease.tight and self._connected:
-                self._give_back(lease)
+            self._charge(lease, -rest)
+            return
+        lease.held += rest
+        if lease.tight and rest and self._connected:
+            self._give_back(lease)
 
     def left(self, quotas: Sequence[Quota]) -> tuple[int, ...]:
         """Units that are left of each quota, as far as this worker knows."""
@@ -218,7 +231,8 @@ class Leases:
             if lease is None or now >= lease.until:
                 left.append(quota.limit)
             else:
-                left.append(max(0, lease.held + lease.beyond))
+                units = lease.held + lease.beyond
+                left.append(max(0, units))
         return tuple(left)
 
     def unspent(self) -> Iterator[tuple[Quota, int]]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("penstock.gateway")
 
+_copied: Callable[[RequestSample], RequestSample]
+_copied = RequestSample.__copy__  # type: ignore[attr-defined]  # structs have it, and the stubs of msgspec do not say so
+
 _MOST_PIECES = 64
 """Pieces of an answer from which on their bytes are counted, which is another's to do."""
 
@@ -63,10 +67,13 @@ class StraightCall:
     __slots__ = (
         "_began",
         "_bound",
+        "_closed",
         "_headers",
         "_inbound",
         "_lane",
         "_members",
+        "_money",
+        "_notes",
         "_ongoing",
         "_opened",
         "_peeked",
@@ -74,8 +81,10 @@ class StraightCall:
         "_plane",
         "_reserved",
         "_sent_at",
+        "_spent",
         "_started",
         "_started_unix",
+        "_waited",
         "_way",
     )
 
@@ -105,8 +114,7 @@ class StraightCall:
         try:
             plane.journal.opened(opened)
         except JournalError:
-            for quota, amount in reserved:
-                plane.leases.settle(quota.name, amount, 0, self._started_unix)
+            plane.leases.settle_all(reserved, {}, self._started_unix)
             return False
         inbound.answering, inbound.client_left = self, self.client_left
         self._pieces: list[bytes] = []
@@ -126,24 +134,18 @@ class StraightCall:
 
     def _most(self) -> list[tuple[Quota, int]]:
         """The most that the call can use of each quota."""
-        lane, peeked = self._lane, self._peeked
-        if not (lane.limits or lane.budgets):
-            self._bound = 0
-            return []
-        self._bound = inward = bounds.loose(self._inbound.body)
-        most = peeked.max_output
-        reserved: list[tuple[Quota, int]] = []
-        for quota in lane.limits:
-            if quota.kind == "tokens":
-                outward = lane.usual_output if most is None else most
-                reserved.append((quota, inward + outward * peeked.choices))
-            else:
-                reserved.append((quota, 1))
-        if lane.budgets:
-            way = self._way
-            outward = (way.target.max_output or 0) if most is None else most
-            money = way.tariff.bound(inward, outward * peeked.choices)
-            reserved += [(quota, money) for quota in lane.budgets]
+        lane, way, peeked = self._lane, self._way, self._peeked
+        reserved = list(lane.once)
+        self._bound = self._money = 0
+        if lane.budgets or lane.tokens or reserved:
+            self._bound = inward = bounds.loose(self._inbound.body)
+            most, choices = peeked.max_output, peeked.choices
+            for quota in lane.tokens:
+                reserved.append((quota, inward + (lane.usual_output if most is None else most) * choices))
+            if lane.budgets:
+                outward = (way.target.max_output or 0) if most is None else most
+                self._money = money = way.tariff.bound(inward, outward * choices)
+                reserved += [(quota, money) for quota in lane.budgets]
         return reserved
 
     def _record(self, at: float) -> Opened:
@@ -162,7 +164,7 @@ class StraightCall:
             resolved.provider.name,
             resolved.model,
             False,
-            tuple([(quota.name, amount) for quota, amount in self._reserved if quota.kind == "money"]),
+            tuple([(quota.name, self._money) for quota in lane.budgets]),
         )
 
     # -- and back -----------------------------------------------------------------------------------------------------
@@ -211,22 +213,24 @@ class StraightCall:
         cost, text = tariff.picodollars(amount), tariff.text(amount)
         now = time.perf_counter()
         waited, tokens = now - self._sent_at, usage.total_tokens or inward + outward
-        closed = self._closed(whole, cost, text, self._started_unix + (now - self._started))
+        closed = self._close(whole, cost, text, self._started_unix + (now - self._started))
         try:
             plane.journal.closed(closed)
         except JournalError:
             return False
         try:
-            self._settle(tokens, cost)
+            used = {"requests": 1, "tokens": tokens, "money": cost}
+            plane.leases.settle_all(self._reserved, used, self._started_unix)
             plane.router.answered(way.deployment.id, waited, False, None, tokens)
-            self._observe(closed, whole.notes, waited)
             self._respond(whole, text, waited)
+            self._closed, self._notes, self._waited = closed, whole.notes, waited
+            plane.observer.whole(self)
         except Exception as error:  # it is recorded, and could not be told: the client must not wait for ever
             _log.error("the answer of call %s could not be given: %s", closed.call_id, place_of(error))
             self._inbound.abort()
         return True
 
-    def _closed(self, whole: Whole, cost: int, text: str, at: float) -> Closed:
+    def _close(self, whole: Whole, cost: int, text: str, at: float) -> Closed:
         opened = self._opened
         return Closed(
             opened.call_id,
@@ -248,53 +252,30 @@ class StraightCall:
             {"notes": [str(note) for note in whole.notes]} if whole.notes else _NO_FACTS,
         )
 
-    def _settle(self, tokens: int, cost: int) -> None:
-        settle, since = self._plane.leases.settle, self._started_unix
-        for quota, amount in self._reserved:
-            kind = quota.kind
-            if kind != "requests":
-                settle(quota.name, amount, cost if kind == "money" else tokens if kind == "tokens" else 0, since)
-
-    def _observe(self, closed: Closed, notes: tuple[Note, ...], waited: float) -> None:
-        opened, usage, lane, inbound = self._opened, closed.usage, self._lane, self._inbound
+    def seen(self) -> tuple[RequestSample, Opened, Closed, float]:
+        """All that is known of the call, now that its answer has been given."""
+        opened, closed, inbound = self._opened, self._closed, self._inbound
+        usage = closed.usage
         assert usage is not None, "a plain answer has counts"
-        spent = time.perf_counter() - self._started
-        sample = RequestSample(
-            call_id=opened.call_id,
-            surface=lane.surface.dialect.name,
-            operation="chat",
-            method=inbound.method,
-            path=inbound.path,
-            status=200,
-            outcome="success",
-            key_id=opened.principal,
-            key_alias=lane.principal.alias,
-            client=inbound.address,
-            requested=opened.requested,
-            model_group=opened.group,
-            deployment=opened.deployment,
-            provider=opened.provider,
-            model=opened.model,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cache_read_tokens=usage.cache_read_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
-            cost=closed.cost_text,
-            seconds=spent,
-            overhead=max(0.0, spent - waited),
-            attempts=1,
-            finish_reason=closed.finish_reason,
-            response_id=closed.response_id,
-            notes=tuple([str(note) for note in notes]) if notes else (),
-        )
-        self._plane.observer.whole(sample, opened, closed, self._started_unix + spent)
+        sample = _copied(self._lane.sample)
+        sample.call_id = opened.call_id
+        sample.method, sample.path, sample.client = inbound.method, inbound.path, inbound.address
+        sample.deployment, sample.provider, sample.model = opened.deployment, opened.provider, opened.model
+        sample.input_tokens, sample.output_tokens = usage.input_tokens, usage.output_tokens
+        sample.cache_read_tokens, sample.reasoning_tokens = usage.cache_read_tokens, usage.reasoning_tokens
+        sample.cost = closed.cost_text
+        sample.seconds, sample.overhead = self._spent, max(0.0, self._spent - self._waited)
+        sample.finish_reason, sample.response_id = closed.finish_reason, closed.response_id
+        if self._notes:
+            sample.notes = tuple([str(note) for note in self._notes])
+        return sample, opened, closed, self._started_unix + self._spent
 
     def _respond(self, whole: Whole, text: str, waited: float) -> None:
         plane, lane = self._plane, self._lane
         if lane.surface.keeps and whole.response_id:
             plane.shared.made.put(whole.response_id, Made(self._way.deployment.id, lane.principal.id))
-        overhead = (time.perf_counter() - self._started - waited) * 1000
-        head = usual_head(JSON, self._opened.call_id, self._way.place, 1, overhead, text)
+        self._spent = spent = time.perf_counter() - self._started
+        head = usual_head(JSON, self._opened.call_id, self._way.place, 1, (spent - waited) * 1000, text)
         if whole.notes:
             head += header_line("x-penstock-notes", "; ".join(map(str, whole.notes)))
         if lane.principal.quotas:

@@ -78,10 +78,11 @@ class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
         part of a token counts as one. No count is above `MOST_TOKENS`: what says more is broken, and must break no
         ledger.
         """
-        if all(count is None or (type(count) is int and count <= MOST_TOKENS) for count in _counts(self)):
+        counts = _counts(self)
+        if _WHOLE.issuperset(map(type, counts)) and max(filter(None, counts), default=0) <= MOST_TOKENS:
             return self
-        counts = zip(_COUNTED, _counts(self), strict=True)
-        return replace(self, **{name: _whole(count) for name, count in counts if count is not None})
+        named = zip(_COUNTED, counts, strict=True)
+        return replace(self, **{name: _whole(count) for name, count in named if count is not None})
 
 
 MOST_TOKENS = 10**15
@@ -89,6 +90,7 @@ MOST_TOKENS = 10**15
 
 _COUNTED = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
 _counts = attrgetter(*_COUNTED)
+_WHOLE = frozenset({int, type(None)})
 
 
 def _whole(count: float) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 from msgspec import Struct
 
@@ -40,21 +42,26 @@ def ask_for_usage(members: Members) -> None:
     members["stream_options"] = {**obj(members, "stream_options"), "include_usage": True}
 
 
+# What follows is the shape of a plain answer. A count that is another's to read may stand in it as zero, or not at all:
+# an answer that says more does not fit.
+Zero = Literal[0, None]
+
+
 class _PromptDetails(Struct):
     cached_tokens: int | None = None
-    audio_tokens: int | None = None
-    cache_creation_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    image_tokens: int | None = None
-    video_tokens: int | None = None
+    audio_tokens: Zero = None
+    cache_creation_tokens: Zero = None
+    cache_write_tokens: Zero = None
+    image_tokens: Zero = None
+    video_tokens: Zero = None
 
 
 class _CompletionDetails(Struct):
     reasoning_tokens: int | None = None
-    audio_tokens: int | None = None
-    image_tokens: int | None = None
+    audio_tokens: Zero = None
+    image_tokens: Zero = None
     accepted_prediction_tokens: int | None = None
-    rejected_prediction_tokens: int | None = None
+    rejected_prediction_tokens: Zero = None
 
 
 class _Usage(Struct):
@@ -63,12 +70,12 @@ class _Usage(Struct):
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
     total_tokens: int | None = None
-    prompt_cache_hit_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    server_tool_use: msgspec.Raw | None = None
-    num_search_queries: int | None = None
-    cost: msgspec.Raw | None = None
+    prompt_cache_hit_tokens: Zero = None
+    cache_read_input_tokens: Zero = None
+    cache_creation_input_tokens: Zero = None
+    server_tool_use: None = None
+    num_search_queries: Zero = None
+    cost: None = None
 
 
 class _Choice(Struct):
@@ -93,32 +100,19 @@ def quick(body: bytes) -> Quick | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     usage = read.usage
-    if (
-        usage.prompt_cache_hit_tokens
-        or usage.cache_read_input_tokens
-        or usage.cache_creation_input_tokens
-        or usage.server_tool_use is not None
-        or usage.num_search_queries
-        or usage.cost is not None
-    ):
-        return None
-    inward, outward = usage.prompt_tokens_details, usage.completion_tokens_details
-    cached, reasoning = 0, None
-    if inward is not None:
-        if inward.audio_tokens or inward.cache_creation_tokens or inward.image_tokens or inward.video_tokens:
-            return None
-        if inward.cache_write_tokens:
-            return None
-        cached = inward.cached_tokens or 0
-    if outward is not None:
-        if outward.audio_tokens or outward.image_tokens or outward.rejected_prediction_tokens:
-            return None
-        reasoning = outward.reasoning_tokens
-    output = usage.completion_tokens
+    output, inward, outward = usage.completion_tokens, usage.prompt_tokens_details, usage.completion_tokens_details
     if usage.total_tokens is not None and usage.total_tokens != usage.prompt_tokens + output:
         return None  # some hosts count thoughts apart: the dialect knows them
-    reason = read.choices[0].finish_reason if read.choices else None
-    return Quick(usage.prompt_tokens, cached, output, reasoning, reason, read.id, read.model, read.service_tier)
+    return Quick(
+        usage.prompt_tokens,
+        0 if inward is None else inward.cached_tokens or 0,
+        output,
+        None if outward is None else outward.reasoning_tokens,
+        read.choices[0].finish_reason if read.choices else None,
+        read.id,
+        read.model,
+        read.service_tier,
+    )
 
 
 SURFACE = ChatSurface(
