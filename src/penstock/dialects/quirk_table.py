@@ -6,7 +6,8 @@ Most profiles differ from the default in little, so the table is read in one ste
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from operator import attrgetter
+from itertools import compress
+from operator import attrgetter, ne
 from typing import Generic, TypeVar
 
 from penstock.types.profile import DEFAULT_PROFILE, Profile
@@ -26,8 +27,4 @@ class QuirkTable(Generic[T]):
 
     def of(self, profile: Profile) -> Iterator[T]:
         """What is to be done for hosts of this profile, in the table's order."""
-        if profile is DEFAULT_PROFILE:
-            return
-        for quirk, value, usual in zip(self._quirks, self._values(profile), self._usual, strict=True):
-            if value is not usual and value != usual:
-                yield quirk
+        return compress(self._quirks, map(ne, self._values(profile), self._usual))

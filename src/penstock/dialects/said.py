@@ -7,7 +7,8 @@ Most fields of most requests are None, so the table is read in one step and near
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from operator import attrgetter
+from itertools import compress, repeat
+from operator import attrgetter, is_not
 from typing import Any, Generic, TypeVar
 
 from penstock.types.notes import Note
@@ -19,19 +20,18 @@ T = TypeVar("T")
 class Said(Generic[T]):
     """A table of at least two fields of Request, each with an entry; `but`: those of them to leave out."""
 
-    __slots__ = ("_rows", "_silence", "_values")
+    __slots__ = ("_entries", "_names", "_values")
 
     def __init__(self, table: Mapping[str, T], but: Collection[str] = ()) -> None:
-        self._rows = tuple((name, entry) for name, entry in table.items() if name not in but)
-        self._values = attrgetter(*(name for name, _ in self._rows))
-        self._silence = (None,) * len(self._rows)
+        self._names = tuple(name for name in table if name not in but)
+        self._entries = tuple(table[name] for name in self._names)
+        self._values = attrgetter(*self._names)
 
     def of(self, request: Request) -> list[tuple[str, T, Any]]:
         """(field, its entry in the table, its value) for every field that is not None, in the table's order."""
         values = self._values(request)
-        if values == self._silence:
-            return []
-        return [(*self._rows[place], value) for place, value in enumerate(values) if value is not None]
+        rows = zip(self._names, self._entries, values, strict=True)
+        return list(compress(rows, map(is_not, values, repeat(None))))
 
 
 def note_unspeakable(said: Said[tuple[object, ...]], request: Request, why: str, notes: list[Note]) -> None:

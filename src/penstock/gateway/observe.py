@@ -3,7 +3,6 @@
     trace    a request has come: whose trace is it?
     attempt  an attempt is over
     request  the request is over
-    whole    a request of one attempt is over: both in one, and when its answer has gone out
     refused  a request was refused before there was a call
 
 Each is a plain call of a microsecond or two, and none of them can fail the request.
@@ -14,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
 from penstock.gateway.log import Log, open_log
 from penstock.gateway.metrics import Metrics
@@ -29,34 +28,11 @@ REFUSALS_A_SECOND = 5
 _log = logging.getLogger(__name__)
 
 
-class Seen(Protocol):
-    """A request of one attempt that is over."""
-
-    def seen(self) -> tuple[RequestSample, Opened, Closed, float]:
-        """All that is known of it, and when it ended (Unix seconds)."""
-        ...
-
-
-def _at_once(call: Callable[[], None]) -> None:
-    call()
-
-
 class Observer:
-    """Metrics, log (None: no log) and tracer (None: traces are passed on, and none is recorded) of a worker.
+    """Metrics, log (None: no log) and tracer (None: traces are passed on, and none is recorded) of a worker."""
 
-    soon  has something called when the events at hand have been handled (at once, if nothing is given)
-    """
-
-    def __init__(
-        self,
-        metrics: Metrics,
-        log: Log | None = None,
-        tracer: Tracer | None = None,
-        soon: Callable[[Callable[[], None]], Any] = _at_once,
-    ) -> None:
+    def __init__(self, metrics: Metrics, log: Log | None = None, tracer: Tracer | None = None) -> None:
         self.metrics = metrics
-        self._soon = soon
-        self._over: list[Seen] = []
         self.log = log
         self.tracer = tracer
         self._count_request = metrics.request
@@ -133,26 +109,15 @@ class Observer:
         except Exception:
             _log.exception("a request was not observed", extra={"call_id": sample.call_id})
 
-    def whole(self, call: Seen) -> None:
-        """A request of one attempt is over. Its client, and those of the other answers at hand, need not wait until it
-        was looked at.
-        """
-        self._over.append(call)
-        if len(self._over) == 1:
-            self._soon(self.catch_up)
-
-    def catch_up(self) -> None:
-        """Look at what is over."""
-        over, self._over = self._over, []
-        for call in over:
-            try:
-                sample, opened, closed, at = call.seen()
-                self._count_attempt(opened, closed, sample.key_alias)
-                self._count_request(sample)
-                if self._write is not None:
-                    self._write(sample, at)
-            except Exception:
-                _log.exception("a request was not observed")
+    def whole(self, sample: RequestSample, opened: Opened, closed: Closed, at: float) -> None:
+        """A request of one attempt is over, and its sample says all of it: `attempt` and `request` in one."""
+        try:
+            self._count_attempt(opened, closed, sample.key_alias)
+            self._count_request(sample)
+            if self._write is not None:
+                self._write(sample, at)
+        except Exception:
+            _log.exception("a request was not observed", extra={"call_id": sample.call_id})
 
     def refused(self, sample: RequestSample, at: float) -> None:
         """A request was refused before there was a call: it presented no valid key, say. All are counted; a flood of
@@ -182,7 +147,6 @@ class Observer:
 
     def close(self, patience: float = 2.0) -> None:
         """Write and send on what waits; for the log, for at most `patience` seconds."""
-        self.catch_up()
         if self.tracer is not None:
             self.tracer.flush()
         if self.log is not None:
@@ -209,10 +173,11 @@ def open_observer(
     worker: int = 1,
 ) -> Observer:
     """The observer of a worker, as the settings say. `later` is the event loop's `call_later`; `forward` takes what
-    spans are made of: `lambda batch: channel.tell(trace.KIND, trace.packed(batch))`.
+    spans
+    are made of: `lambda batch: channel.tell(trace.KIND, trace.packed(batch))`.
 
     It starts a thread (that of the log): make it after the fork. Raises OSError: the log's file cannot be opened.
     """
     tracer = None if settings.otel_endpoint is None else Tracer(forward, later, settings.otel_sample_ratio)
     log = open_log(settings, secrets, later, process="worker", worker=worker)
-    return Observer(Metrics(key_labels=settings.metrics_key_labels), log, tracer, lambda call: later(0.0, call))
+    return Observer(Metrics(key_labels=settings.metrics_key_labels), log, tracer)

@@ -67,13 +67,11 @@ class StraightCall:
     __slots__ = (
         "_began",
         "_bound",
-        "_closed",
         "_headers",
         "_inbound",
         "_lane",
         "_members",
         "_money",
-        "_notes",
         "_ongoing",
         "_opened",
         "_peeked",
@@ -81,10 +79,8 @@ class StraightCall:
         "_plane",
         "_reserved",
         "_sent_at",
-        "_spent",
         "_started",
         "_started_unix",
-        "_waited",
         "_way",
     )
 
@@ -213,7 +209,7 @@ class StraightCall:
         cost, text = tariff.picodollars(amount), tariff.text(amount)
         now = time.perf_counter()
         waited, tokens = now - self._sent_at, usage.total_tokens or inward + outward
-        closed = self._close(whole, cost, text, self._started_unix + (now - self._started))
+        closed = self._closed(whole, cost, text, self._started_unix + (now - self._started))
         try:
             plane.journal.closed(closed)
         except JournalError:
@@ -222,15 +218,14 @@ class StraightCall:
             used = {"requests": 1, "tokens": tokens, "money": cost}
             plane.leases.settle_all(self._reserved, used, self._started_unix)
             plane.router.answered(way.deployment.id, waited, False, None, tokens)
+            self._observe(closed, whole.notes, waited)
             self._respond(whole, text, waited)
-            self._closed, self._notes, self._waited = closed, whole.notes, waited
-            plane.observer.whole(self)
         except Exception as error:  # it is recorded, and could not be told: the client must not wait for ever
             _log.error("the answer of call %s could not be given: %s", closed.call_id, place_of(error))
             self._inbound.abort()
         return True
 
-    def _close(self, whole: Whole, cost: int, text: str, at: float) -> Closed:
+    def _closed(self, whole: Whole, cost: int, text: str, at: float) -> Closed:
         opened = self._opened
         return Closed(
             opened.call_id,
@@ -252,11 +247,10 @@ class StraightCall:
             {"notes": [str(note) for note in whole.notes]} if whole.notes else _NO_FACTS,
         )
 
-    def seen(self) -> tuple[RequestSample, Opened, Closed, float]:
-        """All that is known of the call, now that its answer has been given."""
-        opened, closed, inbound = self._opened, self._closed, self._inbound
-        usage = closed.usage
+    def _observe(self, closed: Closed, notes: tuple[Note, ...], waited: float) -> None:
+        opened, inbound, usage = self._opened, self._inbound, closed.usage
         assert usage is not None, "a plain answer has counts"
+        spent = time.perf_counter() - self._started
         sample = _copied(self._lane.sample)
         sample.call_id = opened.call_id
         sample.method, sample.path, sample.client = inbound.method, inbound.path, inbound.address
@@ -264,18 +258,18 @@ class StraightCall:
         sample.input_tokens, sample.output_tokens = usage.input_tokens, usage.output_tokens
         sample.cache_read_tokens, sample.reasoning_tokens = usage.cache_read_tokens, usage.reasoning_tokens
         sample.cost = closed.cost_text
-        sample.seconds, sample.overhead = self._spent, max(0.0, self._spent - self._waited)
+        sample.seconds, sample.overhead = spent, max(0.0, spent - waited)
         sample.finish_reason, sample.response_id = closed.finish_reason, closed.response_id
-        if self._notes:
-            sample.notes = tuple([str(note) for note in self._notes])
-        return sample, opened, closed, self._started_unix + self._spent
+        if notes:
+            sample.notes = tuple([str(note) for note in notes])
+        self._plane.observer.whole(sample, opened, closed, self._started_unix + spent)
 
     def _respond(self, whole: Whole, text: str, waited: float) -> None:
         plane, lane = self._plane, self._lane
         if lane.surface.keeps and whole.response_id:
             plane.shared.made.put(whole.response_id, Made(self._way.deployment.id, lane.principal.id))
-        self._spent = spent = time.perf_counter() - self._started
-        head = usual_head(JSON, self._opened.call_id, self._way.place, 1, (spent - waited) * 1000, text)
+        overhead = (time.perf_counter() - self._started - waited) * 1000
+        head = usual_head(JSON, self._opened.call_id, self._way.place, 1, overhead, text)
         if whole.notes:
             head += header_line("x-penstock-notes", "; ".join(map(str, whole.notes)))
         if lane.principal.quotas:
