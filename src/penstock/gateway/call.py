@@ -213,8 +213,9 @@ class Call(Driver):
     def settle(self, tokens: int) -> None:
         """Give back what the call reserved, but for the tokens that it used."""
         reserved, self.reserved = self.reserved, []
-        used = {"requests": 1 if self.attempts else 0, "tokens": tokens}
-        self.plane.leases.settle_all(reserved, used, self.started_unix)
+        if reserved:
+            used = {"requests": 1 if self.attempts else 0, "tokens": tokens}
+            self.plane.leases.settle_all(reserved, used, self.started_unix)
 
     # -- it goes wrong ------------------------------------------------------------------------------------------------
 
