@@ -31,6 +31,7 @@ from penstock.control.keeper_slot import CANNOT_START, KeeperSlot, Told
 from penstock.control.listening import Sockets
 from penstock.control.process_title import set_process_title
 from penstock.control.state_directory import StateDirectory
+from penstock.gateway.in_flight import InFlight
 from penstock.gateway.worker_slot import WorkerSlot
 
 SHORT_LIFE = 1.0
@@ -117,7 +118,9 @@ class Supervisor:
         self.plan = plan
         self._show = show
         self._keeper = _Child(0)
-        self._workers = [_Child(index) for index in range(1, len(plan.sockets.workers) + 1)]
+        count = len(plan.sockets.workers)
+        self._workers = [_Child(index) for index in range(1, count + 1)]
+        self._in_flight = InFlight(count, plan.state.path) if count > 1 else None
         self._phase: _Phase = "starting"
         self._welcome: str | None = None
         self._drain_seconds = plan.drain_seconds
@@ -191,6 +194,8 @@ class Supervisor:
         self._hear(child)
         self._close_pipe(child)
         child.pid = 0
+        if child.index and self._in_flight is not None:
+            self._in_flight.clear(child.index)
         if self._phase in ("draining", "ending"):
             self._bury_at_the_end(child, status)
         elif child is self._keeper and os.waitstatus_to_exitcode(status) == CANNOT_START and not self._served(child):
@@ -342,6 +347,8 @@ class Supervisor:
         """All that the plan holds: sockets and the state's lock."""
         os.close(self._alive)
         os.close(self._own_end)
+        if self._in_flight is not None:
+            self._in_flight.close()
         self.plan.sockets.close()
         self.plan.state.close()
 
@@ -390,7 +397,9 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
     def _worker_slot(self, child: _Child, ready: int) -> WorkerSlot:
-        plan = self.plan
+        plan, in_flight = self.plan, self._in_flight
+        if in_flight is not None:
+            in_flight.worker = child.index
         return WorkerSlot(
             index=child.index,
             count=len(self._workers),
@@ -402,6 +411,7 @@ class Supervisor:
             drain_seconds=plan.drain_seconds,
             supervisor=self._alive,
             ready=ready,
+            in_flight=in_flight,
             log_level=plan.log_level,
         )
 

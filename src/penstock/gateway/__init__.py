@@ -26,6 +26,7 @@ A call:
 
 Where it goes:
     router.py, route.py, waiting.py, explain.py     the deployments for a request; the line before them; and why
+    in_flight.py                                    requests at deployments that take only so many, of all workers
     targets.py, tariff.py, bounds.py                a deployment as it is asked; what it costs; what it may come to
     unserved.py, nearest.py, refused.py, inside.py  who cannot be served, and what they may be told
 

@@ -49,6 +49,7 @@ from penstock.providers.registry import Registry
 from penstock.providers.urls import host_of
 from penstock.routing.deployment import Deployment
 from penstock.routing.overrides import NO_OVERRIDES, Overrides
+from penstock.routing.table import Elsewhere
 from penstock.types.errors import ErrorResponse
 
 
@@ -64,6 +65,7 @@ class Shared(Struct, frozen=True, kw_only=True, eq=False):
     made: MadeThings
     observer: Any
     policies: tuple[Policy, ...]
+    elsewhere: Elsewhere | None = None
 
 
 class Plane:
@@ -88,7 +90,12 @@ class Plane:
         )
         self.targets = Targets(self.engine)
         self.words = ClientWords(self.engine.addresses, snapshot.settings.allowed_client_arguments, FOR_THE_ROUTER)
-        self.router: Router = Router(snapshot, self.engine, previous=None if previous is None else previous.router)
+        self.router: Router = Router(
+            snapshot,
+            self.engine,
+            previous=None if previous is None else previous.router,
+            elsewhere=shared.elsewhere,
+        )
         self._room: WaitingRoom | None = None if previous is None else previous._room
         if self._room is not None:
             self._room.use(self.router)

@@ -83,6 +83,7 @@ class Members:
     """
 
     __slots__ = (
+        "_claims",
         "_pool",
         "_single",
         "_steps",
@@ -96,7 +97,13 @@ class Members:
     )
 
     def __init__(
-        self, name: str, group: str, deployments: tuple[Deployment, ...], strategy: Strategy, tags: bool = True
+        self,
+        name: str,
+        group: str,
+        deployments: tuple[Deployment, ...],
+        strategy: Strategy,
+        tags: bool = True,
+        shared: bool = False,
     ) -> None:
         self.name, self.group, self.deployments, self.strategy = name, group, deployments, strategy
         self.smallest = min((each.max_input for each in deployments if each.max_input is not None), default=UNLIMITED)
@@ -112,14 +119,18 @@ class Members:
         elif strategy is simple_shuffle:
             self._steps = list(accumulate(weights_of(deployments)))
         self._total = self._steps[-1] if self._steps else 0.0
+        self._claims = shared and any(each.most_in_flight is not None for each in deployments)
 
     def draw(self, healths: Healths, now: float, random: Random, streams: bool = False) -> Deployment | None:
         """The one that the strategy would ask first, if that can be told without looking at all, and nothing speaks
         against it; None: look at them all.
 
         (It is the same shuffle: one that may not be asked leaves its share to the others, by their weights. It is the
-        same comparison where all that are compared are well.)
+        same comparison where all that are compared are well. Where other workers send requests to one that takes only
+        so many, its place must be claimed first, which is the plan's to do.)
         """
+        if self._claims:
+            return None
         if self._single is not None:
             return self._single if _is_well(self._single, healths, now) else None
         pool = self._pool
@@ -168,6 +179,7 @@ class Route(Struct, eq=False):
     first: Again | None = None
     full: RouterPlan | None = None
     under_way: str | None = None
+    claimed: str | None = None
     counted: int | None = None
 
     # -- a Plan -------------------------------------------------------------------------------------------------------
@@ -260,8 +272,24 @@ class Route(Struct, eq=False):
         if self.under_way is not None:
             return  # it had begun before there was a plan
         name = self.under_way = self.deployment.id
-        router = self.router
-        router.table.started(name, router.now())
+        router, claimed = self.router, self.claimed == self.deployment.id
+        if claimed:
+            self.claimed = None
+        router.table.started(name, router.now(), claimed)
+
+    def claim(self, name: str) -> bool:
+        """Whether a deployment may be asked after all: then its place is kept for the attempt that comes next."""
+        self.unclaim()
+        if not self.router.table.claim(name, self.router.now()):
+            return False
+        self.claimed = name
+        return True
+
+    def unclaim(self) -> None:
+        """No attempt comes next."""
+        name, self.claimed = self.claimed, None
+        if name is not None:
+            self.router.table.unclaim(name)
 
     def ended(self, attempt: Attempt[Any], seconds: float, error: ErrorResponse | None, streams: bool) -> None:
         """It was answered after `seconds`, or failed. A stream is under way until `done` or `broke`."""

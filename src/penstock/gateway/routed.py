@@ -15,7 +15,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from penstock.dialects import wire
-from penstock.exchange import Attempt, Send, exchange
+from penstock.exchange import Attempt, AttemptFailed, Send, exchange
 from penstock.gateway import bounds, litellm_headers
 from penstock.gateway.brought import brought_target
 from penstock.gateway.call import Call
@@ -44,6 +44,7 @@ from penstock.providers.errors import ProviderError
 from penstock.routing.cascade import Cascade
 from penstock.routing.deployment import Deployment
 from penstock.routing.overrides import BODY_WORDS, NO_OVERRIDES, Overrides, overrides_of, said_in_headers
+from penstock.routing.plan import NothingToAsk
 from penstock.routing.situation import Need
 from penstock.routing.sticky import session_of
 from penstock.routing.task import Task
@@ -225,13 +226,30 @@ class RoutedCall(Call):
     def _go_on(self, request: RouteRequest) -> None:
         """There is room for a request, which may have waited for it."""
         if self.waiting is not None:
-            self.sample.queued = time.perf_counter() - self.entered
-            self.waited += self.sample.queued
+            before, queued = self.sample.queued or 0.0, time.perf_counter() - self.entered
+            self.sample.queued = queued
+            self.waited += queued - before
         try:
             if not self.over:
                 self._route(request)
         except Exception as error:
             self.failed(error)
+
+    def failed(self, error: BaseException) -> None:
+        if not self._came_late(error):
+            super().failed(error)
+
+    def _came_late(self, error: BaseException) -> bool:
+        """Whether the place that the line saw was taken by another worker meanwhile: then the request waits on."""
+        room, route = self.plane.waiting_room(), self.route
+        if room is None or route is None or self.attempts or self.over or not isinstance(error, AttemptFailed):
+            return False
+        left = self.plane.snapshot.routing.queue_seconds - (time.perf_counter() - self.entered)
+        if error.error.native != NothingToAsk.native or left <= 0:
+            return False
+        request = route.request
+        self.waiting = room.enter_again(request, lambda: self._go_on(request), self.fail, left)
+        return True
 
     def estimated(self) -> tuple[Usage | None, int | None, str | None]:
         target = self.target
@@ -459,7 +477,9 @@ class RoutedCall(Call):
 
     def release(self) -> None:
         super().release()
-        self.route = None
+        route, self.route = self.route, None
+        if route is not None:
+            route.unclaim()
 
     def remember(self, answer_id: str | None) -> None:
         """The answer has this id."""

@@ -50,13 +50,15 @@ from penstock.routing.strategies import (
     most_headroom,
     simple_shuffle,
 )
-from penstock.routing.table import Table
+from penstock.routing.table import Elsewhere, Table
 from penstock.routing.tasks import NO_TASKS, tasks_of
 from penstock.types.errors import ErrorKind, ErrorResponse, MalformedError
 from penstock.types.retry import Backoff
 
 _MOST_CHANGES = 1000
 """Changes of circuits that are kept for others, where nobody asks for them."""
+_FREED_ELSEWHERE = 0.02
+"""Seconds after which it is looked again whether a request of another worker has ended."""
 _MOST_NAMES = 1024
 """Names of groups (with wildcards: whatever callers make up) that are remembered with their deployments."""
 
@@ -74,6 +76,7 @@ class Router:
     engine     resolves models, knows facts, has the clock
     previous   the router of the snapshot before: what it knows of deployments goes on
     random     numbers in [0, 1)
+    elsewhere  what other workers have under way (None: there are none)
     table      what is known of each deployment
     freed      is called after each request with the id of its deployment, where somebody waits for capacity
     changed    is called when a circuit has opened or closed here: `export_events` tells which
@@ -89,6 +92,7 @@ class Router:
         previous: Router | None = None,
         random: Callable[[], float] = chance.random,  # a choice among equals, no secret
         backoff: Backoff | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         settings = snapshot.routing
         self.settings = settings
@@ -96,7 +100,8 @@ class Router:
         self.random = random
         self.now = engine.clock.monotonic
         self.unix = engine.clock.unix
-        self.table: Table = Table() if previous is None else previous.table
+        self.table: Table = Table(elsewhere) if previous is None else previous.table
+        self._shared = elsewhere is not None
         self.table.govern(snapshot.deployments, rules_of(settings))
         self.sticky = _sticky(settings, previous)
         self.freed: Callable[[str], None] | None = None if previous is None else previous.freed
@@ -168,7 +173,7 @@ class Router:
         except UnknownGroup as error:
             raise ProviderError("unknown_model", str(error)) from None
         strategy = self._strategies.get(group, self._strategy)
-        found = Members(known, group, deployments, strategy, settings.tag_filtering)
+        found = Members(known, group, deployments, strategy, settings.tag_filtering, self._shared)
         if not settings.check_context_window:
             found.smallest = UNLIMITED
         if len(name) <= LONGEST_NAME:
@@ -227,7 +232,7 @@ class Router:
             random=self.random,
             most=fallbacks.most,
             least_wait=self.settings.retry_after,
-            claim=lambda name: self.table.claim(name, self.now()),
+            claim=route.claim,
         )
 
     def _names(self, group: str) -> tuple[str, ...]:
@@ -283,10 +288,15 @@ class Router:
 
     def _candidates(self, route: Route, group: str) -> Candidates:
         members = self.members(group)
-        found = candidates(members.deployments, self.table.healths, self._situation(route, members), members.strategy)
+        found = self._found(route, members)
         if route.request.session is None or len(found.ready) < 2:
             return found
         return replace(found, ready=tuple(self._where_it_is_warm(route, members, found.ready)))
+
+    def _found(self, route: Route, members: Members) -> Candidates:
+        table, deployments = self.table, members.deployments
+        situation = self._situation(route, members)
+        return candidates(deployments, table.healths, situation, members.strategy, table.full(deployments))
 
     def _where_it_is_warm(self, route: Route, members: Members, ready: Sequence[Deployment]) -> Sequence[Deployment]:
         """The same, the deployment first where the session's prompt is in the cache (routing/sticky.py)."""
@@ -347,12 +357,15 @@ class Router:
             if drawn is not None:
                 return 0.0
         route = Route(self, request, members, no_attempt)
-        now, healths = self.now(), self.table.healths
-        found = candidates(members.deployments, healths, self._situation(route, members), members.strategy)
+        now = self.now()
+        found = self._found(route, members)
         if found.untagged or found.unmet is not None or found.largest is not None:
             return 0.0  # waiting would not help: the plan says what is wrong
         if not found.ready:
-            return None if found.next_back is None else found.back_in
+            waits = [] if found.next_back is None else [found.back_in]
+            if self.table.full(members.deployments):
+                waits.append(_FREED_ELSEWHERE)
+            return min(waits, default=None)
         waits = [_spent_for(each, self.table.get(each.id), now) for each in found.ready]
         if found.next_back is not None:
             waits.append(found.back_in)

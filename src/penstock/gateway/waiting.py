@@ -89,6 +89,16 @@ class WaitingRoom:
             return None
         return self._join(Waiting(request, group, go, refuse), size, router.now() + seconds)
 
+    def enter_again(
+        self, request: RouteRequest, go: Callable[[], None], refuse: Callable[[ErrorResponse], None], seconds: float
+    ) -> Waiting | None:
+        """As `enter`, for a request that had been told to go, and came late: another worker has taken the last place.
+        It waits for `seconds` more.
+        """
+        router = self.router
+        waiting = Waiting(request, router.group_of(request), go, refuse)
+        return self._join(waiting, max(1, router.settings.queue_size), router.now() + seconds)
+
     def _join(self, waiting: Waiting, size: int, deadline: float) -> Waiting | None:
         line = self._lines.setdefault(waiting.group, Line(size))
         line.most = max(len(line), size - (len(self) - len(line)))

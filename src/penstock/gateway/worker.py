@@ -112,6 +112,7 @@ class Worker:
             made=self._made,
             observer=self._observer,
             policies=(ModelAccess(), Limits(self._leases)),
+            elsewhere=self._slot.in_flight,
         )
         self._plane = plane = Plane(shared, snapshot, self._plane)
         self._service.plane = plane

@@ -17,6 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from penstock.gateway.in_flight import InFlight
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerSlot:
@@ -31,6 +33,7 @@ class WorkerSlot:
     drain_seconds  what the command line says; None: what the configuration says
     supervisor     a file descriptor that is at its end (readable) when the supervisor is dead
     ready     the file descriptor behind `serving()`
+    in_flight requests at deployments that take only so many, counted over all workers; None: there is one worker
     log_level the least severe messages to write; None: what the configuration says
     """
 
@@ -44,6 +47,7 @@ class WorkerSlot:
     drain_seconds: float | None
     supervisor: int
     ready: int
+    in_flight: InFlight | None = None
     log_level: str | None = None
 
     def serving(self) -> None:

@@ -9,6 +9,7 @@ last, for they are likely to refuse.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from msgspec import Struct
 
@@ -20,6 +21,9 @@ from penstock.routing.strategies import Healths, Strategy, headroom, ordered
 DEFAULT_TAG = "default"
 PROBED = 1.0
 """Seconds until it makes sense to come again where a probe is under way: nobody knows."""
+
+
+_NOBODY: frozenset[str] = frozenset()
 
 
 class Candidates(Struct, frozen=True):
@@ -38,9 +42,13 @@ class Candidates(Struct, frozen=True):
 
 
 def candidates(
-    deployments: Sequence[Deployment], healths: Healths, situation: Situation, strategy: Strategy
+    deployments: Sequence[Deployment],
+    healths: Healths,
+    situation: Situation,
+    strategy: Strategy,
+    full: AbstractSet[str] = _NOBODY,
 ) -> Candidates:
-    """Who of `deployments`, all of one group, may be asked."""
+    """Who of `deployments`, all of one group, may be asked. `full`: ids of those that others keep busy."""
     tagged = with_tags(deployments, situation)
     if not tagged:
         return Candidates((), untagged=True)
@@ -57,7 +65,7 @@ def candidates(
         health = healths.get(each.id, HEALTHY)
         if not may_be_asked(health, now):
             resting.append(each)
-        elif each.most_in_flight is None or health.in_flight < each.most_in_flight:
+        elif each.most_in_flight is None or (health.in_flight < each.most_in_flight and each.id not in full):
             (ready if _has_some_left(each, health, now) else spent).append(each)
     found = ordered(strategy, ready, healths, situation) if ready else []
     if spent:

@@ -244,7 +244,9 @@ class RouterPlan:
         last = {name: place for place, name in enumerate(asked)}
         oldest = min(known, key=lambda each: last[each.id])
         wait = self._backoff.wait(asked.count(oldest.id) - 1, self._errors[oldest.id], self._random())
-        return None if wait is None else self._ask(oldest, max(wait, self._least_wait))
+        if wait is None or (not max(wait, self._least_wait) and not self._claim(oldest.id)):
+            return None
+        return self._ask(oldest, max(wait, self._least_wait))
 
     def _elsewhere(self, kind: ErrorKind) -> Again | None:
         """The first other group that can be asked."""

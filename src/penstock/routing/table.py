@@ -2,11 +2,16 @@
 
 It is the one place where a health is replaced by the next. Times are arguments; a lock is its owner's affair. A change
 says whether a circuit opened or closed with it, which may be told to other processes.
+
+Where several processes share deployments that take only so many requests at once, `Elsewhere` counts them all: a
+request has its place from the moment it is chosen for such a deployment (`claim`) until it is over (or is not made:
+`unclaim`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -17,14 +22,33 @@ from penstock.routing.limits import Limits
 from penstock.types.errors import ErrorResponse
 
 
+class Elsewhere(Protocol):
+    """Requests under way at a deployment, by its id, in this and in other processes."""
+
+    def take(self, name: str, own: int, most: int) -> bool:
+        """Whether one more may begin, of at most `most`, where this process has `own`: then it counts as begun."""
+        ...
+
+    def tell(self, name: str, own: int) -> None:
+        """This process has so many now."""
+        ...
+
+    def count(self, name: str) -> int:
+        """What the other processes have."""
+        ...
+
+
 class Table:
-    """What is known of each deployment. `healths` is for reading."""
+    """What is known of each deployment. `healths` is for reading. Without `elsewhere` this process is the only one."""
 
-    __slots__ = ("_rules", "healths")
+    __slots__ = ("_chosen", "_elsewhere", "_most", "_rules", "healths")
 
-    def __init__(self) -> None:
+    def __init__(self, elsewhere: Elsewhere | None = None) -> None:
         self.healths: dict[str, Health] = {}
         self._rules: dict[str, tuple[CooldownRules, bool]] = {}
+        self._elsewhere = elsewhere
+        self._most: dict[str, int] = {}
+        self._chosen: dict[str, int] = {}
 
     def govern(self, deployments: Sequence[Deployment], rules: CooldownRules) -> None:
         """From now on these are the deployments, and these the rules. What is known of those that stay is kept, and of
@@ -42,18 +66,29 @@ class Table:
         }
         for name in [name for name, health in self.healths.items() if name not in self._rules and not health.in_flight]:
             del self.healths[name]
+        if self._elsewhere is not None:
+            before = self._most
+            self._most = {each.id: each.most_in_flight for each in deployments if each.most_in_flight is not None}
+            for name in {*before, *self._most}:
+                self._elsewhere.tell(name, self._own(name) if name in self._most else 0)
 
     def get(self, name: str) -> Health:
         """What is known of a deployment."""
         return self.healths.get(name, HEALTHY)
 
-    def started(self, name: str, now: float) -> None:
-        """A request to it begins."""
+    def started(self, name: str, now: float, claimed: bool = False) -> None:
+        """A request to it begins. `claimed`: its place was kept for it."""
         self.healths[name] = events.started(self.healths.get(name, HEALTHY), now)
+        if claimed:
+            self.unclaim(name)
+        elif name in self._most:
+            self._tell(name)
 
     def left(self, name: str) -> None:
         """A request is over."""
         self.healths[name] = events.left(self.healths.get(name, HEALTHY))
+        if name in self._most:
+            self._tell(name)
 
     def answered(self, name: str, now: float, seconds: float, streams: bool, tokens: int = 0) -> bool:
         """A request was answered; with `streams` it has only begun to be, and `left` comes later. `tokens`: what it
@@ -62,6 +97,8 @@ class Table:
         before = self.healths.get(name, HEALTHY)
         after = events.succeeded(before, now, seconds, streams, not streams, tokens)
         self.healths[name] = after
+        if name in self._most:
+            self._tell(name)
         return before.rests_until != after.rests_until
 
     def failed(self, name: str, now: float, error: ErrorResponse) -> bool:
@@ -74,14 +111,51 @@ class Table:
         return before.rests_until != after.rests_until
 
     def claim(self, name: str, now: float) -> bool:
-        """Whether a request may go there. Where that is a probe, it is from now on the only one."""
+        """Whether a request may go there. Where that is a probe, it is from now on the only one; where the deployment
+        takes only so many, its place is kept until it has `started`, or `unclaim` says that it will not.
+        """
+        if name in self._most and not self._take(name):
+            return False
         health = self.healths.get(name, HEALTHY)
         if not health.rests_until:
             return True
         claimed = events.claimed(health, now)
-        if claimed is not None:
-            self.healths[name] = claimed
-        return claimed is not None
+        if claimed is None:
+            self.unclaim(name)
+            return False
+        self.healths[name] = claimed
+        return True
+
+    def unclaim(self, name: str) -> None:
+        """A request that was chosen for it is not about to begin any more: it has, or never will."""
+        chosen = self._chosen.pop(name, 0) - 1
+        if chosen > 0:
+            self._chosen[name] = chosen
+        if name in self._most:
+            self._tell(name)
+
+    def full(self, deployments: Sequence[Deployment]) -> frozenset[str]:
+        """Those of them that have as many requests as they take, here and elsewhere."""
+        most, elsewhere = self._most, self._elsewhere
+        if not most or elsewhere is None:
+            return _NOBODY
+        limited = [each.id for each in deployments if each.id in most]
+        return frozenset(name for name in limited if self._own(name) + elsewhere.count(name) >= most[name])
+
+    def _own(self, name: str) -> int:
+        """Requests of this process: those under way, and those that are about to be."""
+        return self.healths.get(name, HEALTHY).in_flight + self._chosen.get(name, 0)
+
+    def _take(self, name: str) -> bool:
+        assert self._elsewhere is not None, "without it nobody is limited"
+        taken = self._elsewhere.take(name, self._own(name), self._most[name])
+        if taken:
+            self._chosen[name] = self._chosen.get(name, 0) + 1
+        return taken
+
+    def _tell(self, name: str) -> None:
+        assert self._elsewhere is not None, "without it nobody is limited"
+        self._elsewhere.tell(name, self._own(name))
 
     def told(self, name: str, limits: Limits) -> None:
         """An answer told what is left of its provider's limits."""
@@ -100,3 +174,6 @@ class Table:
         """Another process says that it answers again."""
         if name in self.healths:
             self.healths[name] = events.recovered(self.healths[name])
+
+
+_NOBODY: frozenset[str] = frozenset()

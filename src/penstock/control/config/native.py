@@ -140,7 +140,7 @@ class Model(Block):
     rpm: Number | None = Field(default=None, description="requests a minute that it takes")
     tpm: Number | None = Field(default=None, description="tokens a minute that it takes")
     max_parallel_requests: Positive | None = Field(
-        default=None, description="requests at once that it takes. Default: any"
+        default=None, description="requests at once that it takes, of all workers. Default: any"
     )
     retries: Whole | None = Field(
         default=None, description="further attempts after it failed. Default: as in `routing`"

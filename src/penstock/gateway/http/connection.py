@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import select
 from collections import deque
 from typing import Any, Protocol
 
@@ -307,6 +308,9 @@ class Connection(asyncio.Protocol):
             return
         if self.current is not None:
             return
+        if not self._paused and _is_heard(self.transport):  # it is we who are late
+            self.deadline = self._connections.now + self._limits.head_seconds
+            return
         if self._reading is None and self.transport.get_write_buffer_size():
             self.abort()  # it was not read: to close in good order would wait for that
             return
@@ -445,6 +449,16 @@ class Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_later(LINGER, self.transport.abort)
         else:
             self.transport.close()
+
+
+def _is_heard(transport: Any) -> bool:
+    """Whether the client has said something that was not read yet: the loop is busy elsewhere."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.fileno() < 0 or not hasattr(select, "poll"):
+        return False
+    waiting = select.poll()
+    waiting.register(sock.fileno(), select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 _OFFER = re.compile(rb"(?i)\r\nupgrade:")

@@ -471,6 +471,31 @@ def test_slow_senders_are_cut_off(data: bytes, said: bytes, impatient: Limits) -
     run(scenario)
 
 
+UNHEARD = {
+    "of nothing yet": (b"", b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"),
+    "of half a head": (b"GET / HTTP/1.1\r\n", b"host: x\r\n\r\n"),
+    "of a body": (b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\n\r\n", b"late"),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), UNHEARD.values(), ids=UNHEARD)
+def test_who_was_not_heard_in_time_is_not_late(before: bytes, after: bytes) -> None:
+    """The loop was busy for longer than the deadline, and the sweep comes before what the client has sent."""
+
+    async def scenario() -> None:
+        async with served(Echo()) as (connect, connections):
+            client = await connect()
+            client.send(before)
+            await until(lambda: len(connections))
+            await asyncio.sleep(0.05)
+            (connection,) = connections
+            client.send(after)
+            connection.too_late()
+            assert (await client.answer())[0] == 200
+
+    run(scenario)
+
+
 def test_who_drips_a_body_is_cut_off_and_who_is_only_slow_is_not(impatient: Limits) -> None:
     async def scenario() -> None:
         async with served(Echo(), impatient) as (connect, _):
