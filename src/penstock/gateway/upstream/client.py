@@ -20,7 +20,7 @@ from penstock.gateway.upstream.origins import Origin, Unsendable, parse
 from penstock.gateway.upstream.pool import CLOSING, Pool, PoolStats
 from penstock.gateway.upstream.proxies import Proxy, ProxyRules, as_proxy
 from penstock.gateway.upstream.settings import Limits, NetworkSettings
-from penstock.gateway.upstream.timers import NEVER, Wheel
+from penstock.gateway.upstream.timers import NEVER, Awaited, Wheel
 from penstock.gateway.upstream.tls import Contexts
 
 __all__ = ["Upstream"]
@@ -156,8 +156,14 @@ class Upstream:
         connection, made = Connection(pool), False
         why: Broken | None = None
         try:
-            async with asyncio.timeout(seconds):
-                await self._dialler.dial(pool.route, lambda: connection)
+            async with asyncio.timeout(None) as patience:
+                dialling = _Dialling(self._wheel, patience)
+                dialling.due = NEVER if seconds is None else self._clock() + seconds
+                self._wheel.place(dialling)
+                try:
+                    await self._dialler.dial(pool.route, lambda: connection)
+                finally:
+                    self._wheel.remove(dialling)
             made = connection.alive
             if not made:
                 why = Broken("connect", f"the connection was closed as soon as it was made: {pool.route.origin}", False)
@@ -191,3 +197,16 @@ class Upstream:
         await asyncio.gather(*dialling, return_exceptions=True)
         self._wheel.stop()
         await asyncio.sleep(0)  # so that transports tell that they are closed
+
+
+class _Dialling(Awaited):
+    """A connection that is being made, in the clockwork."""
+
+    __slots__ = ("_patience",)
+
+    def __init__(self, wheel: Wheel, patience: asyncio.Timeout) -> None:
+        super().__init__(wheel)
+        self._patience = patience
+
+    def late(self, now: float) -> None:
+        self._patience.reschedule(0.0)

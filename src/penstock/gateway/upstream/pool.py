@@ -19,7 +19,7 @@ from penstock.gateway.outbox import Outbox
 from penstock.gateway.upstream.connection import Connection
 from penstock.gateway.upstream.dialling import Route
 from penstock.gateway.upstream.settings import Limits
-from penstock.gateway.upstream.timers import NEVER, Timed, Wheel
+from penstock.gateway.upstream.timers import NEVER, Awaited, Wheel
 
 if TYPE_CHECKING:
     from penstock.gateway.upstream.ongoing import Ongoing
@@ -224,14 +224,14 @@ class Pool:
 CLOSING = "the gateway is closing its connections"
 
 
-class _Waiting(Timed):
+class _Waiting(Awaited):
     """Who waits, in the clockwork."""
 
     __slots__ = ("_ongoing", "_pool")
 
     def __init__(self, pool: Pool, ongoing: Ongoing) -> None:
-        super().__init__()
+        super().__init__(pool.wheel, ongoing.deadline)
         self._pool, self._ongoing = pool, ongoing
 
-    def is_due(self, now: float) -> None:
+    def late(self, now: float) -> None:
         self._pool.too_late(self._ongoing, now)

@@ -13,9 +13,11 @@ import math
 from collections.abc import Callable
 from time import monotonic
 
-__all__ = ["NEVER", "Timed", "Wheel"]
+__all__ = ["NEVER", "Awaited", "Timed", "Wheel"]
 
 NEVER = math.inf
+BEHIND = 0.25
+"""Seconds by which the loop may be late without being called busy."""
 
 
 class Timed:
@@ -34,7 +36,10 @@ class Timed:
 
 
 class Wheel:
-    """The clockwork. `grain`: seconds between two ticks; `clock`: seconds that only grow."""
+    """The clockwork. `grain`: seconds between two ticks; `clock`: seconds that only grow.
+
+    behind  seconds by which the last tick came late: for so long the loop had no time for anybody
+    """
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, grain: float = 0.1, clock: Callable[[], float] = monotonic
@@ -42,6 +47,8 @@ class Wheel:
         self._loop, self._grain, self._clock = loop, grain, clock
         self._buckets: dict[int, set[Timed]] = {}
         self._turned = 0
+        self._next = 0.0
+        self.behind = 0.0
         self._handle: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -54,7 +61,8 @@ class Wheel:
         if timed.due == NEVER:
             return
         if self._handle is None:
-            self._turned = int(self._clock() / self._grain)
+            now = self._clock()
+            self._turned, self._next = int(now / self._grain), now + self._grain
             self._handle = self._loop.call_later(self._grain, self._turn)
         timed.tick = max(int(timed.due / self._grain) + 1, self._turned + 1)
         timed.looked_at = timed.tick * self._grain
@@ -78,6 +86,7 @@ class Wheel:
 
     def _turn(self) -> None:
         now = self._clock()
+        self.behind, self._next = max(0.0, now - self._next), now + self._grain
         tick = int(now / self._grain)
         passed, self._turned = range(self._turned + 1, tick + 1), tick
         for bucket in [self._buckets.pop(each) for each in passed if each in self._buckets]:
@@ -98,3 +107,26 @@ class Wheel:
                 timed.due = NEVER
         if timed.due > now and not timed.tick:
             self.place(timed)
+
+
+class Awaited(Timed):
+    """Something that comes about in several turns of the loop, as a connection does. A loop that is busy sees late what
+    is there already: for as long as it was behind, the moment moves, but never beyond `latest`.
+    """
+
+    __slots__ = ("_latest", "_wheel")
+
+    def __init__(self, wheel: Wheel, latest: float = NEVER) -> None:
+        super().__init__()
+        self._wheel, self._latest = wheel, latest
+
+    def is_due(self, now: float) -> None:
+        behind = self._wheel.behind
+        if behind > BEHIND and now < self._latest:
+            self.due = min(now + behind, self._latest)
+        else:
+            self.late(now)
+
+    def late(self, now: float) -> None:
+        """Its moment has come indeed."""
+        raise NotImplementedError

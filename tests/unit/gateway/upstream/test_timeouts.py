@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -42,6 +43,30 @@ def test_connecting(run: Run, deaf: str) -> None:
             assert heard.why is not None and (heard.why.kind, heard.why.sent) == ("timeout", False)
             assert "deadline" in heard.why.message
             await turns(lambda: upstream.stats()[0].waiting == 0)
+
+    run(main)
+
+
+def test_connecting_while_the_loop_has_no_time(run: Run) -> None:
+    """The connection is there; to see it takes turns of the loop, each of which takes longer than it may."""
+
+    async def answer(peer: Peer) -> None:
+        while await peer.request() is not None:
+            peer.say(OK)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        def busy() -> None:
+            time.sleep(0.4)
+            if not heard.told:
+                loop.call_soon(busy)
+
+        async with serving(answer) as server, client() as upstream:
+            heard = send(upstream, server.url, Timeouts(connect=0.2))
+            loop.call_soon(busy)
+            await heard.over()
+            assert heard.why is None and heard.status == 200
 
     run(main)
 
