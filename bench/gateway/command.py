@@ -37,7 +37,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"without {name}: {reason}")
     peers = [PEERS[name] for name in PEERS if name in (options.peers or PEERS) and name not in missing]
     effort = Effort(options.rounds, options.seconds, options.full)
-    return _run(options.scenarios or list(SCENARIOS), peers, effort, options, missing)
+    scenarios = [name for names in options.scenarios for name in names]
+    return _run(scenarios or list(SCENARIOS), peers, effort, options, missing)
 
 
 def _run(
@@ -92,7 +93,7 @@ def _install_all(packages: Sequence[Package], sure: bool) -> dict[str, str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench gateway", description=__doc__)
     scenarios = f"of {', '.join(SCENARIOS)} (default: all)"
-    parser.add_argument("scenarios", nargs="*", type=_scenario, metavar="SCENARIO", help=scenarios)
+    parser.add_argument("scenarios", nargs="*", type=_scenarios, metavar="SCENARIO", help=scenarios)
     parser.add_argument("--peers", type=_names, default=[], help=f"of {','.join(PEERS)} (default: all that are there)")
     parser.add_argument("--install", type=_packages, default=[], help="install these peers first, without asking")
     parser.add_argument("--rounds", type=int, default=5, help="how often each peer's turn comes")
@@ -115,5 +116,5 @@ def _packages(text: str) -> list[str]:
     return _names(text, tuple(install.PACKAGES))
 
 
-def _scenario(text: str) -> str:
-    return "".join(_names(text, tuple(SCENARIOS)))
+def _scenarios(text: str) -> list[str]:
+    return _names(text, tuple(SCENARIOS))
