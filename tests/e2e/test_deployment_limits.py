@@ -82,6 +82,19 @@ def test_never_more_at_once_than_the_deployment_takes(tmp_path: Path, path: str,
         assert upstream.most_at_once == MOST
 
 
+def test_the_parts_of_a_request_follow_each_other_in_one_place(tmp_path: Path) -> None:
+    """Text completions of several prompts, at a provider that has chats only: one after the other."""
+    with FaultyUpstream(slow=in_a_while) as upstream:
+        model = upstream.deployment("slow", "slow", dialect="messages", max_parallel_requests=MOST)
+        with gateway(tmp_path, [model], workers=3, routing={"retries": 0}) as running:
+            for _ in range(3):
+                body = {"prompt": [f"marker-{turn}" for turn in range(4)], "max_tokens": 5}
+                statuses = Counter(answer.status for answer in race(running, 40, "/v1/completions", **body))
+                assert set(statuses) == {200, 503} and statuses[200] >= MOST
+                assert upstream.most_at_once == MOST
+            assert {answer.status for answer in race(running, MOST, "/v1/completions", **body)} == {200}
+
+
 def test_who_waits_in_line_gets_the_next_place_of_any_worker(tmp_path: Path) -> None:
     with limited(tmp_path, queue_size=300, queue_seconds=30) as (upstream, running):
         assert Counter(answer.status for answer in race(running, 90)) == {200: 90}

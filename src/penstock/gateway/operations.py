@@ -190,6 +190,11 @@ class OperationCall(RoutedCall):
         facts = {"model_id": deployment.id, "model_group": self.group, "fallbacks": hops, "made": None}
         return replace(attempt, facts=facts)
 
+    def ended(self, attempt: Any, seconds: float, error: ErrorResponse | None, streams: bool) -> None:
+        made = self.attempt
+        self.route.pinned = bool(isinstance(made, OperationAttempt) and made.rest if error is None else self._done)
+        super().ended(attempt, seconds, error, streams)
+
     # -- the answer ---------------------------------------------------------------------------------------------------
 
     def answer(self, success: Success[Any]) -> None:

@@ -165,7 +165,7 @@ class Route(Struct, eq=False):
     """The way of one call: which deployment next. It is also told how each attempt went, and so learns the router.
 
     Of one attempt at a time: `deployment` is the one that was chosen last, for the group `asked`, after `hops` other
-    groups had failed.
+    groups had failed. `claimed` is whose place is kept for the next; `pinned`: that is where the one before was.
     """
 
     router: Router
@@ -180,6 +180,7 @@ class Route(Struct, eq=False):
     full: RouterPlan | None = None
     under_way: str | None = None
     claimed: str | None = None
+    pinned: bool = False
     counted: int | None = None
 
     # -- a Plan -------------------------------------------------------------------------------------------------------
@@ -298,6 +299,10 @@ class Route(Struct, eq=False):
             return
         if not streams:
             self.under_way = None
+        if self.pinned:
+            self.unclaim()
+            self.router.table.hold(name)
+            self.claimed = name
         if error is not None:
             self.router.failed(name, error, self.judges)
         elif self.judges:

@@ -29,6 +29,7 @@ from penstock.gateway.surfaces.openai_text import DIALECT, NAME, SURFACE
 from penstock.gateway.targets import Target
 from penstock.providers.errors import ProviderError
 from penstock.routing.deployment import Deployment
+from penstock.types.errors import ErrorResponse
 from penstock.types.request import Request
 from penstock.types.response import Response
 from penstock.types.usage import Usage
@@ -89,6 +90,11 @@ class TextCall(ChatCall):
         streams = true(self.members, "stream")
         self._chats = [replace(each, stream_usage=True) if streams else each for each in read]
         self.parsed = self._chats[0]
+
+    def ended(self, attempt: Any, seconds: float, error: ErrorResponse | None, streams: bool) -> None:
+        more = len(self._parts) + 1 < len(self._chats) and not isinstance(self.attempt, RelayAttempt)
+        self.route.pinned = more if error is None else bool(self._parts)
+        super().ended(attempt, seconds, error, streams)
 
     def answer(self, success: Success[Any]) -> None:
         if len(self._chats) < 2 or isinstance(self.attempt, RelayAttempt):

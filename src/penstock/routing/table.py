@@ -126,6 +126,11 @@ class Table:
         self.healths[name] = claimed
         return True
 
+    def hold(self, name: str) -> None:
+        """A request there is about to end, and another to begin in its place: nobody else may have it meanwhile."""
+        if name in self._most:
+            self._chosen[name] = self._chosen.get(name, 0) + 1
+
     def unclaim(self, name: str) -> None:
         """A request that was chosen for it is not about to begin any more: it has, or never will."""
         chosen = self._chosen.pop(name, 0) - 1

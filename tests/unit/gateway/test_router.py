@@ -25,8 +25,10 @@ from penstock.providers.provider import RateLimitHeaders
 from penstock.routing.deployment import Deployment
 from penstock.routing.overrides import Overrides
 from penstock.routing.situation import Need
+from penstock.routing.table import Elsewhere
 from penstock.types.errors import ErrorKind, ErrorResponse, MalformedError
 from penstock.types.retry import Tried
+from tests.support.counts import Counts
 
 
 def deployment(group: str, name: str, **fields: Any) -> Deployment:
@@ -37,8 +39,9 @@ def deployment(group: str, name: str, **fields: Any) -> Deployment:
 class Setting:
     """A router over some deployments; `ask` routes one request."""
 
-    def __init__(self, *deployments: Deployment, previous: Router | None = None, **settings: Any) -> None:
+    def __init__(self, *deployments: Deployment, elsewhere: Elsewhere | None = None, **settings: Any) -> None:
         self.now = 1000.0
+        self.elsewhere = elsewhere
         clock = Clock(monotonic=lambda: self.now, unix=lambda: self.now + 1e9)
         self.engine = Engine(environment={}, clock=clock)
         self.random = random.Random(7)
@@ -47,7 +50,7 @@ class Setting:
 
     def make(self, *deployments: Deployment, previous: Router | None = None) -> Router:
         snapshot = Snapshot(version=1, deployments=deployments, routing=RoutingSettings(**self.settings))
-        return Router(snapshot, self.engine, previous=previous, random=self.random.random)
+        return Router(snapshot, self.engine, previous=previous, random=self.random.random, elsewhere=self.elsewhere)
 
     def route(self, group: str = "g", **fields: Any) -> Call:
         return Call(self.router.plan(RouteRequest(group, **fields), lambda deployment, group, hops: deployment.id))
@@ -541,3 +544,84 @@ def test_nobody_is_under_way_when_all_is_over(steps: list[str]) -> None:
     for call in calls:
         call.route.done()
     assert all(setting.router.table.get(name).in_flight == 0 for name in "abc")
+
+
+# -- several workers --------------------------------------------------------------------------------------------------
+
+
+def workers(number: int, *deployments: Deployment) -> tuple[Counts, list[Setting]]:
+    """Settings of workers that know what the others have under way."""
+    counts = Counts()
+    return counts, [Setting(*deployments, elsewhere=counts.seen_by(worker)) for worker in range(number)]
+
+
+def test_the_last_place_is_one_workers_until_its_request_is_over() -> None:
+    counts, (one, other) = workers(2, deployment("g", "a", most_in_flight=1))
+    call = one.route()
+    assert call.begin() == "a"
+    with pytest.raises(AttemptFailed) as full:
+        other.route().begin()
+    assert (full.value.error.status, full.value.error.native) == (503, "resting")
+    assert other.router.busy_for(RouteRequest("g")) == pytest.approx(0.02), "it is looked again soon"
+    call.answered()
+    assert counts.all("a") == 0 and other.asked() == "a" and other.router.busy_for(RouteRequest("g")) == 0.0
+
+
+def test_who_was_chosen_and_never_asked_leaves_no_place_behind() -> None:
+    counts, (one, _) = workers(2, deployment("g", "a", most_in_flight=1))
+    route = one.route().route
+    assert route.after([]) is not None and counts.all("a") == 1
+    route.unclaim()
+    route.unclaim()
+    assert counts.all("a") == 0
+
+
+def test_what_is_full_elsewhere_is_passed_over() -> None:
+    counts, (one, other) = workers(2, deployment("g", "a", most_in_flight=1, order=1), deployment("g", "b", order=2))
+    call = one.route()
+    assert call.begin() == "a"
+    assert [other.asked() for _ in range(3)] == ["b"] * 3
+    call.failed("server")
+    assert counts.all("a") == 0
+
+
+def test_the_next_part_of_a_request_has_the_place_of_the_one_before() -> None:
+    counts, (one, other) = workers(2, deployment("g", "a", most_in_flight=1))
+    call = one.route()
+    call.begin()
+    for _ in range(3):
+        call.route.pinned = True
+        call.answered()
+        assert counts.all("a") == 1
+        with pytest.raises(AttemptFailed):
+            other.route().begin()
+        call.route.began(None)  # type: ignore[arg-type]  # which attempt it is does not matter
+    call.route.pinned = False
+    call.answered()
+    assert counts.all("a") == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["ask", "answer", "fail", "leave"])), max_size=60))
+def test_workers_together_never_have_more_than_a_deployment_takes(steps: list[tuple[int, str]]) -> None:
+    counts, settings = workers(3, deployment("g", "a", most_in_flight=2), deployment("g", "b", most_in_flight=1))
+    calls: list[list[Call]] = [[], [], []]
+    for worker, step in steps:
+        setting, under_way = settings[worker], calls[worker]
+        if step == "ask":
+            call = setting.route()
+            try:
+                call.begin()
+            except AttemptFailed:
+                assert counts.all("a") == 2 or counts.all("b") == 1
+            else:
+                under_way.append(call)
+        elif under_way:
+            call = under_way.pop(0)
+            if step == "answer":
+                call.answered()
+            elif step == "fail":
+                call.route.ended(None, 1.0, error("invalid_request"), False)  # type: ignore[arg-type]  # as above
+            else:
+                call.route.left(None)  # type: ignore[arg-type]  # as above
+        assert counts.all("a") <= 2 and counts.all("b") <= 1
+        assert counts.all("a") + counts.all("b") == sum(map(len, calls))

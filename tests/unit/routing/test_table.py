@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,36 +12,9 @@ from penstock.routing.deployment import Deployment
 from penstock.routing.health import CooldownRules
 from penstock.routing.table import Table
 from penstock.types.errors import ErrorResponse
+from tests.support.counts import Counts
 
 ERROR = ErrorResponse(kind="server", status=500, message="no")
-
-
-class Counts:
-    """What all processes have under way."""
-
-    def __init__(self) -> None:
-        self.of: Counter[tuple[str, int]] = Counter()
-
-    def all(self, name: str) -> int:
-        return sum(count for (known, _), count in self.of.items() if known == name)
-
-    def seen_by(self, process: int) -> Any:
-        counts = self
-
-        class Seen:
-            def take(self, name: str, own: int, most: int) -> bool:
-                if self.count(name) + own >= most:
-                    return False
-                counts.of[name, process] = own + 1
-                return True
-
-            def tell(self, name: str, own: int) -> None:
-                counts.of[name, process] = own
-
-            def count(self, name: str) -> int:
-                return counts.all(name) - counts.of[name, process]
-
-        return Seen()
 
 
 def deployments(**most: int | None) -> list[Deployment]:
@@ -84,6 +56,19 @@ def test_a_stream_has_its_place_until_its_end() -> None:
     one.started("d", 0.0, claimed=True)
     one.answered("d", 1.0, 1.0, streams=True)
     assert counts.all("d") == 1 and not other.claim("d", 1.0)
+    one.left("d")
+    assert counts.all("d") == 0 and other.claim("d", 1.0)
+
+
+def test_who_goes_on_in_the_same_place_does_not_let_go_of_it() -> None:
+    counts, (one, other) = tables(2, d=1)
+    assert one.claim("d", 0.0)
+    one.started("d", 0.0, claimed=True)
+    for _ in range(3):
+        one.hold("d")
+        one.answered("d", 1.0, 1.0, streams=False)
+        assert counts.all("d") == 1 and not other.claim("d", 1.0)
+        one.started("d", 1.0, claimed=True)
     one.left("d")
     assert counts.all("d") == 0 and other.claim("d", 1.0)
 
