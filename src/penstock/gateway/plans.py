@@ -34,5 +34,8 @@ class NoRoute:
     def done(self, tokens: int = 0) -> None:
         """The call is over."""
 
+    def unclaim(self) -> None:
+        """No attempt comes next."""
+
     def broke(self, why: Any = None) -> None:
         """Its stream broke."""
