@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.e2e.gateway import KEY
@@ -166,3 +167,103 @@ def test_a_limit_that_comes_counts_what_began_without_one(tmp_path: Path) -> Non
         gateway(tmp_path, [upstream.deployment("ever", "ever")], workers=3, routing={"retries": 0}) as running,
     ):
         asyncio.run(run(upstream, running))
+
+
+# -- the line, where it sees a way and a request finds none -----------------------------------------------------------
+
+
+LONG = " word" * 3000
+LINE = {"retries": 0, "queue_size": 10, "queue_seconds": 6}
+
+
+async def is_heard(running: Gateway) -> None:
+    """The worker does something else meanwhile."""
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"{running.running.url}/health/liveliness", timeout=3)).status_code == 200
+
+
+def test_a_fallback_that_is_too_small_stops_nobody(tmp_path: Path) -> None:
+    async def run(upstream: FaultyUpstream, running: Gateway) -> None:
+        holds = asked(running, 1, model="g")
+        await until(lambda: upstream.at_once == 1)
+        long = {"model": "g", "messages": [{"role": "user", "content": f"marker-long{LONG}"}]}
+        waits = asyncio.create_task(ask(running.port, CHAT, long, KEY))
+        await asyncio.sleep(0.1)
+        await is_heard(running)
+        assert (await waits).status == 503
+        await leave(holds)
+
+    with FaultyUpstream(ever=never) as upstream:
+        small = upstream.deployment("small", "ok", facts={"max_input_tokens": 100})
+        models = [upstream.deployment("g", "ever", max_parallel_requests=1), small]
+        with gateway(tmp_path, models, workers=1, routing={**LINE, "fallbacks": {"g": ["small"]}}) as running:
+            asyncio.run(run(upstream, running))
+
+
+def test_a_limit_that_is_raised_lets_in_who_waits_and_stops_nobody(tmp_path: Path) -> None:
+    async def run(upstream: FaultyUpstream, running: Gateway) -> None:
+        holds = asked(running, 1, model="ever")
+        await until(lambda: upstream.at_once == 1)
+        waits = asked(running, 2, model="ever")
+        await asyncio.sleep(0.2)
+        config = tmp_path / "penstock.yaml"
+        config.write_text(config.read_text().replace('"max_parallel_requests": 1', '"max_parallel_requests": 9'))
+        for _ in range(8):
+            await asyncio.sleep(0.2)
+            await is_heard(running)
+        more = asked(running, 1, model="ever")
+        await until(lambda: upstream.at_once >= 2)
+        await leave(holds + waits + more)
+
+    with FaultyUpstream(ever=never) as upstream:
+        models = [upstream.deployment("ever", "ever", max_parallel_requests=1)]
+        with gateway(tmp_path, models, workers=1, routing=LINE) as running:
+            asyncio.run(run(upstream, running))
+
+
+def test_a_cascade_that_finds_no_place_is_answered(tmp_path: Path) -> None:
+    async def slow(one: Asked) -> None:
+        await one.answer(0.7)
+
+    async def run(upstream: FaultyUpstream, running: Gateway) -> None:
+        holds = asked(running, 1, model="cheap")
+        await until(lambda: upstream.at_once == 1)
+        strong = asked(running, 1, model="strong")
+        await until(lambda: upstream.at_once == 2)
+        long = {"model": "smart", "messages": [{"role": "user", "content": f"marker-long{LONG}"}]}
+        answer = await asyncio.wait_for(ask(running.port, CHAT, long, KEY), 8)
+        assert answer.status in (200, 503)
+        assert [(await task).status for task in strong] == [200]
+        await leave(holds)
+
+    with FaultyUpstream(slow=slow, ever=never) as upstream:
+        models = [
+            upstream.deployment("cheap", "ever", max_parallel_requests=1),
+            upstream.deployment("small", "ok", facts={"max_input_tokens": 100}),
+            upstream.deployment("strong", "slow", max_parallel_requests=1),
+        ]
+        routing = {**LINE, "fallbacks": {"cheap": ["small"]}, "cascades": {"smart": {"groups": ["cheap", "strong"]}}}
+        with gateway(tmp_path, models, workers=1, routing=routing) as running:
+            asyncio.run(run(upstream, running))
+
+
+def test_who_leaves_while_a_part_waits_to_be_asked_again_gives_its_place_back(tmp_path: Path) -> None:
+    async def first_only(one: Asked) -> None:
+        if "marker-0" in one.received.marker:
+            await one.answer()
+        else:
+            await one.send(b"HTTP/1.1 500 No\r\ncontent-length: 2\r\nretry-after: 30\r\n\r\n{}")
+
+    async def run(upstream: FaultyUpstream, running: Gateway) -> None:
+        for turn in range(1, 4):
+            body = {"model": "part", "prompt": ["marker-0", "marker-1"], "max_tokens": 5}
+            task = asyncio.create_task(ask(running.port, "/v1/completions", body, KEY))
+            await until(lambda turn=turn: len(upstream.of("marker-1")) >= turn)  # type: ignore[misc]  # a default binds it
+            await asyncio.sleep(0.05)
+            await leave([task])
+            await asyncio.sleep(0.05)
+
+    with FaultyUpstream(part=first_only) as upstream:
+        model = upstream.deployment("part", "part", dialect="messages", max_parallel_requests=1)
+        with gateway(tmp_path, [model], workers=2, routing={"retries": 3}) as running:
+            asyncio.run(run(upstream, running))

@@ -328,6 +328,7 @@ class Call(Driver):
         self.over = True
         self.give_up_driving()
         self.abandoned()
+        self.release()
 
     def abandoned(self) -> None:
         """Nobody waits for the answer: record what may be billed."""

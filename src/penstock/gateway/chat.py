@@ -97,6 +97,9 @@ class ChatCall(RoutedCall):
                 error = worse
         super().failed(error)
 
+    def came_late(self, error: BaseException) -> bool:
+        return self.cascading is None and super().came_late(error)
+
     def settle(self, tokens: int) -> None:
         super().settle(tokens if self.cascading is None else tokens + self.cascading.tokens)
 

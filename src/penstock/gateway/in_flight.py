@@ -43,10 +43,8 @@ class InFlight:
         self._full = False
         counts = _HEAD + rows * _DIGEST
         size = counts + rows * workers * _COUNT
-        with tempfile.TemporaryFile(dir=directory) as file:
-            file.truncate(size)
-            self._map = mmap.mmap(file.fileno(), size)
-            self._file = os.dup(file.fileno())
+        self._file = _file_without_a_name(size, directory)
+        self._map = mmap.mmap(self._file, size)
         with memoryview(self._map) as view:
             self._used = view[:_COUNT].cast("I")
             self._counts = view[counts:].cast("I")
@@ -131,3 +129,17 @@ class InFlight:
             yield
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+
+def _file_without_a_name(size: int, directory: Path) -> int:
+    """A descriptor of so many zeros: of memory, or where there is no such thing of blocks that the disk has. (To write
+    into a map for which there is no block ends a process.)
+    """
+    if hasattr(os, "memfd_create"):
+        file = os.memfd_create("penstock-in-flight", os.MFD_CLOEXEC)
+        os.ftruncate(file, size)
+        return file
+    with tempfile.TemporaryFile(dir=directory) as on_disk:
+        on_disk.write(bytes(size))
+        on_disk.flush()
+        return os.dup(on_disk.fileno())

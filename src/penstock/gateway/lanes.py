@@ -137,7 +137,7 @@ class Lanes:
         if len(inbound.body) > group.smallest:
             return None
         inbound.drawn = chosen = group.draw(router.table.healths, router.now(), router.random)
-        if chosen is None:
+        if chosen is None or router.table.is_limited(chosen.id):
             return None
         way = lane.ways[chosen.id] if chosen.id in lane.ways else _made_way(plane, lane, chosen)
         if way is None or (way.target.max_output is None and peeked.max_output is None and lane.budgets):

@@ -83,7 +83,6 @@ class Members:
     """
 
     __slots__ = (
-        "_claims",
         "_pool",
         "_single",
         "_steps",
@@ -97,13 +96,7 @@ class Members:
     )
 
     def __init__(
-        self,
-        name: str,
-        group: str,
-        deployments: tuple[Deployment, ...],
-        strategy: Strategy,
-        tags: bool = True,
-        shared: bool = False,
+        self, name: str, group: str, deployments: tuple[Deployment, ...], strategy: Strategy, tags: bool = True
     ) -> None:
         self.name, self.group, self.deployments, self.strategy = name, group, deployments, strategy
         self.smallest = min((each.max_input for each in deployments if each.max_input is not None), default=UNLIMITED)
@@ -119,18 +112,14 @@ class Members:
         elif strategy is simple_shuffle:
             self._steps = list(accumulate(weights_of(deployments)))
         self._total = self._steps[-1] if self._steps else 0.0
-        self._claims = shared and any(each.most_in_flight is not None for each in deployments)
 
     def draw(self, healths: Healths, now: float, random: Random, streams: bool = False) -> Deployment | None:
         """The one that the strategy would ask first, if that can be told without looking at all, and nothing speaks
         against it; None: look at them all.
 
         (It is the same shuffle: one that may not be asked leaves its share to the others, by their weights. It is the
-        same comparison where all that are compared are well. Where other workers send requests to one that takes only
-        so many, its place must be claimed first, which is the plan's to do.)
+        same comparison where all that are compared are well.)
         """
-        if self._claims:
-            return None
         if self._single is not None:
             return self._single if _is_well(self._single, healths, now) else None
         pool = self._pool
@@ -195,7 +184,7 @@ class Route(Struct, eq=False):
         usual = members.plain and not request.session and request.need is None
         if not tried and usual and request.size <= members.smallest:
             chosen = self._drawn()
-            if chosen is not None:
+            if chosen is not None and self.claim(chosen.id):
                 self.deployment, self.asked = chosen, members.name
                 self.first = again = Again(self.make(chosen, members.name, 0))
                 return again

@@ -198,7 +198,9 @@ class RoutedCall(Call):
             self._route(request)
         else:
             self.entered = time.perf_counter()
-            self.waiting = room.enter(request, lambda: self._go_on(request), self.fail)
+            waiting = room.enter(request, lambda: self._go_on(request), self.fail)
+            if waiting is not None:  # else it went at once: and may wait by now, for it came late
+                self.waiting = waiting
 
     def _route(self, request: RouteRequest) -> None:
         router = self.plane.router
@@ -212,7 +214,9 @@ class RoutedCall(Call):
 
     def ask(self, request: RouteRequest) -> None:
         """Make the exchange of a request."""
-        plane = self.plane
+        plane, before = self.plane, self.route
+        if before is not None:
+            before.unclaim()
         try:
             self.route = plane.router.plan(request, self.make, not self.said.arguments)
         except ProviderError as error:
@@ -236,19 +240,21 @@ class RoutedCall(Call):
             self.failed(error)
 
     def failed(self, error: BaseException) -> None:
-        if not self._came_late(error):
+        if not self.came_late(error):
             super().failed(error)
 
-    def _came_late(self, error: BaseException) -> bool:
-        """Whether the place that the line saw was taken by another worker meanwhile: then the request waits on."""
+    def came_late(self, error: BaseException) -> bool:
+        """Whether the place that the line saw was taken by another worker meanwhile: then the request waits on. (Not
+        where the line would send it here again at once: it knows no better, and its plan says what is wrong.)
+        """
         room, route = self.plane.waiting_room(), self.route
         if room is None or route is None or self.attempts or self.over or not isinstance(error, AttemptFailed):
             return False
         left = self.plane.snapshot.routing.queue_seconds - (time.perf_counter() - self.entered)
-        if error.error.native != NothingToAsk.native or left <= 0:
+        if error.error.native != NothingToAsk.native or left <= 0 or not room.knows(route):
             return False
         request = route.request
-        self.waiting = room.enter_again(request, lambda: self._go_on(request), self.fail, left)
+        self.waiting = room.enter_again(request, lambda: self._go_on(request), self.fail, left, self.waiting)
         return True
 
     def estimated(self) -> tuple[Usage | None, int | None, str | None]:
@@ -479,6 +485,7 @@ class RoutedCall(Call):
         super().release()
         route, self.route = self.route, None
         if route is not None:
+            route.done()
             route.unclaim()
 
     def remember(self, answer_id: str | None) -> None:

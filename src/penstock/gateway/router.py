@@ -57,7 +57,7 @@ from penstock.types.retry import Backoff
 
 _MOST_CHANGES = 1000
 """Changes of circuits that are kept for others, where nobody asks for them."""
-_FREED_ELSEWHERE = 0.02
+FREED_ELSEWHERE = 0.02
 """Seconds after which it is looked again whether a request of another worker has ended."""
 _MOST_NAMES = 1024
 """Names of groups (with wildcards: whatever callers make up) that are remembered with their deployments."""
@@ -101,7 +101,6 @@ class Router:
         self.now = engine.clock.monotonic
         self.unix = engine.clock.unix
         self.table: Table = Table(elsewhere) if previous is None else previous.table
-        self._shared = elsewhere is not None
         self.table.govern(snapshot.deployments, rules_of(settings))
         self.sticky = _sticky(settings, previous)
         self.freed: Callable[[str], None] | None = None if previous is None else previous.freed
@@ -173,7 +172,7 @@ class Router:
         except UnknownGroup as error:
             raise ProviderError("unknown_model", str(error)) from None
         strategy = self._strategies.get(group, self._strategy)
-        found = Members(known, group, deployments, strategy, settings.tag_filtering, self._shared)
+        found = Members(known, group, deployments, strategy, settings.tag_filtering)
         if not settings.check_context_window:
             found.smallest = UNLIMITED
         if len(name) <= LONGEST_NAME:
@@ -354,7 +353,7 @@ class Router:
         members = self.members(request.group)
         if members.plain and request.size <= members.smallest:
             drawn = members.draw(self.table.healths, self.now(), self.random, request.stream)
-            if drawn is not None:
+            if drawn is not None and not self.table.full((drawn,)):
                 return 0.0
         route = Route(self, request, members, no_attempt)
         now = self.now()
@@ -364,7 +363,7 @@ class Router:
         if not found.ready:
             waits = [] if found.next_back is None else [found.back_in]
             if self.table.full(members.deployments):
-                waits.append(_FREED_ELSEWHERE)
+                waits.append(FREED_ELSEWHERE)
             return min(waits, default=None)
         waits = [_spent_for(each, self.table.get(each.id), now) for each in found.ready]
         if found.next_back is not None:

@@ -79,10 +79,14 @@ class RelayedStream:
 
     def _fail(self, fault: ErrorResponse) -> None:
         """The gateway itself failed: say so, if the end was not said yet."""
-        if self._done:
-            self._call.inbound.abort()
-        else:
-            self.cut(fault)
+        if not self._done:
+            try:
+                self.cut(fault)
+                return
+            except Exception as worse:  # its end could not even be recorded
+                our_fault(self._call, worse)
+        self._call.inbound.abort()
+        self._call.release()
 
     def _pass_plain(self, data: bytes) -> None:
         """Pass on a frame that brings more text and nothing else."""
@@ -311,10 +315,14 @@ class TranslatedStream:
             self._finish(Broken("protocol", str(error)))
         except Exception as error:
             fault = our_fault(self._call, error)
-            if self._over:  # it failed at the end: nothing can be said any more, but nobody must wait for ever
-                self._call.inbound.abort()
-            else:
-                self._finish(None, fault)
+            try:
+                if not self._over:
+                    self._finish(None, fault)
+                    return
+            except Exception as worse:  # its end could not even be recorded
+                our_fault(self._call, worse)
+            self._call.inbound.abort()  # nothing can be said any more, but nobody must wait for ever
+            self._call.release()
 
     def _write(self, events: list[StreamEvent]) -> None:
         call, said = self._call, []

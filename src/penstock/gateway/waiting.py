@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from penstock.gateway.route import RouteRequest
-from penstock.gateway.router import Router
+from penstock.gateway.route import Route, RouteRequest
+from penstock.gateway.router import FREED_ELSEWHERE, Router
 from penstock.providers.errors import ProviderError
 from penstock.routing.queue import Line, Ticket
 from penstock.types.errors import ErrorResponse
@@ -53,7 +53,7 @@ class WaitingRoom:
         self._call_later = call_later
         self._lines: dict[str, Line[Waiting]] = {}
         self._timer: Timer | None = None
-        self._serving = False
+        self._serving = self._looks = False
         self.use(router)
 
     def use(self, router: Router) -> None:
@@ -89,21 +89,32 @@ class WaitingRoom:
             return None
         return self._join(Waiting(request, group, go, refuse), size, router.now() + seconds)
 
+    def knows(self, route: Route) -> bool:
+        """Whether there is a line, by the router that made this route, in which its request would not be first."""
+        router = self.router
+        return router is route.router and router.settings.queue_size > 0 and router.busy_for(route.request) != 0.0
+
     def enter_again(
-        self, request: RouteRequest, go: Callable[[], None], refuse: Callable[[ErrorResponse], None], seconds: float
+        self,
+        request: RouteRequest,
+        go: Callable[[], None],
+        refuse: Callable[[ErrorResponse], None],
+        seconds: float,
+        before: Waiting | None = None,
     ) -> Waiting | None:
         """As `enter`, for a request that had been told to go, and came late: another worker has taken the last place.
-        It waits for `seconds` more.
+        It waits for `seconds` more, in the place that it had (`before`).
         """
         router = self.router
         waiting = Waiting(request, router.group_of(request), go, refuse)
-        return self._join(waiting, max(1, router.settings.queue_size), router.now() + seconds)
+        number = None if before is None or before.ticket is None else before.ticket.number
+        return self._join(waiting, router.settings.queue_size, router.now() + seconds, number)
 
-    def _join(self, waiting: Waiting, size: int, deadline: float) -> Waiting | None:
+    def _join(self, waiting: Waiting, size: int, deadline: float, number: int | None = None) -> Waiting | None:
         line = self._lines.setdefault(waiting.group, Line(size))
         line.most = max(len(line), size - (len(self) - len(line)))
         priority = waiting.request.overrides.priority
-        ticket, out = line.join(waiting, 0 if priority is None else priority, deadline)
+        ticket, out = line.join(waiting, 0 if priority is None else priority, deadline, number)
         if out is not None:
             out.value.refuse(self._sorry(out.value, "others came before it in a full line"))
         if ticket is None:
@@ -126,8 +137,18 @@ class WaitingRoom:
 
     def _freed(self, deployment: str) -> None:
         """A request of a deployment is over: somebody who waits may have its place. (Which of the lines it is, a lookup
-        per line says faster than an index would that must follow every snapshot.)
+        per line says faster than an index would that must follow every snapshot.) Where workers share the deployment,
+        those who wait at another one have the same chance: they look for it every now and then.
         """
+        router = self.router
+        if not router.table.is_limited(deployment):
+            self._serve_all()
+        elif not self._looks:
+            self._looks = True
+            self._call_later(router.random() * FREED_ELSEWHERE, self._look)
+
+    def _look(self) -> None:
+        self._looks = False
         self._serve_all()
 
     def _serve_all(self) -> None:
@@ -145,7 +166,10 @@ class WaitingRoom:
         line = self._lines[group]
         for late in line.late(self.router.now()):
             late.value.refuse(self._sorry(late.value, "it waited as long as it may"))
-        while (first := line.first()) is not None and self.router.busy_for(first.value.request) == 0.0:
+        for _ in range(len(line)):  # who comes late waits for the next time
+            first = line.first()
+            if first is None or self.router.busy_for(first.value.request) != 0.0:
+                break
             line.pop()
             first.value.go()
         self._forget(group)

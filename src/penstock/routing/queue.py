@@ -40,8 +40,12 @@ class Line(Generic[T]):
     def __len__(self) -> int:
         return self._size
 
-    def join(self, value: T, priority: int, deadline: float) -> tuple[Ticket[T] | None, Ticket[T] | None]:
-        """A ticket, and the one that was put out for it, if any. No ticket: the line is full of others before it."""
+    def join(
+        self, value: T, priority: int, deadline: float, number: int | None = None
+    ) -> tuple[Ticket[T] | None, Ticket[T] | None]:
+        """A ticket, and the one that was put out for it, if any. No ticket: the line is full of others before it.
+        `number`: that of a ticket which it had before, and goes on with.
+        """
         out = None
         if self._size >= self.most:
             last = max((each for each in self._heap if each.waits), default=None)
@@ -49,8 +53,8 @@ class Line(Generic[T]):
                 return None, None
             self.leave(last)
             out = last
-        ticket = Ticket(value, priority, deadline, self._next)
-        self._next += 1
+        ticket = Ticket(value, priority, deadline, self._next if number is None else number)
+        self._next += number is None
         self._size += 1
         heapq.heappush(self._heap, ticket)
         return ticket, out

@@ -139,6 +139,10 @@ class Table:
         if name in self._most:
             self._tell(name)
 
+    def is_limited(self, name: str) -> bool:
+        """Whether its requests are counted here and elsewhere: a place there is claimed."""
+        return name in self._most
+
     def full(self, deployments: Sequence[Deployment]) -> frozenset[str]:
         """Those of them that have as many requests as they take, here and elsewhere."""
         most, elsewhere = self._most, self._elsewhere

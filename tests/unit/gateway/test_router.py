@@ -601,6 +601,17 @@ def test_the_next_part_of_a_request_has_the_place_of_the_one_before() -> None:
     assert counts.all("a") == 0
 
 
+def test_a_limit_that_comes_holds_for_who_was_to_be_routed_before_it() -> None:
+    counts = Counts()
+    setting = Setting(deployment("g", "a"), elsewhere=counts.seen_by(0))
+    before = setting.router
+    setting.make(deployment("g", "a", most_in_flight=1), previous=before)
+    assert setting.route().begin() == "a"
+    with pytest.raises(AttemptFailed):
+        setting.route().begin()
+    assert counts.all("a") == 1
+
+
 @given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["ask", "answer", "fail", "leave"])), max_size=60))
 def test_workers_together_never_have_more_than_a_deployment_takes(steps: list[tuple[int, str]]) -> None:
     counts, settings = workers(3, deployment("g", "a", most_in_flight=2), deployment("g", "b", most_in_flight=1))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
 
 from penstock.calls.engine import Engine
-from penstock.exchange import Clock
-from penstock.gateway.route import RouteRequest
+from penstock.exchange import AttemptFailed, Clock
+from penstock.gateway.route import Route, RouteRequest
 from penstock.gateway.router import Router
 from penstock.gateway.snapshot import RoutingSettings, Snapshot
 from penstock.gateway.waiting import Waiting, WaitingRoom
@@ -17,6 +19,7 @@ from penstock.providers.errors import ProviderError
 from penstock.routing.deployment import Deployment
 from penstock.routing.overrides import Overrides
 from penstock.types.errors import ErrorResponse
+from tests.support.counts import Counts
 
 
 class Loop:
@@ -198,5 +201,70 @@ def test_who_waits_for_a_group_that_goes_is_told_and_the_others_wait_on() -> Non
     setting.router = setting.make(queue_size=3, queue_seconds=10.0)
     setting.room.use(setting.router)
     assert (told, len(setting.room)) == (["went"], 1)
+    setting.router.over("a")
+    assert setting.log == ["a", "b", "c", "d"]
+
+
+# -- several workers --------------------------------------------------------------------------------------------------
+
+
+def test_who_waits_at_different_workers_has_the_same_chance() -> None:
+    """One place, two workers, four clients at each that ask again and again."""
+    loop, counts, served = Loop(), Counts(), Counter[int]()
+    clock = Clock(monotonic=lambda: loop.now, unix=lambda: loop.now)
+    one = Deployment(group="g", arguments={"model": "openai/x", "api_key": "fake"}, id="d", most_in_flight=1)
+    routing = RoutingSettings(queue_size=10, queue_seconds=1000.0)
+    snapshot = Snapshot(version=1, deployments=(one,), routing=routing)
+    for worker in (0, 1):
+        engine, random = Engine(environment={}, clock=clock), Random(worker)
+        router = Router(snapshot, engine, elsewhere=counts.seen_by(worker), random=random.random)
+        room = WaitingRoom(router, loop.call_later)
+        for _ in range(4):
+            Asking(loop, room, served, worker).ask()
+    loop.run(60.0)
+    assert counts.all("d") <= 1
+    assert min(served[0], served[1]) > 0.7 * max(served[0], served[1]) > 300
+
+
+class Asking:
+    """A client that asks for 5 ms of the deployment, again and again."""
+
+    def __init__(self, loop: Loop, room: WaitingRoom, served: Counter[int], worker: int) -> None:
+        self.loop, self.room, self.served, self.worker = loop, room, served, worker
+
+    def ask(self) -> None:
+        self.request = RouteRequest("g")
+        self.room.enter(self.request, self.go, self.refused)
+
+    def go(self) -> None:
+        route = self.room.router.plan(self.request, lambda deployment, group, hops: deployment.id)
+        try:
+            route.after([])
+        except AttemptFailed:
+            self.room.enter_again(self.request, self.go, self.refused, 1000.0)
+            return
+        route.began("d")  # type: ignore[arg-type]  # attempts are names here
+        self.loop.call_later(0.005, lambda: self.over(route))
+
+    def over(self, route: Route) -> None:
+        self.served[self.worker] += 1
+        self.loop.call_later(0.001, self.ask)
+        route.ended("d", 0.005, None, False)  # type: ignore[arg-type]  # as above
+
+    def refused(self, error: ErrorResponse) -> None:
+        raise AssertionError(error)
+
+
+def test_who_comes_late_goes_on_in_the_place_that_it_had() -> None:
+    setting = Setting()
+    for name in "abcd":
+        setting.enter(name)
+    first = setting.room._lines["g"].first()
+    assert first is not None and first.value.ticket is first
+    late = first.value
+    setting.room.leave(late)  # it was told to go
+    setting.room.enter_again(late.request, late.go, late.refuse, 5.0, late)
+    setting.router.over("a")
+    assert setting.log == ["a", "b", "c"]
     setting.router.over("a")
     assert setting.log == ["a", "b", "c", "d"]

@@ -308,7 +308,7 @@ class Connection(asyncio.Protocol):
             return
         if self.current is not None:
             return
-        if not self._paused and _is_heard(self.transport):  # it is we who are late
+        if not self._paused and not self.transport.is_closing() and _is_heard(self.transport):  # it is we who are late
             self.deadline = self._connections.now + self._limits.head_seconds
             return
         if self._reading is None and self.transport.get_write_buffer_size():

@@ -157,8 +157,7 @@ class Upstream:
         why: Broken | None = None
         try:
             async with asyncio.timeout(None) as patience:
-                dialling = _Dialling(self._wheel, patience)
-                dialling.due = NEVER if seconds is None else self._clock() + seconds
+                dialling = _Dialling(self._wheel, self._clock(), seconds, patience)
                 self._wheel.place(dialling)
                 try:
                     await self._dialler.dial(pool.route, lambda: connection)
@@ -204,8 +203,8 @@ class _Dialling(Awaited):
 
     __slots__ = ("_patience",)
 
-    def __init__(self, wheel: Wheel, patience: asyncio.Timeout) -> None:
-        super().__init__(wheel)
+    def __init__(self, wheel: Wheel, now: float, seconds: float | None, patience: asyncio.Timeout) -> None:
+        super().__init__(wheel, now, seconds)
         self._patience = patience
 
     def late(self, now: float) -> None:

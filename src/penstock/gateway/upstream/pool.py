@@ -96,11 +96,9 @@ class Pool:
             waiting.due = NEVER
 
     def _wait(self, ongoing: Ongoing, now: float) -> None:
-        waiting = self._waiting[ongoing] = _Waiting(self, ongoing)
-        connect = ongoing.timeouts.connect
-        waiting.due = min(NEVER if connect is None else now + connect, ongoing.deadline)
+        waiting = self._waiting[ongoing] = _Waiting(self, ongoing, now)
         self.wheel.place(waiting)
-        self._dial_for_all(connect)
+        self._dial_for_all(ongoing.timeouts.connect)
 
     def _dial_for_all(self, seconds: float | None) -> None:
         while (
@@ -229,8 +227,8 @@ class _Waiting(Awaited):
 
     __slots__ = ("_ongoing", "_pool")
 
-    def __init__(self, pool: Pool, ongoing: Ongoing) -> None:
-        super().__init__(pool.wheel, ongoing.deadline)
+    def __init__(self, pool: Pool, ongoing: Ongoing, now: float) -> None:
+        super().__init__(pool.wheel, now, ongoing.timeouts.connect, ongoing.deadline)
         self._pool, self._ongoing = pool, ongoing
 
     def late(self, now: float) -> None:

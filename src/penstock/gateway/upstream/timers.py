@@ -18,6 +18,8 @@ __all__ = ["NEVER", "Awaited", "Timed", "Wheel"]
 NEVER = math.inf
 BEHIND = 0.25
 """Seconds by which the loop may be late without being called busy."""
+PATIENCE = 4
+"""How many times its time something may take, when the loop is busy."""
 
 
 class Timed:
@@ -110,15 +112,18 @@ class Wheel:
 
 
 class Awaited(Timed):
-    """Something that comes about in several turns of the loop, as a connection does. A loop that is busy sees late what
-    is there already: for as long as it was behind, the moment moves, but never beyond `latest`.
+    """Something that comes about in several turns of the loop, as a connection does, and may take `seconds` (None: any
+    time), but not beyond `deadline`. A loop that is busy sees late what is there already: for as long as it was behind,
+    the moment moves, until all has taken `PATIENCE` times as long.
     """
 
     __slots__ = ("_latest", "_wheel")
 
-    def __init__(self, wheel: Wheel, latest: float = NEVER) -> None:
+    def __init__(self, wheel: Wheel, now: float, seconds: float | None, deadline: float = NEVER) -> None:
         super().__init__()
-        self._wheel, self._latest = wheel, latest
+        self._wheel = wheel
+        self.due = deadline if seconds is None else min(now + seconds, deadline)
+        self._latest = deadline if seconds is None else min(now + seconds * PATIENCE, deadline)
 
     def is_due(self, now: float) -> None:
         behind = self._wheel.behind

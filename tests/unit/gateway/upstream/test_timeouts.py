@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from penstock.exchange import Timeouts
-from penstock.gateway.upstream.timers import NEVER, Timed, Wheel
+from penstock.gateway.upstream.timers import NEVER, Awaited, Timed, Wheel
 from tests.support.upstream import OK, Peer, ask, client, send, serving, turns
 
 Run = Callable[[Any], None]
@@ -58,17 +58,56 @@ def test_connecting_while_the_loop_has_no_time(run: Run) -> None:
         loop = asyncio.get_running_loop()
 
         def busy() -> None:
-            time.sleep(0.4)
+            time.sleep(0.3)
             if not heard.told:
                 loop.call_soon(busy)
 
         async with serving(answer) as server, client() as upstream:
-            heard = send(upstream, server.url, Timeouts(connect=0.2))
+            heard = send(upstream, server.url, Timeouts(connect=1.0))
             loop.call_soon(busy)
             await heard.over()
             assert heard.why is None and heard.status == 200
 
     run(main)
+
+
+class Tardy:
+    """A loop whose timers come late, and its clock."""
+
+    def __init__(self, late: float) -> None:
+        self.now, self._late = 0.0, late
+        self._due: tuple[float, Callable[[], None]] | None = None
+
+    def call_later(self, seconds: float, function: Callable[[], None]) -> Any:
+        self._due = seconds, function
+        return self
+
+    def cancel(self) -> None:
+        self._due = None
+
+    def run(self) -> None:
+        assert self._due is not None
+        (seconds, function), self._due = self._due, None
+        self.now += seconds + self._late
+        function()
+
+
+@pytest.mark.parametrize(
+    ("late", "least", "most"), [(0.0, 1.0, 1.2), (0.2, 1.0, 1.4), (0.6, 1.6, 5.0), (30.0, 1.0, 61.0)]
+)
+def test_how_long_a_busy_loop_waits_for_what_takes_turns(late: float, least: float, most: float) -> None:
+    loop, ended = Tardy(late), list[float]()
+
+    class Dial(Awaited):
+        def late(self, now: float) -> None:
+            ended.append(now)
+            self.due = NEVER
+
+    wheel = Wheel(loop, 0.1, lambda: loop.now)  # type: ignore[arg-type]  # what it needs of a loop
+    wheel.place(Dial(wheel, 0.0, 1.0))
+    while not ended:
+        loop.run()
+    assert least <= ended[0] <= most
 
 
 STALLS: dict[str, tuple[bytes, float, bytes, Timeouts, float | None, str]] = {
