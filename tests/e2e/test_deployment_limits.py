@@ -83,17 +83,16 @@ def test_never_more_at_once_than_the_deployment_takes(tmp_path: Path, path: str,
         assert upstream.most_at_once == MOST
 
 
-def test_the_parts_of_a_request_follow_each_other_in_one_place(tmp_path: Path) -> None:
-    """Text completions of several prompts, at a provider that has chats only: one after the other."""
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_parts_of_a_request_follow_each_other_in_one_place(tmp_path: Path, workers: int) -> None:
+    """Text completions of several prompts, at a provider that has chats only, while others wait for a place."""
     with FaultyUpstream(slow=in_a_while) as upstream:
         model = upstream.deployment("slow", "slow", dialect="messages", max_parallel_requests=MOST)
-        with gateway(tmp_path, [model], workers=3, routing={"retries": 0}) as running:
-            for _ in range(3):
-                body = {"prompt": [f"marker-{turn}" for turn in range(4)], "max_tokens": 5}
-                statuses = Counter(answer.status for answer in race(running, 40, "/v1/completions", **body))
-                assert set(statuses) == {200, 503} and statuses[200] >= MOST
-                assert upstream.most_at_once == MOST
-            assert {answer.status for answer in race(running, MOST, "/v1/completions", **body)} == {200}
+        routing = {"retries": 0, "queue_size": 100, "queue_seconds": 30}
+        with gateway(tmp_path, [model], workers=workers, routing=routing) as running:
+            body = {"prompt": [f"marker-{turn}" for turn in range(4)], "max_tokens": 5}
+            assert {answer.status for answer in race(running, 30, "/v1/completions", **body)} == {200}
+            assert upstream.most_at_once == MOST and len(upstream.received) == 30 * 4
 
 
 def test_who_waits_in_line_gets_the_next_place_of_any_worker(tmp_path: Path) -> None:
@@ -213,6 +212,7 @@ def test_a_limit_that_is_raised_lets_in_who_waits_and_stops_nobody(tmp_path: Pat
             await is_heard(running)
         more = asked(running, 1, model="ever")
         await until(lambda: upstream.at_once >= 2)
+        assert not any(task.done() for task in holds)
         await leave(holds + waits + more)
 
     with FaultyUpstream(ever=never) as upstream:
@@ -262,6 +262,7 @@ def test_who_leaves_while_a_part_waits_to_be_asked_again_gives_its_place_back(tm
             await asyncio.sleep(0.05)
             await leave([task])
             await asyncio.sleep(0.05)
+        assert upstream.most_at_once == 1
 
     with FaultyUpstream(part=first_only) as upstream:
         model = upstream.deployment("part", "part", dialect="messages", max_parallel_requests=1)

@@ -120,7 +120,7 @@ class Supervisor:
         self._keeper = _Child(0)
         count = len(plan.sockets.workers)
         self._workers = [_Child(index) for index in range(1, count + 1)]
-        self._in_flight = InFlight(count, plan.state.path) if count > 1 else None
+        self._in_flight = InFlight(count, plan.state.path)
         self._phase: _Phase = "starting"
         self._welcome: str | None = None
         self._drain_seconds = plan.drain_seconds
@@ -194,7 +194,7 @@ class Supervisor:
         self._hear(child)
         self._close_pipe(child)
         child.pid = 0
-        if child.index and self._in_flight is not None:
+        if child.index:
             self._in_flight.clear(child.index)
         if self._phase in ("draining", "ending"):
             self._bury_at_the_end(child, status)
@@ -347,8 +347,7 @@ class Supervisor:
         """All that the plan holds: sockets and the state's lock."""
         os.close(self._alive)
         os.close(self._own_end)
-        if self._in_flight is not None:
-            self._in_flight.close()
+        self._in_flight.close()
         self.plan.sockets.close()
         self.plan.state.close()
 
@@ -397,9 +396,7 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
     def _worker_slot(self, child: _Child, ready: int) -> WorkerSlot:
-        plan, in_flight = self.plan, self._in_flight
-        if in_flight is not None:
-            in_flight.worker = child.index
+        plan, self._in_flight.worker = self.plan, child.index
         return WorkerSlot(
             index=child.index,
             count=len(self._workers),
@@ -411,7 +408,7 @@ class Supervisor:
             drain_seconds=plan.drain_seconds,
             supervisor=self._alive,
             ready=ready,
-            in_flight=in_flight,
+            in_flight=self._in_flight,
             log_level=plan.log_level,
         )
 

@@ -33,7 +33,7 @@ class WorkerSlot:
     drain_seconds  what the command line says; None: what the configuration says
     supervisor     a file descriptor that is at its end (readable) when the supervisor is dead
     ready     the file descriptor behind `serving()`
-    in_flight requests at deployments that take only so many, counted over all workers; None: there is one worker
+    in_flight requests at deployments that take only so many, counted over all workers; None: by each for itself
     log_level the least severe messages to write; None: what the configuration says
     """
 
