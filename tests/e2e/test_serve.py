@@ -101,6 +101,24 @@ def test_providers_whose_keys_are_there_are_found() -> None:
     assert "openai/gpt-4o" in [model["id"] for model in listed]
 
 
+@pytest.mark.parametrize(
+    ("prompt", "stream"),
+    [("Hello", False), ("Hello", True), (["Hello"], False), (["Hello"], True), (["Hello", "there"], False)],
+)
+def test_the_demo_model_completes_texts(prompt: str | list[str], stream: bool) -> None:
+    with serving(environment_for(PENSTOCK_MASTER_KEY=KEY)) as gateway:
+        body = {"model": "demo", "prompt": prompt, "stream": stream}
+        answer = httpx.post(f"{gateway.url}/v1/completions", headers={"x-api-key": KEY}, json=body)
+        assert answer.status_code == 200, answer.text
+    if stream:
+        assert "You said:" in answer.text and answer.text.endswith("data: [DONE]\n\n")
+    else:
+        choices = answer.json()["choices"]
+        assert [choice["text"].rsplit(": ", 1)[1] for choice in choices] == (
+            [prompt] if isinstance(prompt, str) else prompt
+        )
+
+
 def test_without_keys_it_says_how_to_get_more() -> None:
     with serving(environment_for()) as gateway:
         assert "Models: demo (offline, no key needed)" in gateway.welcome

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from penstock.calls.demo import NAMES as DEMO_NAMES
 from penstock.calls.prepare import complete
 from penstock.calls.text_shape import bridged, text_of
 from penstock.dialects import wire
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 CAPABILITY = "text_completion"
 FORMATS = (NAME,)
+_MOCKS = frozenset({"mock_response", "mock_timeout"})
 
 
 @dataclass(slots=True)
@@ -69,8 +71,8 @@ class TextCall(ChatCall):
 
     def _native(self, deployment: Deployment) -> Target | None:
         """The target, where it has text completions."""
-        if "mock_response" in deployment.arguments or "mock_timeout" in deployment.arguments:
-            return None
+        if deployment.model in DEMO_NAMES or not _MOCKS.isdisjoint(deployment.arguments):
+            return None  # it is answered here, as a chat
         try:
             target = self.target_of(deployment, CAPABILITY, NAME, FORMATS, self.peeked.stream)
         except ProviderError as error:
