@@ -1,0 +1,1 @@
+"""What every store of the agent platform must do."""

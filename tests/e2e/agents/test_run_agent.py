@@ -1,0 +1,65 @@
+"""`penstock run HARNESS "prompt"` as somebody types it who has started nothing before."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.gateway import environment_for
+from tests.support.sandboxes import need_sandboxes, sandbox_folder
+
+ANSWER = "This is Penstock's offline demo model. You said: hello\n"
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    need_sandboxes()
+    with sandbox_folder() as folder:
+        yield folder
+
+
+def _run(state: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**environment_for(), "PENSTOCK_STATE_DIR": str(state)}
+    command = [sys.executable, "-m", "penstock", "run", *words]
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=110, stdin=subprocess.DEVNULL, check=False
+    )
+
+
+def test_the_first_thing_that_a_newcomer_tries(state: Path, tmp_path: Path) -> None:
+    (tmp_path / "report.txt").write_text("figures\n")
+    patch = tmp_path / "changes.patch"
+    done = _run(state, "loop", "--model", "demo", "--repo", str(tmp_path), "--patch", str(patch), "hello")
+    assert (done.returncode, done.stdout) == (0, ANSWER), done.stderr
+    assert "1 model call" in done.stderr and "tokens in" in done.stderr
+    assert "+figures" in patch.read_text()
+    assert sorted(path.name for path in (state / "runs").iterdir()) == ["lock"]
+    assert _marked(state) == [] and (tmp_path / "report.txt").read_text() == "figures\n"
+
+
+def test_events_as_json_and_a_failure_that_says_why(state: Path) -> None:
+    done = _run(state, "loop", "--model", "not-a-model", "--json", "hello")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 1 and [event["number"] for event in events] == list(range(1, len(events) + 1))
+    assert "not-a-model" in json.dumps(events)
+    assert _marked(state) == []
+
+
+def _marked(state: Path) -> list[str]:
+    """Processes that still speak of this state."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                words = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if str(state).encode() in words:
+                found.append(words.decode("utf-8", "replace"))
+    return found
