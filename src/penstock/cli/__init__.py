@@ -1,4 +1,4 @@
-"""The command line: `penstock serve | config | route | chat | models | doctor`. One file a command; each only reads
+"""The command line: `penstock serve | run | secrets | chat ...`. One file a command; each only reads
 arguments, calls public functions and prints.
 
 Exit status: 0 done, 1 it could not be done (the message says what to do), 2 the arguments are wrong.
@@ -23,6 +23,16 @@ COMMANDS: dict[str, str] = {
     "route": "say where the gateway would send a request, and why",
     "chat": "talk to a model in the terminal",
     "models": "list models with their prices and capabilities",
+    "run": "run a program or an agent in a sandbox that holds only stubs",
+    "agents": "the server of the agent platform, and its agents",
+    "sessions": "start sessions of agents, tell them what to do",
+    "approvals": "decide what sessions ask",
+    "logs": "show what happens in a session",
+    "cp": "copy files to and from a session",
+    "diff": "show what a session has changed, as a patch",
+    "secrets": "keep credentials for agents, who get stubs",
+    "vault": "say why a request may leave or not, verify the audit log",
+    "redteam": "try to steal a secret from a sandbox, in every known way",
     "doctor": "look at this machine and say what works and what is missing",
 }
 """Each command, in a module of its name with `add_arguments(parser)` and `run(arguments) -> int`. Free words are the
@@ -89,10 +99,15 @@ def _leave(stream: TextIO) -> None:
 
 
 def _parsed(parser: argparse.ArgumentParser, words: list[str]) -> argparse.Namespace:
-    """The arguments. argparse takes free words in one row only; here they may stand on both sides of an option."""
-    arguments, rest = parser.parse_known_args(words)
+    """The arguments. argparse takes free words in one row only; here they may stand on both sides of an option; what
+    follows `--` is free words, whatever it looks like.
+    """
+    end = words.index("--") if "--" in words else len(words)
+    arguments, rest = parser.parse_known_args(words[:end])
+    if words[end + 1 :] and not hasattr(arguments, "text"):
+        parser.error(f"unrecognized arguments: {' '.join(words[end:])}")
     if rest and (any(word.startswith("-") for word in rest) or not hasattr(arguments, "text")):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
-    if rest:
-        arguments.text = [*arguments.text, *rest]
+    if rest or words[end + 1 :]:
+        arguments.text = [*arguments.text, *rest, *words[end + 1 :]]
     return arguments

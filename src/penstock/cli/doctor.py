@@ -1,15 +1,19 @@
-"""`penstock doctor`: what works on this machine, what is missing, and what to do about it. Looks only; calls nobody
-but a local Ollama.
+"""`penstock doctor`: what works on this machine, what is missing, and what to do about it. Calls nobody but a local
+Ollama; sandboxes are tried by making one.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import socket
+import sys
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -20,6 +24,9 @@ from penstock.providers.errors import ProviderError
 from penstock.providers.facts import current_facts
 from penstock.providers.registry import default_registry
 from penstock.providers.ways import providers_with_keys
+
+if TYPE_CHECKING:
+    from penstock.agents.sandboxes.driver import Report
 
 _MARKS = {"ok": "ok  ", "note": "--  ", "bad": "BAD "}
 PORT = 4000
@@ -41,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings; 1 where something must be mended."""
-    findings = list(dict.fromkeys(_found(look, os.environ) for look in LOOKS))
+    findings = [*dict.fromkeys(_found(look, os.environ) for look in LOOKS), *sandbox_findings()]
     for finding in findings:
         print(_MARKS[finding.state] + finding.what + (f"\n      {finding.advice}" if finding.advice else ""))
     return int(any(finding.state == "bad" for finding in findings))
@@ -118,6 +125,35 @@ def _port(environment: Mapping[str, str]) -> Finding:
         if probe.connect_ex(("127.0.0.1", PORT)) == 0:
             return Finding("note", f"port {PORT} is taken", "Serve on another: `penstock serve --port 4001`.")
     return Finding("ok", f"port {PORT} is free")
+
+
+def sandbox_findings() -> list[Finding]:
+    """What this machine offers to sandboxes, as tried: a line for the whole, and one for each thing that is missing."""
+    if importlib.util.find_spec("cryptography") is None or sys.platform != "linux":
+        advice = "pip install 'penstock[agents]' on Linux, for `penstock run` and `penstock secrets`"
+        return [Finding("note", "no sandboxes for agents", advice)]
+    from penstock.agents.sandboxes.local import LocalDriver
+    from penstock.cli.places import sandbox_directory
+
+    async def look() -> Report:
+        driver = LocalDriver(sandbox_directory(None))
+        try:
+            return await driver.check()
+        finally:
+            await driver.close()
+
+    return from_report(asyncio.run(look()))
+
+
+def from_report(report: Report) -> list[Finding]:
+    """The lines of a driver's report. A host that has no sandbox at all is fit for the gateway, so it is only noted."""
+    whole = {
+        "full": Finding("ok", f"sandboxes ({report.driver}): full isolation"),
+        "weak": Finding("note", f"sandboxes ({report.driver}): weak isolation only", "--isolation weak accepts that"),
+        None: Finding("note", f"sandboxes ({report.driver}): none can be made here"),
+    }[report.isolation]
+    missing = [finding for finding in report.findings if not finding.works]
+    return [whole, *(Finding("note", f"sandboxes: no {each.name}: {each.detail}", each.fix) for each in missing)]
 
 
 LOOKS: tuple[Callable[[Mapping[str, str]], Finding], ...] = (

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from penstock import __version__
+from penstock.agents.sandboxes import driver
 from penstock.cli import COMMANDS, main
+from penstock.cli.doctor import from_report
 from penstock.testing.providers import Cut, Reply, SimulatedProviders
 from tests.e2e.gateway import NOWHERE, environment_for
 from tests.support.fresh import clean_environment
@@ -219,6 +221,21 @@ def test_doctor_tells_what_works_and_what_would_help() -> None:
     assert f"Penstock {__version__} on Python" in done.stdout
     assert "no provider keys in the environment" in done.stdout
     assert f"no Ollama answers on {NOWHERE}" in done.stdout
+
+
+def test_doctor_says_which_isolation_sandboxes_have_and_what_is_missing() -> None:
+    works = driver.Finding("filter", True, "full")
+    missing = driver.Finding("filter", False, "full", "not installed", "install pyseccomp")
+    broken = driver.Finding("bubblewrap", False, "any", "not found", "install the package bubblewrap")
+    assert [line.what for line in from_report(driver.Report("local", (works,)))] == [
+        "sandboxes (local): full isolation"
+    ]
+    weak = from_report(driver.Report("local", (missing,)))
+    assert [(line.state, line.advice) for line in weak] == [
+        ("note", "--isolation weak accepts that"),
+        ("note", "install pyseccomp"),
+    ]
+    assert from_report(driver.Report("local", (broken,)))[0].what == "sandboxes (local): none can be made here"
 
 
 def test_doctor_names_providers_but_no_key() -> None:
