@@ -7,6 +7,7 @@
     exceptions.md           the tree of exceptions, with status and kinship
     command-line.md         the commands and their arguments, from their parsers
     metrics.md              the metrics, from their table: tools/build_metrics_page.py
+    redteam.md              the probes of `penstock redteam`: tools/build_redteam_page.py
     configuration.md, config.schema.json, and a table of ../how-to/from-litellm.md: tools/build_config_page.py
 
 The pages are committed, since people read them where the source lies; a test fails when one does not say what the code
@@ -29,7 +30,14 @@ from penstock import exceptions
 from penstock.calls.options import SYNONYMS, Options
 from penstock.cli import COMMANDS
 from penstock.control.config.schema import schema_text
-from tools import build_api_page, build_config_page, build_fields_page, build_metrics_page, docstrings
+from tools import (
+    build_api_page,
+    build_config_page,
+    build_fields_page,
+    build_metrics_page,
+    build_redteam_page,
+    docstrings,
+)
 from tools.tables import code, table
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -197,6 +205,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": lambda: build_config_page.page(NOTE),
     "config.schema.json": schema_text,
     "metrics.md": lambda: build_metrics_page.page(NOTE),
+    "redteam.md": lambda: build_redteam_page.page(NOTE),
     "../how-to/from-litellm.md": lambda: build_config_page.with_not_honoured(
         _read(FOLDER / "../how-to/from-litellm.md")
     ),

@@ -8,6 +8,6 @@ A test that cannot run says so in one of two ways, and the difference matters on
 See tests/conftest.py for the hook that turns every other skip in CI into a failure.
 """
 
-from tests.support.needs import SHARED_ABSENT, in_ci, need, shared_folder
+from tests.support.needs import SHARED_ABSENT, in_ci, need, optional, shared_folder
 
-__all__ = ["SHARED_ABSENT", "in_ci", "need", "shared_folder"]
+__all__ = ["SHARED_ABSENT", "in_ci", "need", "optional", "shared_folder"]

@@ -34,6 +34,14 @@ def need(*, command: str | None = None, module: str | None = None, hint: str = "
         _missing(f"needs the Python module {module!r}", hint)
 
 
+def optional(*, command: str | None = None, module: str | None = None) -> None:
+    """Skip the test when a large program or module is missing, in CI too: where it is there, it is used."""
+    if command is not None and shutil.which(command) is None:
+        pytest.skip(f"only on machines with {command}", allow_module_level=True)
+    if module is not None and importlib.util.find_spec(module) is None:
+        pytest.skip(f"only on machines with the Python module {module}", allow_module_level=True)
+
+
 def shared_folder(*parts: str) -> Path:
     """The path of a shared reference, such as `shared_folder("provider-exchanges")`; skips when it is not there.
 

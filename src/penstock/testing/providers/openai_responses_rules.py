@@ -254,6 +254,7 @@ BODY = Struct(
         "access_programs": OBJECT,
         "background": nullable(BOOL),
         "background_options": OBJECT,
+        "client_metadata": nullable(OBJECT),  # no reference has it; Codex sends it to the service, which takes it
         "context_management": nullable(ListOf(OBJECT)),
         "image": OBJECT,
         "include": nullable(ListOf(STRING)),
