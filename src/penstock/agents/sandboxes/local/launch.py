@@ -14,7 +14,7 @@ from msgspec import Struct
 from penstock.agents.sandboxes.driver import Egress
 from penstock.agents.sandboxes.local import bubblewrap, kernel, network
 from penstock.agents.sandboxes.local.helper import (
-    CHANGED_BY_PYTHON,
+    HANDLED,
     Answer,
     Ceilings,
     Channel,
@@ -123,7 +123,7 @@ def _become_bubblewrap(wanted: Launch, channel: Channel, arguments: int) -> None
     for target, fd in enumerate(high):
         os.dup2(fd, target, inheritable=True)
     kernel.close_from(len(high))
-    for number in CHANGED_BY_PYTHON:
+    for number in HANDLED:
         signal.signal(number, signal.SIG_DFL)
     argv = ["bwrap", "--args", str(ARGS_FD), "--", *bubblewrap.INIT]
     os.execve(wanted.bwrap, argv, dict([wanted.mark]))  # noqa: S606
