@@ -58,7 +58,7 @@ async def serve(database: Path, port: int) -> None:
     from tests.support.agents import OneFile, service_on
 
     service = service_on(open_sqlite(database), files=OneFile())
-    config = uvicorn.Config(create_app(service), port=port, log_level="warning", lifespan="off", ws="wsproto")
+    config = uvicorn.Config(create_app(service), port=port, log_level="warning", lifespan="off", ws="websockets-sansio")
     await uvicorn.Server(config).serve()
 
 

@@ -28,14 +28,16 @@ import msgspec
 
 from penstock.agents import ids, limits, loops, snapshots, turns
 from penstock.agents.bring_up import Prepared, Up, Workshop
-from penstock.agents.errors import AgentsError, Conflict, IllegalTransition, NotFound, Unavailable
+from penstock.agents.errors import AgentsError, Conflict, IllegalTransition, Invalid, NotFound, Unavailable
 from penstock.agents.events import Cost, Draft, Error, Move, TurnEnd, UserMessage
-from penstock.agents.harnesses.contract import Harness, Question, Turn, setting_of
+from penstock.agents.harnesses.contract import Harness, Launch, Question, Turn, setting_of
 from penstock.agents.log import Source
 from penstock.agents.machine import IN_TURN, Cause, Reason, State
 from penstock.agents.reconciler import MOST_RESTARTS
 from penstock.agents.sandboxes.driver import NotRunning, Sandbox, SandboxError
 from penstock.agents.store.base import Appended
+from penstock.agents.terminals.session_terminals import SHELL, SessionTerminals
+from penstock.agents.terminals.terminal import Program, Terminal
 from penstock.agents.types import Approval, Ask, Session
 from penstock.vault.api import Event, Refusal, VaultGone
 
@@ -81,12 +83,14 @@ class Attendant:
     ) -> None:
         self.id = id
         self.sandbox: Sandbox | None = None
+        self.terminals = SessionTerminals(self.say, self.wake)
         self._workshop = workshop
         self._store = workshop.store
         self._harnesses = harnesses
         self._clock = clock
         self._news = asyncio.Event()
         self._up: Up | None = None
+        self._in_turn = False
         self._interrupted = False
         self._looped: str | None = None
         self._trail = loops.Trail()
@@ -144,6 +148,7 @@ class Attendant:
 
     async def leave(self) -> None:
         """The server ends: sandboxes and sessions stay as they are, for the next one."""
+        await self.terminals.let_go()
         await self._end_errands()
 
     async def _end_errands(self) -> None:
@@ -217,9 +222,9 @@ class Attendant:
             await self._append([Move(Cause.LOST, Reason.SANDBOX_LOST, "its sandbox is not there any more")])
         elif self._up is None or self._up.generation != self._workshop.way_out.generation:
             await self._reopened(session)
-        elif (reason := limits.reached(session, self._clock())) is not None:
+        elif (reason := self._limit_reached(session)) is not None:
             await self._limit(session, reason)
-        elif session.last_message > self._answered_by(session):
+        elif session.last_message > self._answered_by(session) and not self.terminals.agent_at_work:
             await self._turn(session, self._up)
         else:
             await self._wait(session, self.sandbox)
@@ -234,6 +239,12 @@ class Attendant:
             await self._drop_sandbox()
             await self._append([Error(code, message, fix), Move(Cause.LOST, Reason.SANDBOX_LOST, message[:500])])
 
+    def _limit_reached(self, session: Session) -> Reason | None:
+        """A session whose terminal is in use is not idle."""
+        reason = limits.reached(session, self._clock())
+        used = reason is Reason.IDLE_LIMIT and self.terminals.in_use(session.limits.idle_seconds or 0.0)
+        return None if used else reason
+
     async def _limit(self, session: Session, reason: Reason) -> None:
         if reason is Reason.IDLE_LIMIT and session.limits.on_idle == "suspend":
             await self._append([Move(Cause.SUSPEND, reason)])
@@ -246,6 +257,7 @@ class Attendant:
         waits = [limits.next_check(session, now)]
         waits += [max((at - now).total_seconds(), 0.0) for at in self._money_at]
         seconds = min((wait for wait in waits if wait is not None), default=None)
+        seconds = MONEY_SECONDS if self.terminals.alive else seconds
         died = asyncio.ensure_future(sandbox.wait())
         news = asyncio.ensure_future(self._news.wait())
         try:
@@ -253,7 +265,7 @@ class Attendant:
             if died.done():
                 self.sandbox = self._up = None
                 await self._append([Move(Cause.LOST, Reason.SANDBOX_LOST, (await died).detail)])
-            elif not news.done() and any(at <= self._clock() for at in self._money_at):
+            elif not news.done() and (self.terminals.alive or any(at <= self._clock() for at in self._money_at)):
                 self._money_at = [at for at in self._money_at if at > self._clock()]
                 await self._settle()
         finally:
@@ -263,6 +275,13 @@ class Attendant:
     # -- a turn -------------------------------------------------------------------------------------------------------
 
     async def _turn(self, session: Session, up: Up) -> None:
+        self._in_turn = True
+        try:
+            await self._whole_turn(session, up)
+        finally:
+            self._in_turn = False
+
+    async def _whole_turn(self, session: Session, up: Up) -> None:
         said = await asyncio.to_thread(_said, self, self._answered_by(session))
         upto = said[-1][0]
         prepared = await asyncio.to_thread(self._prepared, session)
@@ -285,16 +304,7 @@ class Attendant:
         await self._ended(diary, finished, upto)
 
     async def _run(self, prepared: Prepared, up: Up, prompt: str, diary: turns.Diary) -> turns.Finished:
-        agent = prepared.agent
-        command = agent.options.get("command", ())
-        turn = Turn(
-            prompt=prompt,
-            model=agent.model,
-            system=agent.system,
-            resume=self._resume,
-            tools=agent.tools,
-            arguments=tuple(str(word) for word in command) if isinstance(command, list | tuple) else (str(command),),
-        )
+        turn = self._turn_of(prepared, prompt)
         launch, reading = prepared.harness.launch(turn, up.gateway), prepared.harness.reading(turn)
         return await turns.run(
             up.sandbox,
@@ -303,6 +313,18 @@ class Attendant:
             diary,
             judge=lambda question: self._judge(prepared, question),
             stop=lambda: self._until_unwanted(up),
+        )
+
+    def _turn_of(self, prepared: Prepared, prompt: str) -> Turn:
+        agent = prepared.agent
+        command = agent.options.get("command", ())
+        return Turn(
+            prompt=prompt,
+            model=agent.model,
+            system=agent.system,
+            resume=self._resume,
+            tools=agent.tools,
+            arguments=tuple(str(word) for word in command) if isinstance(command, list | tuple) else (str(command),),
         )
 
     def _look(self, draft: Draft, session: Session) -> None:
@@ -381,6 +403,35 @@ class Attendant:
         error = Error("turn_lost", f"{what} during the turn", "nothing is to be done: the turn is run again")
         await self._append([error, Move(Cause.LOST, reason, what)])
         return False
+
+    # -- terminals ----------------------------------------------------------------------------------------------------
+
+    async def terminal(self, program: Program, size: tuple[int, int], by: str) -> Terminal:
+        """The terminal of this program; opened where it is not. Raises Conflict, Invalid, SandboxError."""
+        if (found := self.terminals.living(program)) is not None:
+            return found
+        session = await self._row()
+        if session.state not in (State.IDLE, *IN_TURN) or self._up is None:
+            fix = f"penstock sessions resume {self.id}" if session.state is State.SUSPENDED else "try again in a moment"
+            raise Conflict(f"the session is {session.state}, and has no terminal", fix=fix, code="no_terminal")
+        if program == "agent" and self._in_turn:
+            raise Conflict(
+                "the agent is in a turn", fix="wait for its end, interrupt it, or open a shell", code="in_turn"
+            )
+
+        async def launch() -> Launch:
+            return SHELL if program == "shell" else await self._face(session)
+
+        return await self.terminals.open(program, launch, self._up.sandbox, size, by)
+
+    async def _face(self, session: Session) -> Launch:
+        """How the agent's program is started for a person."""
+        prepared = await asyncio.to_thread(self._prepared, session)
+        assert self._up is not None
+        launch = prepared.harness.terminal(self._turn_of(prepared, ""), self._up.gateway)
+        if launch is None:
+            raise Invalid(f"{prepared.harness.name} has no terminal of its own", fix="open a shell", param="program")
+        return launch
 
     # -- ends ---------------------------------------------------------------------------------------------------------
 

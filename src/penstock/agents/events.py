@@ -153,6 +153,17 @@ class TurnEnd(Struct, frozen=True, tag_field="kind", tag="turn_end", omit_defaul
     resume: str = ""
 
 
+class TerminalChanged(Struct, frozen=True, tag_field="kind", tag="terminal", omit_defaults=True):
+    """Somebody (the token `by`) has opened a terminal in the sandbox, or its program has ended with this `status`. What
+    is typed and shown there is not in the log.
+    """
+
+    program: Literal["agent", "shell"]
+    change: Literal["opened", "ended"]
+    by: str = ""
+    status: int | None = None
+
+
 class WorkerChanged(Struct, frozen=True, tag_field="kind", tag="worker", omit_defaults=True):
     """A worker of this session was started, is over (for this `reason`), or has still cost something after its end.
 
@@ -169,7 +180,7 @@ class WorkerChanged(Struct, frozen=True, tag_field="kind", tag="worker", omit_de
 
 Payload = (
     UserMessage | Thinking | Text | ToolCall | ToolResult | Status | ApprovalRequested | ApprovalDecided | Cost
-    | Artifact | Error | TurnEnd | WorkerChanged | PlanChanged
+    | Artifact | Error | TurnEnd | TerminalChanged | WorkerChanged | PlanChanged
 )  # fmt: skip
 """Any event's `data`."""
 
@@ -177,7 +188,7 @@ KINDS: dict[str, type[Struct]] = {
     str(kind.__struct_config__.tag): kind
     for kind in (
         *(UserMessage, Thinking, Text, ToolCall, ToolResult, Status, ApprovalRequested, ApprovalDecided, Cost),
-        *(Artifact, Error, TurnEnd, WorkerChanged, PlanChanged),
+        *(Artifact, Error, TurnEnd, TerminalChanged, WorkerChanged, PlanChanged),
     )
 }
 """Each kind by its word."""

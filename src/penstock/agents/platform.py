@@ -103,7 +103,7 @@ async def opened(
         )
         runner = LocalRunner(workshop, harnesses)
         files = Workspaces(driver, runner.sandbox)
-        service = Service(store, runner, files=files, harnesses=harnesses)
+        service = Service(store, runner, files=files, terminals=runner, harnesses=harnesses)
         if api:
             workshop.door = Door(way_to(api), service.agent_token)
         stack.push_async_callback(service.close)

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from penstock.agents.events import Artifact, SessionEvent
+from penstock.agents.terminals.terminal import Program, Terminal
 from penstock.agents.types import Approval, Session
 
 
@@ -43,6 +44,21 @@ class Runner(Protocol):
 
     async def decided(self, session: Session, approval: Approval) -> None:
         """Somebody, or time, has decided: tell who waits for it."""
+        ...
+
+
+class Terminals(Protocol):
+    """The terminals of sessions."""
+
+    async def terminal(self, session: Session, program: Program, size: tuple[int, int], by: str) -> Terminal:
+        """The terminal of this program in a session that is up; the first who asks has it opened, in this size.
+
+        Raises Conflict (it is not up, or in a turn), Invalid (there is no such face), SandboxError, Unavailable.
+        """
+        ...
+
+    def living_terminal(self, session: Session, program: Program) -> Terminal | None:
+        """The terminal of this program, where it is open."""
         ...
 
 

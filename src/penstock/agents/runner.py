@@ -15,7 +15,7 @@ from datetime import datetime
 from penstock.agents import ids
 from penstock.agents.attendant import Attendant
 from penstock.agents.bring_up import Workshop
-from penstock.agents.errors import AgentsError, Conflict
+from penstock.agents.errors import AgentsError, Conflict, Unavailable
 from penstock.agents.events import Error, Move, SessionEvent
 from penstock.agents.harnesses.contract import Harness
 from penstock.agents.machine import Cause, Reason, State
@@ -36,6 +36,7 @@ from penstock.agents.reconciler import (
 )
 from penstock.agents.sandboxes.driver import Sandbox, Trouble
 from penstock.agents.service import utc_now
+from penstock.agents.terminals.terminal import Program, Terminal
 from penstock.agents.types import Approval, Session
 from penstock.vault.api import Event
 
@@ -99,6 +100,18 @@ class LocalRunner:
         attendant = self._attend(session.id)
         if attendant is not None:
             attendant.errand(attendant.decided(approval))
+
+    async def terminal(self, session: Session, program: Program, size: tuple[int, int], by: str) -> Terminal:
+        """A terminal of a session that is up."""
+        attendant = self._attend(session.id)
+        if attendant is None:
+            raise Unavailable("the server is ending", fix="come again in a moment")
+        return await attendant.terminal(program, size, by)
+
+    def living_terminal(self, session: Session, program: Program) -> Terminal | None:
+        """A terminal that is open."""
+        entry = self._attendants.get(session.id)
+        return entry[0].terminals.living(program) if entry is not None else None
 
     # -- attendants ---------------------------------------------------------------------------------------------------
 

@@ -77,7 +77,12 @@ async def serve(
 
     application = create_app(platform.service, hosts=(*LOCAL_HOSTS, *hosts))
     config = uvicorn.Config(
-        application, log_level="warning", lifespan="off", ws="wsproto", timeout_graceful_shutdown=5, access_log=False
+        application,
+        log_level="warning",
+        lifespan="off",
+        ws="websockets-sansio",
+        timeout_graceful_shutdown=5,
+        access_log=False,
     )
     server = uvicorn.Server(config)
     listener.listen(2048)

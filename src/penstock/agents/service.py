@@ -21,11 +21,12 @@ from penstock.agents.errors import AgentsError, Conflict, Forbidden, Invalid, No
 from penstock.agents.events import Artifact, Draft, Move, SessionEvent, UserMessage
 from penstock.agents.feed import Feed
 from penstock.agents.machine import Cause, Reason, State
-from penstock.agents.ports import Files, Runner
+from penstock.agents.ports import Files, Runner, Terminals
 from penstock.agents.requests import DecideApproval, ForkSession, NewMessage, NewSession, NewToken
 from penstock.agents.store.base import AgentStore, Appended, Definition, Kind, Once, SessionFilter, Spec, Stored
 from penstock.agents.teams import rules, way
 from penstock.agents.teams.planning import Planning
+from penstock.agents.terminals.terminal import Program, Terminal
 from penstock.agents.types import Agent, Approval, Ask, Fork, Page, Pin, Principal, Session, Token, Versioned
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class Service:
         runner: Runner,
         *,
         files: Files | None = None,
+        terminals: Terminals | None = None,
         harnesses: Collection[str] | None = None,
         clock: Callable[[], datetime] = utc_now,
         random: ids.Random = os.urandom,
@@ -56,6 +58,7 @@ class Service:
         self.feed = Feed(store)
         self._runner = runner
         self._files = files
+        self._terminals = terminals
         self._harnesses = harnesses
         self._clock = clock
         self._random = random
@@ -318,6 +321,23 @@ class Service:
 
     async def _append(self, id_: str, drafts: Sequence[Draft], once: Once | None) -> Appended:
         return await asyncio.wrap_future(self.store.append_soon(id_, drafts, at=self._clock(), once=once))
+
+    async def terminal(self, principal: Principal, id_: str, program: Program, size: tuple[int, int]) -> Terminal:
+        """A terminal in a session, for a person: opened, if it is not open yet."""
+        session = await self._writable(principal, id_)
+        if principal.session is not None:
+            raise Forbidden("an agent may open no terminals", fix="let it say something to its worker")
+        if self._terminals is None:
+            raise Unavailable("this server has no terminals", fix="run it with a runner")
+        return await self._terminals.terminal(session, program, size, principal.token)
+
+    async def watched(self, principal: Principal, id_: str, program: Program) -> Terminal:
+        """A terminal that somebody has opened. Raises NotFound, Forbidden, Conflict."""
+        session = await self.session(principal, id_)
+        found = self._terminals.living_terminal(session, program) if self._terminals is not None else None
+        if found is None:
+            raise Conflict(f"nobody has opened the {program}'s terminal", fix="open it", code="no_terminal")
+        return found
 
     # -- the log ------------------------------------------------------------------------------------------------------
 

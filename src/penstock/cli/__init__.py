@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "agents": "the server of the agent platform, and its agents",
     "sessions": "start sessions of agents, tell them what to do",
     "approvals": "decide what sessions ask",
+    "attach": "show the agent's own terminal, and type",
     "logs": "show what happens in a session",
     "cp": "copy files to and from a session",
     "diff": "show what a session has changed, as a patch",

@@ -49,7 +49,7 @@ class Server:
     def check(self, answer: httpx.Response) -> None:
         """Raises CommandError where the server refuses."""
         if answer.status_code >= 400:
-            raise CommandError(_refusal(answer))
+            raise CommandError(refusal(answer.status_code, answer.content))
 
     def _gone(self, error: Exception) -> CommandError:
         return CommandError(f"the server at {self.url} does not answer ({type(error).__name__}): see that it runs")
@@ -99,12 +99,13 @@ class Server:
             raise httpx.ReadError("the stream ended before the session did")
 
 
-def _refusal(answer: httpx.Response) -> str:
+def refusal(status: int, body: bytes) -> str:
+    """What a refusal says, and what to do."""
     try:
-        error = answer.json()["error"]
+        error = json.loads(body)["error"]
         return f"{error['message']}; {error['fix']}" if error.get("fix") else str(error["message"])
-    except (json.JSONDecodeError, KeyError, TypeError):
-        return f"the server answers {answer.status_code}"
+    except (ValueError, KeyError, TypeError):
+        return f"the server answers {status}"
 
 
 @contextmanager

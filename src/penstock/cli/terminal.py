@@ -72,7 +72,7 @@ async def _in_terminal(sandbox: Sandbox, argv: Sequence[str], tell: Callable[[On
         columns, rows = os.get_terminal_size(sys.stdout.fileno())
         process.resize(rows, columns)
 
-    with signals_to(resized, (signal.SIGWINCH,)), _raw(sys.stdin.fileno()):
+    with signals_to(resized, (signal.SIGWINCH,)), raw(sys.stdin.fileno()):
         return await _joined(sandbox, process, tell)
 
 
@@ -138,12 +138,12 @@ async def _feed(process: Process) -> None:
     """Copy standard input until it ends, or the program does not want it any more."""
     source = sys.stdin.fileno()
     with contextlib.suppress(OSError):  # it is closed on one side or the other, or its terminal is gone
-        while data := await _read(source):
+        while data := await read(source):
             await process.write(data)
     process.close_input()
 
 
-async def _read(source: int) -> bytes:
+async def read(source: int) -> bytes:
     """Read what is there, without a thread that would keep this program from ending."""
     loop = asyncio.get_running_loop()
     while True:
@@ -169,10 +169,10 @@ async def _ready(number: int, add: Callable[..., object], remove: Callable[[int]
 
 
 @contextlib.contextmanager
-def _raw(terminal: int) -> Iterator[None]:
+def raw(terminal: int) -> Iterator[None]:
     """Let the program inside have every key; put the terminal back afterwards."""
     before = termios.tcgetattr(terminal)
-    tty.setraw(terminal)
+    tty.setraw(terminal, termios.TCSADRAIN)  # keeps what was typed ahead
     try:
         yield
     finally:

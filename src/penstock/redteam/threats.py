@@ -148,7 +148,7 @@ THREATS: Mapping[str, Row] = {
     ),
     "terminal": Row(
         AT_HOME, "escape sequences for the terminal of whoever attaches", "filtered",
-        instead="tests of `penstock attach`",
+        instead="tests of `penstock attach` and of its filter",
     ),
     "approvals": Row(
         AT_HOME, "a flood of approvals", "capped; a no is remembered",

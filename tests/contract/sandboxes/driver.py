@@ -229,7 +229,7 @@ class DriverContract:
     def test_signals_are_as_at_first(self) -> None:
         async def test(sandbox: Sandbox) -> None:
             masks = await output_of(sandbox, "grep -E '^Sig(Blk|Ign)' /proc/self/status")
-            assert {int(line.split()[1], 16) for line in masks.splitlines()} == {0}
+            assert {int(line.split()[1], 16) for line in masks.splitlines()} == {0}, masks
 
         self.run(test)
 

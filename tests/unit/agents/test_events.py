@@ -20,6 +20,7 @@ from penstock.agents.events import (
     Payload,
     SessionEvent,
     Status,
+    TerminalChanged,
     Text,
     Thinking,
     ToolCall,
@@ -49,6 +50,7 @@ ONE_OF_EACH: list[Payload] = [
     Artifact("art_1", "report.pdf", 10, "0" * 64, "application/pdf"),
     Error("sandbox_lost", "it is gone", "start it again", True),
     TurnEnd("completed", 4, "done"),
+    TerminalChanged("shell", "ended", "tok_1", 3),
     WorkerChanged("ses_1", "ended", Reason.COMPLETED, Amounts(tokens=10), Amounts(Decimal("0.5"), 7, 1, 9)),
     PlanChanged("pln_1", 2, "Title", (Step("b", "B", depends_on=("a",)),), ("b", "a"), (StepChange("a", result="r"),)),
 ]
@@ -58,7 +60,7 @@ def test_there_is_one_of_each() -> None:
     assert [type(each) for each in ONE_OF_EACH] == list(KINDS.values())
     assert set(KINDS) == {
         *("user_message", "thinking", "text", "tool_call", "tool_result", "status", "approval_requested"),
-        *("approval_decided", "cost", "artifact", "error", "turn_end", "worker", "plan"),
+        *("approval_decided", "cost", "artifact", "error", "turn_end", "terminal", "worker", "plan"),
     }
 
 

@@ -1,8 +1,7 @@
 """Claude Code: `claude -p`, which prints stream-json. It speaks Anthropic Messages.
 
-One variable holds the key, for it has rules of its own which of several counts. All sizes of model are the session's.
-Where a tool must be asked about, questions are `control_request` lines and answers go to its input, as in the Claude
-Agent SDK; about tools that only read it asks where they are named. Source: code.claude.com/docs, "CLI reference".
+One variable holds the key, for of several one counts. All sizes of model are the session's. Questions about tools are
+`control_request` lines (about those that only read: if they are named). Source: code.claude.com/docs, "CLI reference".
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from penstock.agents.environments.packages import Packages
 from penstock.agents.events import Draft, Thinking, ToolCall, ToolResult
 from penstock.agents.harnesses.contract import Gateway, Launch, Question, Turn, Wire, check_tools, literally
 from penstock.agents.harnesses.lines import LineReading, plain
-from penstock.agents.sandboxes.driver import HOME, File
+from penstock.agents.sandboxes.driver import HOME, WORKSPACE, File
 
 SYSTEM = f"{HOME}/.claude/penstock.md"
 STREAM = ("-p", "--output-format", "stream-json", "--verbose", "--include-partial-messages")
@@ -24,6 +23,9 @@ FREE = ("--dangerously-skip-permissions",)
 ASKING = ("--input-format", "stream-json", "--permission-prompt-tool", "stdio", "--permission-mode", "default")
 MODELS = ("_MODEL", *(f"_DEFAULT_{size}_MODEL" for size in ("HAIKU", "SONNET", "OPUS")))
 QUIET = ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_AUTOUPDATER", "DISABLE_TELEMETRY")
+WELCOMED = {f"{HOME}/.claude.json": File(json.encode({  # or it begins with questions about colours and trust
+    "hasCompletedOnboarding": True, "theme": "dark", "bypassPermissionsModeAccepted": True,
+    "projects": {WORKSPACE: {"hasTrustDialogAccepted": True}}}))}  # fmt: skip
 
 
 class ClaudeCode:
@@ -47,21 +49,19 @@ class ClaudeCode:
         )
 
     def terminal(self, turn: Turn, gateway: Gateway) -> Launch:
-        free = () if "ask" in turn.tools.values() else FREE
-        argv = ("claude", *free, *_options(turn))
-        return structs.replace(self.launch(turn, gateway), argv=argv, stdin=b"", answers=False)
+        argv = ("claude", *(() if "ask" in turn.tools.values() else FREE), *_options(turn))
+        launch = self.launch(turn, gateway)
+        return structs.replace(launch, argv=argv, stdin=b"", answers=False, files={**launch.files, **WELCOMED})
 
     def reading(self, turn: Turn) -> ClaudeReading:
         return ClaudeReading(turn)
 
 
 def _options(turn: Turn) -> list[str]:
-    rules: dict[str, list[str]] = {"auto": [], "ask": [], "deny": []}
-    for tool, setting in turn.tools.items():
-        rules[setting] += [tool] if tool != "*" else []
-    settings = {"permissions": {"allow": rules["auto"], "ask": rules["ask"], "deny": rules["deny"]}}
-    options = ["--settings", json.encode(settings).decode()] if turn.tools else []
-    options += ["--tools", ",".join(rules["auto"] + rules["ask"])] if turn.tools.get("*") == "deny" else []
+    named = {tool: "allow" if setting == "auto" else setting for tool, setting in turn.tools.items() if tool != "*"}
+    rules = {word: [tool for tool, found in named.items() if found == word] for word in ("allow", "ask", "deny")}
+    options = ["--settings", json.encode({"permissions": rules}).decode()] if turn.tools else []
+    options += ["--tools", ",".join(rules["allow"] + rules["ask"])] if turn.tools.get("*") == "deny" else []
     options += ["--append-system-prompt-file", SYSTEM] if turn.system else []
     return options + (["--resume", turn.resume] if turn.resume else [])
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 import struct
 import termios
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,6 @@ from msgspec import Struct
 
 from penstock.agents.sandboxes.local import kernel, landlock
 from penstock.agents.sandboxes.local.helper import (
-    HANDLED,
     Answer,
     Ceilings,
     Channel,
@@ -148,8 +146,7 @@ def _terminal(size: tuple[int, int], channel: Channel) -> int:
 def _give_up(wanted: Enter) -> None:
     os.umask(0o022)
     set_ceilings(wanted.ceilings)
-    for number in HANDLED:
-        signal.signal(number, signal.SIG_DFL)
+    kernel.default_signals()
     kernel.drop_capabilities()
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     landlock.restrict(wanted.writable)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import resource
-import signal
 import socket
 from collections.abc import Sequence
 
@@ -14,11 +13,6 @@ from msgspec import Struct, json
 from penstock.agents.sandboxes.driver import HostLacks
 from penstock.agents.sandboxes.local import filter as filters
 from penstock.agents.sandboxes.local import kernel
-
-HANDLED = tuple(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
-"""Signals whose handling can be changed, and was: by Python, by the fork server, or by who started us (nohup ignores
-SIGHUP, a shell's background job SIGINT). Programs begin with the usual one.
-"""
 
 
 class Answer(Struct, frozen=True):

@@ -49,6 +49,7 @@ _FROM_ITSELF, _TO_ITSELF = 0x04, 0x40  # MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_E
 _CLOSE_RANGE, _OPENAT2 = 436, 437
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220}
+_SIGACTION = {"x86_64": 13, "aarch64": 134, "riscv64": 134}
 _LAST_CAPABILITY = 63
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -135,6 +136,18 @@ def clone_sibling() -> int:
         int(_holding.syscall(ctypes.c_long(number), ctypes.c_long(CLONE_PARENT | SIGCHLD), zero, zero, zero, zero)),
         "clone",
     )
+
+
+def default_signals() -> None:
+    """Handle every signal as at first. Whoever started us may have changed it: Python, the fork server, nohup (SIGHUP),
+    a shell with its background jobs (SIGINT), somebody with those two that a C library keeps for itself.
+    """
+    number, default = _SIGACTION[platform.machine()], bytes(32)  # struct sigaction: SIG_DFL, no flags, no mask
+    for signal in set(range(1, 65)) - {9, 19}:  # KILL and STOP cannot be changed
+        _checked(
+            int(_libc.syscall(ctypes.c_long(number), ctypes.c_int(signal), default, None, ctypes.c_size_t(8))),
+            "rt_sigaction",
+        )
 
 
 def close_from(first: int) -> None:

@@ -7,14 +7,12 @@ away before, the helper ends, and its namespaces with it.
 from __future__ import annotations
 
 import os
-import signal
 
 from msgspec import Struct
 
 from penstock.agents.sandboxes.driver import Egress
 from penstock.agents.sandboxes.local import bubblewrap, kernel, network
 from penstock.agents.sandboxes.local.helper import (
-    HANDLED,
     Answer,
     Ceilings,
     Channel,
@@ -123,8 +121,7 @@ def _become_bubblewrap(wanted: Launch, channel: Channel, arguments: int) -> None
     for target, fd in enumerate(high):
         os.dup2(fd, target, inheritable=True)
     kernel.close_from(len(high))
-    for number in HANDLED:
-        signal.signal(number, signal.SIG_DFL)
+    kernel.default_signals()
     argv = ["bwrap", "--args", str(ARGS_FD), "--", *bubblewrap.INIT]
     os.execve(wanted.bwrap, argv, dict([wanted.mark]))  # noqa: S606
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.agents.terminal_filter import MOST_HELD, TerminalFilter
+from penstock.agents.terminals.filter import MOST_HELD, RESTORE, TerminalFilter
 
 DROPPED = {
     "clipboard": b"\x1b]52;c;aGVsbG8=\x07",
@@ -44,6 +44,16 @@ DROPPED = {
     "8 bit CSI, as UTF-8": b"\xc2\x9b",
     "8 bit CSI, around a sequence": b"\xc2\x1b[6n\x9b",
     "8 bit OSC, raw": b"\x9d",
+    "kitty's keys": b"\x1b[>1u",
+    "kitty's keys, at once": b"\x1b[=1;1u",
+    "kitty's question": b"\x1b[?u",
+    "other keys modified": b"\x1b[>4;2m",
+    "keyboard locked": b"\x1b[2h",
+    "an older terminal": b"\x1b[?2l",
+    "132 columns": b"\x1b[?3h",
+    "one mode of two": b"\x1b[?25;2h",
+    "modes saved": b"\x1b[?1s",
+    "conformance level": b'\x1b[61"p',
 }
 KEPT = {
     "text": "schön 🙂\r\n".encode(),
@@ -53,6 +63,17 @@ KEPT = {
     "cursor shape": b"\x1b[4 q",
     "lines": b"\x1b(0lqk\x1b(B",
     "saved": b"\x1b7\x1b8",
+    "mouse, paste, one step": b"\x1b[?1000;1006h\x1b[?2026h\x1b[?2026l",
+    "region": b"\x1b[2;10r\x1b[4h",
+}
+ANSWERED = {
+    b"\x1b[c": b"\x1b[?62;22c",
+    b"\x1b[0c": b"\x1b[?62;22c",
+    b"\x1b[>c": b"\x1b[>1;10;0c",
+    b"\x1b[5n": b"\x1b[0n",
+    b"one\r\ntwo\x1b[6n": b"\x1b[2;4R",
+    b"\x1b[7;3H\x1b[?6n": b"\x1b[?7;3R",
+    b"\x1b[?2026$p": b"\x1b[?2026;0$y",
 }
 
 
@@ -88,3 +109,18 @@ def test_a_sequence_without_end_holds_little_and_then_nothing() -> None:
     reader = TerminalFilter()
     assert reader.feed(b"\x1b[" + b"1;" * MOST_HELD) == b""
     assert b"visible" in reader.feed(b"mvisible")
+
+
+@pytest.mark.parametrize(("question", "answer"), ANSWERED.items())
+def test_a_question_is_answered_to_the_program_and_once(question: bytes, answer: bytes) -> None:
+    for cut in range(len(question) + 1):
+        reader = TerminalFilter()
+        reader.feed(question[:cut])
+        reader.feed(question[cut:])
+        assert (reader.answers(), reader.answers()) == (answer, b"")
+
+
+@pytest.mark.parametrize("mode", [1, 5, 12, 66, 1000, 1003, 1006, 1049, 2004, 2026])
+def test_what_may_be_switched_on_is_switched_off_when_a_viewer_leaves(mode: int) -> None:
+    assert _filtered(b"\x1b[?%dh" % mode) != b""
+    assert b"\x1b[?%dl" % mode in RESTORE
