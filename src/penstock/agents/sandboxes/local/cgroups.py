@@ -25,6 +25,10 @@ from penstock.agents.sandboxes.driver import Limits
 
 PERIOD = 100_000
 """Microseconds over which CPU time is counted."""
+WEIGHTS = {1: ("cpu.shares", 256), 2: ("cpu.weight", 25)}
+"""Of all sandboxes together, a quarter of what one other group has (1024, 100): where there is too little CPU time, it
+is the agents that wait, and not the server and the vault that they all depend on.
+"""
 CONTROLLERS = ("memory", "pids", "cpu")
 ALSO = ("cpuacct", "freezer")  # of version 1: figures, and a way to stop
 LEAF = "server"
@@ -102,6 +106,10 @@ def probe(name: str, *, proc: Path = Path("/proc/self")) -> Place:
         for ability in (*CONTROLLERS, *ALSO):
             if ability in offered and ability not in homes:
                 homes[ability], versions[ability] = folder, mount.version
+    if "cpu" in homes:
+        name, weight = WEIGHTS[versions["cpu"]]
+        with contextlib.suppress(OSError):
+            (homes["cpu"] / name).write_text(str(weight))
     return Place(homes, versions, unified)
 
 

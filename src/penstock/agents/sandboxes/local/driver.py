@@ -53,6 +53,7 @@ from penstock.agents.sandboxes.local.state import (
     remember,
     since_boot,
 )
+from penstock.agents.sandboxes.local.threads import in_thread
 from penstock.agents.sandboxes.local.warm import WARM, LocalWarm
 
 ENDING = 60.0
@@ -85,6 +86,7 @@ class LocalDriver:
         self._groups = groups
         self._sandboxes: dict[str, LocalSandbox] = {}
         self._making: set[str] = set()
+        self._taking = asyncio.Lock()
         self._warm: list[LocalWarm] = []
 
     @functools.cached_property
@@ -137,7 +139,8 @@ class LocalDriver:
         self._making |= {token, spec.workspace}
         group = cgroups.Group(self.place, token)
         try:
-            owner = self._take_workspace(spec.workspace, token)
+            async with self._taking:  # no two get the same owner
+                owner = await in_thread(self._take_workspace, spec.workspace, token)
             record = Record(token, spec, owner, isolation, {}, boot(), claimed=claimed, since=since_boot())
             return await self._made(record, group, attach)
         except BaseException:
@@ -187,9 +190,7 @@ class LocalDriver:
 
     async def _made(self, record: Record, group: cgroups.Group, attach: Attach) -> LocalSandbox:
         spec, token = record.spec, record.token
-        self.state.begin(token, {}, record.owner)
-        self.state.write(record)
-        group.create(spec.limits)
+        await in_thread(self._begin, record, group)
         with (
             contextlib.closing(_Pipe()) as messages,
             contextlib.closing(_Pipe()) as info,
@@ -202,13 +203,18 @@ class LocalDriver:
             with contextlib.closing(reply):
                 redirected, identity = await self.attached(reply, attach)
                 contents = placed(spec, identity)
-                placed_files = self.state.begin(token, contents, record.owner)
+                placed_files = await in_thread(self.state.begin, token, contents, record.owner)
                 record = msgspec.structs.replace(record, files=placed_files, spec=identified(spec, identity))
                 await self._go(reply, record)
                 pid, monitor = await self._ready(messages, info, ready)
         record = remember(record, pid, monitor)
-        self.state.write(record)
+        await in_thread(self.state.write, record)
         return self._known(record, group, redirected)
+
+    def _begin(self, record: Record, group: cgroups.Group) -> None:
+        self.state.begin(record.token, {}, record.owner)
+        self.state.write(record)
+        group.create(record.spec.limits)
 
     def _launch(self, record: Record, group: cgroups.Group) -> launch.Launch:
         limits = record.spec.limits
@@ -362,6 +368,9 @@ class LocalDriver:
     async def living(self) -> Sequence[str]:
         """Return the handles of what lives."""
         self.state.open()
+        return await in_thread(self._living)
+
+    def _living(self) -> list[str]:
         return [
             handle(record, self.kind)
             for _, record in self.state.records()
@@ -419,9 +428,9 @@ class LocalDriver:
             raise SandboxError(
                 f"processes of sandbox {token} do not end: {left}", fix="they hang in the kernel; look at its log"
             )
-        trees.remove(self.state.run_folder(token))
+        await in_thread(trees.remove, self.state.run_folder(token))
         if record is not None and not record.claimed:
-            await asyncio.to_thread(trees.remove, self.state.workspace(record.spec.workspace))
+            await in_thread(trees.remove, self.state.workspace(record.spec.workspace))
 
     async def _kill(self, token: str, group: cgroups.Group, record: Record | None) -> list[int]:
         """Kill once; return the processes that were there."""

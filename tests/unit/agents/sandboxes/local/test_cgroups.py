@@ -45,6 +45,7 @@ def test_version_2(tmp_path: Path) -> None:
     written = {file.name: file.read_text() for file in group.folders[0].iterdir()}
     assert written["memory.max"] == str(64 * MIB) and written["memory.swap.max"] == "0"
     assert (written["pids.max"], written["cpu.max"]) == ("12", "50000 100000")
+    assert (folder.parent / "cpu.weight").read_text() == "25", "all sandboxes together may not starve the server"
 
 
 def test_version_1_below_our_own_group(tmp_path: Path) -> None:
@@ -64,6 +65,7 @@ def test_version_1_below_our_own_group(tmp_path: Path) -> None:
     group.create(Limits(memory=64 * MIB, processes=10, cpu=500))
     assert (tmp_path / "memory/box/me/mine/one/memory.limit_in_bytes").read_text() == str(64 * MIB)
     assert (tmp_path / "cpu/mine/one/cpu.cfs_quota_us").read_text() == "50000"
+    assert (tmp_path / "cpu/mine/cpu.shares").read_text() == "256", "all sandboxes together may not starve the server"
     assert group.kill() is False and group.freeze(True) is False
 
 
