@@ -7,11 +7,13 @@ or none fits, one is made, which takes longer and is otherwise the same.
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from penstock.agents.sandboxes.driver import Attach, Driver, Sandbox, SandboxError, SandboxSpec, Warm
 
 PAUSE = 5.0
 """Seconds after a sandbox could not be made, before the next attempt."""
+_log = logging.getLogger(__name__)
 
 
 class Pool:
@@ -26,9 +28,11 @@ class Pool:
         self._template = template
         self._size = size
         self._ready: list[Warm] = []
+        self._failure: Exception | None = None
         self._wanted = asyncio.Event()
-        self._filled = asyncio.Event()
+        self._attempt = asyncio.Condition()
         self._filler: asyncio.Task[None] | None = None
+        self._closed = asyncio.Event()
 
     @property
     def ready(self) -> int:
@@ -41,8 +45,15 @@ class Pool:
         self._filler = asyncio.ensure_future(self._fill())
 
     async def full(self) -> None:
-        """Wait until as many are ready as are wanted."""
-        await self._filled.wait()
+        """Wait until as many are ready as are wanted. Raises what kept the last one from being made."""
+        async with self._attempt:
+            await self._attempt.wait_for(lambda: self._is_full or self._failure is not None)
+        if not self._is_full and self._failure is not None:
+            raise self._failure
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._ready) >= self._size
 
     async def claim(self, spec: SandboxSpec, attach: Attach) -> Sandbox:
         """Return a sandbox for `spec`: one that waits, or a new one. Errors are those of `Driver.create`."""
@@ -50,12 +61,12 @@ class Pool:
         if warm is None:
             return await self._driver.create(spec, attach)
         self._ready.remove(warm)
-        self._filled.clear()
         self._wanted.set()
         return await warm.claim(spec, attach)
 
     async def close(self) -> None:
         """Stop making sandboxes, and end those that wait."""
+        self._closed.set()
         if self._filler is not None:
             self._filler.cancel()
             await asyncio.gather(self._filler, return_exceptions=True)
@@ -63,12 +74,31 @@ class Pool:
             await self._ready.pop().destroy()
 
     async def _fill(self) -> None:
-        while True:
+        """Whatever keeps one from being made, the next is tried: claims are answered with new ones meanwhile.
+
+        A driver may end a cancelled attempt with an error of its own, so being cancelled is not all that ends this.
+        """
+        while not self._closed.is_set():
             await self._wanted.wait()
-            while len(self._ready) < self._size:
-                try:
-                    self._ready.append(await self._driver.warm(self._template))
-                except (SandboxError, OSError):
-                    await asyncio.sleep(PAUSE)  # claims are answered with a new one meanwhile, and its error is told
             self._wanted.clear()
-            self._filled.set()
+            while not (self._closed.is_set() or self._is_full):
+                await self._make()
+
+    async def _make(self) -> None:
+        failure: Exception | None = None
+        try:
+            self._ready.append(await self._driver.warm(self._template))
+        except Exception as error:  # whoever waits for a full pool is told, and nobody waits for ever
+            failure = error
+        async with self._attempt:
+            self._tell(failure)
+            self._attempt.notify_all()
+        if failure is not None and not self._closed.is_set():
+            await asyncio.sleep(PAUSE)
+
+    def _tell(self, failure: Exception | None) -> None:
+        """Log what is new: the same failure is not said every few seconds."""
+        if failure is not None and str(failure) != str(self._failure):
+            unexpected = None if isinstance(failure, SandboxError | OSError) else failure
+            _log.warning("no sandbox could be made in advance: %s", failure, exc_info=unexpected)
+        self._failure = failure
