@@ -417,6 +417,21 @@ class Warm(Protocol):
 class Driver(Protocol):
     """Makes sandboxes and finds them again."""
 
+    @property
+    def kind(self) -> str:
+        """Its name, in rows and handles: whoever reads them knows by it whether they are this driver's."""
+
+    @property
+    def has_images(self) -> bool:
+        """True where `SandboxSpec.image` says what the system inside is; else it must be empty."""
+
+    async def prepare(self) -> None:
+        """Do now what the first `create` would spend its time on, and find out now what it would fail for.
+
+        Raises:
+            HostLacks, InvalidSpec: what is missing, or wrong in what the driver was told.
+        """
+
     async def check(self) -> Report:
         """Try what the host offers; makes and removes a sandbox."""
 

@@ -66,6 +66,7 @@ class DockerDriver(LocalDriver):
     """
 
     kind = "docker"
+    has_images = True
 
     def __init__(
         self,
@@ -90,13 +91,20 @@ class DockerDriver(LocalDriver):
 
     # -- making -------------------------------------------------------------------------------------------------------
 
+    async def prepare(self) -> None:
+        """Start the helpers, and ask the engine for its version and the image, if one is named."""
+        _check_root()
+        await self.engine.version()
+        if self.image:
+            await self.inspected(self.image)
+        await super().prepare()
+
     async def _isolation(self, spec: SandboxSpec) -> str:
-        """Programs are not started by the engine, so its own filter does not hold them: ours must be there."""
-        if os.geteuid() != 0:
-            raise HostLacks(
-                "the docker driver must be root: it enters containers' networks to make the vault's listeners there",
-                fix="run Penstock as root, or use the local driver",
-            )
+        """Programs are not started by the engine, so its own filter does not hold them: ours must be there.
+
+        There is no weak isolation here, asked for or not.
+        """
+        _check_root()
         if not await self._filtered():
             raise HostLacks("this host cannot filter system calls", fix="install pyseccomp and libseccomp2")
         return "full"
@@ -132,7 +140,7 @@ class DockerDriver(LocalDriver):
             InvalidSpec: it has none of that name.
         """
         if not image:
-            raise InvalidSpec("no image is named", fix="name one in the environment, or one for all in the driver")
+            raise InvalidSpec("no image is named", fix="name one in the environment, or one for all with --image")
         if not container.NAME.fullmatch(image) or ".." in image:
             raise InvalidSpec(f"{image[:200]!r} cannot be the name of an image", fix="name it as `docker images` does")
         try:
@@ -260,6 +268,14 @@ class DockerDriver(LocalDriver):
         """Let go of everything; sandboxes run on."""
         await super().close()
         await self.engine.close()
+
+
+def _check_root() -> None:
+    if os.geteuid() != 0:
+        raise HostLacks(
+            "the docker driver must be root: it enters containers' networks to make the vault's listeners there",
+            fix="run Penstock as root, or use the local driver",
+        )
 
 
 async def _whole(asking: Coroutine[Any, Any, Any]) -> Any:

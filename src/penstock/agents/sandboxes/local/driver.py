@@ -75,7 +75,8 @@ class LocalDriver:
     """
 
     kind = "local"
-    """What handles call this driver."""
+    """What handles and rows call this driver."""
+    has_images = False
 
     def __init__(
         self, folder: Path, *, on_trouble: OnTrouble = lambda sandbox, trouble: None, groups: bool = True
@@ -84,6 +85,7 @@ class LocalDriver:
         self.forks = ForkServer()
         self.on_trouble = on_trouble
         self._groups = groups
+        self._has_filter = False
         self._sandboxes: dict[str, LocalSandbox] = {}
         self._making: set[str] = set()
         self._taking = asyncio.Lock()
@@ -143,6 +145,10 @@ class LocalDriver:
                 owner = await in_thread(self._take_workspace, spec.workspace, token)
             record = Record(token, spec, owner, isolation, {}, boot(), claimed=claimed, since=since_boot())
             return await self._made(record, group, attach)
+        except asyncio.CancelledError:
+            with contextlib.suppress(SandboxError):  # what cannot be removed now is for `sweep`: we are to end
+                await asyncio.shield(asyncio.ensure_future(self._remove(token, group, None)))
+            raise
         except BaseException:
             await asyncio.shield(asyncio.ensure_future(self._remove(token, group, None)))
             raise
@@ -163,9 +169,9 @@ class LocalDriver:
         )
 
     async def _filtered(self) -> bool:
-        if "filter" not in self.__dict__:
-            self.__dict__["filter"] = await self.offers("filter") is None
-        return bool(self.__dict__["filter"])
+        """Only a yes is remembered: a helper that was killed while it tried says nothing about the host."""
+        self._has_filter = self._has_filter or await self.offers("filter") is None
+        return self._has_filter
 
     async def offers(self, what: str, **more: str) -> str | None:
         """Try a primitive in a helper. None: it works; else what the kernel said."""
