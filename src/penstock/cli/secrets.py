@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import os
 import sys
 import time
 from pathlib import Path
@@ -85,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _set(secrets: Secrets, arguments: argparse.Namespace) -> None:
-    value = None if arguments.source else _value(arguments.name)
+    value = None if arguments.source else _value(arguments.name, arguments.env)
     record = secrets.set(
         arguments.name,
         value,
@@ -99,23 +100,43 @@ def _set(secrets: Secrets, arguments: argparse.Namespace) -> None:
     )
     where = f", as ${record.env} in sandboxes" if record.env else ""
     print(f"{record.name} is kept, version {record.version}{where}.")
+    if record.source and (missing := _missing(record.source)):
+        print(f"penstock secrets: {missing} Where the vault runs it must be there.", file=sys.stderr)
 
 
-def _value(name: str) -> bytes:
-    """What standard input says, without the line break that `echo` puts at its end."""
+def _missing(source: str) -> str:
+    """What of a source is not here, where the vault may not run: it is no error, but somebody should know."""
+    kind, _, rest = source.partition(":")
+    if kind == "env" and rest not in os.environ:
+        return f"The variable {rest} is not set here."
+    if kind == "file" and not Path(rest).is_file():
+        return f"There is no file {rest} here."
+    return ""
+
+
+def _value(name: str, env: str | None = None) -> bytes:
+    """What standard input says, without the line break that `echo` puts at its end. `env`: where its stub will be."""
+    if sys.stdin is None:
+        raise CommandError(_no_value(name, env))
     if sys.stdin.isatty():
         return getpass.getpass(f"Value of {name}: ").encode()
     data = sys.stdin.buffer.read()
     value = data.removesuffix(b"\n").removesuffix(b"\r") if data.count(b"\n") == 1 else data
     if not value:
-        raise CommandError(f'no value of {name} came on standard input: printf %s "$TOKEN" | penstock secrets ...')
+        raise CommandError(_no_value(name, env))
     return value
+
+
+def _no_value(name: str, env: str | None) -> str:
+    hint = f" (--env names the variable of its stub in sandboxes; nothing is read from {env} here)" if env else ""
+    variable = env or "TOKEN"
+    return f'no value of {name} came on standard input: printf %s "${variable}" | penstock secrets ...{hint}'
 
 
 def _list(secrets: Secrets, arguments: argparse.Namespace) -> None:
     rows = [
         [record.name, record.env or "", record.kind, _state(record.revoked_at), "; ".join(record.bindings)]
-        for record in secrets.list()
+        for record in secrets.list(owner="")  # sessions keep some of their own, which are no business of anybody
     ]
     print(table(["NAME", "ENV", "KIND", "STATE", "BINDINGS"], rows) if rows else "No secrets are kept.")
 

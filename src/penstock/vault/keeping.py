@@ -16,7 +16,7 @@ from penstock.vault import audit, slots, sources
 from penstock.vault.credentials import registry
 from penstock.vault.names import format_authority, parse_authority
 from penstock.vault.policy import Explanation, Policy, explain
-from penstock.vault.rules import parse_binding, parse_rule
+from penstock.vault.rules import covers_host, parse_binding, parse_rule
 from penstock.vault.seal import SecretRecord, Store
 from penstock.vault.stubs import mint
 from penstock.vault.values import DEFAULT_PORTS, Destination, Refusal, Scheme
@@ -79,10 +79,13 @@ class Secrets:
                 "no_binding", f"The secret {name} is bound to no place, so it could go nowhere.",
                 fix="Name one: --binding 'GET https://api.example.com/* header:authorization'.", status=400,
             )  # fmt: skip
+        wanted = [binding.slot.kind for binding in found]
+        _check_addressed([binding.rule.host for binding in found], addresses or {})
         if source is not None:
             sources.parse(source)
+            registry.check_kind(kind, name, wanted)
         if value is not None:
-            registry.check(kind, name, value, options or {}, [binding.slot.kind for binding in found])
+            registry.check(kind, name, value, options or {}, wanted)
             if kind == "static":
                 for binding in found:
                     slots.check_value(binding.slot, value)
@@ -139,6 +142,16 @@ class Secrets:
     def verify_audit(self) -> audit.Verdict:
         """Read the whole audit log; say whether it is whole and unchanged."""
         return audit.verify(self._directory / "audit", self._store.derived_key("audit"))
+
+
+def _check_addressed(named: Sequence[str], addresses: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a private network for a host that no binding is for: a typing error, or the wrong secret."""
+    for host in addresses:
+        if host not in named and not any(covers_host(each, host) for each in named):
+            reason = f"No binding of this secret is for {host}, so no network of it is of use."
+            raise Refusal(
+                "bad_address", reason, fix=f"The bindings name {', '.join(dict.fromkeys(named))}.", status=400
+            )
 
 
 def named_hosts(store: Store, names: Sequence[str], rules: Sequence[str], owner: str = "") -> tuple[str, ...]:

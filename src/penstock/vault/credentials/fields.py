@@ -75,14 +75,14 @@ def merged(
     return {**found, **options}
 
 
-def known_or_refuse(name: str, field: str, known: Sequence[str]) -> None:
-    """Refuse the field that nobody knows, with the nearest that somebody does."""
+def known_or_refuse(name: str, field: str, known: Sequence[str], what: str = "field") -> None:
+    """Refuse the field (option, slot, kind: `what`) that nobody knows, with the nearest that somebody does."""
     if field in known:
         return
     near = get_close_matches(field, known, n=1, cutoff=0.5)
-    fix = f"Did you mean {near[0]!r}?" if near else f"The fields are: {', '.join(known)}." if known else ""
+    fix = f"The {what}s are: {', '.join(known)}." if known else f"It has no {what}s: leave it out."
     shown = repr(field) if len(field) <= 40 and field.isprintable() else "of such a name"
-    raise bad_value(name, f"it has no field {shown}", fix)
+    raise bad_value(name, f"it has no {what} {shown}", f"Did you mean {near[0]!r}?" if near else fix)
 
 
 def convert(spec: type[Spec], name: str, found: Mapping[str, object]) -> Spec:

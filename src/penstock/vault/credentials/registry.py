@@ -65,15 +65,20 @@ def check(kind: str, name: str, value: bytes, options: Mapping[str, str], slots:
     Raises:
         Refusal: `bad_kind`, `bad_secret`.
     """
+    check_kind(kind, name, slots).make(name, value, 1, options, _NO_TOOLS)
+
+
+def check_kind(kind: str, name: str, slots: Iterable[str]) -> Kind:
+    """Check what can be checked without a value, for it comes from a source. Raises Refusal as `check`."""
     found = _kind(name, kind)
     for slot in slots:
-        known_or_refuse(name, slot, found.slots)
-    found.make(name, value, 1, options, _NO_TOOLS)
+        known_or_refuse(name, slot, found.slots, "slot")
+    return found
 
 
 def _kind(name: str, kind: str) -> Kind:
     try:
-        known_or_refuse(name, kind, tuple(KINDS))
+        known_or_refuse(name, kind, tuple(KINDS), "kind")
     except Refusal as refusal:
         reason = f"There is no such kind of credential for the secret {name!r}."
         raise Refusal("bad_kind", reason, fix=refusal.fix, status=400) from None

@@ -77,7 +77,7 @@ OPTIONS = ("known_hosts", "host_key", "legacy")
 def _check_options(name: str, options: Mapping[str, str]) -> None:
     """Check the settings when the secret is set, for then somebody is there to mend them."""
     for option, value in options.items():
-        known_or_refuse(name, option, OPTIONS)
+        known_or_refuse(name, option, OPTIONS, "option")
         if option == "legacy" and value not in ("yes", "no"):
             raise bad_value(name, "the option 'legacy' is neither yes nor no")
         if option != "legacy":

@@ -39,7 +39,7 @@ class Static:
 def make(name: str, value: bytes, version: int, options: Mapping[str, str], tools: Tools) -> Static:
     """Check the value. Raises Refusal at control characters, or where it is too short to be scrubbed."""
     for option in options:
-        known_or_refuse(name, option, ())
+        known_or_refuse(name, option, (), "option")
     return Static(Secret(name, plain(name, value), version))
 
 
