@@ -14,7 +14,7 @@ import contextlib
 import json
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -24,6 +24,7 @@ from tests.support.ssh import Loop
 from tests.support.waiting import until
 
 PATIENCE = 15.0
+Start = Callable[..., Awaitable[VaultClient]]
 Connection = TypeVar("Connection", bound=socket.socket)
 
 
@@ -183,11 +184,11 @@ def chunked(*parts: bytes, trailers: str = "") -> bytes:
 class RunningVault:
     """A vault process, the secrets that it reads, and what it told."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, start: Start = VaultClient.start) -> None:
         self.folder = folder
         self.events: list[Event] = []
         self.loop = Loop()
-        self.client: VaultClient = self.run(VaultClient.start(folder, on_event=self.events.append))
+        self.client: VaultClient = self.run(start(folder, on_event=self.events.append))
         self._count = 0
 
     def run(self, work: Any) -> Any:

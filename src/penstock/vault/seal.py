@@ -92,7 +92,10 @@ class SecretRecord(msgspec.Struct, frozen=True, kw_only=True):
 class Store:
     """The sealed store, open. Safe between threads and between processes; make one with `Store.open`."""
 
-    def __init__(self, database: sqlite3.Connection, key_path: Path | None, key: bytes, clock: Clock) -> None:
+    def __init__(
+        self, directory: Path, database: sqlite3.Connection, key_path: Path | None, key: bytes, clock: Clock
+    ) -> None:
+        self.directory = directory
         self._database = database
         self._key_path = key_path
         self._key = key
@@ -125,7 +128,7 @@ class Store:
         with _alone(directory), _sqlite_errors():
             database = _connect(directory / DATABASE)
             try:
-                store = cls(database, key_path, key or b"", clock)
+                store = cls(directory, database, key_path, key or b"", clock)
                 store._begin()
             except BaseException:
                 database.close()

@@ -9,22 +9,20 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from penstock.vault.audit import AuditLog
-from penstock.vault.credentials.contract import Credential, Tools
-from penstock.vault.credentials.registry import make
 from penstock.vault.dial import Dialer
 from penstock.vault.held import Held, hold
 from penstock.vault.keeping import named_hosts
 from penstock.vault.listening import Listening, check_listeners
 from penstock.vault.neighbours import Neighbours
-from penstock.vault.seal import SecretRecord, Store
+from penstock.vault.seal import Store
 from penstock.vault.session import Session
 from penstock.vault.sources import Sources, hashicorp_fetch
-from penstock.vault.values import Fetch, Refusal, Secret
+from penstock.vault.stored import StoredCredentials
+from penstock.vault.values import Fetch, Refusal
 from penstock.vault.wire import Event, ListenerKind, Opened, SessionSpec
 
 LOOK_SECONDS = 0.2
@@ -48,13 +46,11 @@ class Sessions:
         self._store = store
         self._audit = audit
         self._dialer = dialer
-        self._fetch = fetch
-        self._sources = Sources()
-        self._store_fetch = hashicorp_fetch(dialer)
+        sources, store_fetch = Sources(), hashicorp_fetch(dialer)
+        self._credentials = StoredCredentials(store, fetch, lambda source: sources.read(source, store_fetch))
         self._sessions: dict[str, tuple[Session, Listening]] = {}
         self._opening: set[str] = set()
         self._neighbours = Neighbours()
-        self._credentials: dict[tuple[str, str, int], Credential] = {}
         self._seen = store.changes()
         self._watching = asyncio.ensure_future(self._watch())
 
@@ -108,31 +104,7 @@ class Sessions:
         record = self._store.get(name, owner=owner)
         if record.revoked_at is not None:
             raise Refusal("revoked", f"The secret {name} was revoked.", fix=f"Set it anew: penstock secrets set {name}")
-        return hold(record, await self._credential(record), secrets.token_bytes)
-
-    async def _credential(self, record: SecretRecord) -> Credential:
-        key = (record.owner, record.name, record.version)
-        if key not in self._credentials:
-            value = await self._value(record)
-            tools = Tools(self._fetch, time.time, secrets.token_bytes, self._keeper(record))
-            self._credentials[key] = make(
-                record.kind, record.name, value.value, version=record.version, options=record.options, tools=tools
-            )
-        return self._credentials[key]
-
-    async def _value(self, record: SecretRecord) -> Secret:
-        if record.source is None:
-            return self._store.reveal(record.name, owner=record.owner)
-        return Secret(record.name, await self._sources.read(record.source, self._store_fetch), record.version)
-
-    def _keeper(self, record: SecretRecord) -> Callable[[bytes], Any]:
-        async def keep(value: bytes) -> None:
-            newer = self._store.rotate(record.name, value, owner=record.owner)
-            itself = self._credentials.get((record.owner, record.name, record.version))
-            if itself is not None:
-                self._credentials[(record.owner, record.name, newer.version)] = itself  # it knows the value already
-
-        return keep
+        return hold(record, await self._credentials.of(record), secrets.token_bytes)
 
     def get(self, id: str) -> Session:
         """Return an open session. Raises Refusal."""
@@ -189,17 +161,8 @@ class Sessions:
         for session, _ in list(self._sessions.values()):
             for held in [each for each in session.held.values() if not each.captured]:
                 await self._refresh_one(session, held)
-        self._forget_former()
-
-    def _forget_former(self) -> None:
-        """Keep no value in memory that is revoked or replaced, and that no session has to scrub."""
-        in_use = {id(held.credential) for session, _ in self._sessions.values() for held in session.held.values()}
-        newest = {(record.owner, record.name): record for record in self._store.list()}
-        for key, credential in list(self._credentials.items()):
-            record = newest.get(key[:2])
-            is_former = record is None or record.version != key[2] or record.revoked_at is not None
-            if is_former and id(credential) not in in_use:
-                del self._credentials[key]
+        in_use = (held.credential for session, _ in self._sessions.values() for held in session.held.values())
+        self._credentials.forget_former(in_use)
 
     async def _refresh_one(self, session: Session, held: Held) -> None:
         """Compare a secret with the store's: gone or unreadable counts as revoked."""
@@ -208,7 +171,7 @@ class Sessions:
             if record.revoked_at is None and record.version == held.record.version:
                 return
             if record.revoked_at is None:
-                session.replace(record, await self._credential(record))
+                session.replace(record, await self._credentials.of(record))
                 return
         except Refusal:
             pass

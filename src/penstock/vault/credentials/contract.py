@@ -6,18 +6,34 @@ an answer. One object serves one secret in the whole process, for all sessions t
 refreshed once, however many agents need it.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol, runtime_checkable
 
 import msgspec
 
 from penstock.vault.values import Clock, Destination, Fetch, Refusal, RequestHead, Secret
 
-Keep = Callable[[bytes], Awaitable[None]]
-"""Stores a new value of the secret, and returns when it would survive a power cut (fsync)."""
-
 Random = Callable[[int], bytes]
 """So many random bytes (`secrets.token_bytes`)."""
+
+
+class Turn(Protocol):
+    """The stored value of a secret, for as long as no other vault over the same store may renew it."""
+
+    @property
+    def value(self) -> bytes | None:
+        """What the store has now; None where it has nothing, for the value comes from a source."""
+        ...
+
+    async def keep(self, value: bytes) -> None:
+        """Store a new value, and return when it would survive a power cut (fsync).
+
+        Raises:
+            Refusal: `secret_changed`, `secret_revoked`: somebody set or revoked it meanwhile; nothing was stored.
+            OSError: and whatever else a disk does.
+        """
+        ...
 
 
 class Tools(msgspec.Struct, frozen=True):
@@ -27,13 +43,14 @@ class Tools(msgspec.Struct, frozen=True):
         fetch: makes the vault's own HTTPS calls.
         clock: seconds since 1970.
         random: random bytes.
-        keep: stores a new value of this very secret (a rotated refresh token).
+        turn: waits until it is our turn to renew this very secret, and holds it (a refresh token that is replaced may
+            be shown once only, whichever vault does it). Raises Refusal: it takes too long; the secret was revoked.
     """
 
     fetch: Fetch
     clock: Clock
     random: Random
-    keep: Keep
+    turn: Callable[[], AbstractAsyncContextManager[Turn]]
 
     def __repr__(self) -> str:
         return "Tools(...)"
@@ -70,6 +87,15 @@ class Credential(Protocol):
 
     def shapes(self) -> Mapping[str, bytes]:
         """What stubs should look like, by the name of the variable that holds them; `""` is the secret's own name."""
+        ...
+
+
+@runtime_checkable
+class Learner(Credential, Protocol):
+    """A credential whose stored value another vault may renew, and that goes on with what is stored then."""
+
+    def learn(self, value: bytes) -> bool:
+        """Take over a newer stored value. False: it is another secret's, and nothing was taken."""
         ...
 
 

@@ -1,6 +1,7 @@
 """The kinds of credentials: the one list. It is checked when it is read, so a clash fails at start and not at night."""
 
 from collections.abc import Iterable, Mapping
+from typing import NoReturn
 
 from penstock.vault.credentials import (
     aws_sigv4,
@@ -89,8 +90,8 @@ async def _no_fetch(method: str, url: str, headers: Headers = (), body: bytes = 
     raise Refusal("fetch_failed", "A check calls nobody.")
 
 
-async def _no_keep(value: bytes) -> None:
+def _no_turn() -> NoReturn:
     raise Refusal("not_stored", "A check stores nothing.")
 
 
-_NO_TOOLS = Tools(fetch=_no_fetch, clock=lambda: 0.0, random=bytes, keep=_no_keep)
+_NO_TOOLS = Tools(fetch=_no_fetch, clock=lambda: 0.0, random=bytes, turn=_no_turn)

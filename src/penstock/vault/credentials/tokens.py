@@ -2,7 +2,7 @@
 
 **Single flight.** One task obtains a token, however many requests need it; it belongs to none of them, so a request
 that is cancelled does not cancel it. That matters most where a refresh token rotates: a call that was sent must be
-heard to its end, or the only valid refresh token is lost.
+heard to its end, or the only valid refresh token is lost. (Vaults over one store take turns: `turns.py`.)
 
 **Failures are held, too.** A token service that said no is asked again after HOLD seconds, whatever the agent does.
 
@@ -36,13 +36,20 @@ KEPT = 16
 
 
 class Granted(msgspec.Struct, frozen=True):
-    """A token as it was issued: `expires_in` seconds, None where nobody said."""
+    """A token as it was issued: for `expires_in` seconds, None where nobody said; at `issued_at`, None for now."""
 
     token: bytes
     expires_in: float | None = None
+    issued_at: float | None = None
 
     def __repr__(self) -> str:
         return f"Granted(expires_in={self.expires_in})"
+
+    def span(self, now: float, leeway: float) -> tuple[float, float]:
+        """Return until when it is used, and when it ends (seconds since 1970)."""
+        lasts = LIFETIME if self.expires_in is None else max(self.expires_in, 0.0)
+        ends = (now if self.issued_at is None else self.issued_at) + lasts
+        return ends - min(leeway, lasts / 2), ends
 
 
 class Tokens:
@@ -76,6 +83,21 @@ class Tokens:
         if self._current is not None and self._clock() < self._good_until:
             return self._current
         return await self._fly()
+
+    def is_good(self, granted: Granted) -> bool:
+        """Whether a token would still be used."""
+        now = self._clock()
+        return now < granted.span(now, self._leeway)[0]
+
+    def take(self, granted: Granted) -> Secret:
+        """Use a token from now on; the one before it is remembered."""
+        now = self._clock()
+        if self._current is not None and self._current.value != granted.token:
+            self._past.appendleft((self._current.value, max(self._ends, now + REMEMBERED)))
+        self._version += 1
+        self._current = Secret(self._name, granted.token, self._version)
+        self._good_until, self._ends = granted.span(now, self._leeway)
+        return self._current
 
     async def rejected(self, seen: Secret) -> bool:
         """Replace the token that got a 401, if it is still the current one. True: there is a newer one."""
@@ -117,16 +139,7 @@ class Tokens:
         self._failure = (again(error), self._clock() + HOLD) if isinstance(error, Refusal) else None
 
     async def _renew(self) -> Secret:
-        granted = await self._obtain()
-        now = self._clock()
-        lasts = LIFETIME if granted.expires_in is None else max(granted.expires_in, 0.0)
-        if self._current is not None and self._current.value != granted.token:
-            self._past.appendleft((self._current.value, max(self._ends, now + REMEMBERED)))
-        self._version += 1
-        self._current = Secret(self._name, granted.token, self._version)
-        self._ends = now + lasts
-        self._good_until = self._ends - min(self._leeway, lasts / 2)
-        return self._current
+        return self.take(await self._obtain())
 
 
 def again(refusal: Refusal) -> Refusal:

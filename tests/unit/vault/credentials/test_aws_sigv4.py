@@ -5,7 +5,7 @@ import http.server
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
@@ -40,13 +40,13 @@ async def no_fetch(method: str, url: str, headers: Headers = (), body: bytes = b
     raise AssertionError("nobody is called")
 
 
-async def no_keep(value: bytes) -> None:
+def no_turn() -> NoReturn:
     raise AssertionError("nothing is stored")
 
 
 def keys(session_token: str = "", now: float = NOW) -> AwsSigV4:
     fields = {"access_key_id": REAL_ID, "secret_access_key": REAL_SECRET, "session_token": session_token}
-    tools = Tools(fetch=no_fetch, clock=lambda: now, random=bytes, keep=no_keep)
+    tools = Tools(fetch=no_fetch, clock=lambda: now, random=bytes, turn=no_turn)
     made = registry.make("aws-sigv4", "aws", msgspec.json.encode(fields), tools=tools)
     assert isinstance(made, AwsSigV4)
     return made

@@ -1,6 +1,7 @@
 """Signature Version 4 against figures that AWS published: its test suite, and the examples of S3's manual."""
 
 import asyncio
+from typing import NoReturn
 
 import msgspec
 import pytest
@@ -23,7 +24,7 @@ async def no_fetch(method: str, url: str, headers: Headers = (), body: bytes = b
     raise AssertionError("nobody is called")
 
 
-async def no_keep(value: bytes) -> None:
+def no_turn() -> NoReturn:
     raise AssertionError("nothing is stored")
 
 
@@ -31,7 +32,7 @@ def pair(access_key_id: str, secret: str, now: float, session_token: str = "") -
     fields = {"access_key_id": access_key_id, "secret_access_key": secret}
     if session_token:
         fields["session_token"] = session_token
-    tools = Tools(fetch=no_fetch, clock=lambda: now, random=bytes, keep=no_keep)
+    tools = Tools(fetch=no_fetch, clock=lambda: now, random=bytes, turn=no_turn)
     made = registry.make("aws-sigv4", "aws", msgspec.json.encode(fields), tools=tools)
     assert isinstance(made, AwsSigV4)
     return made

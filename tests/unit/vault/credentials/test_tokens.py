@@ -3,7 +3,8 @@
 import asyncio
 import base64
 import json
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from google.auth import crypt as google_crypt
 
 from penstock.vault.credentials import registry
-from penstock.vault.credentials.contract import Credential, Tools
+from penstock.vault.credentials.contract import Credential, Learner, Tools, Turn
 from penstock.vault.credentials.tokens import HOLD
 from penstock.vault.values import Fetched, Headers, Refusal
 
@@ -38,7 +39,9 @@ class World:
         self.kept: list[bytes] = []
         self.events: list[str] = []
         self.gate: asyncio.Event | None = None
-        self.keep_fails = False
+        self.keep_fails: Exception | None = None
+        self.stored = b""
+        self.lock = asyncio.Lock()
 
     async def fetch(self, method: str, url: str, headers: Headers = (), body: bytes = b"") -> Fetched:
         self.calls.append((method, url, dict(headers), body))
@@ -55,12 +58,22 @@ class World:
         self.events.append("keep")
         await asyncio.sleep(0)
         if self.keep_fails:
-            raise OSError(28, "No space left on device: fake-refresh-token")
+            raise self.keep_fails
         self.kept.append(value)
 
     @property
+    def value(self) -> bytes | None:
+        """What the store has: what was kept last, or what another vault has stored."""
+        return self.stored or (self.kept[-1] if self.kept else None)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[Turn]:
+        async with self.lock:
+            yield self
+
+    @property
     def tools(self) -> Tools:
-        return Tools(fetch=self.fetch, clock=lambda: self.now, random=lambda size: b"\x07" * size, keep=self.keep)
+        return Tools(fetch=self.fetch, clock=lambda: self.now, random=lambda size: b"\x07" * size, turn=self.turn)
 
     def make(self, kind: str, fields: dict[str, Any], **options: str) -> Credential:
         return registry.make(kind, "login", json.dumps(fields).encode(), options=options, tools=self.tools)
@@ -180,7 +193,8 @@ def test_a_rotated_refresh_token_is_stored_before_anything_of_the_answer_is_used
         await login.value()
         world.events.append("used")
         assert world.events == ["fetch", "keep", "used"]
-        assert json.loads(world.kept[0]) == {**REFRESH, "refresh_token": "fake-refresh-token-1"}
+        pair = {"refresh_token": "fake-refresh-token-1", "access_token": "fake-access-token-1"}
+        assert json.loads(world.kept[0]) == {**REFRESH, **pair, "expires_in": 3600, "issued_at": START}
         world.now += 3600
         await login.value()
         assert world.form()["refresh_token"] == "fake-refresh-token-1"
@@ -195,8 +209,115 @@ def test_after_kill_9_the_stored_value_goes_on_where_the_killed_process_was() ->
     async def body() -> None:
         await world.make("oauth-refresh", REFRESH, leeway="30").value()
         again = registry.make("oauth-refresh", "login", world.kept[0], options={"leeway": "30"}, tools=world.tools)
-        await again.value()
+        world.now += 3600 - 31
+        assert (await again.value()).value == b"fake-access-token-1", "still good, so nothing is refreshed"
+        world.now += 2
+        assert (await again.value()).value == b"fake-access-token-2"
         assert world.form()["refresh_token"] == "fake-refresh-token-1"
+
+    run(body)
+
+
+# -- several vaults over one store ------------------------------------------------------------------------------------
+
+
+def renewed(number: int, at: float = START, **more: object) -> bytes:
+    """What another vault stores after a refresh."""
+    pair = {"refresh_token": f"fake-refresh-token-{number}", "access_token": f"fake-access-token-{number}"}
+    return json.dumps({**REFRESH, **pair, "expires_in": 3600, "issued_at": at, **more}).encode()
+
+
+def test_whose_turn_comes_second_uses_what_the_first_was_given() -> None:
+    world = World(token(1, refresh_token="fake-refresh-token-1"))
+
+    async def body() -> None:
+        vaults = [world.make("oauth-refresh", REFRESH) for _ in range(3)]
+        found = await asyncio.gather(*(vault.value() for vault in vaults))
+        assert {each.value for each in found} == {b"fake-access-token-1"}
+        assert len(world.calls) == len(world.kept) == 1
+        assert all({b"fake-access-token-1", b"fake-refresh-token-1"} <= set(vault.live()) for vault in vaults)
+
+    run(body)
+
+
+def test_a_401_is_answered_with_what_another_vault_was_given_since() -> None:
+    world = World(token(1, refresh_token="fake-refresh-token-1"), token(3))
+
+    async def body() -> None:
+        login = world.make("oauth-refresh", REFRESH)
+        seen = await login.value()
+        world.stored = renewed(2)
+        assert await login.rejected(seen)
+        newer = await login.value()
+        assert newer.value == b"fake-access-token-2"
+        assert len(world.calls) == 1
+        world.now += HOLD + 1
+        assert await login.rejected(newer), "that one is no good, either: now it is refreshed"
+        assert world.form()["refresh_token"] == "fake-refresh-token-2"
+        assert (await login.value()).value == b"fake-access-token-3"
+
+    run(body)
+
+
+def test_what_another_vault_stored_is_used_only_as_long_as_it_is_good() -> None:
+    world = World(token(1, refresh_token="fake-refresh-token-1"), token(3))
+
+    async def body() -> None:
+        login = world.make("oauth-refresh", REFRESH)
+        await login.value()
+        world.now += 7200
+        world.stored = renewed(2, at=START + 3600)
+        assert (await login.value()).value == b"fake-access-token-3"
+        assert world.form()["refresh_token"] == "fake-refresh-token-2", "the old one is spent"
+
+    run(body)
+
+
+def test_a_login_that_another_vault_renews_is_learned_and_another_login_is_not() -> None:
+    world = World(token(1))
+
+    async def body() -> None:
+        login = world.make("oauth-refresh", REFRESH)
+        assert isinstance(login, Learner)
+        await login.value()
+        assert login.learn(json.dumps(REFRESH).encode()), "nothing new"
+        assert login.learn(renewed(2))
+        assert (await login.value()).value == b"fake-access-token-2"
+        assert {b"fake-access-token-1", b"fake-refresh-token-0", b"fake-refresh-token-2"} <= set(login.live())
+        assert not login.learn(renewed(3, client_id="another")), "another client"
+        assert not login.learn(json.dumps({**REFRESH, "refresh_token": "fake-refresh-token-9"}).encode()), "a new login"
+        assert (await login.value()).value == b"fake-access-token-2"
+
+    run(body)
+
+
+@pytest.mark.parametrize("when", ["before its turn", "during its turn"])
+def test_a_login_that_is_set_anew_during_a_refresh_stands(when: str) -> None:
+    world = World(token(1, refresh_token="fake-refresh-token-1"))
+
+    async def body() -> None:
+        login = world.make("oauth-refresh", REFRESH)
+        if when == "before its turn":
+            world.stored = json.dumps({**REFRESH, "refresh_token": "fake-refresh-token-9"}).encode()
+        else:
+            world.keep_fails = Refusal("secret_changed", "Another version is there.", status=409)
+        refused = await refusal_of(login.value())
+        assert refused.code == "secret_changed"
+        assert len(world.calls) == (when == "during its turn")
+        assert not world.kept
+
+    run(body)
+
+
+def test_a_pair_that_is_too_long_to_be_kept_together_leaves_the_refresh_token() -> None:
+    long = "fake" * 4000
+    world = World((200, {"access_token": long, "token_type": "Bearer", "refresh_token": long}))
+
+    async def body() -> None:
+        await world.make("oauth-refresh", {**REFRESH, "parameters": {"resource": "x" * 40_000}}).value()
+        kept = json.loads(world.kept[0])
+        assert kept["refresh_token"] == long
+        assert "access_token" not in kept
 
     run(body)
 
@@ -206,13 +327,13 @@ def test_where_storing_fails_nothing_is_used_and_the_old_token_is_not_shown_agai
 
     async def body() -> None:
         login = world.make("oauth-refresh", REFRESH)
-        world.keep_fails = True
+        world.keep_fails = OSError(28, "No space left on device: fake-refresh-token")
         refused = await refusal_of(login.value())
         assert (refused.code, refused.status) == ("not_stored", 503)
         assert "fake-refresh" not in str(refused)
         assert {b"fake-access-token-1", b"fake-refresh-token-1"} <= set(login.live())
         world.now += HOLD + 1
-        world.keep_fails = False
+        world.keep_fails = None
         assert (await login.value()).value == b"fake-access-token-1"
         assert len(world.calls) == 1  # a second use of the old one would end the whole login
         assert len(world.kept) == 1
