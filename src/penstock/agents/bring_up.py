@@ -104,7 +104,7 @@ class Workshop:
 
     Args:
         store: rows and logs.
-        driver: of sandboxes; `driver_name` stands in rows.
+        driver: of sandboxes.
         create: makes sandboxes (default: the driver; a pool's `claim`).
         way_out: the vault.
         keys: at the gateway; None: sessions have no models.
@@ -124,11 +124,9 @@ class Workshop:
         install: Installer | None = None,
         bring: Callable[[Session], AsyncIterator[bytes]] | None = None,
         surroundings: Surroundings = Surroundings(),  # noqa: B008  # frozen
-        driver_name: str = "local",
     ) -> None:
         self.store = store
         self.driver = driver
-        self.driver_name = driver_name
         self.way_out = way_out
         self.keys = keys
         self._create = create or driver.create
@@ -139,6 +137,11 @@ class Workshop:
         self._way = way_to(keys.url) if keys is not None else None
         self.door: Door | None = None
         """Lets supervisors in to the agents' API, where there is one."""
+
+    @property
+    def driver_name(self) -> str:
+        """What rows call the driver."""
+        return self.driver.kind
 
     # -- up -----------------------------------------------------------------------------------------------------------
 
@@ -203,8 +206,11 @@ class Workshop:
 
     async def _spec(self, prepared: Prepared) -> SandboxSpec:
         environment, agent = prepared.environment, prepared.agent
-        if environment.image:
-            raise Conflict("this server's sandboxes have no images", fix="leave `image` of the environment empty")
+        if environment.image and not self.driver.has_images:
+            raise Conflict(
+                f"this server's sandboxes (driver {self.driver_name}) show its own machine, not an image",
+                fix="leave `image` of the environment empty, or start the server with --driver docker",
+            )
         if environment.isolation not in ("strict", "full", "weak"):
             raise Conflict(f"there is no isolation {environment.isolation!r}", fix="use `strict` or `weak`")
         mounts, variables = await self._installed(prepared)
@@ -213,6 +219,7 @@ class Workshop:
         return SandboxSpec(
             id=prepared.session.id,
             workspace=prepared.session.id,
+            image=environment.image,
             env={**variables, **environment.variables},
             files=PLACES,
             mounts=tuple(mounts),

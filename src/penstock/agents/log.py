@@ -156,7 +156,7 @@ def unused(session: Session) -> Session:
         id=session.id, owner=session.owner, agent=session.agent, environment=session.environment,
         created_at=session.created_at, updated_at=session.created_at,
     )  # fmt: skip
-    kept = ("title", "labels", "limits", "parent", "forked_from", "sandbox", "created_by")
+    kept = ("title", "labels", "limits", "parent", "forked_from", "sandbox", "driver", "isolation", "created_by")
     return replace(blank, **{name: getattr(session, name) for name in kept})
 
 

@@ -6,6 +6,7 @@ needs: nothing runs before the vault is there, nothing is asked of a store that 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
@@ -18,15 +19,15 @@ from penstock.agents.bring_up import PLACES, Installer, Surroundings, Workshop
 from penstock.agents.harnesses.contract import Harness
 from penstock.agents.keys import GatewayKeys
 from penstock.agents.runner import LocalRunner
-from penstock.agents.sandboxes.driver import SandboxSpec
-from penstock.agents.sandboxes.local import LocalDriver
+from penstock.agents.sandboxes.driver import Driver, SandboxSpec
 from penstock.agents.sandboxes.pool import Pool
+from penstock.agents.sandboxes.registry import Choice, made
 from penstock.agents.service import Service
 from penstock.agents.store.base import AgentStore
 from penstock.agents.store.sqlite import open_sqlite
 from penstock.agents.teams.door import Door
 from penstock.agents.teams.way import way_to
-from penstock.agents.types import Session
+from penstock.agents.types import EnvironmentSpec, Session
 from penstock.agents.way_out import WayOut
 from penstock.agents.workspaces import Workspaces
 
@@ -49,7 +50,7 @@ class Platform(Struct, frozen=True):
     store: AgentStore
     way_out: WayOut
     files: Workspaces
-    driver: LocalDriver
+    driver: Driver
 
 
 @contextlib.asynccontextmanager
@@ -59,10 +60,11 @@ async def opened(
     keys: GatewayKeys | None,
     *,
     pool: int = 0,
-    install: Callable[[LocalDriver, WayOut], Installer] | None = None,
+    install: Callable[[Driver, WayOut], Installer] | None = None,
     bring: Callable[[Session], AsyncIterator[bytes]] | None = None,
     surroundings: Surroundings = Surroundings(),  # noqa: B008  # frozen
-    driver: LocalDriver | None = None,
+    driver: Driver | None = None,
+    choice: Choice = Choice(),  # noqa: B008  # frozen
     api: str = "",
 ) -> AsyncIterator[Platform]:
     """A platform that runs; at the end its sessions are let go as they are.
@@ -76,6 +78,7 @@ async def opened(
         bring: what new workspaces begin with.
         surroundings: what holds for hosts.
         driver: of sandboxes, where the caller has one.
+        choice: which driver is made, where the caller has none.
         api: where the service is served on this machine; without it, no agent is a supervisor.
 
     Raises:
@@ -88,8 +91,9 @@ async def opened(
         stack.push_async_callback(way_out.stop)
         if keys is not None:
             stack.push_async_callback(keys.close)
-        driver = driver or LocalDriver(places.sandboxes, on_trouble=lambda *what: runner.trouble(*what))
+        driver = driver or made(places.sandboxes, choice, lambda *what: runner.trouble(*what))
         stack.push_async_callback(driver.close)
+        await driver.prepare()
         sandboxes = Pool(driver, SandboxSpec(id="pool", workspace="pool", files=PLACES), pool) if pool else None
         workshop = Workshop(
             store,
@@ -102,7 +106,7 @@ async def opened(
             surroundings=surroundings,
         )
         runner = LocalRunner(workshop, harnesses)
-        files = Workspaces(driver, runner.sandbox)
+        files = Workspaces(driver, runner.sandbox, lambda session: _image(store, session))
         service = Service(store, runner, files=files, terminals=runner, harnesses=harnesses)
         if api:
             workshop.door = Door(way_to(api), service.agent_token)
@@ -113,6 +117,13 @@ async def opened(
             sandboxes.start()
             stack.push_async_callback(sandboxes.close)
         yield Platform(service, runner, store, way_out, files, driver)
+
+
+async def _image(store: AgentStore, session: Session) -> str:
+    """The image that a session's environment names."""
+    pin = session.environment
+    found = await asyncio.to_thread(store.definition, "environment", pin.id, pin.version)
+    return found.spec.image if found is not None and isinstance(found.spec, EnvironmentSpec) else ""
 
 
 def _begin(stack: AsyncExitStack, store: Any) -> AgentStore:

@@ -15,6 +15,7 @@ have made returns nothing: so it may run at start, and every few seconds after.
     suspended, its sandbox running           Suspend (stop what runs; keep the workspace)
     terminated                               destroy its sandbox, revoke its key and its stubs, if they are there
     a worker, its supervisor's session over  Terminate(supervisor)
+    its workspace is another driver's        left alone, but for its limits, until a server with that one starts
     a sandbox, key or stubs of no session    destroy, revoke
     an approval past its time                Expire
 
@@ -219,6 +220,8 @@ def _of(session: Session, box: Found | None, world: World, now: datetime) -> Ite
     limit = reached(session, now)
     if limit is not None and not _rests(session, limit):
         yield _limited(session, limit)
+    elif session.driver and session.driver not in world.drivers:
+        return  # whoever has its workspace did not answer, or is not here
     elif session.state is State.SUSPENDED:
         if box is not None and box.alive and not box.suspended:
             yield Suspend(session.id)

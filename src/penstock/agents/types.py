@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
+import msgspec
 from msgspec import Meta, Struct
 
 from penstock.agents.machine import Reason, State
@@ -220,6 +221,9 @@ class Session(Struct, frozen=True, kw_only=True):
     lent           what is set aside for its workers that live
     spent_by_workers  what those that are over have used
     stop_reason    why it is over; None while it is not
+    sandbox        what holds it now; None: nothing does
+    driver         the sandbox driver that has its workspace; "" before its first sandbox
+    isolation      how strong the wall of its sandbox is, or was: it stays when the sandbox is gone
     """
 
     id: str
@@ -249,7 +253,15 @@ class Session(Struct, frozen=True, kw_only=True):
     spent_by_workers: Amounts = Amounts()
     forked_from: Fork | None = None
     sandbox: Sandbox | None = None
+    driver: str = ""
+    isolation: str = ""
     created_by: str = ""
+
+    def held_by(self, sandbox: Sandbox | None) -> Session:
+        """The row when this sandbox holds it from now on, or none does. Pure."""
+        if sandbox is None:
+            return msgspec.structs.replace(self, sandbox=None)
+        return msgspec.structs.replace(self, sandbox=sandbox, driver=sandbox.driver, isolation=sandbox.isolation)
 
     @property
     def tokens(self) -> int:

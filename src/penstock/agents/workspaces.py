@@ -13,11 +13,12 @@ import io
 import posixpath
 import secrets
 import tarfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import IO, cast
 
 from penstock.agents.errors import Conflict, NotFound
 from penstock.agents.events import Artifact
+from penstock.agents.homes import check_home
 from penstock.agents.machine import UP
 from penstock.agents.sandboxes.driver import (
     WORKSPACE,
@@ -60,11 +61,18 @@ class Workspaces:
     Args:
         driver: makes sandboxes for workspaces that have none at the moment.
         sandbox: the sandbox of a session that is up.
+        image: the image that a session's environment names; "": the driver's own.
     """
 
-    def __init__(self, driver: Driver, sandbox: Callable[[str], Sandbox | None]) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        sandbox: Callable[[str], Sandbox | None],
+        image: Callable[[Session], Awaitable[str]],
+    ) -> None:
         self._driver = driver
         self._sandbox = sandbox
+        self._image = image
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def archive(self, session: Session, path: str) -> AsyncIterator[bytes]:
@@ -115,9 +123,12 @@ class Workspaces:
             if own is not None:
                 yield own
                 return
+            check_home(session, self._driver.kind)
             if session.state in UP or session.last_event < 3:
                 raise Conflict("this session has no workspace at present", fix="try again when it is up")
-            spec = SandboxSpec(id=f"files-{secrets.token_hex(8)}", workspace=session.id)
+            spec = SandboxSpec(
+                id=f"files-{secrets.token_hex(8)}", workspace=session.id, image=await self._image(session)
+            )
             made = await self._driver.create(spec, _no_way_out)
             try:
                 yield made

@@ -279,7 +279,9 @@ class AgentStoreContract:
         assert store.set_sandbox(session.id, box).sandbox == box
         store.append(session.id, TO_RUNNING, at=NOON)
         assert check_log(store, session.id).sandbox == box
-        assert store.set_sandbox(session.id, None).sandbox is None
+        gone = store.set_sandbox(session.id, None)
+        assert (gone.sandbox, gone.driver, gone.isolation) == (None, "local", "strict"), "what it had is remembered"
+        assert check_log(store, session.id) == gone
 
     # -- exactly once
     # -------------------------------------------------------------------------------------------------------

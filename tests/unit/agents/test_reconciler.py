@@ -289,3 +289,21 @@ def test_it_comes_to_rest(state: State, found: dict[str, bool] | None, message: 
         assert reached(left, NOON) is None
         assert [each.alive for each in world.sandboxes] == [True] and world.handled == {left.id}
         assert not (left.state is State.IDLE and left.has_message)
+
+
+# -- sessions whose workspace another driver has
+# ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.TERMINATED])
+@pytest.mark.parametrize("sandbox", [Sandbox("docker", "there", "full"), None])
+def test_what_another_driver_has_is_left_alone(state: State, sandbox: Sandbox | None) -> None:
+    session = new_session(state=state, sandbox=sandbox, driver="docker", last_message=3)
+    assert done(session) == []
+    late = replace(session, limits=Limits(requests=1), usage=replace(session.usage, requests=2))
+    assert done(late) == [Terminate(session.id, Reason.REQUEST_LIMIT)], "but for its limits"
+
+
+def test_the_end_of_what_another_driver_has_takes_its_way_out_away() -> None:
+    session = new_session(state=State.TERMINATED, sandbox=Sandbox("docker", "there", "full"), driver="docker")
+    assert done(session) == [Revoke(session.id)]

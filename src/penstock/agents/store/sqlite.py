@@ -283,7 +283,7 @@ class SqliteStore:
 
     def set_sandbox(self, id: str, sandbox: Sandbox | None) -> Session:
         def job(transaction: Transaction) -> Session:
-            session = msgspec.structs.replace(find_session(transaction.driver, id), sandbox=sandbox)
+            session = find_session(transaction.driver, id).held_by(sandbox)
             save_session(transaction.driver, session)
             return session
 
