@@ -4,6 +4,7 @@ Theory. The attendant is driven by levels, not by edges: whoever wants something
 wakes the attendant, which reads the row again. So it may be woken twice or for nothing, may be killed between any two
 lines, and another one that starts from the same row goes on. What it has in memory is only what it can find again: the
 sandbox (by its handle in the row), the last conversation and the last message that was answered (from the log).
+Whatever is no step through the states is done by its parts (attending/).
 
     created, rescheduling   say that it starts
     starting                bring it up (bring_up.py), say that it is ready
@@ -21,39 +22,35 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
 
-from penstock.agents import ids, limits, loops, snapshots, turns
+from penstock.agents import limits, snapshots, turns
+from penstock.agents.attending import failures
+from penstock.agents.attending.costs import MONEY_SECONDS, Costs
+from penstock.agents.attending.preparing import Preparing
+from penstock.agents.attending.questions import Questions
+from penstock.agents.attending.session_log import Past, SessionLog
+from penstock.agents.attending.turn_watch import TurnWatch
+from penstock.agents.attending.vault_news import VaultNews
 from penstock.agents.bring_up import Prepared, Up, Workshop
-from penstock.agents.errors import AgentsError, Conflict, IllegalTransition, Invalid, NotFound, Unavailable
-from penstock.agents.events import Cost, Draft, Error, Move, TurnEnd, UserMessage
-from penstock.agents.harnesses.contract import Harness, Launch, Question, Turn, setting_of
-from penstock.agents.log import Source
+from penstock.agents.errors import AgentsError, Conflict, IllegalTransition, Invalid, Unavailable
+from penstock.agents.events import Draft, Error, Move, TurnEnd
+from penstock.agents.harnesses.contract import Harness, Launch, Turn
+from penstock.agents.homes import OtherDriver, check_home
 from penstock.agents.machine import IN_TURN, Cause, Reason, State
 from penstock.agents.reconciler import MOST_RESTARTS
-from penstock.agents.sandboxes.driver import NotRunning, Sandbox, SandboxError
-from penstock.agents.store.base import Appended
+from penstock.agents.sandboxes.driver import Sandbox, SandboxError
 from penstock.agents.terminals.session_terminals import SHELL, SessionTerminals
 from penstock.agents.terminals.terminal import Program, Terminal
-from penstock.agents.types import Approval, Ask, Session
-from penstock.vault.api import Event, Refusal, VaultGone
+from penstock.agents.types import Session
+from penstock.vault.api import Refusal, VaultGone
 
 T = TypeVar("T")
-MONEY_SECONDS = 2.0
-"""How often the ledger is read while a turn is under way."""
-AFTER_TURN = (0.7, 3.0)
-"""Seconds after a turn at which it is read: calls appear there a moment after they have ended."""
-LAST_PAUSE, LAST_LOOKS = 0.25, 2
-"""At a session's end it is read every so many seconds, until nothing was new for so many times."""
 ATTEMPTS = 6
 """To bring a session up, while the gateway or the vault is not there."""
-ASK_SECONDS = 110
-"""For which a program waits that wants to reach another host; the vault refuses it after two minutes."""
-MOST_REFUSALS = 50
-"""Different refusals of the vault that a session's log tells."""
 _OUTCOMES = {
     "completed": Reason.TURN_COMPLETED,
     "interrupted": Reason.INTERRUPTED,
@@ -83,24 +80,20 @@ class Attendant:
     ) -> None:
         self.id = id
         self.sandbox: Sandbox | None = None
-        self.terminals = SessionTerminals(self.say, self.wake)
+        self.log = SessionLog(id, workshop.store, clock)
+        self.terminals = SessionTerminals(self.log.say, self.wake)
+        self.questions = Questions(self.log, workshop.store, workshop.way_out, clock)
+        self.vault_news = VaultNews(self.log, self.questions, self.wake)
+        self._costs = Costs(self.log, workshop.keys, workshop.way_out, clock)
         self._workshop = workshop
         self._store = workshop.store
-        self._harnesses = harnesses
+        self._preparing = Preparing(workshop.store, harnesses)
         self._clock = clock
         self._news = asyncio.Event()
         self._up: Up | None = None
         self._in_turn = False
-        self._interrupted = False
-        self._looped: str | None = None
-        self._trail = loops.Trail()
-        self._answered: int | None = None
-        self._resume = ""
-        self._ends: list[int] = []
-        self._money_at: list[datetime] = []
-        self._sent = (0, 0)
-        self._told: set[str] = set()
-        self._waiting: dict[str, asyncio.Future[Approval]] = {}
+        self._watch: TurnWatch | None = None
+        self._past = Past()
         self._errands: set[asyncio.Task[None]] = set()
 
     # -- from others --------------------------------------------------------------------------------------------------
@@ -111,7 +104,8 @@ class Attendant:
 
     def interrupt(self) -> None:
         """End the turn that is under way."""
-        self._interrupted = True
+        if self._watch is not None:
+            self._watch.interrupt()
         self._news.set()
 
     def errand(self, work: Coroutine[Any, Any, None]) -> None:
@@ -125,26 +119,31 @@ class Attendant:
         if not task.cancelled() and task.exception() is not None:
             _log.error("session %s: %s", self.id, task.exception(), exc_info=task.exception())
 
-    async def say(self, *drafts: Draft) -> None:
-        """Write into the log; a session that is over takes nothing."""
-        with contextlib.suppress(Conflict, NotFound):
-            await self._append(drafts)
-
     # -- the way through the table ------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Make it so. Returns when nothing is left to do: it is suspended or over."""
-        self._answered, self._resume, self._ends = await asyncio.to_thread(_remembered, self)
+        self._past = await self.log.past()
         while True:
             self._news.clear()
-            session = await self._row()
+            session = await self.log.row()
             try:
-                over = await self._steps[session.state](self, session)
+                over = await self._step(session)
             except (Overtaken, IllegalTransition):
                 continue
             if over and not self._news.is_set():
                 await self._end_errands()
                 return
+
+    async def _step(self, session: Session) -> bool:
+        """One step. What another driver has is left to it, but for the end: that takes the way out away."""
+        if session.state is not State.TERMINATED:
+            try:
+                check_home(session, self._workshop.driver_name)
+            except OtherDriver as error:
+                await self.log.say(Error(error.code, error.message, error.fix))
+                return True
+        return await self._steps[session.state](self, session)
 
     async def leave(self) -> None:
         """The server ends: sandboxes and sessions stay as they are, for the next one."""
@@ -159,10 +158,10 @@ class Attendant:
     async def _begin(self, session: Session) -> bool:
         if session.restarts > MOST_RESTARTS:
             detail = f"lost {session.restarts} times without ending a turn"
-            await self._append([Move(Cause.TERMINATE, Reason.SANDBOX_LOST, detail)])
+            await self.log.append([Move(Cause.TERMINATE, Reason.SANDBOX_LOST, detail)])
         else:
             reason = Reason.STARTED if session.state is State.CREATED else Reason.RESCHEDULED
-            await self._append([Move(Cause.START, reason)])
+            await self.log.append([Move(Cause.START, reason)])
         return False
 
     async def _start(self, session: Session) -> bool:
@@ -170,7 +169,7 @@ class Attendant:
         for attempt in range(ATTEMPTS):
             try:
                 await self._while((State.STARTING,), self._bring_up(session))
-                await self._append([Move(Cause.READY)])
+                await self.log.append([Move(Cause.READY)])
                 return False
             except (Unavailable, VaultGone) as error:
                 if attempt == ATTEMPTS - 1:
@@ -183,29 +182,17 @@ class Attendant:
         return False
 
     async def _failed(self, error: Exception) -> bool:
-        code, message, fix = _words(error)
-        await self._append([Error(code, message, fix, final=True), Move(Cause.FAIL, Reason.ERROR, message[:500])])
+        told = failures.told(error, final=True)
+        await self.log.append([told, Move(Cause.FAIL, Reason.ERROR, told.message[:500])])
         return False
 
     async def _bring_up(self, session: Session) -> None:
         if self.sandbox is None and session.sandbox is not None:
             self.sandbox = await self._workshop.driver.adopt(session.sandbox.id)
-        prepared = await asyncio.to_thread(self._prepared, session)
+        prepared = await self._preparing.prepared(session)
         self._up = await self._workshop.up(prepared, self.sandbox)
-        self.sandbox, self._sent = self._up.sandbox, (self._up.generation, 0)
-
-    def _prepared(self, session: Session) -> Prepared:
-        agent = self._store.definition("agent", session.agent.id, session.agent.version)
-        environment = self._store.definition("environment", session.environment.id, session.environment.version)
-        if agent is None or environment is None:
-            raise NotFound("its agent or environment is not there any more")
-        harness = turns.harness_named(self._harnesses, agent.spec.harness)  # type: ignore[union-attr]
-        return Prepared(
-            session=session,
-            agent=agent.spec,  # type: ignore[arg-type]
-            environment=environment.spec,  # type: ignore[arg-type]
-            harness=harness,
-        )
+        self.sandbox = self._up.sandbox
+        self._costs.opened()
 
     async def _drop_sandbox(self) -> None:
         if self.sandbox is not None:
@@ -219,8 +206,8 @@ class Attendant:
         if self.sandbox is None and session.sandbox is not None:
             self.sandbox = await self._workshop.driver.adopt(session.sandbox.id)
         if self.sandbox is None:
-            await self._append([Move(Cause.LOST, Reason.SANDBOX_LOST, "its sandbox is not there any more")])
-        elif self._up is None or self._up.generation != self._workshop.way_out.generation:
+            await self.log.append([Move(Cause.LOST, Reason.SANDBOX_LOST, "its sandbox is not there any more")])
+        elif self._up is None or self._is_cut_off(self._up):
             await self._reopened(session)
         elif (reason := self._limit_reached(session)) is not None:
             await self._limit(session, reason)
@@ -235,9 +222,9 @@ class Attendant:
         try:
             await self._while((State.IDLE,), self._bring_up(session))
         except (Refusal, SandboxError, AgentsError, VaultGone) as error:
-            code, message, fix = _words(error)
+            told = failures.told(error)
             await self._drop_sandbox()
-            await self._append([Error(code, message, fix), Move(Cause.LOST, Reason.SANDBOX_LOST, message[:500])])
+            await self.log.append([told, Move(Cause.LOST, Reason.SANDBOX_LOST, told.message[:500])])
 
     def _limit_reached(self, session: Session) -> Reason | None:
         """A session whose terminal is in use is not idle."""
@@ -247,15 +234,14 @@ class Attendant:
 
     async def _limit(self, session: Session, reason: Reason) -> None:
         if reason is Reason.IDLE_LIMIT and session.limits.on_idle == "suspend":
-            await self._append([Move(Cause.SUSPEND, reason)])
+            await self.log.append([Move(Cause.SUSPEND, reason)])
         else:
-            await self._append([Move(Cause.TERMINATE, reason)])
+            await self.log.append([Move(Cause.TERMINATE, reason)])
 
     async def _wait(self, session: Session, sandbox: Sandbox) -> None:
         """Until there is news, the sandbox dies, a limit of time comes, or the ledger is to be read."""
         now = self._clock()
-        waits = [limits.next_check(session, now)]
-        waits += [max((at - now).total_seconds(), 0.0) for at in self._money_at]
+        waits = [limits.next_check(session, now), *self._costs.waits(now)]
         seconds = min((wait for wait in waits if wait is not None), default=None)
         seconds = MONEY_SECONDS if self.terminals.alive else seconds
         died = asyncio.ensure_future(sandbox.wait())
@@ -264,10 +250,9 @@ class Attendant:
             await asyncio.wait([died, news], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if died.done():
                 self.sandbox = self._up = None
-                await self._append([Move(Cause.LOST, Reason.SANDBOX_LOST, (await died).detail)])
-            elif not news.done() and (self.terminals.alive or any(at <= self._clock() for at in self._money_at)):
-                self._money_at = [at for at in self._money_at if at > self._clock()]
-                await self._settle()
+                await self.log.append([Move(Cause.LOST, Reason.SANDBOX_LOST, (await died).detail)])
+            elif not news.done() and (self.terminals.alive or self._costs.are_due()):
+                await self._costs.settle_due()
         finally:
             died.cancel()
             news.cancel()
@@ -282,28 +267,30 @@ class Attendant:
             self._in_turn = False
 
     async def _whole_turn(self, session: Session, up: Up) -> None:
-        said = await asyncio.to_thread(_said, self, self._answered_by(session))
+        said = await self.log.messages(self._answered_by(session))
         upto = said[-1][0]
-        prepared = await asyncio.to_thread(self._prepared, session)
-        self._interrupted, self._looped, self._trail = False, None, loops.Trail()
-        await self._append([Move(Cause.TURN_STARTED, message=upto)])
+        prepared = await self._preparing.prepared(session)
+        watch = self._watch = TurnWatch(self.log, self._costs, self._news, lambda: self._is_cut_off(up), self._clock)
+        await self.log.append([Move(Cause.TURN_STARTED, message=upto)])
         prompt = turns.prompt_of((message.text, message.files) for _, message in said)
         diary = turns.Diary(
-            self._append, f"turn-{upto}-{secrets.token_hex(6)}", lambda draft: self._look(draft, session)
+            self.log.append, f"turn-{upto}-{secrets.token_hex(6)}", lambda draft: watch.look(draft, session)
         )
         try:
-            finished = await self._run(prepared, up, prompt, diary)
+            finished = await self._run(prepared, up, prompt, diary, watch)
         except (AgentsError, OSError) as error:
-            if (await self._row()).state is State.TERMINATED:
+            if (await self.log.row()).state is State.TERMINATED:
                 return  # the log takes nothing more
-            finished = _not_run(error)
+            finished = failures.not_run(error)
         if await self._is_lost(up, finished.reason):
             await diary.add(finished.drafts)
-            await self._lost(await self._row())
+            await self._lost(await self.log.row())
             return
         await self._ended(diary, finished, upto)
 
-    async def _run(self, prepared: Prepared, up: Up, prompt: str, diary: turns.Diary) -> turns.Finished:
+    async def _run(
+        self, prepared: Prepared, up: Up, prompt: str, diary: turns.Diary, watch: TurnWatch
+    ) -> turns.Finished:
         turn = self._turn_of(prepared, prompt)
         launch, reading = prepared.harness.launch(turn, up.gateway), prepared.harness.reading(turn)
         return await turns.run(
@@ -311,8 +298,8 @@ class Attendant:
             launch,
             reading,
             diary,
-            judge=lambda question: self._judge(prepared, question),
-            stop=lambda: self._until_unwanted(up),
+            judge=lambda question: self.questions.tool(prepared.agent.tools, question),
+            stop=watch.until_unwanted,
         )
 
     def _turn_of(self, prepared: Prepared, prompt: str) -> Turn:
@@ -322,46 +309,10 @@ class Attendant:
             prompt=prompt,
             model=agent.model,
             system=agent.system,
-            resume=self._resume,
+            resume=self._past.resume,
             tools=agent.tools,
             arguments=tuple(str(word) for word in command) if isinstance(command, list | tuple) else (str(command),),
         )
-
-    def _look(self, draft: Draft, session: Session) -> None:
-        """Look whether the agent goes in circles."""
-        if isinstance(draft, Move) or self._looped:
-            return
-        self._trail = loops.walked(self._trail, draft)
-        self._looped = loops.found(self._trail, session.limits.repeats)
-        if self._looped:
-            self._news.set()
-
-    async def _until_unwanted(self, up: Up) -> None:
-        """Return when the turn shall end: the row says so, a limit is reached, the agent goes in circles, or its vault
-        or sandbox is gone.
-        """
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), MONEY_SECONDS)
-            is_news = self._news.is_set()
-            self._news.clear()
-            if not is_news:
-                await self._settle()
-            session = await self._row()
-            if session.state not in IN_TURN or self._interrupted:
-                return
-            if up.generation != self._workshop.way_out.generation:
-                return
-            try:
-                if self._looped:
-                    error = Error("loop_detected", self._looped, "say what it shall do instead, in another session")
-                    await self._append([error, Move(Cause.TERMINATE, Reason.LOOP_DETECTED, self._looped)])
-                    return
-                if (reason := limits.reached(session, self._clock())) is not None:
-                    await self._append([Move(Cause.TERMINATE, reason)])
-                    return
-            except Conflict:
-                continue
 
     async def _is_lost(self, up: Up, reason: str) -> bool:
         """Whether the turn ended because its sandbox or its vault did. (The session may have been suspended since.)"""
@@ -369,8 +320,7 @@ class Attendant:
         if died:
             await up.sandbox.destroy()  # what is left of it
             self.sandbox = self._up = None
-        stale = up.generation != self._workshop.way_out.generation
-        return (died or stale) and (await self._row()).state in IN_TURN
+        return (died or self._is_cut_off(up)) and (await self.log.row()).state in IN_TURN
 
     async def _ended(self, diary: turns.Diary, finished: turns.Finished, upto: int) -> None:
         """Write the turn's end, and in the same step that the session is idle again, if it still is in this turn."""
@@ -384,14 +334,12 @@ class Attendant:
                 done = await diary.add(drafts)
             except Conflict:
                 return  # it is over
-        self._answered = upto
-        self._resume = end.resume or self._resume
         assert done is not None
-        self._ends += [each.number for each in done.events if isinstance(each.data, TurnEnd)]
-        self._money_at = [self._clock() + timedelta(seconds=seconds) for seconds in AFTER_TURN]
+        self._past = self._past.after(end, [each.number for each in done.events if isinstance(each.data, TurnEnd)])
+        self._costs.turn_ended()
         if done.session.state is State.IDLE and self.sandbox is not None:
             with contextlib.suppress(SandboxError):
-                await snapshots.keep(self._workshop.driver, self.sandbox, self.id, self._ends)
+                await snapshots.keep(self._workshop.driver, self.sandbox, self.id, self._past.ends)
 
     async def _lost(self, session: Session) -> bool:
         """A turn is under way by the row, and by nobody here."""
@@ -401,7 +349,7 @@ class Attendant:
         what = "the vault or the server ended" if lives else "its sandbox ended"
         reason = Reason.SERVER_RESTARTED if lives else Reason.SANDBOX_LOST
         error = Error("turn_lost", f"{what} during the turn", "nothing is to be done: the turn is run again")
-        await self._append([error, Move(Cause.LOST, reason, what)])
+        await self.log.append([error, Move(Cause.LOST, reason, what)])
         return False
 
     # -- terminals ----------------------------------------------------------------------------------------------------
@@ -410,7 +358,7 @@ class Attendant:
         """The terminal of this program; opened where it is not. Raises Conflict, Invalid, SandboxError."""
         if (found := self.terminals.living(program)) is not None:
             return found
-        session = await self._row()
+        session = await self.log.row()
         if session.state not in (State.IDLE, *IN_TURN) or self._up is None:
             fix = f"penstock sessions resume {self.id}" if session.state is State.SUSPENDED else "try again in a moment"
             raise Conflict(f"the session is {session.state}, and has no terminal", fix=fix, code="no_terminal")
@@ -426,7 +374,7 @@ class Attendant:
 
     async def _face(self, session: Session) -> Launch:
         """How the agent's program is started for a person."""
-        prepared = await asyncio.to_thread(self._prepared, session)
+        prepared = await self._preparing.prepared(session)
         assert self._up is not None
         launch = prepared.harness.terminal(self._turn_of(prepared, ""), self._up.gateway)
         if launch is None:
@@ -437,7 +385,7 @@ class Attendant:
 
     async def _suspended(self, session: Session) -> bool:
         await self._away(session)
-        await self._settle()
+        await self._costs.settle()
         return True
 
     async def _away(self, session: Session) -> None:
@@ -451,9 +399,9 @@ class Attendant:
         the gateway writes the session's name beside a call only while its key is there.
         """
         await self._workshop.way_out.close(self.id)
-        await self._settle()
+        await self._costs.settle()
         await self._away(session)
-        await self._settled()
+        await self._costs.settle_last()
         try:
             await self._workshop.revoke(self.id)
         except Unavailable as error:
@@ -472,127 +420,16 @@ class Attendant:
         State.TERMINATED: _terminated,
     }
 
-    # -- money --------------------------------------------------------------------------------------------------------
-
-    async def _settle(self) -> None:
-        """Add to the log what the ledger and the vault have that it has not: differences, so nothing counts twice."""
-        session = await self._row()
-        cost = Cost(bytes_out=await self._bytes_out())
-        if self._workshop.keys is not None:
-            try:
-                spent = await self._workshop.keys.spent(self.id)
-            except AgentsError as error:
-                _log.warning("session %s: the ledger cannot be read: %s", self.id, error)
-            else:
-                used = session.usage
-                cost = Cost(
-                    dollars=max(spent.dollars - used.dollars, type(spent.dollars)(0)),
-                    input_tokens=max(spent.input_tokens - used.input_tokens, 0),
-                    output_tokens=max(spent.output_tokens - used.output_tokens, 0),
-                    requests=max(spent.requests - used.requests, 0),
-                    bytes_out=cost.bytes_out,
-                    model=spent.model,
-                )
-        if cost.dollars or cost.input_tokens or cost.output_tokens or cost.requests or cost.bytes_out:
-            await self._append([cost])
-
-    async def _settled(self) -> None:
-        """Read the ledger until it has nothing new: what has just ended is written there a moment later."""
-        if self._workshop.keys is None:
-            return
-        before, looks = None, 0
-        while looks < LAST_LOOKS:
-            await asyncio.sleep(LAST_PAUSE)
-            await self._settle()
-            now = (await self._row()).usage
-            looks = looks + 1 if now == before else 0
-            before = now
-
-    async def _bytes_out(self) -> int:
-        """Bytes since the last time. A vault counts from 0 when the session is opened in it."""
-        sent = await self._workshop.way_out.bytes_out(self.id)
-        if sent is None:
-            return 0
-        generation = self._up.generation if self._up is not None else self._sent[0]
-        more = sent - self._sent[1] if self._sent[0] == generation else sent
-        self._sent = (generation, sent)
-        return max(more, 0)
-
-    # -- what the vault says ------------------------------------------------------------------------------------------
-
-    async def happened(self, event: Event) -> None:
-        """Take an event of the vault into the log; a question is put to whoever decides."""
-        if event.kind == "ask":
-            await self._ask(event)
-        elif event.kind == "frozen":
-            with contextlib.suppress(Conflict):
-                await self._append([Move(Cause.SUSPEND, Reason.FROZEN, event.detail)])
-            self.wake()
-        elif len(self._told) < MOST_REFUSALS and event.detail not in self._told:
-            self._told.add(event.detail)
-            code = {"denied": "egress_refused", "alarm": "stub_misused", "revoked": "secret_revoked"}[event.kind]
-            await self.say(Error(code, event.detail, event.proposal))
-
-    async def _ask(self, event: Event) -> None:
-        """Ask whether a program may reach a host."""
-        try:
-            asked = await self._asked(Ask("egress", event.detail[:1000], event.proposal, timeout_seconds=ASK_SECONDS))
-        except AgentsError:
-            await self._workshop.way_out.decide(self.id, event.proposal, False)
-            return
-        if asked.decision is not None:
-            await self.decided(asked)
-
-    async def _judge(self, prepared: Prepared, question: Question) -> tuple[bool, str]:
-        """Say whether the agent may use a tool: its settings decide, or somebody does. Raises AgentsError."""
-        setting = setting_of(prepared.agent.tools, question.name)
-        if setting != "ask":
-            return setting == "auto", "" if setting == "auto" else f"this agent may not use {question.name}"
-        summary = line_of(f"The agent wants to use {question.name}", question.arguments)
-        asked = await self._asked(Ask("tool", summary, f"tool {question.name}", {"arguments": question.arguments}))
-        if asked.decision is None:
-            answer = self._waiting.setdefault(asked.id, asyncio.get_running_loop().create_future())
-            now = await asyncio.to_thread(self._store.approval, asked.id)  # it may have been decided meanwhile
-            asked = now if now is not None and now.decision is not None else await answer
-        allowed = asked.decision == "approved"
-        return allowed, asked.note or ("" if allowed else f"nobody allowed it ({asked.decision})")
-
-    async def _asked(self, ask: Ask) -> Approval:
-        """Put a question; the answer that stands already, where there is one. Raises AgentsError."""
-        now, session = self._clock(), await self._row()
-        approval = Approval(
-            id=ids.mint(ids.APPROVAL, now, secrets.token_bytes),
-            owner=session.owner,
-            session=self.id,
-            ask=ask,
-            asked_at=now,
-            expires_at=now + timedelta(seconds=ask.timeout_seconds),
-        )
-        return (await asyncio.to_thread(self._store.ask, approval)).approval
-
-    async def decided(self, approval: Approval) -> None:
-        """Tell who waits what somebody, or time, has decided."""
-        waiting = self._waiting.pop(approval.id, None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(approval)
-        if approval.ask.about == "egress" and approval.ask.rule:
-            await self._workshop.way_out.decide(self.id, approval.ask.rule, approval.decision == "approved")
-
     # -- how ----------------------------------------------------------------------------------------------------------
 
-    async def _row(self) -> Session:
-        found = await asyncio.to_thread(self._store.session, self.id)
-        if found is None:
-            raise NotFound("there is no such session")
-        return found
-
-    async def _append(self, drafts: Sequence[Draft], source: Source | None = None) -> Appended:
-        return await asyncio.wrap_future(self._store.append_soon(self.id, drafts, at=self._clock(), source=source))
+    def _is_cut_off(self, up: Up) -> bool:
+        """Whether the vault that it was opened in is gone."""
+        return up.generation != self._workshop.way_out.generation
 
     def _answered_by(self, session: Session) -> int:
         """The number of the last message that needs no turn: a fork's begin after the fork."""
         begin = session.forked_from.number if session.forked_from is not None else 0
-        return max(self._answered or 0, begin)
+        return max(self._past.answered, begin)
 
     async def _while(self, states: Sequence[State], work: Awaitable[T]) -> T:
         """Do something for as long as the session is in one of these states. Raises Overtaken."""
@@ -604,55 +441,10 @@ class Attendant:
                 news.cancel()
                 if not task.done():
                     self._news.clear()
-                    if (await self._row()).state not in states:
+                    if (await self.log.row()).state not in states:
                         raise Overtaken
             return await task
         finally:
             if not task.done():
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-
-
-def _remembered(attendant: Attendant) -> tuple[int, str, list[int]]:
-    """Of the log: up to which message turns have ended, the conversation to go on with, and where turns ended."""
-    answered, resume, ends, after = 0, "", list[int](), 0
-    while page := attendant._store.events(attendant.id, after, 500, ("turn_end",)):
-        for stored in page:
-            end = stored.event.data
-            if isinstance(end, TurnEnd):
-                answered, resume = max(answered, end.message), end.resume or resume
-                ends.append(stored.number)
-        after = page[-1].number
-    return answered, resume, ends
-
-
-def _said(attendant: Attendant, after: int) -> list[tuple[int, UserMessage]]:
-    """The messages after this one, with their numbers."""
-    found: list[tuple[int, UserMessage]] = []
-    while page := attendant._store.events(attendant.id, found[-1][0] if found else after, 500, ("user_message",)):
-        for stored in page:
-            data = stored.event.data
-            if isinstance(data, UserMessage):
-                found.append((stored.number, data))
-    return found
-
-
-def _not_run(error: Exception) -> turns.Finished:
-    code, message, fix = _words(error)
-    reason = "sandbox_died" if isinstance(error, NotRunning) else ""
-    return turns.Finished([Error(code, message, fix)], TurnEnd("failed", summary=message[:500]), reason)
-
-
-def line_of(text: str, arguments: Any) -> str:
-    """A question on one line, with the beginning of the arguments."""
-    shown = " ".join(msgspec.json.encode(arguments).decode().split()) if arguments is not None else ""
-    return f"{text}: {shown}"[:500] if shown else text
-
-
-def _words(error: Exception) -> tuple[str, str, str]:
-    """A stable word, a sentence, and what to do."""
-    if isinstance(error, AgentsError):
-        return error.code, error.message, error.fix
-    if isinstance(error, Refusal):
-        return error.code, error.reason, error.fix
-    return "failed", f"{type(error).__name__}: {error}", ""

@@ -99,7 +99,7 @@ class LocalRunner:
         """Tell who waits."""
         attendant = self._attend(session.id)
         if attendant is not None:
-            attendant.errand(attendant.decided(approval))
+            attendant.errand(attendant.questions.decided(approval))
 
     async def terminal(self, session: Session, program: Program, size: tuple[int, int], by: str) -> Terminal:
         """A terminal of a session that is up."""
@@ -148,13 +148,13 @@ class LocalRunner:
         """An event of the vault."""
         entry = self._attendants.get(event.session)
         if entry is not None:
-            entry[0].errand(entry[0].happened(event))
+            entry[0].errand(entry[0].vault_news.happened(event))
 
     def trouble(self, sandbox: Sandbox, trouble: Trouble) -> None:
         """A sandbox has reached a limit of its own, or died."""
         entry = self._attendants.get(sandbox.id)
         if entry is not None and trouble.reason != "destroyed":
-            entry[0].errand(entry[0].say(Error(trouble.reason, trouble.detail)))
+            entry[0].errand(entry[0].log.say(Error(trouble.reason, trouble.detail)))
             entry[0].wake()
 
     # -- rounds -------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 
 from penstock.agents.sandboxes.driver import MIB, Driver, InvalidSpec, NoSuchPath, Sandbox
 from penstock.agents.store.base import AgentStore
@@ -23,7 +24,7 @@ def name_of(session: str, number: int) -> str:
     return f"{session}.{number}"
 
 
-async def keep(driver: Driver, sandbox: Sandbox, session: str, ends: list[int]) -> bool:
+async def keep(driver: Driver, sandbox: Sandbox, session: str, ends: Sequence[int]) -> bool:
     """Copy the workspace as it is at the last of `ends` (the numbers of the events that ended turns); forget the copy
     that is too old now. Returns whether one was made. Raises SandboxError.
     """
