@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 import pytest
 
+from penstock.agents.environments.looking import Seen, look_inside
 from penstock.agents.sandboxes.docker import DockerDriver
 from penstock.agents.sandboxes.docker.container import LABEL
 from penstock.agents.sandboxes.docker.sandbox import DockerSandbox
@@ -318,6 +319,27 @@ def test_an_image_that_is_not_there_or_has_no_shell(engine: str, tmp_path: Path)
     asyncio.run(test())
 
 
+def test_what_an_image_has_is_seen_and_named(engine: str, tmp_path: Path) -> None:
+    """So that what is in it is not installed, and what was installed in one system is not used in another."""
+    docker.make_image(engine, "with-path:latest", "ENV PATH=/usr/bin:/opt/own")
+
+    async def test() -> None:
+        driver = DockerDriver(tmp_path / "state", image=docker.IMAGE, engine=engine)
+        assert await look_inside(driver, "with-path:latest", "stat") == Seen(
+            True, "/home/agent/.local/bin:/usr/bin:/opt/own"
+        )
+        assert not (await look_inside(driver, "", "no-such-program")).has_program
+        assert not (await look_inside(driver, "", "")).has_program
+        names = {await driver.system(), await driver.system(docker.IMAGE), await driver.system("with-path:latest")}
+        assert len(names) == 2
+        with pytest.raises(InvalidSpec, match="no image"):
+            await driver.system("no-such-image")
+        await driver.close()
+
+    asyncio.run(test())
+    assert leftovers(tmp_path / "state", engine) == set()
+
+
 def test_files_are_placed_wherever_the_vault_says(engine: str, tmp_path: Path) -> None:
     """Where the image has no such path, where a folder is the agent's, and over what a link of the agent's leads to:
     in this container, and nowhere else.
@@ -419,6 +441,8 @@ def test_without_root_or_an_engine_it_says_what_to_do(tmp_path: Path, monkeypatc
         driver = DockerDriver(tmp_path / "state", image=docker.IMAGE, engine=str(tmp_path / "nothing"))
         with pytest.raises(HostLacks, match="no engine answers"):
             await driver.create(specification(), alone)
+        with pytest.raises(HostLacks, match="no engine answers"):
+            await driver.prepare()
         report = await driver.check()
         assert report.isolation is None
         assert [one.name for one in report.findings if not one.works] == ["engine"]

@@ -101,25 +101,30 @@ class Builder:
         self._locks: dict[str, asyncio.Lock] = {}
         self._known: set[str] = set()
 
-    async def ensure(self, packages: Packages) -> Mount:
+    async def ensure(self, packages: Packages, image: str = "") -> Mount:
         """Return where these packages are, installed now if they are not there yet.
+
+        Args:
+            packages: what shall be there.
+            image: of a driver that has images: the system in which it is installed and used.
 
         Raises:
             CannotBuild: the installation failed; nothing of it is left. SandboxError: no sandbox can be made.
         """
         if missing := [name for name in packages.managers if name not in self._registries]:
             raise CannotBuild(f"nobody said where packages of {missing[0]} come from", fix="name a registry for it")
-        async with self._locks.setdefault(packages.name, asyncio.Lock()):
-            if packages.name not in self._known:
-                async with self._alone(packages.name):
-                    if not await self._is_complete(packages.name):
-                        await self._build(packages)
-                self._known.add(packages.name)
-        return Mount(packages.name, AT)
+        name = packages.name_in(await self._driver.system(image))
+        async with self._locks.setdefault(name, asyncio.Lock()):
+            if name not in self._known:
+                async with self._alone(name):
+                    if not await self._is_complete(name, image):
+                        await self._build(name, packages, image)
+                self._known.add(name)
+        return Mount(name, AT)
 
-    async def _is_complete(self, name: str) -> bool:
+    async def _is_complete(self, name: str, image: str) -> bool:
         try:
-            sandbox = await self._driver.create(self._spec(Mount(name, AT)), _no_way_out)
+            sandbox = await self._driver.create(self._spec(Mount(name, AT), image), _no_way_out)
         except InvalidSpec:
             return False
         try:
@@ -131,8 +136,8 @@ class Builder:
             await self._driver.forget(environment=name)
         return complete
 
-    async def _build(self, packages: Packages) -> None:
-        spec = self._spec(Mount(packages.name, AT, writable=True), rules := self._rules(packages))
+    async def _build(self, name: str, packages: Packages, image: str) -> None:
+        spec = self._spec(Mount(name, AT, writable=True), image, rules := self._rules(packages))
         used = [self._registries[name] for name in packages.managers]
         session = SessionSpec(
             id=spec.id,
@@ -152,7 +157,7 @@ class Builder:
             finally:
                 await sandbox.destroy(workspace=True)
         except BaseException:
-            await self._driver.forget(environment=packages.name)
+            await self._driver.forget(environment=name)
             raise
         finally:
             await self._vault.close(spec.id)
@@ -160,12 +165,12 @@ class Builder:
     def _rules(self, packages: Packages) -> tuple[str, ...]:
         return tuple(rule for name in packages.managers for rule in self._registries[name].rules)
 
-    def _spec(self, mount: Mount, rules: Sequence[str] = ()) -> SandboxSpec:
+    def _spec(self, mount: Mount, image: str, rules: Sequence[str] = ()) -> SandboxSpec:
         name = f"build-{secrets.token_hex(8)}"
         egress = egress_of([rule.split("://", 1)[1].rstrip("/*") + ":443" for rule in rules])
         return SandboxSpec(
             id=name, workspace=name, mounts=(mount,), limits=self._limits, isolation=self._isolation, egress=egress,
-            env=variables(),
+            env=variables(), image=image,
         )  # fmt: skip
 
 

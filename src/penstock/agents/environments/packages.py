@@ -81,6 +81,10 @@ class Packages(Struct, frozen=True):
         sorted_names = (sorted(set(self.npm)), sorted(set(self.pypi)))
         return "env-" + hashlib.sha256(msgspec.json.encode(sorted_names)).hexdigest()[:24]
 
+    def name_in(self, system: str) -> str:
+        """The environment's name where sandboxes see this system (`Driver.system`): what is installed fits one only."""
+        return f"{self.name}-{hashlib.sha256(system.encode()).hexdigest()[:16]}" if system else self.name
+
 
 def union(several: Iterable[Packages]) -> Packages:
     """All of them in one environment."""
@@ -91,9 +95,11 @@ def union(several: Iterable[Packages]) -> Packages:
     )
 
 
-def variables() -> dict[str, str]:
-    """What makes programs of an environment found, in the sandboxes that see it."""
-    return {"PATH": PATH}
+def variables(path: str = "") -> dict[str, str]:
+    """What makes programs of an environment found, in the sandboxes that see it. `path`: where theirs are, if elsewhere
+    than on this machine.
+    """
+    return {"PATH": f"{AT}/bin:{path}" if path else PATH}
 
 
 def commands(packages: Packages, registries: Mapping[Manager, Registry]) -> list[list[str]]:

@@ -1,7 +1,7 @@
 """The agent that comes with Penstock: a model, a plan, a shell, and tools that read, edit and search.
 
 It works with any model, and needs nothing but Python inside: its program (loop_program.py) is placed in the home and
-run by /usr/bin/python3. It speaks Chat Completions. Its lines are events one to one.
+run by the system's python3. It speaks Chat Completions. Its lines are events one to one.
 """
 
 from __future__ import annotations
@@ -28,6 +28,16 @@ def program() -> bytes:
     return files("penstock.agents.harnesses").joinpath("loop_program.py").read_bytes()
 
 
+START = """
+for python in /usr/bin/python3 /usr/local/bin/python3 python3; do
+  command -v "$python" >/dev/null && exec "$python" -S -E -s "$0"
+done
+echo "the agent loop needs python3, which this system does not have" >&2
+exit 127
+"""
+"""The system's own Python first; images have it elsewhere."""
+
+
 class Loop:
     """Our own agent."""
 
@@ -40,7 +50,7 @@ class Loop:
         said = {"prompt": turn.prompt, "model": turn.model or (gateway.models or ("",))[0], "system": turn.system,
                 "resume": turn.resume, "tools": dict(turn.tools)}  # fmt: skip
         return Launch(
-            argv=("/usr/bin/python3", "-S", "-E", "-s", PROGRAM),
+            argv=("/bin/sh", "-c", START, PROGRAM),
             env={"PENSTOCK_GATEWAY_URL": gateway.url, "PENSTOCK_GATEWAY_KEY": gateway.key},
             files={PROGRAM: File(program())},
             stdin=json.encode(said) + b"\n",

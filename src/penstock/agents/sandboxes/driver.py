@@ -432,6 +432,13 @@ class Driver(Protocol):
             HostLacks, InvalidSpec: what is missing, or wrong in what the driver was told.
         """
 
+    async def system(self, image: str = "") -> str:
+        """Name the system that sandboxes of this image see ("": the driver's own): where it is the same, so is that.
+
+        Raises:
+            InvalidSpec: there is no such image. HostLacks: nobody can say.
+        """
+
     async def check(self) -> Report:
         """Try what the host offers; makes and removes a sandbox."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.agents.environments.packages import AT, MARK, Packages, Registry, commands, union
+from penstock.agents.environments.packages import AT, MARK, Packages, Registry, commands, union, variables
 from penstock.agents.errors import Invalid
 from penstock.agents.harnesses.registry import HARNESSES
 from penstock.agents.installing import is_here
@@ -78,3 +78,10 @@ def test_a_program_is_looked_for_by_its_own_name(name: str, monkeypatch: pytest.
     """On a machine with a shell and nothing else, all but ours have to be installed."""
     monkeypatch.setattr("shutil.which", lambda program, path: program if program.startswith("/bin/") else None)
     assert is_here(HARNESSES[name]) == (not HARNESSES[name].packages)
+
+
+def test_an_environment_is_for_one_system() -> None:
+    packages = Packages(npm=("greeter",))
+    names = {packages.name_in(system) for system in ("", "sha256:one", "sha256:two")}
+    assert len(names) == 3 and packages.name_in("") == packages.name
+    assert variables("/opt/go/bin:/bin")["PATH"] == f"{AT}/bin:/opt/go/bin:/bin"

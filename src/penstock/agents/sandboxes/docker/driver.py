@@ -99,6 +99,10 @@ class DockerDriver(LocalDriver):
             await self.inspected(self.image)
         await super().prepare()
 
+    async def system(self, image: str = "") -> str:
+        """Name what sandboxes see as their system: the image's id, which no other image ever has."""
+        return (await self.inspected(image or self.image)).id
+
     async def _isolation(self, spec: SandboxSpec) -> str:
         """Programs are not started by the engine, so its own filter does not hold them: ours must be there.
 

@@ -113,6 +113,10 @@ class LocalDriver:
         """Do now what the first `create` would spend its time on: start the helpers, see what the host can filter."""
         await self._filtered()
 
+    async def system(self, image: str = "") -> str:
+        """Name what sandboxes see as their system: there is one only, this host's."""
+        return ""
+
     async def create(self, spec: SandboxSpec, attach: Attach) -> LocalSandbox:
         """Make a sandbox (`driver.Driver.create`)."""
         return await self._create(spec, attach, claimed=True)
