@@ -17,15 +17,13 @@ from typing import Any, Protocol
 import msgspec
 
 from penstock.agents import limits, snapshots, turns
-from penstock.agents.errors import AgentsError, Conflict
+from penstock.agents.errors import Conflict
 from penstock.agents.events import Error, Status
 from penstock.agents.harnesses.contract import Gateway, Harness
 from penstock.agents.keys import GatewayKeys
 from penstock.agents.machine import Cause
 from penstock.agents.model_way import VARIABLE, way_to
 from penstock.agents.sandboxes.driver import (
-    HOME,
-    WORKSPACE,
     Attach,
     Driver,
     File,
@@ -37,6 +35,7 @@ from penstock.agents.sandboxes.driver import (
     SandboxSpec,
 )
 from penstock.agents.service import utc_now
+from penstock.agents.setting_up import set_up
 from penstock.agents.single_run import GIT_CONFIG, JAVA_STORE, KNOWN_HOSTS, SSH_CONFIG, egress_of, identity_of
 from penstock.agents.store.base import AgentStore
 from penstock.agents.teams import way as team
@@ -52,7 +51,6 @@ LOCAL = "local"
 """The owner of what a person does on this machine; their secrets are those of `penstock secrets set`."""
 AT_ONCE = 4
 """Sandboxes that are made at the same time, or two a core: more would only wait for each other."""
-KEPT = 4000
 _log = logging.getLogger(__name__)
 
 CreateSandbox = Callable[[SandboxSpec, Attach], Awaitable[Sandbox]]
@@ -65,13 +63,6 @@ class Installer(Protocol):
     async def __call__(self, environment: EnvironmentSpec, harness: Harness) -> tuple[Sequence[Mount], dict[str, str]]:
         """The mounts, and variables (PATH). Raises AgentsError."""
         ...
-
-
-class SetupFailed(AgentsError):
-    """Whoever wrote the environment: a command of its set-up ended badly."""
-
-    status = 502
-    code = "setup_failed"
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,7 +178,7 @@ class Workshop:
             if first and not begin:
                 if self._bring is not None:
                     await sandbox.put(self._bring(session), links=True)
-                await _set_up(sandbox, prepared.environment.setup)
+                await set_up(sandbox, prepared.environment.setup)
         except BaseException:
             await sandbox.destroy(workspace=first)
             raise
@@ -355,23 +346,3 @@ def _was_ready(store: AgentStore, session: Session) -> bool:
     begin = session.forked_from.number if session.forked_from is not None else 0
     statuses = [each.event.data for each in store.events(session.id, begin, 100, ("status",))]
     return any(isinstance(status, Status) and status.cause is Cause.READY for status in statuses)
-
-
-async def _set_up(sandbox: Sandbox, commands: Sequence[str]) -> None:
-    """Run the environment's commands. Raises SetupFailed with the last words of the one that failed."""
-    for command in commands:
-        process = await sandbox.exec(["sh", "-c", command], cwd=WORKSPACE, env={"HOME": HOME})
-        words = await asyncio.gather(_last(process.read), _last(process.read_error))
-        ended = await process.wait()
-        if ended.status != 0:
-            said = (words[1] or words[0]).decode("utf-8", "replace").strip()
-            raise SetupFailed(
-                f"`{command[:200]}` ended with {ended.status}: {said}", fix="mend the environment's setup"
-            )
-
-
-async def _last(read: Callable[[], Awaitable[bytes]]) -> bytes:
-    kept = b""
-    while data := await read():
-        kept = (kept + data)[-KEPT:]
-    return kept

@@ -36,6 +36,7 @@ from penstock.agents.sandboxes.driver import (
     Sandbox,
     SandboxSpec,
 )
+from penstock.agents.setting_up import set_up
 from penstock.vault.api import Opened, SessionSpec, VaultClient, VaultGone
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         secrets: names in the vault's store; their stubs are in the variables that were named with them.
         rules: egress without a credential.
         env: plain variables.
+        setup: commands of a shell that are run in the workspace before the program.
         pins: host to `address` or `address:port`, instead of asking the resolver.
         addresses: host to the private networks that it may be found in.
         upstream_ca: PEM of authorities that vouch for the servers of this run, beside the system's.
@@ -67,6 +69,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     secrets: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     env: Mapping[str, str] = msgspec.field(default_factory=dict)
+    setup: tuple[str, ...] = ()
     pins: Mapping[str, str] = msgspec.field(default_factory=dict)
     addresses: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     upstream_ca: str = ""
@@ -114,9 +117,21 @@ class SingleRun:
         driver: makes the sandbox.
         vault: holds the secrets; it is this run's alone, or shared.
         folder: of the user, to be worked on; None for an empty workspace.
+        back: whether what the program did to it is brought back.
+        after: what is done while the sandbox is still up and the program has ended (a patch of its work).
     """
 
-    def __init__(self, id: str, job: Job, driver: Driver, vault: VaultClient, folder: Folder | None = None) -> None:
+    def __init__(
+        self,
+        id: str,
+        job: Job,
+        driver: Driver,
+        vault: VaultClient,
+        folder: Folder | None = None,
+        *,
+        back: bool = True,
+        after: Callable[[Sandbox], Awaitable[None]] | None = None,
+    ) -> None:
         self.id = id
         self.brought: Brought | None = None
         self.unfinished = False
@@ -124,21 +139,27 @@ class SingleRun:
         self._driver = driver
         self._vault = vault
         self._folder = folder
+        self._back = back and folder is not None
+        self._after = after
         self._opened = False
 
     async def run(self, attend: Callable[[Sandbox], Awaitable[Exit]]) -> Exit:
         """Make the sandbox, let `attend` run the program in it, and leave nothing behind but the user's folder.
 
         Raises:
-            Refusal: a secret or a rule is wrong. SandboxError: no sandbox can be made.
+            Refusal: a secret or a rule is wrong. SandboxError: no sandbox can be made. SetupFailed: a command of its
+                set-up failed, and nothing else was run.
         """
         hosts = await self._vault.hosts(self._job.secrets, self._job.rules)
         sandbox = await self._driver.create(self._spec(hosts), self._attach)
         try:
             if self._folder is not None:
                 await sandbox.put(self._folder.pack(), links=True)
-            self.unfinished = self._folder is not None
+            await set_up(sandbox, self._job.setup)
+            self.unfinished = self._back
             ended = await attend(sandbox)
+            if self._after is not None and ended.reason not in LOST:
+                await self._after(sandbox)
             await self._bring_back(sandbox, ended)
             return ended
         except CannotExecute:
@@ -159,7 +180,7 @@ class SingleRun:
         )
 
     async def _bring_back(self, sandbox: Sandbox, ended: Exit) -> None:
-        if self._folder is None or ended.reason in LOST:
+        if self._folder is None or not self._back or ended.reason in LOST:
             return
         try:
             await sandbox.stop()

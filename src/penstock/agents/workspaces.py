@@ -36,20 +36,23 @@ set -e
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null GIT_OPTIONAL_LOCKS=0 GIT_TERMINAL_PROMPT=0
 index=$(mktemp)
 trap 'rm -f "$index"' EXIT
-if git rev-parse --verify -q HEAD >/dev/null 2>&1; then base=HEAD; rm -f "$index"; git() { command git "$@"; }
+marked() { git rev-parse --verify -q refs/penstock/base 2>/dev/null || git rev-parse --verify -q HEAD 2>/dev/null; }
+empty=
+if base=$(marked); then rm -f "$index"
 else
   work=$(mktemp -d); trap 'rm -rf "$work" "$index"' EXIT
-  rm -f "$index"; command git init -q "$work/.git.d" >/dev/null
+  rm -f "$index"; git init -q "$work/.git.d" >/dev/null
+  empty=yes
   export GIT_DIR="$work/.git.d/.git" GIT_WORK_TREE="$PWD"
-  base=$(command git hash-object -t tree -w --stdin </dev/null)
+  base=$(git hash-object -t tree -w --stdin </dev/null)
 fi
 GIT_INDEX_FILE="$index"; export GIT_INDEX_FILE
-[ "$base" = HEAD ] && git read-tree HEAD
+[ "$empty" ] || git read-tree "$base"
 git -c core.fsmonitor=false -c core.hooksPath=/dev/null add -A .
 git -c core.fsmonitor=false diff --cached --binary --no-ext-diff --no-textconv --no-color --src-prefix=a/ --dst-prefix=b/ "$base"
 """  # noqa: E501  # a shell's lines
-"""Run inside: the workspace against its last commit, or against nothing where it is no repository. It writes nothing
-into the workspace's own index.
+"""Run inside: the workspace against how it was marked (cli/cloning.py), else against its last commit, or against
+nothing where it is no repository. It writes nothing into the workspace's own index.
 """
 CHUNK = 65536
 KEPT = 4000
@@ -97,13 +100,8 @@ class Workspaces:
     async def diff(self, session: Session) -> AsyncIterator[bytes]:
         """What changed in the workspace since its last commit, or since it was empty, as a patch for `git apply`."""
         async with self._in(session) as sandbox:
-            process = await sandbox.exec(["sh", "-c", DIFF])
-            errors = asyncio.ensure_future(_last(process.read_error))
-            while chunk := await process.read(CHUNK):
+            async for chunk in patch_of(sandbox):
                 yield chunk
-            said, ended = await asyncio.gather(errors, process.wait())
-            if ended.status != 0:
-                raise Conflict(f"git cannot compare the workspace: {said.decode('utf-8', 'replace').strip()}")
 
     async def artifact(self, session: Session, artifact: Artifact) -> AsyncIterator[bytes]:
         """An artifact's bytes: the file of that name in the workspace. Raises NotFound."""
@@ -134,6 +132,17 @@ class Workspaces:
                 yield made
             finally:
                 await made.destroy()
+
+
+async def patch_of(sandbox: Sandbox) -> AsyncIterator[bytes]:
+    """What changed in the workspace of a sandbox that is up, as a patch. Raises Conflict: git cannot tell."""
+    process = await sandbox.exec(["sh", "-c", DIFF])
+    errors = asyncio.ensure_future(_last(process.read_error))
+    while chunk := await process.read(CHUNK):
+        yield chunk
+    said, ended = await asyncio.gather(errors, process.wait())
+    if ended.status != 0:
+        raise Conflict(f"git cannot compare the workspace: {said.decode('utf-8', 'replace').strip()}")
 
 
 async def _no_way_out(listeners: Sequence[Listener]) -> Identity | None:

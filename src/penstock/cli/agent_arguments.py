@@ -1,4 +1,5 @@
-"""The arguments of `penstock run HARNESS`, beside those of any run; what carries them out is run_agent.py.
+"""The arguments of `penstock run HARNESS`, beside those of any run; what carries them out is run_agent.py. `--repo`
+and `--patch` are for any program.
 
 They stand apart because that file needs a database and much else, which `penstock run command` should not wait for.
 """
@@ -20,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--repo", metavar="URL|DIR", help="a repository to work on: cloned inside, or a local folder that is copied in"
     )
-    group.add_argument("--patch", type=Path, metavar="FILE", help="write what it changed, as a patch")
+    group.add_argument(
+        "--patch", type=Path, metavar="FILE", help="write what it changed, as a patch (with --repo, one is kept anyway)"
+    )
     group.add_argument("--max-dollars", type=_dollars, metavar="N", help="what its models may cost at most")
     group.add_argument("--max-seconds", type=int, metavar="N", help="how long it may work")
     group.add_argument(
@@ -28,6 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--json", action="store_true", help="print events as JSON, one a line")
     group.add_argument("--config", "-c", type=Path, metavar="FILE", help="configuration of the gateway that is started")
+
+
+def only_of_agents(arguments: argparse.Namespace) -> str:
+    """The first option that says something of an agent, where there is none; "" for no such option."""
+    said = ("model", "system", "max_dollars", "max_seconds", "ask", "json", "config")
+    return next((f"--{name.replace('_', '-')}" for name in said if getattr(arguments, name)), "")
 
 
 def _dollars(text: str) -> Decimal:

@@ -4,7 +4,7 @@
 
 gives the program's output and exit status (127: there is no such program, 126: it cannot be executed, 128 + N: signal N
 ended it). Variables of secrets hold stubs: quote them for the shell inside, as above. `--workspace DIR` lets it work on
-a copy of DIR, and copies back what it changed.
+a copy of DIR, and copies back what it changed; `--repo URL` on a clone, which `--patch FILE` tells the changes of.
 
     penstock run loop --model demo "hello"
 
@@ -23,11 +23,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from penstock.agents.errors import AgentsError
 from penstock.agents.local_runs import Kept, LocalRuns
 from penstock.agents.sandboxes.driver import CannotExecute, Exit, NoSuchProgram, Sandbox
+from penstock.agents.setting_up import SetupFailed
 from penstock.agents.single_run import Job, SingleRun
 from penstock.cli import CommandError, agent_arguments
+from penstock.cli.cloning import MARK, clone_commands, clone_failed, clone_rules, keep_patch
 from penstock.cli.extras import need_agents
 from penstock.cli.inputs import gathered, pem_file, pinned, refused
 from penstock.cli.places import runs_directory, vault_directory
@@ -79,6 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _run_agent(arguments)
     if not arguments.text:
         raise CommandError("name a program: penstock run command -- PROGRAM ARGS")
+    if unknown := agent_arguments.only_of_agents(arguments):
+        raise CommandError(f"{unknown} is of agents: `penstock run command` starts a program, and no agent")
     need_agents()
     try:
         return asyncio.run(_Run(arguments).run())
@@ -106,7 +112,7 @@ class _Run:
         self._arguments = arguments
         self._id = f"run-{secrets.token_hex(8)}"
         self._job = _job(arguments)
-        self._folder = _folder(arguments.workspace)
+        self._folder = work_folder(arguments)
         self._say = _Voice(arguments.quiet)
         self._signals = _Signals()
 
@@ -128,7 +134,8 @@ class _Run:
         )
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(_stop, starting)
-            driver, kept = await runs.begin(self._id, self._folder.path if self._folder else None)
+            back = self._folder is not None and self._arguments.workspace is not None
+            driver, kept = await runs.begin(self._id, self._folder.path if self._folder and back else None)
             for each in kept:
                 self._say.kept(each, "The process of an earlier run was killed.")
             single: SingleRun | None = None
@@ -136,7 +143,9 @@ class _Run:
                 await driver.prepare()  # beside the start of the vault
                 vault = await starting
                 stack.callback(asyncio.ensure_future(self._watch(vault)).cancel)
-                single = SingleRun(self._id, self._job, driver, vault, self._folder)
+                after = self._patch if self._arguments.patch is not None or self._arguments.repo else None
+                job = await self._with_clone(vault)
+                single = SingleRun(self._id, job, driver, vault, self._folder, back=back, after=after)
                 status = await self._status(single)
             finally:
                 left = await runs.finish(self._id, driver, keep=single is not None and single.unfinished)
@@ -147,12 +156,31 @@ class _Run:
     async def _status(self, single: SingleRun) -> int:
         try:
             ended = await single.run(self._attend)
+        except SetupFailed as failed:
+            raise CommandError(clone_failed(self._arguments.repo, failed.message, bool(self._job.secrets))) from None
         except CannotExecute as error:
             self._say.failed(str(error))
             return 127 if isinstance(error, NoSuchProgram) else 126
         self._say.brought(single)
         self._say.ended(ended)
         return ended.status
+
+    async def _with_clone(self, vault: VaultClient) -> Job:
+        """What to run, after a clone where one is asked for."""
+        job, url = self._job, self._arguments.repo
+        if not url:
+            return job
+        if self._folder is not None:
+            return msgspec.structs.replace(job, setup=(MARK,))
+        rules = clone_rules(url, await vault.hosts(job.secrets, ()))
+        return msgspec.structs.replace(job, setup=clone_commands(url), rules=(*job.rules, *rules))
+
+    async def _patch(self, sandbox: Sandbox) -> None:
+        from penstock.agents.workspaces import patch_of  # most runs want none
+
+        patch = b"".join([chunk async for chunk in patch_of(sandbox)])
+        runs = runs_directory(self._arguments.state_dir)
+        self._say.note(await asyncio.to_thread(keep_patch, patch, self._arguments.patch, runs, self._id))
 
     async def _attend(self, sandbox: Sandbox) -> Exit:
         return await attended(sandbox, self._job.argv, self._signals.pass_to)
@@ -216,6 +244,11 @@ class _Voice:
         for name in single.brought.look_first:
             self._say(f"look at this before you use it: {_shown(name)}")
 
+    def note(self, text: str) -> None:
+        """Tell something, if it is any."""
+        if text:
+            self._say(text)
+
     def ended(self, ended: Exit) -> None:
         """Tell why, where the sandbox had a part in the end."""
         if ended.reason:
@@ -262,11 +295,19 @@ def _variables(texts: list[str]) -> dict[str, str]:
     return {name: value for name, _, value in found}
 
 
-def _folder(path: Path | None) -> Folder | None:
+def work_folder(arguments: argparse.Namespace) -> Folder | None:
+    """The folder that is copied in. Raises CommandError."""
+    if arguments.workspace is not None and arguments.repo:
+        raise CommandError("name --workspace (copied in, and back) or --repo (copied or cloned in), not both")
+    if arguments.workspace is not None and not arguments.workspace.is_dir():
+        raise CommandError(f"--workspace {arguments.workspace}: there is no such folder")
+    path = arguments.workspace
+    if arguments.repo and "://" not in arguments.repo and Path(arguments.repo).is_dir():
+        path = Path(arguments.repo)
     if path is None:
+        if arguments.repo:
+            clone_rules(arguments.repo, ())  # so that a typing error is told before anything is begun
         return None
-    if not path.is_dir():
-        raise CommandError(f"--workspace {path}: there is no such folder")
     from penstock.agents.folders import Folder  # archives take time to import, and most runs work on no folder
 
     return Folder(path)

@@ -17,7 +17,6 @@ import asyncio
 import contextlib
 import os
 import secrets
-import shlex
 import shutil
 import signal
 import sys
@@ -26,14 +25,13 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from penstock.agents.bring_up import LOCAL, Surroundings
 from penstock.agents.environments.building import alone_in
 from penstock.agents.environments.packages import Manager, Registry
 from penstock.agents.errors import AgentsError
-from penstock.agents.events import ApprovalRequested, SessionEvent, TurnEnd
-from penstock.agents.folders import Brought, Folder
+from penstock.agents.events import ApprovalRequested, Error, SessionEvent, Status, TurnEnd
+from penstock.agents.folders import Brought
 from penstock.agents.harnesses.contract import Harness
 from penstock.agents.installing import Installing, is_here
 from penstock.agents.keys import GatewayKeys
@@ -42,12 +40,15 @@ from penstock.agents.machine import Reason, State
 from penstock.agents.platform import Places, Platform, opened
 from penstock.agents.requests import DecideApproval, NewSession
 from penstock.agents.sandboxes.local import LocalDriver
+from penstock.agents.setting_up import SetupFailed
 from penstock.agents.types import AgentSpec, EnvironmentSpec, Limits, Principal, Session
 from penstock.cli import CommandError
+from penstock.cli.cloning import MARK, clone_commands, clone_failed, clone_rules, keep_patch
 from penstock.cli.inputs import gathered, pair, pem_file, refused
 from penstock.cli.own_gateway import Gateway, gateway
 from penstock.cli.places import runs_directory, vault_directory
 from penstock.cli.registries import registries
+from penstock.cli.run import work_folder
 from penstock.cli.shown_events import Shown, cost_of, line_of
 from penstock.vault.api import Refusal, VaultGone
 
@@ -90,7 +91,7 @@ class _Agent:
         self._began = time.monotonic()
         self._principal = Principal(LOCAL, SCOPES)
         self._shown = Shown(colour=_has_colour(), quiet=arguments.quiet)
-        self._folder = _folder(arguments)
+        self._folder = work_folder(arguments)
         self._interrupts = 0
         self._deciding: set[asyncio.Task[None]] = set()
 
@@ -170,13 +171,23 @@ class _Agent:
                 event = stored.event
                 if self._arguments.json:
                     print(stored.json.decode(), flush=True)
-                else:
+                elif not self._is_clone(event):
                     self._shown.show(event)
                 if isinstance(event.data, TurnEnd):
                     return event.data
                 if isinstance(event.data, ApprovalRequested):
                     self._decide(platform, event, event.data)
         return None
+
+    def _is_clone(self, event: SessionEvent) -> bool:
+        """Tell of a clone that failed, in the words of who asked for it, and once."""
+        data, url = event.data, self._arguments.repo
+        if not url or self._folder is not None:
+            return False
+        if isinstance(data, Error) and data.code == SetupFailed.code:
+            self._shown.failed(clone_failed(url, data.message, bool(self._arguments.secret)))
+            return True
+        return isinstance(data, Status) and data.state is State.TERMINATED and self._shown.has_failed
 
     def _decide(self, platform: Platform, event: SessionEvent, asked: ApprovalRequested) -> None:
         task = asyncio.ensure_future(self._decided(platform, asked))
@@ -197,10 +208,8 @@ class _Agent:
         """What it did to its workspace, before the sandbox goes."""
         sandbox = platform.runner.sandbox(session.id)
         row = await platform.service.session(self._principal, session.id)
-        if self._arguments.patch is not None and row.state is not State.CREATED:
-            patch = b"".join([chunk async for chunk in platform.files.diff(row)])
-            await asyncio.to_thread(self._arguments.patch.write_bytes, patch)
-            self._shown.note(f"{self._arguments.patch}: what it changed ({len(patch):,} bytes)")
+        if (self._arguments.patch is not None or self._arguments.repo) and row.state is not State.CREATED:
+            await self._keep_patch(platform, row)
         if self._folder is None or self._arguments.workspace is None or sandbox is None:
             return None
         await sandbox.stop()
@@ -212,6 +221,18 @@ class _Agent:
         for name in brought.look_first:
             self._shown.note(f"look at this before you use it: {line_of(name)}")
         return brought
+
+    async def _keep_patch(self, platform: Platform, row: Session) -> None:
+        """What it did to a copy that goes with the run."""
+        try:
+            patch = b"".join([chunk async for chunk in platform.files.diff(row)])
+        except AgentsError as error:  # it was never there, or the agent has spoilt it
+            self._shown.note(f"there is no patch: {error.message}")
+            return
+        runs = runs_directory(self._arguments.state_dir)
+        told = await asyncio.to_thread(keep_patch, patch, self._arguments.patch, runs, self._id)
+        if told:
+            self._shown.note(told)
 
     async def _over(self, platform: Platform, session: Session) -> Session:
         """End the session, and wait until it has cost all that it has."""
@@ -270,7 +291,9 @@ class _Agent:
         if arguments.repo and self._folder is None:
             bound = await platform.way_out.hosts(arguments.secret, (), "")
             rules += clone_rules(arguments.repo, bound)
-            setup.append(f"git clone --quiet -- {shlex.quote(arguments.repo)} .")
+            setup += clone_commands(arguments.repo)
+        elif arguments.repo:
+            setup.append(MARK)
         return EnvironmentSpec(
             name="run",
             egress=tuple(rules),
@@ -288,38 +311,6 @@ def _share_environments(driver: LocalDriver, shared: Path) -> None:
     shared.chmod(own.stat().st_mode & 0o777)
     own.rmdir()
     own.symlink_to(shared, target_is_directory=True)
-
-
-def clone_rules(url: str, bound: tuple[str, ...]) -> list[str]:
-    """What a clone and a fetch of this repository may send, where no secret says more (`bound`: its hosts). Pure.
-
-    Raises:
-        CommandError: it is not an address that can be cloned from.
-    """
-    parts = urlsplit(url)
-    if parts.scheme == "ssh" or (not parts.scheme and "@" in url):
-        return []  # a secret's binding says it; without one the vault refuses, and says what to do
-    if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.query:
-        raise CommandError(f"--repo {url}: name a folder, or https://HOST/OWNER/NAME without a user or password")
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    if f"{parts.hostname}:{port}" in bound:
-        return []
-    path = parts.path.rstrip("/").removesuffix(".git")
-    places = [f"{parts.scheme}://{parts.netloc}{path}{end}" for end in ("", ".git")]
-    return [rule for place in places for rule in (f"GET {place}/info/refs", f"POST {place}/git-upload-pack")]
-
-
-def _folder(arguments: argparse.Namespace) -> Folder | None:
-    """The folder that is copied in. Raises CommandError."""
-    if arguments.workspace is not None and arguments.repo:
-        raise CommandError("name --workspace (copied in, and back) or --repo (copied or cloned in), not both")
-    if arguments.workspace is not None:
-        if not arguments.workspace.is_dir():
-            raise CommandError(f"--workspace {arguments.workspace}: there is no such folder")
-        return Folder(arguments.workspace)
-    if arguments.repo and "://" not in arguments.repo and Path(arguments.repo).is_dir():
-        return Folder(Path(arguments.repo))
-    return None
 
 
 def _surroundings(arguments: argparse.Namespace) -> Surroundings:

@@ -99,6 +99,7 @@ class Shown:
         self._colour = colour
         self._quiet = quiet
         self._open = False
+        self.has_failed = False
 
     def show(self, event: SessionEvent) -> None:
         """Print one."""
@@ -146,6 +147,12 @@ class Shown:
     def _status(self, data: Status) -> None:
         if data.state in (State.RESCHEDULING, State.SUSPENDED, State.TERMINATED) or data.cause is Cause.RESUME:
             self._say(f"{data.state.value}: {data.reason.value}" + (f" ({data.detail})" if data.detail else ""), "2")
+
+    def failed(self, text: str) -> None:
+        """Say why there is nothing more to come."""
+        self.has_failed = True
+        self._close()
+        self._say(f"error: {text}", "31", loud=True)
 
     def note(self, text: str) -> None:
         """Say something of our own."""

@@ -262,6 +262,8 @@ class Session:
         """Record a refusal, and tell it."""
         self.traffic["denied"] += 1
         self.audit("deny", code=refusal.code, reason=refusal.reason, **fields)
+        if refusal.challenge:
+            return  # the client is asked for its login, as git wants it: it goes on with its stub
         detail, proposal = self.stubs.hidden(refusal.reason), self.stubs.hidden(refusal.fix)
         self._tell(Event(session=self.spec.id, kind="denied", detail=detail, code=refusal.code, proposal=proposal))
 

@@ -7,7 +7,8 @@ import pytest
 from penstock.agents.events import TurnEnd
 from penstock.agents.machine import Reason, State
 from penstock.cli import CommandError
-from penstock.cli.run_agent import _status, clone_rules
+from penstock.cli.cloning import clone_rules
+from penstock.cli.run_agent import _status
 from penstock.vault.rules import parse_rule
 from tests.support.agents import new_session
 
