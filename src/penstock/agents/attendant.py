@@ -4,7 +4,7 @@ Theory. The attendant is driven by levels, not by edges: whoever wants something
 wakes the attendant, which reads the row again. So it may be woken twice or for nothing, may be killed between any two
 lines, and another one that starts from the same row goes on. What it has in memory is only what it can find again: the
 sandbox (by its handle in the row), the last conversation and the last message that was answered (from the log).
-Whatever is no step through the states is done by its parts (attending/).
+What is no step through the states is done by its parts (attending/).
 
     created, rescheduling   say that it starts
     starting                bring it up (bring_up.py), say that it is ready

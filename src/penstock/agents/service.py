@@ -9,25 +9,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
 import msgspec
 
-from penstock.agents import access, ids, limits, tokens
-from penstock.agents.errors import AgentsError, Conflict, Forbidden, Invalid, NotFound, Unavailable
+from penstock.agents import access, ids, limits
+from penstock.agents.defining import Defining
+from penstock.agents.errors import AgentsError, Conflict, Forbidden, NotFound, Unavailable
 from penstock.agents.events import Artifact, Draft, Move, SessionEvent, UserMessage
 from penstock.agents.feed import Feed
+from penstock.agents.granting import Granting
 from penstock.agents.machine import Cause, Reason, State
 from penstock.agents.ports import Files, Runner, Terminals
-from penstock.agents.requests import DecideApproval, ForkSession, NewMessage, NewSession, NewToken
+from penstock.agents.requests import DecideApproval, ForkSession, NewMessage, NewSession
 from penstock.agents.store.base import AgentStore, Appended, Definition, Kind, Once, SessionFilter, Spec, Stored
 from penstock.agents.teams import rules, way
 from penstock.agents.teams.planning import Planning
 from penstock.agents.terminals.terminal import Program, Terminal
-from penstock.agents.types import Agent, Approval, Ask, Fork, Page, Pin, Principal, Session, Token, Versioned
+from penstock.agents.types import Agent, Approval, Ask, Fork, Page, Pin, Principal, Session, Token
 
 T = TypeVar("T")
 _REVOKED_WITHIN = 5.0
@@ -59,10 +61,11 @@ class Service:
         self._runner = runner
         self._files = files
         self._terminals = terminals
-        self._harnesses = harnesses
         self._clock = clock
         self._random = random
         self.plans = Planning(store, self, clock, random)
+        self.definitions = Defining(store, harnesses, clock, random)
+        self.tokens = Granting(store, clock, random)
 
     async def ping(self) -> None:
         """Raises StoreError, or what the database says, where the store does not answer."""
@@ -73,74 +76,9 @@ class Service:
         """End all who follow a log. (The store is its owner's to close.)"""
         await self.feed.close()
 
-    # -- agents and environments --------------------------------------------------------------------------------------
-
     async def define(self, principal: Principal, kind: Kind, spec: Spec, once: Once | None = None) -> Definition:
         """A new agent or environment."""
-        access.require(principal, f"{kind}s:write")
-        self._check_spec(spec)
-        now = self._clock()
-        id_ = ids.mint(ids.AGENT if kind == "agent" else ids.ENVIRONMENT, now, self._random)
-        made = cast(Definition, Versioned[Any](id_, principal.owner, 1, spec, now, now, principal.token))
-        return await self._run(self.store.add_definition, kind, made, once)
-
-    async def definition(self, principal: Principal, kind: Kind, id_: str, version: int | None = None) -> Definition:
-        """One version; None: the newest."""
-        access.require(principal, f"{kind}s:read")
-        found = await self._run(self.store.definition, kind, id_, version)
-        access.owned(principal, found, kind)
-        assert found is not None
-        return found
-
-    async def definitions(
-        self, principal: Principal, kind: Kind, *, name: str | None, archived: bool, cursor: str | None, limit: int
-    ) -> Page[Definition]:
-        """A page of the caller's."""
-        access.require(principal, f"{kind}s:read")
-        return await self._in_thread(
-            lambda: self.store.definitions(
-                kind, principal.owner, name=name, archived=archived, cursor=cursor, limit=limit
-            )
-        )
-
-    async def versions(
-        self, principal: Principal, kind: Kind, id_: str, *, before: int | None, limit: int
-    ) -> Page[Definition]:
-        """Its versions, newest first; the cursor is a version's number."""
-        await self.definition(principal, kind, id_)
-        found = await self._in_thread(lambda: self.store.versions(kind, id_, before=before, limit=limit + 1))
-        return Page(found[:limit], str(found[limit - 1].version) if len(found) > limit else None)
-
-    async def change(
-        self, principal: Principal, kind: Kind, id_: str, changes: Mapping[str, Any], expected: int | None,
-        once: Once | None = None,
-    ) -> Definition:  # fmt: skip
-        """A new version, in which these fields are different."""
-        access.require(principal, f"{kind}s:write")
-        access.owned(principal, await self._run(self.store.definition, kind, id_, None), kind)
-
-        def changed(spec: Spec) -> Spec:
-            made = msgspec.structs.replace(spec, **changes)
-            self._check_spec(made)
-            return made
-
-        return await self._in_thread(
-            lambda: self.store.change_definition(
-                kind, id_, changed, expected=expected, at=self._clock(), by=principal.token, once=once
-            )
-        )
-
-    async def archive(self, principal: Principal, kind: Kind, id_: str, once: Once | None = None) -> Definition:
-        """Let no new session use it."""
-        access.require(principal, f"{kind}s:write")
-        access.owned(principal, await self._run(self.store.definition, kind, id_, None), kind)
-        return await self._in_thread(lambda: self.store.archive_definition(kind, id_, at=self._clock(), once=once))
-
-    def _check_spec(self, spec: Spec) -> None:
-        harness = getattr(spec, "harness", None)
-        if harness is not None and self._harnesses is not None and harness not in self._harnesses:
-            known = ", ".join(sorted(self._harnesses))
-            raise Invalid(f"there is no harness {harness!r}", fix=f"use one of {known}", param="harness")
+        return await self.definitions.make(principal, kind, spec, once)
 
     # -- sessions -----------------------------------------------------------------------------------------------------
 
@@ -150,8 +88,10 @@ class Service:
         known = await self._known(once, Session)
         if known is not None:
             return known
-        agent = await self._pinned(principal, "agent", wanted.agent, wanted.agent_version)
-        environment = await self._pinned(principal, "environment", wanted.environment, wanted.environment_version)
+        agent = await self.definitions.pinned(principal, "agent", wanted.agent, wanted.agent_version)
+        environment = await self.definitions.pinned(
+            principal, "environment", wanted.environment, wanted.environment_version
+        )
         now = self._clock()
         session = Session(
             id=ids.mint(ids.SESSION, now, self._random),
@@ -173,19 +113,6 @@ class Service:
         made = await self._in_thread(lambda: self.store.add_session(session, said, check=check, once=once))
         await self._tell(self._runner.start(made))
         return made
-
-    async def _pinned(self, principal: Principal, kind: Kind, id_: str, version: int | None) -> Definition:
-        """Raises Invalid: for whoever starts a session, a thing that is not there is a wrong field."""
-        found = await self._run(self.store.definition, kind, id_, None)
-        if found is None or found.owner != principal.owner:
-            raise Invalid(f"there is no such {kind}", param=kind)
-        if found.archived_at is not None:
-            raise Invalid(f"this {kind} is archived", fix="use another", param=kind)
-        if version is not None:
-            found = await self._run(self.store.definition, kind, id_, version)
-            if found is None:
-                raise Invalid(f"this {kind} has no version {version}", param=f"{kind}_version")
-        return found
 
     async def _as_worker(
         self, principal: Principal, session: Session, agent: Agent, wanted: NewSession
@@ -369,7 +296,7 @@ class Service:
             async for page in pages:
                 now = self._clock()
                 if now - checked >= timedelta(seconds=1):
-                    if not await self.stands(principal):
+                    if not await self.tokens.stands(principal):
                         return
                     checked = now
                 if page or now - silent_since >= timedelta(seconds=heartbeat):
@@ -485,79 +412,19 @@ class Service:
 
     # -- tokens -------------------------------------------------------------------------------------------------------
 
-    async def make_token(self, principal: Principal, wanted: NewToken) -> tuple[Token, str]:
-        """A new token, and its secret, which nobody can ever read again."""
-        access.require(principal, "tokens:write")
-        scopes = access.check_grant(principal, wanted.scopes, wanted.session)
-        if wanted.session is not None:
-            access.writable(principal, await self._run(self.store.session, wanted.session))
-        return await self.mint_token(
-            principal.owner, wanted.name, scopes, session=wanted.session, seconds=wanted.expires_in_seconds,
-            by=principal.token,
-        )  # fmt: skip
-
     async def mint_token(
-        self, owner: str, name: str, scopes: Sequence[str], *, session: str | None = None, seconds: int | None = None,
-        by: str = "",
-    ) -> tuple[Token, str]:  # fmt: skip
-        """The same for the platform itself, which asks nobody: the first token of an owner, an agent's own."""
-        now = self._clock()
-        secret = tokens.mint_secret(tokens.TOKEN_PREFIX, self._random)
-        token = Token(
-            id=ids.mint(ids.TOKEN, now, self._random),
-            owner=owner,
-            name=name,
-            scopes=tuple(sorted(scopes)),
-            created_at=now,
-            expires_at=None if seconds is None else now + timedelta(seconds=seconds),
-            session=session,
-            created_by=by,
-        )
-        return await self._run(self.store.add_token, token, tokens.digest_of(secret)), secret
+        self, owner: str, name: str, scopes: Sequence[str], *, session: str | None = None, seconds: int | None = None
+    ) -> tuple[Token, str]:
+        """A new token of the platform's own making, and its secret."""
+        return await self.tokens.mint(owner, name, scopes, session=session, seconds=seconds)
 
     async def agent_token(self, session: Session) -> str:
         """The secret of a new token for a supervisor's agent; it ends with the session."""
-        return (await self.mint_token(session.owner, "its agent", way.SCOPES, session=session.id))[1]
-
-    async def tokens(self, principal: Principal, *, cursor: str | None, limit: int) -> Page[Token]:
-        """A page of the owner's."""
-        access.require(principal, "tokens:read")
-        return await self._in_thread(lambda: self.store.tokens(principal.owner, cursor=cursor, limit=limit))
-
-    async def revoke_token(self, principal: Principal, id_: str) -> Token:
-        """Take it back; whoever follows a log with it is cut off within seconds."""
-        access.require(principal, "tokens:write")
-        access.owned(principal, await self._run(self.store.token, id_), "token")
-        return await self._run(self.store.revoke_token, id_, self._clock())
-
-    async def ticket(self, principal: Principal, path: str) -> tuple[str, datetime]:
-        """A ticket that opens this path once, and until when."""
-        access.require(principal, *access.SCOPES)
-        secret = tokens.mint_secret(tokens.TICKET_PREFIX, self._random)
-        until = self._clock() + tokens.TICKET_LIFE
-        await self._run(self.store.add_ticket, tokens.digest_of(secret), principal, path, until)
-        return secret, until
+        return (await self.tokens.mint(session.owner, "its agent", way.SCOPES, session=session.id))[1]
 
     async def authenticate(self, secret: str) -> Principal | None:
         """Who calls with this token; None: nobody that we know."""
-        if not secret.startswith(tokens.TOKEN_PREFIX) or len(secret) > tokens.LONGEST:
-            return None
-        token = await self._run(self.store.token_by_digest, tokens.digest_of(secret))
-        return tokens.principal_of(token) if token is not None and tokens.is_good(token, self._clock()) else None
-
-    async def redeem(self, secret: str, path: str) -> Principal | None:
-        """Who calls with this ticket, which is gone now."""
-        if not secret.startswith(tokens.TICKET_PREFIX) or len(secret) > tokens.LONGEST:
-            return None
-        found = await self._run(self.store.take_ticket, tokens.digest_of(secret), path, self._clock())
-        return found if found is not None and await self.stands(found) else None
-
-    async def stands(self, principal: Principal) -> bool:
-        """Whether the token behind a principal is still good. (One of no token is somebody else's to judge.)"""
-        if not principal.token:
-            return True
-        token = await self._run(self.store.token, principal.token)
-        return token is None or tokens.is_good(token, self._clock())
+        return await self.tokens.authenticate(secret)
 
     # -- how ----------------------------------------------------------------------------------------------------------
 

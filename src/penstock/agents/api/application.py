@@ -56,7 +56,7 @@ def create_app(
     made.add_exception_handler(RequestValidationError, _invalid)
     made.add_exception_handler(HTTPException, _http_error)
     made.add_exception_handler(Exception, _failed)
-    gate = Gate(made, authenticate or service.authenticate, service.redeem, hosts=hosts, origins=origins)
+    gate = Gate(made, authenticate or service.authenticate, service.tokens.redeem, hosts=hosts, origins=origins)
     return _for_pages_of(origins, gate) if origins else gate
 
 

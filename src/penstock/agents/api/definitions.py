@@ -39,40 +39,40 @@ def _router(kind: Kind, spec: Any, changes: Any, answer: Any) -> APIRouter:
 
     @router.post("", status_code=201, responses=answers(answer, 201, "Made."), openapi_extra=takes(spec))
     async def make(service: TheService, caller: Caller, once: IdempotencyKey, wanted: Any = spec_body) -> Response:
-        return json_response(await service.define(caller, kind, wanted, once), 201)
+        return json_response(await service.definitions.make(caller, kind, wanted, once), 201)
 
     @router.get("", responses=many)
     async def list_them(service: TheService, caller: Caller, asked: Annotated[ListAsked, Query()]) -> Response:
-        found = await service.definitions(
+        found = await service.definitions.definitions(
             caller, kind, name=asked.name, archived=asked.archived, cursor=asked.cursor, limit=asked.limit
         )
         return json_response(found)
 
     @router.get("/{id}", responses=one)
     async def read(service: TheService, caller: Caller, id: Id, asked: NoParameters) -> Response:
-        return json_response(await service.definition(caller, kind, id))
+        return json_response(await service.definitions.definition(caller, kind, id))
 
     @router.patch("/{id}", responses=one, openapi_extra=takes(changes))
     async def change(
         service: TheService, caller: Caller, id: Id, once: IdempotencyKey, wanted: Any = changes_body
     ) -> Response:
         said, expected = changes_of(wanted)
-        return json_response(await service.change(caller, kind, id, said, expected, once))
+        return json_response(await service.definitions.change(caller, kind, id, said, expected, once))
 
     @router.delete("/{id}", responses=one)
     async def archive(service: TheService, caller: Caller, id: Id, once: IdempotencyKey) -> Response:
-        return json_response(await service.archive(caller, kind, id, once))
+        return json_response(await service.definitions.archive(caller, kind, id, once))
 
     @router.get("/{id}/versions", responses=many)
     async def versions(
         service: TheService, caller: Caller, id: Id, asked: Annotated[VersionsAsked, Query()]
     ) -> Response:
         before = None if asked.cursor is None else int(asked.cursor)
-        return json_response(await service.versions(caller, kind, id, before=before, limit=asked.limit))
+        return json_response(await service.definitions.versions(caller, kind, id, before=before, limit=asked.limit))
 
     @router.get("/{id}/versions/{version}", responses=one)
     async def version(service: TheService, caller: Caller, id: Id, version: Number, asked: NoParameters) -> Response:
-        return json_response(await service.definition(caller, kind, id, version))
+        return json_response(await service.definitions.definition(caller, kind, id, version))
 
     for route, does in zip(router.routes, _DOES, strict=True):
         route.summary = does.format(kind=kind, s=f"{kind}s")  # type: ignore[attr-defined]

@@ -116,7 +116,7 @@ async def _read(websocket: WebSocket, terminal: Terminal, only_watches: bool, sc
 
 async def _check(websocket: WebSocket, service: Service, caller: Principal, scope: anyio.CancelScope) -> None:
     """See that the viewer's token still stands."""
-    while await service.stands(caller):  # noqa: ASYNC110  # the store tells nobody of a token's end
+    while await service.tokens.stands(caller):  # noqa: ASYNC110  # the store tells nobody of a token's end
         await anyio.sleep(STANDS_SECONDS)
     await websocket.close(_POLICY, "this token does not stand any more")
     scope.cancel()

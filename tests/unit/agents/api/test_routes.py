@@ -320,7 +320,7 @@ def test_a_worker_has_no_other_walls_or_secrets(tmp_path: Path) -> None:
 
 def test_unknown_harnesses(tmp_path: Path) -> None:
     async def scene(world: World) -> None:
-        world.service._harnesses = {"loop", "codex"}
+        world.service.definitions._harnesses = {"loop", "codex"}
         async with await world.client() as client:
             answer = await client.post("/v1/agents", json={"name": "x", "harness": "lop"})
             assert answer.status_code == 400 and "codex, loop" in error_of(answer)["fix"]
