@@ -11,7 +11,7 @@ Names are compared in lower case, with `_` as `-`: CGI makes one variable of bot
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 Family = Literal["hop", "forwarding", "override", "credential", "other"]
@@ -116,6 +116,7 @@ SIGV4_PARAMETERS = frozenset(("x-amz-algorithm", "x-amz-credential", "x-amz-sign
 """What a signing client sends, for the credential to verify and to replace."""
 
 
+_TYPE_ENDS = re.compile("[;,]")
 _ORDINARY = frozenset((
     "host", "user-agent", "accept", "accept-encoding", "accept-language", "content-type", "content-length",
     "content-encoding", "transfer-encoding", "cache-control", "pragma", "origin", "referer", "range", "if-range",
@@ -146,6 +147,12 @@ def family(name: str) -> Family:
 def is_credential_parameter(name: str) -> bool:
     """Say whether a parameter of a query carries credentials. `name` is decoded; case does not count."""
     return name.strip().lower() in CREDENTIAL_PARAMETERS
+
+
+def is_form(content_types: Iterable[str]) -> bool:
+    """Say whether some program takes a body of this `Content-Type` for a form: some cut its value at a comma (Rack)."""
+    words = [word.strip().lower() for value in content_types for word in _TYPE_ENDS.split(value)]
+    return "application/x-www-form-urlencoded" in words
 
 
 def is_method_override(name: str) -> bool:

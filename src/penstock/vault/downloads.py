@@ -7,6 +7,7 @@ decoded is not passed on. The scrubber changes no length, so a plain body keeps 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from penstock.vault.bodies import Body
 from penstock.vault.scrub import Scrubber, ScrubStream
@@ -76,7 +77,7 @@ class Download:
         self._session = session
         self._scrubber: Scrubber = session.scrubber
         self._stream: ScrubStream = self._scrubber.stream()
-        self._before = self._scrubber.found.total()
+        self._found = 0
         self._body = plain_body(head, body) if session.held else body
         self._watcher = Watcher(self._scrubber)
         self._ended = False
@@ -108,20 +109,34 @@ class Download:
         """Scrub by the secrets of now: a token that was refreshed while a stream runs is one of them."""
         scrubber = self._session.scrubber
         if scrubber is not self._scrubber:
-            self._stream = self._stream.moved_to(scrubber)
-            self._scrubber, self._before = scrubber, scrubber.found.total()
+            self._found += self._stream.found.total()
+            self._stream, self._scrubber = self._stream.moved_to(scrubber), scrubber
+
+    def head(self, head: ResponseHead) -> ResponseHead:
+        """The head that goes with the body, scrubbed. Raises Refusal: a field's name holds a secret."""
+        with self._counting():
+            return head_for_sandbox(self._session, head)
 
     @property
     def trailers(self) -> Headers:
         """The trailers, scrubbed."""
-        return _scrubbed_fields(self._session, self._body.trailers)
+        with self._counting():
+            return _scrubbed_fields(self._session, self._body.trailers)
+
+    @contextmanager
+    def _counting(self) -> Iterator[None]:
+        """Count what the session's scrubber finds meanwhile: nothing is awaited, so it is of this response."""
+        found = self._session.scrubber.found
+        before = found.total()
+        yield
+        self._found += found.total() - before
 
     def record(self, destination: Destination) -> None:
-        """Write down what was found, if anything was."""
-        count = self._scrubber.found.total() - self._before
+        """Write down how often a value was found in this response, if it was."""
+        count = self._found + self._stream.found.total()
         if count:
             self._session.traffic["scrubbed"] += count
-            self._session.audit("scrub", destination=destination_text(destination), bytes=count)
+            self._session.audit("scrub", destination=destination_text(destination), findings=count)
 
 
 def head_for_sandbox(session: Session, head: ResponseHead) -> ResponseHead:

@@ -203,12 +203,14 @@ class Exchanges:
     async def _relay(self, destination: Destination, response: Response, reply: Reply) -> None:
         """Give the client the response, scrubbed."""
         download = Download(self._session, response.head, response.body)
-        await reply.head(head_for_sandbox(self._session, response.head), download.length)
-        while data := await download.read():
-            self._session.traffic["bytes_in"] += len(data)
-            await reply.data(data)
-        await reply.end(download.trailers)
-        download.record(destination)
+        try:
+            await reply.head(download.head(response.head), download.length)
+            while data := await download.read():
+                self._session.traffic["bytes_in"] += len(data)
+                await reply.data(data)
+            await reply.end(download.trailers)
+        finally:  # also of an answer that was cut: what was found in it was found
+            download.record(destination)
 
     def cut(self) -> None:
         """Close the upstream connections at once."""

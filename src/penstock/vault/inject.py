@@ -19,6 +19,7 @@ from penstock.vault.carriers import (
     SIGV4_PARAMETERS,
     family,
     is_credential_parameter,
+    is_form,
     is_method_override,
     protocols_without_credentials,
 )
@@ -28,7 +29,6 @@ from penstock.vault.rules import Binding
 from penstock.vault.slots import Slot, other_half, read, write
 from penstock.vault.values import DEFAULT_PORTS, Destination, Headers, Refusal, RequestHead
 
-_FORM = "application/x-www-form-urlencoded"
 _NEVER_NOMINATED = frozenset(
     ("host", "content-length", "transfer-encoding", "content-type", "content-encoding", "authorization", "cookie")
 )
@@ -82,6 +82,8 @@ def rebuild(
     if binding is not None and value is not None:
         rebuilt, body = write(binding.slot, rebuilt, body, value)
     headers = _own_headers(destination, rebuilt.headers, body, scrubbed, websocket)
+    if binding is not None and _is_untyped(head, body):
+        headers += (("content-type", "application/octet-stream"),)
     return Rebuilt(RequestHead(rebuilt.method, rebuilt.target, headers), body, tuple(dict.fromkeys(stripped)))
 
 
@@ -132,8 +134,7 @@ def _refuse_missing(binding: Binding) -> NoReturn:
 
 def _check_body(slot: Slot, head: RequestHead, body: bytes | None) -> None:
     """A form may bear a credential or a method of its own. Bodies are not rewritten for that: refused."""
-    types = [value.partition(";")[0].strip().lower() for value in head.values("content-type")]
-    if not body or _FORM not in types:
+    if not body or not is_form(head.values("content-type")):
         return
     try:
         text = body.decode("ascii")
@@ -257,6 +258,11 @@ def _nominated(head: RequestHead, slot: Slot | None) -> frozenset[str]:
         return frozenset()
     listed = {part.strip().lower() for value in values for part in value.split(",")}
     return frozenset(listed - _NEVER_NOMINATED - {slot.header if slot is not None else None})
+
+
+def _is_untyped(head: RequestHead, body: bytes | None) -> bool:
+    """Whether a body follows of which nobody says what it is: some take it for a form then (Rack), unread by us."""
+    return body != b"" and head.method in ("POST", "PUT", "PATCH") and not head.values("content-type")
 
 
 # -- our own --------------------------------------------------------------------------------------------------------

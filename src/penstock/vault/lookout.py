@@ -65,6 +65,11 @@ class Lookout:
         found = [Misuse(name, where) for name in self.stubs.names_in(data)]
         return [*found, Misuse(ANOTHER, where)] if self._is_foreign(data) else found
 
+    def is_other(self, value: bytes, secret: str) -> bool:
+        """Whether some bytes are a stub and nothing else: of another secret than `secret`, or of another session."""
+        name = self.stubs.name_of(value)
+        return name != secret if name is not None else self._neighbours.is_of_another(self._session, value)
+
     def _carried_over(self, head: RequestHead) -> list[Misuse]:
         """Where a stub of another session stands: as it is, percent-encoded, or in HTTP's Basic."""
         values = [head.target, *(value for _, value in head.headers)]

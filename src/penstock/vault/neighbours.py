@@ -40,6 +40,10 @@ class Neighbours:
         self._alone = next(iter(owners)) if len(owners) == 1 else None
         self.longest = max(map(len, self._owners), default=0)
 
+    def is_of_another(self, session: str, value: bytes) -> bool:
+        """Whether some bytes are a stub of another session than `session`, and nothing else."""
+        return self._owners.get(value, session) != session
+
     def are_in(self, session: str, data: bytes) -> bool:
         """Whether a stub of another session than `session` stands in some bytes, as it is."""
         if self._alone == session:

@@ -6,18 +6,21 @@ obtained is not used; and the row of the audit log is written before the first b
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
 from penstock.vault import inject
 from penstock.vault.audit import without_values
 from penstock.vault.bodies import Body, Whole, whole
+from penstock.vault.body_carriers import carriers_of
 from penstock.vault.capture import TokenWatch, is_token_request
 from penstock.vault.connections import Cuttable
 from penstock.vault.credentials.contract import SigningCredential
 from penstock.vault.held import Held
 from penstock.vault.policy import Permit
 from penstock.vault.session import Session, destination_text
-from penstock.vault.uploads import Filtered, Watched
+from penstock.vault.uploads import Filtered, Guarded, Watched
 from penstock.vault.values import Destination, Refusal, RequestHead, Secret
 
 BODY_SLOT = 8 * 1024 * 1024
@@ -59,6 +62,7 @@ class Outgoing:
         self._place = destination_text(destination)
         self._head = head
         self._permit = permit
+        self._watch: TokenWatch | None = None
         self.held: Held | None = session.held[permit.binding.secret] if permit.binding is not None else None
 
     @property
@@ -70,16 +74,25 @@ class Outgoing:
         """Read the body whole where it must be looked into, or may have to be sent twice; watch it elsewhere.
 
         Raises:
-            Refusal: `body_too_large`; `frozen`, as `Session.misused`.
+            Refusal: `body_too_large`, `foreign_credential`, `secret_in_request`; `frozen`, as `Session.misused`.
         """
         most = self._most(body)
         if most is None:
-            watch = TokenWatch(self._head) if self.held is not None else None
-            return Watched(body, self._session, self._place, watch)
+            self._watch = TokenWatch(self._head) if self.held is not None else None
+            return self._guarded(Watched(body, self._session, self._place, self._watch))
         read = await whole(body, most)
         self._session.look_in_body(self._head, read.data, self._permit.binding, self._place)
+        if read.data:
+            self._guarded(read).check(read.data)
         self._session.traffic["bytes_out"] += len(read.data)
         return read
+
+    def _guarded(self, body: Body) -> Guarded:
+        binding = self._permit.binding
+        if binding is None:
+            return Guarded(body, self._session, self._place, None)
+        is_stub = partial(self._session.is_other_stub, secret=binding.secret)
+        return Guarded(body, self._session, self._place, carriers_of(self._head, binding, is_stub))
 
     def _most(self, body: Body) -> int | None:
         """How much of the body is read before anything is sent; None where it is not read before."""
@@ -98,7 +111,7 @@ class Outgoing:
             return True
         if isinstance(body, Whole):
             return is_token_request(self._head, body.data)
-        return isinstance(body, Watched) and body.tokens is not None and body.tokens.seen
+        return self._watch is not None and self._watch.seen
 
     async def prepare(self, body: Body, *, websocket: bool = False) -> Prepared:
         """Build the request with its credential, and write it down.

@@ -20,6 +20,7 @@ from typing import NoReturn
 import msgspec
 
 from penstock.vault import names
+from penstock.vault.carriers import is_form
 from penstock.vault.paths import Target, parse_target, query_pairs
 from penstock.vault.rules import (
     NEVER_METHODS,
@@ -32,8 +33,6 @@ from penstock.vault.rules import (
 )
 from penstock.vault.slots import Slot, is_filled, read
 from penstock.vault.values import DEFAULT_PORTS, Destination, Refusal, RequestHead
-
-_FORM = "application/x-www-form-urlencoded"
 
 
 class Permit(msgspec.Struct, frozen=True):
@@ -175,7 +174,7 @@ class Policy:
             _refuse_unmatched(bound, to, head.method, target)
         binding = found[0].binding
         assert binding is not None
-        return Permit(found[0].rule, binding, binding.slot.in_body or _is_form(head))
+        return Permit(found[0].rule, binding, binding.slot.in_body or is_form(head.values("content-type")))
 
     def _of_tokens(self, found: list[_Entry], head: RequestHead) -> list[_Entry]:
         """The token whose stub stands in its slot; if none does, the bindings that are not of tokens."""
@@ -278,10 +277,6 @@ def _of_filled_slots(found: list[_Entry], head: RequestHead) -> list[_Entry]:
     if len(filled) > 1 or len(slots) < len(found):
         _refuse_ambiguous(found)
     return filled or sorted(found, key=lambda entry: entry.binding is None or entry.binding.slot.kind != "basic")
-
-
-def _is_form(head: RequestHead) -> bool:
-    return any(value.partition(";")[0].strip().lower() == _FORM for value in head.values("content-type"))
 
 
 def _check_method(method: str) -> None:

@@ -32,6 +32,7 @@ from penstock.vault.paths import parse_target
 from penstock.vault.policy import Permit, Policy
 from penstock.vault.rules import Binding, Rule, covers_host, parse_rule
 from penstock.vault.scrub import Scrubber
+from penstock.vault.scrub.stream import Finding
 from penstock.vault.seal import SecretRecord
 from penstock.vault.stubs import Misuse, StubTable
 from penstock.vault.values import DEFAULT_PORTS, Destination, Refusal, RequestHead, Scheme
@@ -295,6 +296,26 @@ class Session:
         keep = self._lookout.longest - 1
         window = tail + data
         return b"" if self.look_at(window, where, place) or keep <= 0 else window[-keep:]
+
+    def is_other_stub(self, value: bytes, secret: str) -> bool:
+        """Whether some bytes are the stub of another secret than `secret`, of this session or of another."""
+        return self._lookout.is_other(value, secret)
+
+    def leaked(self, found: Iterable[Finding], place: str) -> None:
+        """Raise the alarm about live values in a request: nobody in the sandbox can know one.
+
+        Raises:
+            Refusal: `secret_in_request`, where one is among what was found; `frozen`, as `misused`.
+        """
+        names = {self._values.certain.get(each.secret) for each in found} - {None}
+        if not names:
+            return
+        self.misused([Misuse(name or "", "body, as the value itself") for name in sorted(filter(None, names))], place)
+        raise Refusal(
+            "secret_in_request",
+            f"The body of this request holds the value of {', '.join(sorted(filter(None, names)))}.",
+            fix="Find out how it came into the sandbox, and replace it: `penstock secrets rotate`.",
+        )
 
     def misused(self, found: Sequence[Misuse], place: str) -> None:
         """Raise the alarm about stubs that were seen where they do not belong; freeze the session if it wants that.

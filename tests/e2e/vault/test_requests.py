@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.vault.conftest import HOST, OTHER, PASSWORD, SECRET, World
 from tests.support.recording_upstream import answer
-from tests.support.vaults import chunked, read_answer, request, until
+from tests.support.vaults import Answer, RunningVault, Session, chunked, read_answer, request, until
 
 # -- the slot ---------------------------------------------------------------------------------------------------------
 
@@ -290,3 +290,113 @@ def test_a_client_that_shuts_its_side_down_gets_its_answer(world: World) -> None
         connection.sendall(request(OTHER, f"http://{OTHER}/x"))
         connection.shutdown(socket.SHUT_WR)
         assert read_answer(connection).status in (200, 502)
+
+
+# -- bodies -----------------------------------------------------------------------------------------------------------
+
+TYPES = ("application/json", "application/vnd.api+json; charset=utf-8")
+
+
+def posted(world: World, kind: str, text: bytes, framing: str = "length", session: Session | None = None) -> Answer:
+    """A POST with the stub in its slot, its body whole or in chunks of seven bytes."""
+    pieces = [text[at : at + 7] for at in range(0, len(text), 7)]
+    lines = [f"Content-Type: {kind}", *(["Transfer-Encoding: chunked"] if framing == "chunked" else [])]
+    body = chunked(*pieces) if framing == "chunked" else text
+    session = session or world.session
+    bearer = f"Authorization: Bearer {session.env['TOKEN']}"
+    return session.ask(HOST, "/v1/x", bearer, *lines, method="POST", body=body)
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_credential_of_ones_own_in_json_is_refused(world: World, kind: str, framing: str) -> None:
+    body = b'{"text": "private_token", "list": [{"api_key": 1}], "privat\\u0065_token" : "attackers-own-0123"}'
+    assert posted(world, kind, body, framing).code == "foreign_credential"
+    assert b"attackers-own-0123" not in world.upstream.received()
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_json_that_only_speaks_of_credentials_goes_on(world: World, framing: str) -> None:
+    text = b'{"a": "api_key", "b": {"api_key": "{\\"access_token\\": 1}"}, "c": ["access_token", 5], "token": "t\\\\"}'
+    assert posted(world, "application/json", text, framing).status == 200
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_the_stub_of_another_secret_as_a_value_of_json_is_refused(world: World, framing: str) -> None:
+    other = world.session.env["PASSWORD"]
+    for text in (other, f"Bearer {other}", "".join(f"\\u{ord(letter):04x}" for letter in other)):
+        body = b'{"deep": [{"auth": "%b"}]}' % text.encode()
+        assert posted(world, "application/json", body, framing).code == "foreign_credential"
+    assert world.alarms() >= 2
+    assert other.encode() not in world.upstream.received().replace(b"\r\n7\r\n", b"")
+
+
+def test_the_stub_of_another_session_as_a_value_of_json_is_refused(world: World) -> None:
+    other = world.open()
+    body = json.dumps({"auth": other.env["TOKEN"]}).encode()
+    assert posted(world, "application/json", body).code == "foreign_credential"
+    assert not world.upstream.asked and world.alarms() == 1
+    other.close()
+
+
+def test_what_an_agent_printed_goes_to_its_model_as_text_and_is_an_alarm(world: World) -> None:
+    printed = f"$ env\nTOKEN={world.stub}\nPASSWORD={world.session.env['PASSWORD']}\n"
+    assert posted(world, "application/json", json.dumps({"content": printed}).encode()).status == 200
+    assert {row["secret"] for row in world.session.audit("alarm")} == {"TOKEN", "PASSWORD"}
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("name", ['"private_token"', "_method", '"api_key"; filename="x"', "*=utf-8''_METHOD"])
+def test_a_credential_or_a_method_in_a_multipart_form_is_refused(world: World, name: str, framing: str) -> None:
+    separator = "" if name.startswith("*") else "="
+    part = f"--b\r\nContent-Disposition: form-data; name{separator}{name}\r\n\r\nattackers-own-0123\r\n--b--\r\n"
+    text = b'--b\r\nContent-Disposition: form-data; name="text"\r\n\r\nprivate_token _method\r\n' + part.encode()
+    assert posted(world, "multipart/form-data; boundary=b", text, framing).code == "foreign_credential"
+    assert b"attackers-own-0123" not in world.upstream.received()
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded, x/y", "x/y, application/x-www-form-urlencoded"])
+def test_a_form_that_only_some_programs_take_for_one_is_read_as_one(world: World, kind: str) -> None:
+    assert posted(world, kind, b"_method=DELETE").code == "foreign_credential"
+    assert not world.upstream.asked
+
+
+def test_a_body_of_which_nobody_says_what_it_is_is_taken_for_a_form_by_nobody(world: World) -> None:
+    """Rack reads a POST without a type as a form, and obeys its `_method`."""
+    for lines, body in (((), b"_method=DELETE"), (("Transfer-Encoding: chunked",), chunked(b"_method=DELETE"))):
+        world.ask("/v1/x", *lines, method="POST", body=body)
+        assert world.upstream.asked[-1].header("content-type") == ["application/octet-stream"]
+    world.ask("/v1/x", "Content-Length: 0", method="POST")
+    assert world.upstream.asked[-1].header("content-type") == []
+
+
+def test_a_multipart_form_without_a_credential_goes_on(world: World) -> None:
+    text = b'--b\r\nContent-Disposition: form-data; name="file"; filename="_method"\r\n\r\nname=token;\r\n--b--\r\n'
+    assert posted(world, "multipart/form-data; boundary=b", text).status == 200
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("host", [HOST, OTHER])
+def test_the_value_of_a_secret_leaves_in_no_body(vault: RunningVault, world: World, framing: str, host: str) -> None:
+    """However it came to be known in the sandbox, it is found there, and ends the request before it is whole."""
+    value = b"fake-leaked-Zx81-Qw7-Tp5n3Lm9Vr2"
+    vault.set("LEAKED", value, "* https://leaked.example.com/* header:authorization")
+    session = world.open(secrets=("TOKEN", "PASSWORD", "LEAKED"))
+    for text in (b"note: " + value, b"note: " + base64.b64encode(value), value.hex().encode()):
+        more = ("Transfer-Encoding: chunked",) if framing == "chunked" else ()
+        body = chunked(*(text[at : at + 7] for at in range(0, len(text), 7))) if framing == "chunked" else text
+        slot = (f"Authorization: Bearer {session.env['TOKEN']}",) if host == HOST else ()
+        answered = session.ask(host, "/v1/x", *slot, *more, method="POST", body=body)
+        assert answered.code == "secret_in_request", answered
+        assert value not in answered.all
+    assert [row["secret"] for row in session.audit("alarm")] == ["LEAKED"] * 3
+    assert not world.upstream.asked, "it never had a whole request"
+    session.close()
+
+
+def test_a_value_that_could_be_guessed_is_no_oracle(vault: RunningVault, world: World) -> None:
+    vault.set("WEAK", b"hunter-42-xyz", "* https://weak.example.com/* header:authorization")
+    session = world.open(secrets=("TOKEN", "WEAK"))
+    assert posted(world, "text/plain", b"is it hunter-42-xyz?", session=session).status == 200
+    assert not session.audit("alarm")
+    session.close()

@@ -7,7 +7,7 @@ import gzip
 import json
 import threading
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
 import brotli  # type: ignore[import-untyped]
@@ -17,7 +17,7 @@ import zstandard
 from tests.e2e.vault.conftest import HOST, OTHER, PASSWORD, SECRET, World
 from tests.support.canary import Canary
 from tests.support.recording_upstream import Asked, HangUp, answer, in_chunks
-from tests.support.vaults import Answer, chunked, read_answer, request
+from tests.support.vaults import Answer, chunked, read_answer, request, until
 
 TEXT = SECRET.decode()
 
@@ -46,6 +46,25 @@ def test_a_secret_in_a_header_becomes_its_stub(world: World, line: str) -> None:
     says(world, answer(b"{}", "403 Forbidden", line))
     answered = world.ask()
     assert answered.status == 403 and answered.header(line.split(":")[0])
+
+
+def test_what_was_scrubbed_of_a_response_is_counted_and_written_down(world: World) -> None:
+    trailers = f"X-Token: {TEXT}\r\n"
+    says(world, in_chunks(SECRET, b"-" + SECRET, trailers=trailers, headers=("Trailer: X-Token", f"X-Debug: {TEXT}")))
+    assert world.ask().whole
+    [row] = until(lambda: world.session.audit("scrub"))
+    assert (row["findings"], row["destination"]) == (4, f"https://{HOST}:443")
+
+
+def test_what_was_scrubbed_of_a_response_that_is_cut_is_written_down(world: World) -> None:
+    def cut(asked: Asked) -> Iterator[bytes]:
+        yield b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n" + SECRET + b"-" * 500
+        raise HangUp()
+
+    world.upstream.answering = cut
+    assert not world.ask().whole
+    [row] = until(lambda: world.session.audit("scrub"))
+    assert row["findings"] == 1
 
 
 def test_a_secret_in_reason_hints_trailers_and_errors_becomes_its_stub(world: World) -> None:
