@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from penstock.agents import limits, snapshots, turns
+from penstock.agents import ids, limits, snapshots, turns
 from penstock.agents.attending import failures
 from penstock.agents.attending.costs import MONEY_SECONDS, Costs
 from penstock.agents.attending.preparing import Preparing
@@ -325,7 +325,7 @@ class Attendant:
     async def _ended(self, diary: turns.Diary, finished: turns.Finished, upto: int) -> None:
         """Write the turn's end, and in the same step that the session is idle again, if it still is in this turn."""
         end = msgspec.structs.replace(finished.end, message=upto)
-        drafts: list[Draft] = [*finished.drafts, end]
+        drafts: list[Draft] = [*finished.drafts, *await self._handed_out(), end]
         move = Move(Cause.TURN_ENDED, _OUTCOMES[end.outcome])
         try:
             done = await diary.add([*drafts, move])
@@ -340,6 +340,19 @@ class Attendant:
         if done.session.state is State.IDLE and self.sandbox is not None:
             with contextlib.suppress(SandboxError):
                 await snapshots.keep(self._workshop.driver, self.sandbox, self.id, self._past.ends)
+
+    async def _handed_out(self) -> list[Draft]:
+        """The artifacts of the turn."""
+        if self.sandbox is None:
+            return []
+        known = await self.log.artifacts()
+        try:
+            return await self._workshop.artifacts.collected(self.sandbox, known, lambda: self._new_id(ids.ARTIFACT))
+        except SandboxError as error:
+            return [failures.told(error)]
+
+    def _new_id(self, prefix: str) -> str:
+        return ids.mint(prefix, self._clock(), secrets.token_bytes)
 
     async def _lost(self, session: Session) -> bool:
         """A turn is under way by the row, and by nobody here."""

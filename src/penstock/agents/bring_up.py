@@ -16,7 +16,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from penstock.agents import limits, snapshots, turns
+from penstock.agents import artifacts, limits, snapshots, turns
+from penstock.agents.artifacts import Artifacts
 from penstock.agents.errors import Conflict
 from penstock.agents.events import Error, Status
 from penstock.agents.harnesses.contract import Gateway, Harness
@@ -99,6 +100,7 @@ class Workshop:
         create: makes sandboxes (default: the driver; a pool's `claim`).
         way_out: the vault.
         keys: at the gateway; None: sessions have no models.
+        artifacts: keeps what agents hand out.
         install: of packages; None: none can be installed.
         bring: what new workspaces begin with.
         surroundings: what holds for hosts.
@@ -110,6 +112,7 @@ class Workshop:
         driver: Driver,
         way_out: WayOut,
         keys: GatewayKeys | None,
+        artifacts: Artifacts,
         *,
         create: CreateSandbox | None = None,
         install: Installer | None = None,
@@ -125,6 +128,7 @@ class Workshop:
         self._making = asyncio.Semaphore(max(AT_ONCE, 2 * (os.cpu_count() or 1)))
         self._bring = bring
         self._surroundings = surroundings
+        self.artifacts = artifacts
         self._way = way_to(keys.url) if keys is not None else None
         self.door: Door | None = None
         """Lets supervisors in to the agents' API, where there is one."""
@@ -176,6 +180,7 @@ class Workshop:
             held = Held(self.driver_name, sandbox.handle, sandbox.isolation, spec.workspace)
             await asyncio.to_thread(self.store.set_sandbox, session.id, held)
             if first and not begin:
+                await artifacts.make_folder(sandbox)
                 if self._bring is not None:
                     await sandbox.put(self._bring(session), links=True)
                 await set_up(sandbox, prepared.environment.setup)
@@ -211,7 +216,7 @@ class Workshop:
             id=prepared.session.id,
             workspace=prepared.session.id,
             image=environment.image,
-            env={**variables, **environment.variables},
+            env={artifacts.VARIABLE: artifacts.FOLDER, **variables, **environment.variables},
             files=PLACES,
             mounts=tuple(mounts),
             limits=limits_of(environment.resources),

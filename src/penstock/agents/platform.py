@@ -15,6 +15,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from penstock.agents.artifacts import Artifacts
 from penstock.agents.bring_up import PLACES, Installer, Surroundings, Workshop
 from penstock.agents.harnesses.contract import Harness
 from penstock.agents.keys import GatewayKeys
@@ -40,6 +41,11 @@ class Places(Struct, frozen=True):
     database: Path
     vault: Path
     sandboxes: Path
+
+    @property
+    def artifacts(self) -> Path:
+        """What agents have handed out."""
+        return self.database.with_name("artifacts")
 
 
 class Platform(Struct, frozen=True):
@@ -95,18 +101,20 @@ async def opened(
         stack.push_async_callback(driver.close)
         await driver.prepare()
         sandboxes = Pool(driver, SandboxSpec(id="pool", workspace="pool", files=PLACES), pool) if pool else None
+        kept = Artifacts(places.artifacts)
         workshop = Workshop(
             store,
             driver,
             way_out,
             keys,
+            kept,
             create=sandboxes.claim if sandboxes is not None else None,
             install=install(driver, way_out) if install is not None else None,
             bring=bring,
             surroundings=surroundings,
         )
         runner = LocalRunner(workshop, harnesses)
-        files = Workspaces(driver, runner.sandbox, lambda session: _image(store, session))
+        files = Workspaces(driver, runner.sandbox, kept, lambda session: _image(store, session))
         service = Service(store, runner, files=files, terminals=runner, harnesses=harnesses)
         if api:
             workshop.door = Door(way_to(api), service.agent_token)

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
 import posixpath
 import secrets
 import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import IO, cast
 
+from penstock.agents.artifacts import Artifacts
 from penstock.agents.errors import Conflict, NotFound
 from penstock.agents.events import Artifact
 from penstock.agents.homes import check_home
@@ -64,6 +63,7 @@ class Workspaces:
     Args:
         driver: makes sandboxes for workspaces that have none at the moment.
         sandbox: the sandbox of a session that is up.
+        artifacts: has what agents have handed out.
         image: the image that a session's environment names; "": the driver's own.
     """
 
@@ -71,10 +71,12 @@ class Workspaces:
         self,
         driver: Driver,
         sandbox: Callable[[str], Sandbox | None],
+        artifacts: Artifacts,
         image: Callable[[Session], Awaitable[str]],
     ) -> None:
         self._driver = driver
         self._sandbox = sandbox
+        self._artifacts = artifacts
         self._image = image
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -103,15 +105,9 @@ class Workspaces:
             async for chunk in patch_of(sandbox):
                 yield chunk
 
-    async def artifact(self, session: Session, artifact: Artifact) -> AsyncIterator[bytes]:
-        """An artifact's bytes: the file of that name in the workspace. Raises NotFound."""
-        async with self._in(session) as sandbox:
-            tar = io.BytesIO(b"".join([chunk async for chunk in sandbox.get(_inside(artifact.name))]))
-        with tarfile.open(fileobj=cast(IO[bytes], tar)) as archive:
-            for member in archive:
-                found = archive.extractfile(member)
-                while found is not None and (chunk := found.read(CHUNK)):
-                    yield chunk
+    def artifact(self, session: Session, artifact: Artifact) -> AsyncIterator[bytes]:
+        """An artifact's bytes, as they were when it was handed out. Raises NotFound."""
+        return self._artifacts.read(artifact)
 
     @contextlib.asynccontextmanager
     async def _in(self, session: Session) -> AsyncIterator[Sandbox]:

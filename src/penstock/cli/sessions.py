@@ -10,9 +10,12 @@ import argparse
 import json
 import sys
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from penstock.agents.events import TurnEnd
+from penstock.agents.sandboxes.archive import parts_of
+from penstock.agents.sandboxes.driver import UnsafeArchive
 from penstock.cli import CommandError, agents_client
 from penstock.cli.agents_client import Server, found_by_name, server
 from penstock.cli.shown_events import Shown, line_of
@@ -43,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _session(fork)
     fork.add_argument("--at", type=int, required=True, metavar="N", help="the number of the last event that they share")
     fork.add_argument("message", nargs="?", default="", metavar="MESSAGE")
+    artifacts = actions.add_parser("artifacts", help="list what the agent has handed out, or fetch it")
+    _session(artifacts)
+    artifacts.add_argument("--to", type=Path, metavar="DIR", help="write the newest of each name into this folder")
     for name, summary in (
         ("show", "show a session"),
         ("interrupt", "end the turn, keep the session"),
@@ -51,6 +57,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ("terminate", "end it for good; its log stays"),
     ):
         _session(actions.add_parser(name, help=summary))
+
+
+def _artifacts(server: Server, arguments: argparse.Namespace) -> int:
+    path = f"/v1/sessions/{arguments.session}/artifacts"
+    found, after = list[dict[str, Any]](), 0
+    while after is not None:
+        page = server.call("GET", path, params={"after": after, "limit": 1000})
+        found, after = found + [row["data"] for row in page["data"]], page["next"]
+    if arguments.to is None:
+        rows = [[each["artifact"], line_of(each["name"], 60), f"{each['size']:,}"] for each in found]
+        print(table(["ID", "NAME", "BYTES"], rows) if rows else "It has handed out nothing.")
+        return 0
+    for name, each in {each["name"]: each for each in found}.items():
+        target = arguments.to.joinpath(*_plain(name))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with server.http.stream("GET", f"{path}/{each['artifact']}") as answer, target.open("wb") as file:
+            if answer.status_code >= 400:
+                answer.read()
+                server.check(answer)
+            for chunk in answer.iter_bytes():
+                file.write(chunk)
+        print(target)
+    return 0
+
+
+def _plain(name: str) -> tuple[str, ...]:
+    """The parts of a name that an agent chose. Raises CommandError where it leads elsewhere."""
+    try:
+        return parts_of(name)
+    except UnsafeArchive as error:
+        raise CommandError(error.message) from None
 
 
 def _session(parser: argparse.ArgumentParser) -> None:
@@ -136,6 +173,7 @@ def _command(server: Server, arguments: argparse.Namespace) -> int:
 
 
 ACTIONS = {
+    "artifacts": _artifacts,
     "list": _list,
     "create": _create,
     "message": _message,

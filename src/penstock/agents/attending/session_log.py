@@ -72,6 +72,17 @@ class SessionLog:
             after = page[-1].number
         return past
 
+    async def artifacts(self) -> set[tuple[str, str]]:
+        """Name and digest of each artifact that was handed out."""
+        return await asyncio.to_thread(self._artifacts)
+
+    def _artifacts(self) -> set[tuple[str, str]]:
+        found, after = set[tuple[str, str]](), 0
+        while page := self._store.events(self.id, after, _PAGE, ("artifact",)):
+            found |= {(each.event.data.name, each.event.data.sha256) for each in page}  # type: ignore[union-attr]
+            after = page[-1].number
+        return found
+
     async def messages(self, after: int) -> list[tuple[int, UserMessage]]:
         """The messages after this number, with their own."""
         return await asyncio.to_thread(self._messages, after)
