@@ -20,9 +20,12 @@ PATIENCE = 90.0
 
 
 class AgentsProcess:
-    """`penstock agents serve` in a process of its own, on a port that stays the same over restarts."""
+    """`penstock agents serve` in a process of its own, on a port that stays the same over restarts. `arguments` may be
+    changed between two of them.
+    """
 
-    def __init__(self, state: Path, gateway: str, key: str, environment: dict[str, str]) -> None:
+    def __init__(self, state: Path, gateway: str, key: str, environment: dict[str, str], *arguments: str) -> None:
+        self.arguments = arguments
         self.state = state
         self.folder = state / "agents"
         self._environment = {
@@ -41,7 +44,7 @@ class AgentsProcess:
         command = [sys.executable, "-m", "penstock", "agents", "serve", "--port", str(self._port)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "--gateway", self._gateway], env=self._environment, stdout=log, stderr=log
+                [*command, "--gateway", self._gateway, *self.arguments], env=self._environment, stdout=log, stderr=log
             )
         until = time.monotonic() + PATIENCE
         while (found := whereabouts(self.folder)) is None:
@@ -80,6 +83,12 @@ class AgentsProcess:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+        self.start()
+
+    def reopen(self, *arguments: str) -> None:
+        """Start it with other arguments; it has been stopped."""
+        self.arguments = arguments
+        self._http = httpx.Client(verify=False, timeout=20, trust_env=False)
         self.start()
 
     def kill_vault(self) -> bool:

@@ -1,7 +1,8 @@
 """Where single runs on this machine keep their sandboxes: a folder for each, so that many can be under way at once.
 
     ROOT/lock          held while a run begins, and looks after those whose process was killed
-    ROOT/ID/           the local driver's state of one run; its lock tells whether the run lives
+    ROOT/ID/           the driver's state of one run; its lock tells whether the run lives
+    ROOT/ID/driver     which driver it is, and what that was told
     ROOT/ID/folder     the user's folder that it works on a copy of; absent where there is none
     ROOT/ID/kept       somebody was told of this copy: it is his, and nothing removes it
 
@@ -21,6 +22,7 @@ import msgspec
 
 from penstock.agents.sandboxes.driver import SandboxError
 from penstock.agents.sandboxes.local import LocalDriver, trees
+from penstock.agents.sandboxes.registry import Choice, made
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -40,18 +42,24 @@ class LocalRuns:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    async def begin(self, id: str, folder: Path | None) -> tuple[LocalDriver, list[Kept]]:
+    async def begin(
+        self,
+        id: str,
+        folder: Path | None,
+        choice: Choice = Choice(),  # noqa: B008  # frozen
+    ) -> tuple[LocalDriver, list[Kept]]:
         """Return the driver of a new run (on an absolute `folder`), and what killed runs have left for their users.
 
         Raises:
-            SandboxError: the folder cannot be used; says why.
+            SandboxError: the driver cannot be had, or the folder cannot be used; says why.
         """
+        driver = made(self._root / id, choice)
         self._root.mkdir(parents=True, exist_ok=True)
         self._root.chmod(0o711 if os.geteuid() == 0 else 0o700)
         with self._locked():
             kept = [found for each in self._others() if (found := await self._sweep(each)) is not None]
-            driver = LocalDriver(self._root / id)
             driver.state.open()
+            (self._root / id / "driver").write_bytes(msgspec.json.encode(choice))
             if folder is not None:
                 (self._root / id / "folder").write_bytes(os.fsencode(folder))
         return driver, kept
@@ -78,11 +86,11 @@ class LocalRuns:
 
     async def _sweep(self, run: Path) -> Kept | None:
         """End a run whose process is gone. None: it lives, or has left nothing that anybody misses."""
-        driver = LocalDriver(run)
+        driver = made(run, _choice_of(run))
         try:
             await driver.sweep(())
         except SandboxError:
-            return None  # it is somebody's who lives
+            return None  # it is somebody's who lives; or its engine does not answer now
         finally:
             await driver.close()
         if (run / "folder").exists():
@@ -97,3 +105,11 @@ class LocalRuns:
             return None
         (run / "kept").touch()
         return Kept(os.fsdecode((run / "folder").read_bytes()), str(copy))
+
+
+def _choice_of(run: Path) -> Choice:
+    """Which driver made what is there. A run that was killed before it said so has made nothing yet."""
+    try:
+        return msgspec.json.decode((run / "driver").read_bytes(), type=Choice)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return Choice()

@@ -1,6 +1,7 @@
 """`penstock agents serve`: the server of the agent platform on this machine.
 
 penstock agents serve                                         with a gateway of its own
+penstock agents serve --driver docker --image python:3.13     sandboxes are containers
 PENSTOCK_GATEWAY_KEY=sk-... penstock agents serve --gateway http://127.0.0.1:4000
 """
 
@@ -13,17 +14,19 @@ import fcntl
 import logging
 import os
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from penstock.agents.harnesses.registry import HARNESSES
 from penstock.agents.installing import Installing
 from penstock.agents.keys import GatewayKeys
-from penstock.agents.platform import Places, opened
+from penstock.agents.platform import Places, Platform, opened
+from penstock.agents.sandboxes.driver import SandboxError
 from penstock.agents.server import Whereabouts, bound, serve, url_of
-from penstock.cli import CommandError
+from penstock.cli import CommandError, drivers
 from penstock.cli.own_gateway import Gateway, gateway
-from penstock.cli.places import sandbox_directory, state_directory, vault_directory
+from penstock.cli.places import sessions_directory, state_directory, vault_directory
 from penstock.cli.registries import registries
 
 
@@ -42,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pool", type=int, default=0, metavar="N", help="sandboxes that are ready before they are asked for"
     )
+    drivers.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -49,6 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level="WARNING", format="%(asctime)s %(levelname)s %(message)s")
     try:
         asyncio.run(_serve(arguments))
+    except SandboxError as error:
+        raise CommandError(str(error)) from None
     except OSError as error:
         raise CommandError(f"{arguments.host}:{arguments.port}: {error.strerror or error}") from None
     return 0
@@ -60,6 +66,7 @@ def agents_directory(given: Path | None) -> Path:
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
+    choice = drivers.chosen(arguments)
     folder = agents_directory(arguments.state_dir)
     await asyncio.to_thread(folder.mkdir, 0o700, parents=True, exist_ok=True)
     with _alone(folder):
@@ -68,7 +75,7 @@ async def _serve(arguments: argparse.Namespace) -> None:
             places = Places(
                 folder / "sessions.db",
                 vault_directory(arguments.state_dir),
-                sandbox_directory(arguments.state_dir).with_name("sessions"),
+                sessions_directory(arguments.state_dir, choice.driver),
             )
             keys = GatewayKeys(found.url, found.key)
             known = await asyncio.to_thread(registries)
@@ -78,8 +85,10 @@ async def _serve(arguments: argparse.Namespace) -> None:
                 keys,
                 pool=arguments.pool,
                 install=lambda driver, way_out: Installing(driver, way_out, known),
+                choice=choice,
                 api=url_of(listener),
             ) as platform:
+                await _tell_of_others(platform)
                 await serve(platform, listener, folder, hosts=arguments.name, ready=_tell)
 
 
@@ -120,6 +129,14 @@ def _kept_key(path: Path) -> str:
         with os.fdopen(handle, "w") as file:
             file.write(key)
         return key
+
+
+async def _tell_of_others(platform: Platform) -> None:
+    """Say which sessions nobody here can go on with."""
+    rows = await asyncio.to_thread(platform.store.living)
+    others = Counter(row.driver for row in rows if row.driver not in ("", platform.driver.kind))
+    for driver, count in others.items():
+        print(f"{count} sessions are left alone: their driver is {driver}. Serve with --driver {driver} to go on.")
 
 
 def _tell(found: Whereabouts) -> None:

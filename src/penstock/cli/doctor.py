@@ -1,5 +1,5 @@
 """`penstock doctor`: what works on this machine, what is missing, and what to do about it. Calls nobody but a local
-Ollama; sandboxes are tried by making one.
+Ollama and a container engine whose socket is there; sandboxes are tried by making one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import platform
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -26,7 +27,7 @@ from penstock.providers.registry import default_registry
 from penstock.providers.ways import providers_with_keys
 
 if TYPE_CHECKING:
-    from penstock.agents.sandboxes.driver import Report
+    from penstock.agents.sandboxes.driver import Driver, Report
 
 _MARKS = {"ok": "ok  ", "note": "--  ", "bad": "BAD "}
 PORT = 4000
@@ -43,12 +44,13 @@ class Finding(Struct, frozen=True):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`penstock doctor` takes none."""
+    """The arguments of `penstock doctor`."""
+    parser.add_argument("--image", default="", metavar="IMAGE", help="try containers with this image")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings; 1 where something must be mended."""
-    findings = [*dict.fromkeys(_found(look, os.environ) for look in LOOKS), *sandbox_findings()]
+    findings = [*dict.fromkeys(_found(look, os.environ) for look in LOOKS), *sandbox_findings(arguments.image)]
     for finding in findings:
         print(_MARKS[finding.state] + finding.what + (f"\n      {finding.advice}" if finding.advice else ""))
     return int(any(finding.state == "bad" for finding in findings))
@@ -127,33 +129,60 @@ def _port(environment: Mapping[str, str]) -> Finding:
     return Finding("ok", f"port {PORT} is free")
 
 
-def sandbox_findings() -> list[Finding]:
-    """What this machine offers to sandboxes, as tried: a line for the whole, and one for each thing that is missing."""
+def sandbox_findings(image: str = "", environment: Mapping[str, str] = os.environ) -> list[Finding]:
+    """What this machine offers to sandboxes, as tried: a line for each driver, and one for each thing that is missing.
+
+    Args:
+        image: with which containers are tried.
+        environment: may name the engine's socket.
+    """
     if importlib.util.find_spec("cryptography") is None or sys.platform != "linux":
         advice = "pip install 'penstock[agents]' on Linux, for `penstock run` and `penstock secrets`"
         return [Finding("note", "no sandboxes for agents", advice)]
+    return [*_local_findings(), *_docker_findings(image, environment)]
+
+
+def _local_findings() -> list[Finding]:
     from penstock.agents.sandboxes.local import LocalDriver
     from penstock.cli.places import sandbox_directory
 
-    async def look() -> Report:
-        driver = LocalDriver(sandbox_directory(None))
-        try:
-            return await driver.check()
-        finally:
-            await driver.close()
+    return from_report(asyncio.run(_report(LocalDriver(sandbox_directory(None)))))
 
-    return from_report(asyncio.run(look()))
+
+def _docker_findings(image: str, environment: Mapping[str, str]) -> list[Finding]:
+    """Nothing where there is no engine: who does not use one need not hear of it."""
+    from penstock.agents.sandboxes.docker import DockerDriver
+    from penstock.agents.sandboxes.docker.engine import SOCKET, socket_of
+    from penstock.agents.sandboxes.driver import HostLacks
+    from penstock.cli.places import sandbox_directory
+
+    try:
+        engine = socket_of(environment.get("DOCKER_HOST") or SOCKET)
+    except HostLacks as error:
+        return [Finding("note", f"sandboxes (docker): {error.message}", error.fix)]
+    if not Path(engine).is_socket():
+        return []
+    driver = DockerDriver(sandbox_directory(None).with_name("sandboxes-docker"), image=image, engine=engine)
+    return from_report(asyncio.run(_report(driver)))
+
+
+async def _report(driver: Driver) -> Report:
+    try:
+        return await driver.check()
+    finally:
+        await driver.close()
 
 
 def from_report(report: Report) -> list[Finding]:
     """The lines of a driver's report. A host that has no sandbox at all is fit for the gateway, so it is only noted."""
+    name = f"sandboxes ({report.driver})"
     whole = {
-        "full": Finding("ok", f"sandboxes ({report.driver}): full isolation"),
-        "weak": Finding("note", f"sandboxes ({report.driver}): weak isolation only", "--isolation weak accepts that"),
-        None: Finding("note", f"sandboxes ({report.driver}): none can be made here"),
+        "full": Finding("ok", f"{name}: full isolation"),
+        "weak": Finding("note", f"{name}: weak isolation only", "--isolation weak accepts that"),
+        None: Finding("note", f"{name}: none can be made here"),
     }[report.isolation]
     missing = [finding for finding in report.findings if not finding.works]
-    return [whole, *(Finding("note", f"sandboxes: no {each.name}: {each.detail}", each.fix) for each in missing)]
+    return [whole, *(Finding("note", f"{name}: no {each.name}: {each.detail}", each.fix) for each in missing)]
 
 
 LOOKS: tuple[Callable[[Mapping[str, str]], Finding], ...] = (

@@ -32,9 +32,19 @@ def sandbox_directory(given: Path | None) -> Path:
     return _for_sandboxes(given) / "sandboxes"
 
 
+def sessions_directory(given: Path | None, driver: str) -> Path:
+    """The same for a server's sessions. Each driver has one of its own: their workspaces have other owners."""
+    return _for_sandboxes(given) / ("sessions" if driver == "local" else f"sessions-{driver}")
+
+
 def runs_directory(given: Path | None) -> Path:
     """The same for runs without a server (`penstock run`), each in a folder of its own."""
     return _for_sandboxes(given) / "runs"
+
+
+def environments_directory(given: Path | None, driver: str) -> Path:
+    """What runs without a server have installed, by driver."""
+    return _for_sandboxes(given) / ("environments" if driver == "local" else f"environments-{driver}")
 
 
 def _for_sandboxes(given: Path | None) -> Path:

@@ -30,7 +30,7 @@ from penstock.agents.local_runs import Kept, LocalRuns
 from penstock.agents.sandboxes.driver import CannotExecute, Exit, NoSuchProgram, Sandbox
 from penstock.agents.setting_up import SetupFailed
 from penstock.agents.single_run import Job, SingleRun
-from penstock.cli import CommandError, agent_arguments
+from penstock.cli import CommandError, agent_arguments, drivers
 from penstock.cli.cloning import MARK, clone_commands, clone_failed, clone_rules, keep_patch
 from penstock.cli.extras import need_agents
 from penstock.cli.inputs import gathered, pem_file, pinned, refused
@@ -73,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--state-dir", type=Path, metavar="DIR", help="folder of secrets and sandboxes")
     parser.add_argument("--quiet", "-q", action="store_true", help="say nothing but what the program says")
+    drivers.add_arguments(parser)
     parser.add_argument("text", nargs="*", metavar="PROGRAM|PROMPT", help="after --: the program and its arguments")
     agent_arguments.add_arguments(parser)
 
@@ -135,7 +136,8 @@ class _Run:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(_stop, starting)
             back = self._folder is not None and self._arguments.workspace is not None
-            driver, kept = await runs.begin(self._id, self._folder.path if self._folder and back else None)
+            folder = self._folder.path if self._folder and back else None
+            driver, kept = await runs.begin(self._id, folder, drivers.chosen(self._arguments))
             for each in kept:
                 self._say.kept(each, "The process of an earlier run was killed.")
             single: SingleRun | None = None

@@ -42,11 +42,11 @@ from penstock.agents.requests import DecideApproval, NewSession
 from penstock.agents.sandboxes.local import LocalDriver
 from penstock.agents.setting_up import SetupFailed
 from penstock.agents.types import AgentSpec, EnvironmentSpec, Limits, Principal, Session
-from penstock.cli import CommandError
+from penstock.cli import CommandError, drivers
 from penstock.cli.cloning import MARK, clone_commands, clone_failed, clone_rules, keep_patch
 from penstock.cli.inputs import gathered, pair, pem_file, refused
 from penstock.cli.own_gateway import Gateway, gateway
-from penstock.cli.places import runs_directory, vault_directory
+from penstock.cli.places import environments_directory, runs_directory, vault_directory
 from penstock.cli.registries import registries
 from penstock.cli.run import work_folder
 from penstock.cli.shown_events import Shown, cost_of, line_of
@@ -99,18 +99,20 @@ class _Agent:
         """Do it all, and leave nothing behind."""
         arguments = self._arguments
         runs = LocalRuns(runs_directory(arguments.state_dir))
-        driver, kept = await runs.begin(self._id, arguments.workspace)
+        driver, kept = await runs.begin(self._id, arguments.workspace, drivers.chosen(arguments))
         for each in kept:
             self._shown.note(f"an earlier run was killed; its copy of {each.folder} is in {each.copy}")
         unfinished = arguments.workspace is not None
         private = Path(tempfile.mkdtemp(prefix="penstock-run-"))
         harness = self._harnesses[arguments.harness]
         found_registries: dict[Manager, Registry] = {}
-        if not is_here(harness):
+        if driver.has_images and harness.packages:
+            found_registries = await asyncio.to_thread(registries)
+        elif not is_here(harness):
             self._shown.note(f"{arguments.harness} is not on this machine: it is installed into an environment, once")
             found_registries = await asyncio.to_thread(registries)
-        shared = runs_directory(arguments.state_dir).with_name("environments")
-        alone = alone_in(shared.with_name("environments-locks"))
+        shared = environments_directory(arguments.state_dir, driver.kind)
+        alone = alone_in(shared.with_name(f"{shared.name}-locks"))
         try:
             _share_environments(driver, shared)
             async with self._gateway(private) as found:

@@ -235,7 +235,15 @@ def test_doctor_says_which_isolation_sandboxes_have_and_what_is_missing() -> Non
         ("note", "--isolation weak accepts that"),
         ("note", "install pyseccomp"),
     ]
-    assert from_report(driver.Report("local", (broken,)))[0].what == "sandboxes (local): none can be made here"
+    assert [line.what for line in from_report(driver.Report("docker", (broken,)))] == [
+        "sandboxes (docker): none can be made here",
+        "sandboxes (docker): no bubblewrap: not found",
+    ]
+
+
+def test_doctor_asks_no_engine_where_there_is_none(tmp_path: Path) -> None:
+    assert "docker" not in penstock("doctor", DOCKER_HOST=f"unix://{tmp_path}/nothing").stdout
+    assert "is on another machine" in penstock("doctor", DOCKER_HOST="tcp://engine.example.test:2375").stdout
 
 
 def test_doctor_names_providers_but_no_key() -> None:

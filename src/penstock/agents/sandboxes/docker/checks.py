@@ -34,7 +34,7 @@ async def check(driver: DockerDriver) -> Report:
             always = "any" if needed == "full" else needed  # there is no weak isolation here
             found.append(Finding(name, error is None, always, detail, "" if error is None else fix))
     found.append(await redirect(driver))
-    if all(finding.works for finding in found if finding.needed == "any"):
+    if driver.image and all(finding.works for finding in found if finding.needed == "any"):
         found.append(await whole(driver))
     return Report("docker", tuple(found))
 
@@ -56,6 +56,8 @@ async def _engine(driver: DockerDriver) -> list[Finding]:
 
 
 async def _image(driver: DockerDriver) -> Finding:
+    if not driver.image:
+        return Finding("image", False, "better", "none is named, so no sandbox was tried", "name one: --image IMAGE")
     try:
         found = await driver.inspected(driver.image)
     except SandboxError as error:
