@@ -152,3 +152,25 @@ def test_a_freeze_cuts_streams_on_both_sides(world2: World2) -> None:
     vault.run(vault.client.freeze(world2.session.id, "a test"))
     until(lambda: world2.upstream.open == 0)
     assert ended(world2.client.stream)
+
+
+def test_a_websocket_over_http2_is_refused_in_words_and_the_connection_goes_on(world2: World2) -> None:
+    """RFC 8441 is not announced; who tries it all the same gets an answer, no upgrade and no silence."""
+    open_stream = world2.client.begin(world2.fields("/v1/slow", method="POST"), b"half", end=False)
+    sockets = [("sec-websocket-version", "13"), ("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA==")]
+    fields = [(":protocol", "websocket"), *world2.fields("/v1/live", *sockets, method="CONNECT")]
+    number = world2.client.begin(fields, end=False)
+    refused = world2.client.answer(number)
+    assert refused.status == 405 and b"WebSocket over HTTP/2" in refused.body and b"HTTP/1.1" in refused.body
+    assert not world2.upstream.asked
+    world2.client.lib.send_data(open_stream, b" and half", end_stream=True)
+    world2.client.flush()
+    assert world2.client.answer(open_stream).body.endswith(b"half and half")
+    assert world2.ask(world2.fields()).status == 200
+    assert world2.client.lib.remote_settings.enable_connect_protocol == 0
+
+
+def test_an_upgrade_within_http2_ends_its_stream_only(world2: World2) -> None:
+    refused = world2.ask(world2.fields("/v1/live", ("upgrade", "websocket"), ("connection", "upgrade")))
+    assert refused.status == 400 or refused.reset, refused
+    assert world2.connect().ask(world2.fields()).status == 200

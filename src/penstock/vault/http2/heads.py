@@ -40,11 +40,13 @@ def read_request(encoded: Encoded, scheme: str) -> RequestHead:
         scheme: what `:scheme` has to be: `https` within TLS.
 
     Raises:
-        Refusal: `bad_request`; CONNECT, plain or extended, is refused as well.
+        Refusal: `bad_request`; also of CONNECT, plain or extended (405): ENABLE_CONNECT_PROTOCOL was never announced.
     """
     pseudo, fields = _split("request", encoded)
-    if pseudo.get(":method") == "CONNECT" or ":protocol" in pseudo:
-        raise bad_message("request", "CONNECT within HTTP/2, which is not served", 405)
+    if ":protocol" in pseudo:
+        raise _no_tunnel("WebSocket over HTTP/2 (RFC 8441) is not served.", "Open it over HTTP/1.1, by `Upgrade`.")
+    if pseudo.get(":method") == "CONNECT":
+        raise _no_tunnel("CONNECT within HTTP/2 is not served.", "CONNECT to the proxy itself.")
     if not {":method", ":scheme", ":path"} <= pseudo.keys() <= _REQUEST_PSEUDO:
         raise bad_message("request", "a pseudo-header field is missing, or is none of a request")
     if pseudo[":scheme"] != scheme:
@@ -55,6 +57,11 @@ def read_request(encoded: Encoded, scheme: str) -> RequestHead:
     if not is_target(path) or not (path.startswith("/") or (path == "*" and method == "OPTIONS")):
         raise bad_message("request", ":path is no path", 400 if is_target(path[:1]) else 414)
     return RequestHead(method, path, _with_host(pseudo.get(":authority"), fields))
+
+
+def _no_tunnel(reason: str, fix: str) -> Refusal:
+    """The refusal of a stream that would be a tunnel: nobody would see what is in it."""
+    return Refusal("bad_request", reason, fix=fix, status=405)
 
 
 def _with_host(authority: str | None, fields: Headers) -> Headers:
