@@ -185,6 +185,8 @@ class _Run:
         self._say.note(await asyncio.to_thread(keep_patch, patch, self._arguments.patch, runs, self._id))
 
     async def _attend(self, sandbox: Sandbox) -> Exit:
+        for line in not_copied(self._folder):
+            self._say.note(line)
         return await attended(sandbox, self._job.argv, self._signals.pass_to)
 
     async def _watch(self, vault: VaultClient) -> None:
@@ -313,3 +315,14 @@ def work_folder(arguments: argparse.Namespace) -> Folder | None:
     from penstock.agents.folders import Folder  # archives take time to import, and most runs work on no folder
 
     return Folder(path)
+
+
+MOST_TOLD = 20
+"""Names of what was not copied in that are told one by one."""
+
+
+def not_copied(folder: Folder | None) -> list[str]:
+    """What to tell of a folder's files that are not in the sandbox, once it has been copied in. Pure."""
+    left = folder.not_packed if folder is not None else []
+    lines = [f"not copied in: {_shown(name)}: {why}" for name, why in left[:MOST_TOLD]]
+    return [*lines, *([f"not copied in: {len(left) - MOST_TOLD} more"] if len(left) > MOST_TOLD else [])]

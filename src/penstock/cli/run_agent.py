@@ -39,6 +39,7 @@ from penstock.agents.local_runs import LocalRuns
 from penstock.agents.machine import Reason, State
 from penstock.agents.platform import Places, Platform, opened
 from penstock.agents.requests import DecideApproval, NewSession
+from penstock.agents.sandboxes.driver import NotRunning
 from penstock.agents.sandboxes.local import LocalDriver
 from penstock.agents.setting_up import SetupFailed
 from penstock.agents.types import AgentSpec, EnvironmentSpec, Limits, Principal, Session
@@ -48,7 +49,7 @@ from penstock.cli.inputs import gathered, pair, pem_file, refused
 from penstock.cli.own_gateway import Gateway, gateway
 from penstock.cli.places import environments_directory, runs_directory, vault_directory
 from penstock.cli.registries import registries
-from penstock.cli.run import work_folder
+from penstock.cli.run import not_copied, work_folder
 from penstock.cli.shown_events import Shown, cost_of, line_of
 from penstock.vault.api import Refusal, VaultGone
 
@@ -208,14 +209,19 @@ class _Agent:
 
     async def _take_back(self, platform: Platform, session: Session) -> Brought | None:
         """What it did to its workspace, before the sandbox goes."""
+        for line in not_copied(self._folder):
+            self._shown.note(line)
         sandbox = platform.runner.sandbox(session.id)
         row = await platform.service.session(self._principal, session.id)
         if (self._arguments.patch is not None or self._arguments.repo) and row.state is not State.CREATED:
             await self._keep_patch(platform, row)
         if self._folder is None or self._arguments.workspace is None or sandbox is None:
             return None
-        await sandbox.stop()
-        brought = await self._folder.unpack(sandbox.get)
+        try:
+            await sandbox.stop()
+            brought = await self._folder.unpack(sandbox.get)
+        except NotRunning:
+            return None  # a limit has ended it meanwhile: its copy is kept
         for name in (*brought.changed, *brought.removed)[:20]:
             self._shown.note(f"{'changed' if name in brought.changed else 'removed'} {line_of(name)}")
         for name, why in brought.left_out:
