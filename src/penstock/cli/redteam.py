@@ -51,12 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     try:
         results = asyncio.run(suite.run(probes, arguments.isolation))
-    except Refusal as refusal:
-        raise CommandError(f"{refusal.reason} {refusal.fix}".strip()) from None
-    except AgentsError as error:
-        raise CommandError(f"{error} {error.fix}".strip()) from None
-    except (VaultGone, RuntimeError) as error:
-        raise CommandError(str(error)) from None
+    except (AgentsError, Refusal, VaultGone, RuntimeError) as error:
+        raise CommandError(str(error)) from None  # the text names the fix, where there is one
     seconds = time.monotonic() - began
     if arguments.json:
         print(json.dumps(report.document(results, seconds), indent=2))
