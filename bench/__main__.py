@@ -1,5 +1,6 @@
 """`python -m bench [PART ...]`: print the figures of all parts, or of those named. `python -m bench gateway ...`: the
-gateway beside its peers (bench/gateway); `python -m bench vault`, `sandbox`, `scrub`, `events`: the agent platform's.
+gateway beside its peers (bench/gateway); `python -m bench vault`, `scrub`, `sandbox`, `events`, `sessions`: the agent
+platform's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ TABLES = {
     "scrub": "bench.vault.scrub",
     "sandbox": "bench.sandbox.__main__",
     "events": "bench.agents.events",
+    "sessions": "bench.agents.sessions",
 }
 """Benchmarks that print a table of their own."""
 

@@ -28,7 +28,7 @@ ACCEPTED_SKIPS = (
 _UNTIMED = (HealthCheck.too_slow,)
 settings.register_profile("quick", max_examples=50, deadline=None, suppress_health_check=_UNTIMED)
 settings.register_profile(
-    "ci", max_examples=150, deadline=None, derandomize=True, print_blob=True, suppress_health_check=_UNTIMED
+    "ci", max_examples=100, deadline=None, derandomize=True, print_blob=True, suppress_health_check=_UNTIMED
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if in_ci() else "quick"))
 

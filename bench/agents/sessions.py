@@ -1,4 +1,4 @@
-"""`python -m bench.agents.sessions [N]`: N sessions (200) of the `loop` agent with the demo model, on this machine.
+"""`python -m bench sessions [N]`: N sessions (200) of the `loop` agent with the demo model, on this machine.
 
 all end            how many of them answered, and how long all of them took
 event append       from handing events in until they are durable, as the runner does it meanwhile
@@ -33,7 +33,7 @@ PARENT = Path("/var/lib") if os.geteuid() == 0 else None
 """As root sandboxes' users must be able to enter it."""
 
 
-async def main(count: int) -> None:
+async def measured(count: int) -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory(prefix="penstock-bench-", dir=PARENT, ignore_cleanup_errors=True) as folder:
         state = Path(folder)
@@ -112,5 +112,10 @@ def _row(name: str, seconds: list[float]) -> None:
     print(f"{name:34} p50 {cuts[49] * 1000:7.1f} ms   p99 {cuts[98] * 1000:7.1f} ms   ({len(seconds)})")
 
 
+def main() -> None:
+    """`python -m bench sessions [N]`."""
+    asyncio.run(measured(int(sys.argv[1]) if len(sys.argv) > 1 else 200))
+
+
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 200))
+    main()
