@@ -415,6 +415,8 @@ def _path(text: str | None, scheme: Scheme) -> str:
 
 
 def _check_ssh(rule: Rule, options: dict[str, str]) -> None:
+    if rule.scheme == "ssh" and rule.path != "/*":
+        _check_repository(rule)
     if "command" not in options:
         return
     if rule.scheme != "ssh" or rule.methods not in (("exec",), ("shell",), ("exec", "shell"), ("shell", "exec")):
@@ -424,6 +426,12 @@ def _check_ssh(rule: Rule, options: dict[str, str]) -> None:
     from penstock.vault.ssh.commands import check_pattern  # with it comes asyncssh, which HTTP does not need
 
     check_pattern(rule.command)
+
+
+def _check_repository(rule: Rule) -> None:
+    for method in rule.methods:
+        if method != "*" and not method.startswith("git-"):
+            _refuse("path", f"it names a repository, and `{method}` has none", "Leave it out, or name what git does.")
 
 
 def _check_scheme_and_slot(rule: Rule, slot: Slot) -> None:
@@ -455,7 +463,22 @@ def _refs(options: dict[str, str], rule: Rule, slot: Slot) -> tuple[str, ...]:
         _refuse("option", "refs= is for git", "Use it with `basic:password`, `header:authorization` or `ssh`.")
     for ref in found:
         parse_ref_rule(ref)
+    if rule.scheme == "ssh":
+        _check_only_git(rule)
     return found
+
+
+def _check_only_git(rule: Rule) -> None:
+    """Who may run any command may push by one, and nobody would read which refs it changes."""
+    others = [method for method in rule.methods if not method.startswith("git-")]
+    anything = rule.methods == ANY_METHOD and rule.path == "/*"  # a repository's path lets git in only
+    if others and (anything or rule.methods != ANY_METHOD):
+        _refuse(
+            "option", f"refs= does not hold for `{others[0]}`, by which every ref can be changed",
+            "Write `git-upload-pack,git-receive-pack`, and bind commands at another user or host.",
+        )  # fmt: skip
+    if "git-receive-pack" not in rule.methods and rule.methods != ANY_METHOD:
+        _refuse("option", "refs= says what may be pushed, and nothing may", "Add `git-receive-pack`, or leave it out.")
 
 
 def _nearest(word: str, choices: tuple[str, ...]) -> str:
