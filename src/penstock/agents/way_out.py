@@ -144,10 +144,10 @@ class WayOut:
         with contextlib.suppress(Refusal, VaultGone):
             await self._client.close(session)
 
-    async def decide(self, session: str, proposal: str, allowed: bool) -> None:
-        """Answer a question; nobody may be left who waits for it."""
+    async def decide(self, session: str, proposal: str, allowed: bool, *, remember: bool = True) -> None:
+        """Answer a question; nobody may be left who waits for it. `remember`: of a no, whether it is asked again."""
         with contextlib.suppress(Refusal, VaultGone):
-            await (await self._here()).decide(session, proposal, allowed)
+            await (await self._here()).decide(session, proposal, allowed, remember=remember)
 
     async def bytes_out(self, session: str) -> int | None:
         """Bytes that a session has sent since it was opened; None: nobody knows."""

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument("approval", metavar="APPROVAL")
         action.add_argument("--note", default="", help="what the agent is told")
         if name == "approve":
-            action.add_argument("--remember", action="store_true", help="the same rule, for the rest of the session")
+            action.add_argument("--remember", action="store_true", help="for the rest of the session, suspended or not")
 
 
 def run(arguments: argparse.Namespace) -> int:

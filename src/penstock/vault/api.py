@@ -139,9 +139,13 @@ class VaultClient:
         """
         return msgspec.convert(await self._call("allow", session=session, rule=rule), Opened)
 
-    async def decide(self, session: str, proposal: str, allowed: bool) -> None:
-        """Answer an event of kind `ask` by its proposal. Allowed means: for the rest of the session."""
-        await self._call("decide", session=session, proposal=proposal, allowed=allowed)
+    async def decide(self, session: str, proposal: str, allowed: bool, *, remember: bool = True) -> None:
+        """Answer an event of kind `ask` by its proposal. Allowed means: for as long as the session is open here.
+
+        Args:
+            remember: of a no: whether the same is asked again (it is where nobody answered in time).
+        """
+        await self._call("decide", session=session, proposal=proposal, allowed=allowed, remember=remember)
 
     async def sessions(self, only: str | None = None) -> list[dict[str, Any]]:
         """Return what is open: id, owner, frozen, connections, bytes each way, requests.

@@ -1,4 +1,8 @@
-"""Questions of a session to whoever started it: may this rule be added? A no is remembered, and silence is a no."""
+"""Questions of a session to whoever started it: may this rule be added?
+
+A no is remembered: the same question is not put again. Silence is a no to who waits, and to nobody else: whoever was
+to answer may have been at lunch, so who asks later is heard again.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from penstock.vault.values import Refusal
 ASK_SECONDS = 120.0
 """How long a connection waits for a human to allow its host. No answer means no."""
 QUESTIONS = 50
-"""Different questions that one session may ask; a program that asks for more does not want an answer."""
+"""Questions that one session may put; a program that asks for more does not want an answer."""
 
 
 class Questions:
@@ -23,18 +27,20 @@ class Questions:
 
     def __init__(self, tell: Callable[[Rule, Refusal], None]) -> None:
         self._tell = tell
+        self._put = 0
         self._asked: dict[Rule, asyncio.Future[bool]] = {}
 
     async def ask(self, rule: Rule, refusal: Refusal) -> None:
-        """Ask whether `rule` may be added. Who asks for the same again waits for the same answer.
+        """Ask whether `rule` may be added. Who asks for the same meanwhile waits for the same answer.
 
         Raises:
             Refusal: the one given, if the answer is no, or none came, or too much was asked.
         """
         answer = self._asked.get(rule)
         if answer is None:
-            if len(self._asked) >= QUESTIONS:
+            if self._put >= QUESTIONS:
                 raise refusal
+            self._put += 1
             answer = self._asked[rule] = asyncio.get_running_loop().create_future()
             self._tell(rule, refusal)
         try:
@@ -42,12 +48,15 @@ class Questions:
                 allowed = await asyncio.shield(answer)
         except TimeoutError:
             allowed = False
-            self.answer(rule, allowed)
+            if self._asked.get(rule) is answer:
+                self.answer(rule, allowed, remember=False)
         if not allowed:
             raise refusal
 
-    def answer(self, rule: Rule, allowed: bool) -> None:
-        """Take an answer; who answers twice is heard once."""
+    def answer(self, rule: Rule, allowed: bool, *, remember: bool = True) -> None:
+        """Take an answer; who answers twice is heard once. A no that is not remembered is one to who waits now."""
         answer = self._asked.get(rule)
         if answer is not None and not answer.done():
             answer.set_result(allowed)
+            if not (allowed or remember):
+                del self._asked[rule]

@@ -166,7 +166,8 @@ class Control:
 
     async def _decide(self, sockets: list[socket.socket], call: Call) -> None:
         arguments = call.arguments
-        self._sessions.get(arguments["session"]).answer(arguments["proposal"], arguments["allowed"])
+        session = self._sessions.get(arguments["session"])
+        session.answer(arguments["proposal"], arguments["allowed"], remember=arguments["remember"])
 
     async def _list(self, sockets: list[socket.socket], call: Call) -> Any:
         return self._sessions.summaries(call.arguments.get("session"))

@@ -238,12 +238,16 @@ class Session:
     def _put_question(self, rule: Rule, refusal: Refusal) -> None:
         self._tell(Event(session=self.spec.id, kind="ask", detail=refusal.reason, proposal=str(rule)))
 
-    def answer(self, proposal: str, allowed: bool) -> None:
-        """Take the answer to a question; a yes adds the rule. Raises Refusal: the proposal is no rule."""
+    def answer(self, proposal: str, allowed: bool, remember: bool = True) -> None:
+        """Take the answer to a question; a yes adds the rule, and a no that is remembered ends all questions about it.
+
+        Raises:
+            Refusal: the proposal is no rule.
+        """
         rule = parse_rule(proposal)
         if allowed:
             self.allow(rule)
-        self._questions.answer(rule, allowed)
+        self._questions.answer(rule, allowed, remember=remember)
 
     def allow(self, rule: Rule) -> None:
         """Add an egress rule."""

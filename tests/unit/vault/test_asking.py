@@ -27,20 +27,54 @@ def test_who_asks_the_same_waits_for_the_same_answer() -> None:
     asyncio.run(run())
 
 
-def test_a_no_is_remembered_and_silence_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "ASK_SECONDS", 0.01)
+def test_a_no_is_remembered() -> None:
+    async def run() -> None:
+        told: list[Rule] = []
+        questions = Questions(lambda rule, refusal: told.append(rule))
+        waiting = asyncio.ensure_future(questions.ask(RULE, NO))
+        await asyncio.sleep(0)
+        questions.answer(RULE, False)
+        for each in (waiting, questions.ask(RULE, NO)):
+            with pytest.raises(Refusal) as refused:
+                await each
+            assert refused.value is NO
+        assert told == [RULE]
 
+    asyncio.run(run())
+
+
+def test_silence_is_a_no_to_who_waited_and_who_asks_later_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        told: list[Rule] = []
+        questions = Questions(lambda rule, refusal: told.append(rule))
+        monkeypatch.setattr(asking, "ASK_SECONDS", 0.01)
+        waiting = [asyncio.ensure_future(questions.ask(RULE, NO)) for _ in range(2)]
+        for each in waiting:
+            with pytest.raises(Refusal) as refused:
+                await each
+            assert refused.value is NO
+        questions.answer(RULE, True)  # to nobody
+        monkeypatch.setattr(asking, "ASK_SECONDS", 60.0)
+        later = asyncio.ensure_future(questions.ask(RULE, NO))
+        await asyncio.sleep(0)
+        questions.answer(RULE, True)
+        await later
+        assert told == [RULE, RULE]
+
+    asyncio.run(run())
+
+
+def test_a_no_that_is_not_remembered_is_one_to_who_waits() -> None:
     async def run() -> None:
         told: list[Rule] = []
         questions = Questions(lambda rule, refusal: told.append(rule))
         for _ in range(2):
-            with pytest.raises(Refusal) as refused:
-                await questions.ask(RULE, NO)
-            assert refused.value is NO
-        questions.answer(RULE, True)  # too late
-        with pytest.raises(Refusal):
-            await questions.ask(RULE, NO)
-        assert told == [RULE]
+            waiting = asyncio.ensure_future(questions.ask(RULE, NO))
+            await asyncio.sleep(0)
+            questions.answer(RULE, False, remember=False)
+            with pytest.raises(Refusal):
+                await waiting
+        assert told == [RULE, RULE]
 
     asyncio.run(run())
 

@@ -49,7 +49,7 @@ class Questions:
         try:
             asked = await self._asked(Ask("egress", event.detail[:1000], event.proposal, timeout_seconds=ASK_SECONDS))
         except AgentsError:
-            await self._way_out.decide(self._log.id, event.proposal, False)
+            await self._way_out.decide(self._log.id, event.proposal, False, remember=False)  # it asks too much now
             return
         if asked.decision is not None:
             await self.decided(asked)
@@ -74,7 +74,8 @@ class Questions:
         if waiting is not None and not waiting.done():
             waiting.set_result(approval)
         if approval.ask.about == "egress" and approval.ask.rule:
-            await self._way_out.decide(self._log.id, approval.ask.rule, approval.decision == "approved")
+            allowed, rule = approval.decision == "approved", approval.ask.rule
+            await self._way_out.decide(self._log.id, rule, allowed, remember=approval.remember)
 
     async def _asked(self, ask: Ask) -> Approval:
         """Put a question; the answer that stands already, where there is one. Raises AgentsError."""
