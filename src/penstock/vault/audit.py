@@ -25,50 +25,41 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import hmac
 import os
 import re
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
+from penstock.vault.audit_rows import (
+    GENESIS,
+    SLOT_SIZE,
+    BadRowError,
+    Head,
+    check_line,
+    each_text,
+    fields_of,
+    file_name,
+    read_head,
+    shortened,
+    slot_of,
+    start_of,
+    tampered,
+)
 from penstock.vault.keyfile import private_directory
 from penstock.vault.values import Clock, Refusal
 
 HEAD = "audit.head"
 ROTATE = 64 * 1024 * 1024
 MAX_LINE = 16 * 1024
-MAX_TEXT = 2000
-"""Characters of one text in a row; what is longer is cut, and says so."""
 LOCK_SECONDS = 5.0
-GENESIS = bytes(32)
-"""What the first row follows."""
-
-_FIELD = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_OWN = frozenset({"seq", "time", "prev", "hash"})
-_TAIL = len(',"hash":""}\n') + 64
-_SLOT = struct.Struct("<8sQQQ32s")
-_SLOT_SIZE = 128
-_MAGIC = b"pstkaud1"
-
-Plain = str | int | float | bool | None
-
-
-class Head(NamedTuple):
-    """Where the chain ends: the last row's number and hash, the file that it is in, and that file's size after it."""
-
-    seq: int = 0
-    file: int = 1
-    size: int = 0
-    hash: bytes = GENESIS
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -171,7 +162,7 @@ class AuditLog:
                 `audit_tampered`: what was to be recorded must not happen.
             ValueError: the event cannot be a row: a fault of the caller.
         """
-        fields = _fields(event)
+        fields = fields_of(event)
         with self._lock, self._locked():
             self._settle()
             return self._write(fields)
@@ -202,14 +193,14 @@ class AuditLog:
         """Let no live secret through: one look at the whole; where it found something, at each text by itself."""
         whole = msgspec.json.encode(fields)
         if len(whole) > MAX_LINE:
-            fields = {key: _each(value, _shortened) for key, value in fields.items()}
+            fields = {key: each_text(value, shortened) for key, value in fields.items()}
             whole = msgspec.json.encode(fields)
         if len(whole) > MAX_LINE:
             raise ValueError(f"an event has {MAX_LINE} bytes at most, not {len(whole)}")
         text = whole.decode()
         if self._redact(text) == text:
             return fields
-        cleaned = {key: _each(value, self._redact) for key, value in fields.items()}
+        cleaned = {key: each_text(value, self._redact) for key, value in fields.items()}
         again = msgspec.json.encode(cleaned).decode()
         if self._redact(again) == again:
             return cleaned
@@ -223,17 +214,17 @@ class AuditLog:
         self._handle = _open_file(self._directory / file_name(self._head.file))
 
     def _put_head(self, head: Head) -> None:
-        slot = _slot(self._key, head)
-        place = head.seq % 2 * _SLOT_SIZE
+        slot = slot_of(self._key, head)
+        place = head.seq % 2 * SLOT_SIZE
         _write_whole(self._head_handle, slot, place)
-        slots = bytearray(self._slots.ljust(2 * _SLOT_SIZE, b"\0"))
-        slots[place : place + _SLOT_SIZE] = slot
+        slots = bytearray(self._slots.ljust(2 * SLOT_SIZE, b"\0"))
+        slots[place : place + SLOT_SIZE] = slot
         self._slots = bytes(slots)
         self._head = head
 
     def _settle(self, *, first: bool = False) -> None:
         """Know where the chain ends. The usual case: nobody else wrote since, three system calls."""
-        slots = os.pread(self._head_handle, 2 * _SLOT_SIZE, 0)
+        slots = os.pread(self._head_handle, 2 * SLOT_SIZE, 0)
         if not first and slots == self._slots:
             found = os.fstat(self._handle)
             if found.st_size == self._head.size and found.st_nlink and os.fstat(self._head_handle).st_nlink:
@@ -241,7 +232,7 @@ class AuditLog:
         self._settle_anew(slots)
 
     def _settle_anew(self, slots: bytes) -> None:
-        head, damaged = _read_head(self._key, slots)
+        head, damaged = read_head(self._key, slots)
         self._refuse_cut(head, slots)
         self._slots = slots
         self._move_to(head)
@@ -255,13 +246,13 @@ class AuditLog:
     def _refuse_cut(self, head: Head | None, slots: bytes) -> None:
         """Refuse to go on where files are gone, or older than this process remembers."""
         if os.fstat(self._head_handle).st_nlink == 0:
-            raise _tampered("its head record was deleted")
+            raise tampered("its head record was deleted")
         if head is None and (slots or self._head.seq or (self._directory / file_name(2)).exists()):
-            raise _tampered("its head record is not authentic")
+            raise tampered("its head record is not authentic")
         if head is None and _size(self._directory / file_name(1)) and not self._is_first_row():
-            raise _tampered("its head record is missing")
+            raise tampered("its head record is missing")
         if (head or Head()).seq < self._head.seq:
-            raise _tampered("it was put back to an older state")
+            raise tampered("it was put back to an older state")
 
     def _is_first_row(self) -> bool:
         """A log of one row, whole or torn, without a head: its process was killed before it could write one."""
@@ -272,7 +263,7 @@ class AuditLog:
         head = head or Head()
         path = self._directory / file_name(head.file)
         if _size(path) < head.size:
-            raise _tampered(f"{path.name} is shorter than its head record says")
+            raise tampered(f"{path.name} is shorter than its head record says")
         if self._handle >= 0:
             os.close(self._handle)
         self._handle = _open_file(path)
@@ -284,7 +275,7 @@ class AuditLog:
             size = os.fstat(self._handle).st_size
             rest = os.pread(self._handle, size - self._head.size, self._head.size)
             for line in rest.split(b"\n")[:-1]:
-                _, digest = _check_line(self._key, self._head.hash, self._head.seq + 1, line + b"\n")
+                _, digest = check_line(self._key, self._head.hash, self._head.seq + 1, line + b"\n")
                 self._put_head(Head(self._head.seq + 1, self._head.file, self._head.size + len(line) + 1, digest))
             if size > self._head.size or not _size(self._directory / file_name(self._head.file + 1)):
                 return size - self._head.size
@@ -337,14 +328,14 @@ class _Reading:
     def verdict(self, directory: Path) -> Verdict:
         try:
             slots, sizes = _snapshot(directory)
-            head, damaged = _read_head(self._key, slots)
+            head, damaged = read_head(self._key, slots)
             if damaged:
                 self._notes.append(
                     "one of the two head records is damaged: power was lost, or the last row was removed"
                 )
             self._files(directory, sizes)
             self._compare(head, slots)
-        except _BadRowError as bad:
+        except BadRowError as bad:
             return Verdict(False, self._rows, bad.reason, bad.seq, bad.file, notes=tuple(self._notes))
         return Verdict(
             ok=not damaged,
@@ -358,7 +349,7 @@ class _Reading:
         last = max(sizes, default=self._first - 1)
         for number in range(self._first, last + 1):
             if number not in sizes:
-                raise _BadRowError(f"the file {file_name(number)} is missing", self._seq + 1, file_name(number))
+                raise BadRowError(f"the file {file_name(number)} is missing", self._seq + 1, file_name(number))
             self._file(directory / file_name(number), sizes[number], last=number == last)
 
     def _file(self, path: Path, size: int, *, last: bool) -> None:
@@ -372,34 +363,26 @@ class _Reading:
 
     def _row(self, line: bytes, name: str) -> None:
         if self._digest is None:
-            self._seq, self._digest = _start(line, name)
+            self._seq, self._digest = start_of(line, name)
         try:
-            self._seq, self._digest = _check_line(self._key, self._digest, self._seq + 1, line)
+            self._seq, self._digest = check_line(self._key, self._digest, self._seq + 1, line)
         except Refusal as refusal:
-            raise _BadRowError(refusal.reason, self._seq + 1, name) from None
+            raise BadRowError(refusal.reason, self._seq + 1, name) from None
         self._rows += 1
         if self._witness and self._witness[0] == self._seq and self._witness[1] != self._digest.hex():
-            raise _BadRowError("the row is not the one that the witness names", self._seq, name)
+            raise BadRowError("the row is not the one that the witness names", self._seq, name)
 
     def _compare(self, head: Head | None, slots: bytes) -> None:
         """Hold the rows against the head, and against the witness."""
         if head is None and (slots.strip(b"\0") or self._seq > 1):
-            raise _BadRowError("the head record is missing or not authentic", self._seq + 1, HEAD)
+            raise BadRowError("the head record is missing or not authentic", self._seq + 1, HEAD)
         wanted = max(head.seq if head else 0, self._witness[0] if self._witness else 0)
         if wanted > self._seq:
             reason = f"rows are missing at the end: there were {wanted} at least"
-            raise _BadRowError(reason, self._seq + 1, file_name(head.file if head else 1))
+            raise BadRowError(reason, self._seq + 1, file_name(head.file if head else 1))
         behind = self._seq - (head.seq if head else 0)
         if behind:
             self._notes.append(f"{behind} authentic row(s) behind the head record: a process was killed, or is writing")
-
-
-class _BadRowError(Exception):
-    def __init__(self, reason: str, seq: int, file: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.seq = seq
-        self.file = file
 
 
 def _snapshot(directory: Path) -> tuple[bytes, dict[int, int]]:
@@ -410,7 +393,7 @@ def _snapshot(directory: Path) -> tuple[bytes, dict[int, int]]:
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         with _lock(handle):
-            return os.pread(handle, 2 * _SLOT_SIZE, 0), _sizes(directory)
+            return os.pread(handle, 2 * SLOT_SIZE, 0), _sizes(directory)
     finally:
         os.close(handle)
 
@@ -422,103 +405,6 @@ def _sizes(directory: Path) -> dict[int, int]:
         if number:
             found[int(number[1])] = path.lstat().st_size
     return found
-
-
-# -- rows and slots: pure ---------------------------------------------------------------------------------------------
-
-
-def file_name(number: int) -> str:
-    """Return the name of the log's file `number`, from 1."""
-    return f"audit-{number:08}.jsonl"
-
-
-def without_values(target: str) -> str:
-    """Return a request target with the names of its query and none of the values: `/a?key=v&x` is `/a?key=&*`."""
-    path, mark, query = target.partition("?")
-    if not mark:
-        return target
-    parts = (name + equals if equals else "*" for name, equals, _ in (part.partition("=") for part in query.split("&")))
-    return f"{path}?{'&'.join(parts)}"
-
-
-def _fields(event: Mapping[str, object]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for key, value in event.items():
-        if key in _OWN or not _FIELD.fullmatch(key):
-            raise ValueError(f"no name of an event's field: {key[:40]!r}")
-        fields[key] = _plain(key, value)
-    if isinstance(fields.get("path"), str):
-        fields["path"] = without_values(fields["path"])
-    return fields
-
-
-def _plain(key: str, value: object) -> object:
-    if isinstance(value, str):
-        value = value.encode("utf-8", "backslashreplace").decode()
-        return value if len(value) <= MAX_TEXT else value[:MAX_TEXT] + "[cut]"
-    if isinstance(value, list | tuple):
-        return [_plain(key, item) for item in value]
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    raise ValueError(f"{key}: a row holds texts, numbers and lists of them, not {type(value).__name__}")
-
-
-def _each(value: Any, redact: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return redact(value)
-    return [_each(item, redact) for item in value] if isinstance(value, list) else value
-
-
-def _shortened(text: str) -> str:
-    """What is left of a text in a row that is too long: a client must not be able to prevent the row."""
-    return text if len(text) <= 100 else text[:100] + "[cut]"
-
-
-def _check_line(key: bytes, prev: bytes, seq: int, line: bytes) -> tuple[int, bytes]:
-    """Return the number and the hash of a line that is row `seq` and follows `prev`."""
-    text, tail = line[:-_TAIL], line[-_TAIL:]
-    digest = hmac.digest(key, prev + text, "sha256")
-    if not hmac.compare_digest(tail, b',"hash":"%b"}\n' % digest.hex().encode()):
-        raise _tampered(f"row {seq} does not fit the row before it")
-    try:
-        found = msgspec.json.decode(line)
-    except msgspec.DecodeError:
-        found = {}
-    if found.get("seq") != seq or found.get("prev") != prev.hex():
-        raise _tampered(f"row {seq} does not bear its number")
-    return seq, digest
-
-
-def _start(line: bytes, name: str) -> tuple[int, bytes]:
-    """Return what a file that is not the first says of the row before it; its own hash binds that."""
-    try:
-        row = msgspec.json.decode(line)
-        return int(row["seq"]) - 1, bytes.fromhex(row["prev"])
-    except (msgspec.DecodeError, ValueError, KeyError, TypeError):
-        raise _BadRowError("the first row cannot be read", 1, name) from None
-
-
-def _slot(key: bytes, head: Head) -> bytes:
-    packed = _SLOT.pack(_MAGIC, *head)
-    return (packed + hmac.digest(key, b"head" + packed, "sha256")).ljust(_SLOT_SIZE, b"\0")
-
-
-def _read_slot(key: bytes, slot: bytes) -> Head | None:
-    packed, tag = slot[: _SLOT.size], slot[_SLOT.size : _SLOT.size + 32]
-    if len(slot) < _SLOT_SIZE or not hmac.compare_digest(tag, hmac.digest(key, b"head" + packed, hashlib.sha256)):
-        return None
-    _, *fields = _SLOT.unpack(packed)
-    return Head(*fields)
-
-
-def _read_head(key: bytes, slots: bytes) -> tuple[Head | None, bool]:
-    """Return the newer of the two slots, and whether the other is not what it should be: the row before."""
-    found = [_read_slot(key, slots[place : place + _SLOT_SIZE]) for place in (0, _SLOT_SIZE)]
-    heads = sorted(head for head in found if head is not None)
-    if not heads:
-        return None, False
-    newest = heads[-1]
-    return newest, newest.seq > 1 and (len(heads) < 2 or heads[0].seq != newest.seq - 1)
 
 
 # -- files ------------------------------------------------------------------------------------------------------------
@@ -573,8 +459,3 @@ def _disk_errors() -> Iterator[None]:
         raise Refusal(
             "audit_failed", f"The audit log cannot be written: {error.strerror}.", fix=fix, status=503
         ) from None
-
-
-def _tampered(what: str) -> Refusal:
-    fix = "`penstock vault audit verify` says more. Keep the directory as evidence, and begin with a new one."
-    return Refusal("audit_tampered", f"The audit log was changed from outside: {what}.", fix=fix, status=503)

@@ -8,7 +8,7 @@ from penstock.vault.capture import Captured, CaptureRule, Caught, capture, parse
 from penstock.vault.credentials.static import Static
 from penstock.vault.held import Held
 from penstock.vault.policy import Policy
-from penstock.vault.seal import SecretRecord
+from penstock.vault.records import SecretRecord
 from penstock.vault.stubs import mint
 from penstock.vault.values import Destination, Refusal, RequestHead, ResponseHead, Secret
 

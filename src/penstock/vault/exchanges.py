@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from penstock.vault import http1, websocket
-from penstock.vault.audit import without_values
+from penstock.vault.audit_rows import without_values
 from penstock.vault.bodies import EMPTY, Body, Reply, Whole, whole
 from penstock.vault.capture import MAX_BODY
 from penstock.vault.connections import Cuttable

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from penstock.vault.credentials.contract import Credential, Random
+from penstock.vault.records import SecretRecord
 from penstock.vault.rules import Binding, parse_binding
-from penstock.vault.seal import SecretRecord
 from penstock.vault.stubs import mint
 from penstock.vault.values import Refusal
 

@@ -16,8 +16,9 @@ from penstock.vault import audit, slots, sources
 from penstock.vault.credentials import registry
 from penstock.vault.names import format_authority, parse_authority
 from penstock.vault.policy import Explanation, Policy, explain
+from penstock.vault.records import SecretRecord
 from penstock.vault.rules import covers_host, parse_binding, parse_rule
-from penstock.vault.seal import SecretRecord, Store
+from penstock.vault.seal import Store
 from penstock.vault.stubs import mint
 from penstock.vault.values import DEFAULT_PORTS, Destination, Refusal, Scheme
 

@@ -11,7 +11,7 @@ from functools import partial
 import msgspec
 
 from penstock.vault import inject
-from penstock.vault.audit import without_values
+from penstock.vault.audit_rows import without_values
 from penstock.vault.bodies import Body, Whole, whole
 from penstock.vault.body_carriers import carriers_of
 from penstock.vault.capture import TokenWatch, is_token_request

@@ -30,10 +30,10 @@ from penstock.vault.names import format_authority, is_address
 from penstock.vault.neighbours import Neighbours
 from penstock.vault.paths import parse_target
 from penstock.vault.policy import Permit, Policy
+from penstock.vault.records import SecretRecord
 from penstock.vault.rules import Binding, Rule, covers_host, parse_rule
 from penstock.vault.scrub import Scrubber
 from penstock.vault.scrub.stream import Finding
-from penstock.vault.seal import SecretRecord
 from penstock.vault.stubs import Misuse, StubTable
 from penstock.vault.values import DEFAULT_PORTS, Destination, Refusal, RequestHead, Scheme
 from penstock.vault.wire import Event, Opened, SessionSpec

@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager
 
 from penstock.vault.credentials.contract import Credential, Learner, Tools, Turn
 from penstock.vault.credentials.registry import make
-from penstock.vault.seal import SecretRecord, Store
+from penstock.vault.records import SecretRecord
+from penstock.vault.seal import Store
 from penstock.vault.turns import turn
 from penstock.vault.values import Fetch, Refusal, Secret
 

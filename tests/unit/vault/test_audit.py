@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.vault import audit
-from penstock.vault.audit import HEAD, AuditLog, file_name, verify, without_values
+from penstock.vault.audit import HEAD, AuditLog, verify
+from penstock.vault.audit_rows import file_name, without_values
 from penstock.vault.values import Refusal
 
 KEY = b"fake-audit-key-of-32-bytes-long!"

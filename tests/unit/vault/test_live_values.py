@@ -7,7 +7,7 @@ import pytest
 from penstock.vault.credentials.static import Static
 from penstock.vault.held import Held
 from penstock.vault.live_values import RETIRED, LiveValues
-from penstock.vault.seal import SecretRecord
+from penstock.vault.records import SecretRecord
 from penstock.vault.values import Refusal, Secret
 
 LONG = b"fake-" + bytes(range(33, 126)) * 200

@@ -12,7 +12,7 @@ from penstock.vault.credentials.static import Static
 from penstock.vault.held import Held, hold
 from penstock.vault.http_parts import Data, End
 from penstock.vault.outgoing import Outgoing
-from penstock.vault.seal import SecretRecord
+from penstock.vault.records import SecretRecord
 from penstock.vault.session import Session
 from penstock.vault.values import Destination, Headers, Refusal, RequestHead, Secret
 from penstock.vault.wire import SessionSpec

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from penstock.vault import keyfile
 from penstock.vault.quality import bits, check_env, check_value
-from penstock.vault.seal import DATABASE, KEY_FILE, SecretRecord, Store
+from penstock.vault.records import SecretRecord
+from penstock.vault.seal import DATABASE, KEY_FILE, Store
 from penstock.vault.values import Refusal
 
 CANARY = b"fake-canary-9f2c81d4e07b"
