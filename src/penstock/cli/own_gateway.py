@@ -64,6 +64,23 @@ async def gateway(state: Path, config: Path | None = None, *, key: str = "") -> 
             await asyncio.gather(reading, return_exceptions=True)
 
 
+async def check_has_models(found: Gateway) -> None:
+    """See that there is a model beside `demo`, for an agent of which nobody has said a model.
+
+    Raises:
+        CommandError: there is none; it says what to do.
+    """
+    import httpx
+
+    async with httpx.AsyncClient(trust_env=False, headers={"authorization": f"Bearer {found.key}"}) as client:
+        answer = await client.get(f"{found.url}/v1/models")
+    if answer.is_success and {each["id"] for each in answer.json()["data"]} <= {"demo"}:
+        raise CommandError(
+            "the gateway has no model for this agent: put a provider's key into the environment (ANTHROPIC_API_KEY, "
+            "OPENAI_API_KEY, GEMINI_API_KEY ...), or try it offline with `--model demo`"
+        )
+
+
 def _end_with_parent() -> None:
     """Between fork and exec: have the kernel end it when its parent dies (prctl(2), Linux)."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -46,7 +46,7 @@ from penstock.agents.types import AgentSpec, EnvironmentSpec, Limits, Principal,
 from penstock.cli import CommandError, drivers
 from penstock.cli.cloning import MARK, clone_commands, clone_failed, clone_rules, keep_patch
 from penstock.cli.inputs import gathered, pair, pem_file, refused
-from penstock.cli.own_gateway import Gateway, gateway
+from penstock.cli.own_gateway import Gateway, check_has_models, gateway
 from penstock.cli.places import environments_directory, runs_directory, vault_directory
 from penstock.cli.registries import registries
 from penstock.cli.run import not_copied, work_folder
@@ -117,6 +117,8 @@ class _Agent:
         try:
             _share_environments(driver, shared)
             async with self._gateway(private) as found:
+                if harness.packages and not arguments.model:
+                    await check_has_models(found)
                 places = Places(private / "sessions.db", vault_directory(arguments.state_dir), private)
                 keys = GatewayKeys(found.url, found.key)
                 async with opened(

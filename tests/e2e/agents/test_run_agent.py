@@ -51,6 +51,13 @@ def test_events_as_json_and_a_failure_that_says_why(state: Path) -> None:
     assert _marked(state) == []
 
 
+def test_without_a_key_and_a_model_it_says_what_to_do_before_anything_is_installed(state: Path) -> None:
+    done = _run(state, "codex", "hello")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "ANTHROPIC_API_KEY" in done.stderr and "--model demo" in done.stderr
+    assert _marked(state) == []
+
+
 def _marked(state: Path) -> list[str]:
     """Processes that still speak of this state."""
     found = []
