@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from penstock.agents.sandboxes.driver import Attach, Driver, Sandbox, SandboxError, SandboxSpec, Warm
+from penstock.agents.sandboxes.driver import Attach, CannotCreate, Driver, Sandbox, SandboxError, SandboxSpec, Warm
 
 PAUSE = 5.0
 """Seconds after a sandbox could not be made, before the next attempt."""
@@ -30,7 +30,7 @@ class Pool:
         self._ready: list[Warm] = []
         self._failure: Exception | None = None
         self._wanted = asyncio.Event()
-        self._attempt = asyncio.Condition()
+        self._tried = asyncio.Event()
         self._filler: asyncio.Task[None] | None = None
         self._closed = asyncio.Event()
 
@@ -43,13 +43,14 @@ class Pool:
         """Begin to make sandboxes in the background."""
         self._wanted.set()
         self._filler = asyncio.ensure_future(self._fill())
+        self._filler.add_done_callback(self._ended)
 
     async def full(self) -> None:
         """Wait until as many are ready as are wanted. Raises what kept the last one from being made."""
-        async with self._attempt:
-            await self._attempt.wait_for(lambda: self._is_full or self._failure is not None)
-        if not self._is_full and self._failure is not None:
-            raise self._failure
+        while not (self._is_full or self._failure is not None or self._closed.is_set()):
+            await self._tried.wait()
+        if not self._is_full:
+            raise self._failure or CannotCreate("the pool has ended", fix="create a sandbox without it")
 
     @property
     def _is_full(self) -> bool:
@@ -90,11 +91,20 @@ class Pool:
             self._ready.append(await self._driver.warm(self._template))
         except Exception as error:  # whoever waits for a full pool is told, and nobody waits for ever
             failure = error
-        async with self._attempt:
-            self._tell(failure)
-            self._attempt.notify_all()
+        self._tell(failure)
+        self._wake()
         if failure is not None and not self._closed.is_set():
             await asyncio.sleep(PAUSE)
+
+    def _wake(self) -> None:
+        """Have whoever waits look again."""
+        tried, self._tried = self._tried, asyncio.Event()
+        tried.set()
+
+    def _ended(self, filler: asyncio.Task[None]) -> None:
+        """No more are made, for whatever reason: nobody shall wait for one."""
+        self._closed.set()
+        self._wake()
 
     def _tell(self, failure: Exception | None) -> None:
         """Log what is new: the same failure is not said every few seconds."""

@@ -92,3 +92,19 @@ def test_it_ends_though_a_driver_swallows_being_cancelled() -> None:
         await pool.close()
 
     asyncio.run(asyncio.wait_for(test(), PATIENCE))
+
+
+def test_nobody_waits_for_a_pool_that_has_ended() -> None:
+    async def test() -> None:
+        driver = Deaf()
+        pool = Pool(driver, TEMPLATE, 1)  # type: ignore[arg-type]
+        pool.start()
+        waiting = asyncio.ensure_future(pool.full())
+        await driver.trying.wait()
+        await pool.close()
+        with pytest.raises(CannotCreate):
+            await waiting
+        with pytest.raises(CannotCreate):
+            await pool.full()
+
+    asyncio.run(asyncio.wait_for(test(), PATIENCE))

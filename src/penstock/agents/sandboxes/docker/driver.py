@@ -38,7 +38,8 @@ from penstock.agents.sandboxes.driver import (
     SandboxSpec,
 )
 from penstock.agents.sandboxes.local import cgroups, containers, kernel, programs, trees
-from penstock.agents.sandboxes.local.driver import LocalDriver, OnTrouble, identified, killed
+from penstock.agents.sandboxes.local.driver import LocalDriver, OnTrouble, identified
+from penstock.agents.sandboxes.local.ending import killed
 from penstock.agents.sandboxes.local.replies import answer
 from penstock.agents.sandboxes.local.sandbox import LocalSandbox
 from penstock.agents.sandboxes.local.specs import placed
@@ -266,6 +267,8 @@ class DockerDriver(LocalDriver):
                     return
                 if error.answered != 409 or time.monotonic() > deadline:  # 409: it is being removed already
                     raise
+            if time.monotonic() > deadline:
+                raise CannotCreate(f"the engine says that {name} is removed, and has it still", fix="docker rm -f it")
             await asyncio.sleep(0.01)
 
     async def close(self) -> None:

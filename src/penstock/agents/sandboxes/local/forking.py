@@ -213,17 +213,24 @@ async def writable(fd: int) -> None:
 
 
 async def _ready(fd: int, add: Callable[..., object], remove: Callable[[int], object]) -> None:
+    """Wait at a descriptor of our own. At the caller's, whoever closed it meanwhile would leave the event loop with a
+    number that the next file gets, of which the loop then hears nothing: somebody else would wait for ever.
+    """
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def wake() -> None:
         if not future.done():
             future.set_result(None)
 
-    add(fd, wake)
+    own = os.dup(fd)
     try:
-        await future
+        add(own, wake)
+        try:
+            await future
+        finally:
+            remove(own)
     finally:
-        remove(fd)
+        os.close(own)
 
 
 KILL = int(signal.SIGKILL)
