@@ -140,10 +140,11 @@ class VaultClient:
         return msgspec.convert(await self._call("allow", session=session, rule=rule), Opened)
 
     async def decide(self, session: str, proposal: str, allowed: bool, *, remember: bool = True) -> None:
-        """Answer an event of kind `ask` by its proposal. Allowed means: for as long as the session is open here.
+        """Answer an event of kind `ask` by its proposal.
 
         Args:
-            remember: of a no: whether the same is asked again (it is where nobody answered in time).
+            allowed: of a host this means: for the rest of the session.
+            remember: whether a no, and any answer to a push, holds for the rest of the session, or for what waits only.
         """
         await self._call("decide", session=session, proposal=proposal, allowed=allowed, remember=remember)
 
@@ -164,6 +165,7 @@ class VaultClient:
     async def stop(self) -> None:
         """End the vault and wait for it."""
         self._reading.cancel()
+        await asyncio.wait([self._reading])  # a socket that is closed before would leave its number to be waited at
         self._control.close()
         self._fail()
         if self._process is not None:
