@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from penstock.vault.connections import Cuttable
@@ -11,7 +11,7 @@ from penstock.vault.rules import Binding
 from penstock.vault.scrub import ScrubStream
 from penstock.vault.session import Session, destination_text
 from penstock.vault.ssh.bound import PolicyDoor
-from penstock.vault.ssh.door import HostKeys, Login
+from penstock.vault.ssh.door import Entry, HostKeys, Login, SSHPermit
 from penstock.vault.ssh.terminator import Terminator
 from penstock.vault.upstreams import Dialling
 from penstock.vault.values import Destination
@@ -32,6 +32,24 @@ class ScrubberOfNow:
     def text(self, text: str) -> str:
         """Scrub a whole text."""
         return self._session.scrubber.text(text)
+
+
+class DoorOfNow:
+    """The rules of a session, whatever they have become since the connection began: each channel is decided by them.
+
+    (A connection that has carried a secret is cut when that is revoked or bound elsewhere; one that has not, goes on.)
+    """
+
+    def __init__(self, rules: Callable[[], PolicyDoor]) -> None:
+        self._rules = rules
+
+    def enter(self, user: str) -> Entry:
+        """Say how this user comes in. Raises Refusal: not at all."""
+        return self._rules().enter(user)
+
+    async def decide(self, user: str, kind: str, command: str) -> SSHPermit:
+        """Say whether this may be asked now. Raises Refusal: no."""
+        return await self._rules().decide(user, kind, command)
 
 
 class SSHWay:
@@ -62,8 +80,11 @@ class SSHWay:
         """Serve the connection to its end; cancelled, it closes both ends at once."""
         await self._terminator.accept(sock)
 
-    def _door(self, host: str, port: int) -> tuple[Destination, PolicyDoor]:
-        return self._destination, PolicyDoor(self._session.policy, self._destination, self._login, self._stub)
+    def _door(self, host: str, port: int) -> tuple[Destination, DoorOfNow]:
+        return self._destination, DoorOfNow(self._rules)
+
+    def _rules(self) -> PolicyDoor:
+        return PolicyDoor(self._session.policy, self._destination, self._login, self._stub)
 
     def _stub(self, binding: Binding) -> bytes | None:
         """A password's stub must be presented; a key's cannot be, and the socket says who asks."""

@@ -101,6 +101,31 @@ def test_revocation_ends_an_open_shell_at_both_ends(world: World, session: Sessi
     loop.run(_leave(again))
 
 
+def test_bindings_that_change_count_on_a_connection_that_is_open(
+    world: World, session: Session, loop: Loop, device: SimulatedDevice
+) -> None:
+    """It has carried no secret yet, so it is not cut: what it asks from now on is decided by the rules of now."""
+    waiting = connect(loop, session)
+    options = {"known_hosts": device.host_key}
+    world.vault.set("DEVICE", PASSWORD, BINDINGS[0].replace("show", "ping"), kind="ssh-password", options=options)
+    until(lambda: _runs(loop, session, "ping 192.0.2.1") != 126)
+    refused = loop.run(waiting.run("show version"))
+    assert refused.exit_status == 126 and "penstock" in str(refused.stderr)
+    world.vault.revoke("DEVICE")
+    until(lambda: session.audit("revoke"))
+    refused = loop.run(waiting.run("ping 192.0.2.1"))
+    assert refused.exit_status != 0 and "revoked" in str(refused.stderr)
+    loop.run(_leave(waiting))
+
+
+def _runs(loop: Loop, session: Session, command: str) -> int | None:
+    """The exit status of a command on a connection of its own."""
+    connection = connect(loop, session)
+    status: int | None = loop.run(connection.run(command)).exit_status
+    loop.run(_leave(connection))
+    return status
+
+
 def test_a_device_with_another_key_never_sees_the_password(world: World, device: SimulatedDevice, loop: Loop) -> None:
     other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
     world.vault.set("DEVICE", PASSWORD, *BINDINGS, kind="ssh-password", options={"host_key": other})
