@@ -433,6 +433,27 @@ def test_a_folder_that_is_another_one_for_the_engine_is_refused(engine: str, tmp
     assert leftovers(tmp_path / "state", engine) == set()
 
 
+def test_there_is_no_weak_isolation(engine: str, tmp_path: Path) -> None:
+    """Who accepts less gets the same wall, and its sandbox says so; a host that cannot make it makes none."""
+
+    async def test() -> None:
+        async with running(tmp_path, engine, isolation="weak") as sandbox:
+            assert sandbox.isolation == "full" and sandbox.in_force["filter"] == "seccomp"
+            assert "Seccomp:\t2" in await output_of(sandbox, "cat /proc/self/status")
+        driver = DockerDriver(tmp_path / "state", image=docker.IMAGE, engine=engine)
+        driver.offers = no_filter  # type: ignore[method-assign]
+        for isolation in ("full", "weak"):
+            with pytest.raises(HostLacks, match="cannot filter"):
+                await driver.create(specification(isolation=isolation), alone)
+        await driver.close()
+
+    async def no_filter(what: str, **more: str) -> str | None:
+        return "Function not implemented"
+
+    asyncio.run(test())
+    assert leftovers(tmp_path / "state", engine) == set()
+
+
 def test_without_root_or_an_engine_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     docker.need_root()
     need_sandboxes()

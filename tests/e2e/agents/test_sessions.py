@@ -291,6 +291,8 @@ def test_what_cannot_be_brought_up_says_why_and_leaves_nothing(state: Path, gate
             assert over.stop_reason is Reason.ERROR and word in over.detail, over
             made.add(session.id)
         await there.platform.runner.settled()
+        errors = await there.until(session, lambda event: isinstance(event.data, Error))
+        assert "--driver docker" in errors[-1].data.fix  # type: ignore[union-attr]  # who has named an image
         assert not await there.platform.driver.living() and not made & await there.keys.held()
 
     run(test, state, gateway)
