@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--patch", type=Path, metavar="FILE", help="write what it changed, as a patch (with --repo, one is kept anyway)"
     )
+    group.add_argument("--artifacts", type=Path, metavar="DIR", help="write what it hands out into this folder")
     group.add_argument("--max-dollars", type=_dollars, metavar="N", help="what its models may cost at most")
     group.add_argument("--max-seconds", type=int, metavar="N", help="how long it may work")
     group.add_argument(
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def only_of_agents(arguments: argparse.Namespace) -> str:
     """The first option that says something of an agent, where there is none; "" for no such option."""
-    said = ("model", "system", "max_dollars", "max_seconds", "ask", "json", "config")
+    said = ("model", "system", "artifacts", "max_dollars", "max_seconds", "ask", "json", "config")
     return next((f"--{name.replace('_', '-')}" for name in said if getattr(arguments, name)), "")
 
 

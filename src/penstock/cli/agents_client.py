@@ -51,6 +51,16 @@ class Server:
         if answer.status_code >= 400:
             raise CommandError(refusal(answer.status_code, answer.content))
 
+    def download(self, path: str, target: Path) -> None:
+        """Write what is there into a file. Raises CommandError with what the server says."""
+        with self.http.stream("GET", path) as answer:
+            if answer.status_code >= 400:
+                answer.read()
+                self.check(answer)
+            with target.open("wb") as file:
+                for chunk in answer.iter_bytes():
+                    file.write(chunk)
+
     def _gone(self, error: Exception) -> CommandError:
         return CommandError(f"the server at {self.url} does not answer ({type(error).__name__}): see that it runs")
 

@@ -30,7 +30,7 @@ from penstock.agents.bring_up import LOCAL, Surroundings
 from penstock.agents.environments.building import alone_in
 from penstock.agents.environments.packages import Manager, Registry
 from penstock.agents.errors import AgentsError
-from penstock.agents.events import ApprovalRequested, Error, SessionEvent, Status, TurnEnd
+from penstock.agents.events import ApprovalRequested, Artifact, Error, SessionEvent, Status, TurnEnd
 from penstock.agents.folders import Brought
 from penstock.agents.harnesses.contract import Harness
 from penstock.agents.installing import Installing, is_here
@@ -45,6 +45,7 @@ from penstock.agents.setting_up import SetupFailed
 from penstock.agents.types import AgentSpec, EnvironmentSpec, Limits, Principal, Session
 from penstock.cli import CommandError, drivers
 from penstock.cli.cloning import MARK, clone_commands, clone_failed, clone_rules, keep_patch
+from penstock.cli.handed_out import newest, place_of
 from penstock.cli.inputs import gathered, pair, pem_file, refused
 from penstock.cli.own_gateway import Gateway, check_has_models, gateway
 from penstock.cli.places import environments_directory, runs_directory, vault_directory
@@ -164,6 +165,7 @@ class _Agent:
         with self._signals(platform, session):
             outcome = await self._followed(platform, session)
         brought = await self._take_back(platform, session)
+        await self._keep_artifacts(platform, session)
         over = await self._over(platform, session)
         if not self._arguments.json:
             self._shown.note(cost_of(over.usage, time.monotonic() - self._began))
@@ -243,6 +245,18 @@ class _Agent:
         told = await asyncio.to_thread(keep_patch, patch, self._arguments.patch, runs, self._id)
         if told:
             self._shown.note(told)
+
+    async def _keep_artifacts(self, platform: Platform, session: Session) -> None:
+        """What it has handed out."""
+        page = await platform.service.artifacts(self._principal, session.id, after=0, limit=10_000)
+        for each in newest(stored.event.data for stored in page if isinstance(stored.event.data, Artifact)):
+            if self._arguments.artifacts is None:
+                self._shown.note(f"handed out, and lost without --artifacts DIR: {line_of(each.name)}")
+                continue
+            target = await asyncio.to_thread(place_of, each, self._arguments.artifacts)
+            data = b"".join([chunk async for chunk in platform.files.artifact(session, each)])
+            await asyncio.to_thread(target.write_bytes, data)
+            self._shown.note(f"handed out {line_of(str(target))}")
 
     async def _over(self, platform: Platform, session: Session) -> Session:
         """End the session, and wait until it has cost all that it has."""

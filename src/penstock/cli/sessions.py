@@ -13,11 +13,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from penstock.agents.events import TurnEnd
-from penstock.agents.sandboxes.archive import parts_of
-from penstock.agents.sandboxes.driver import UnsafeArchive
+from msgspec import convert
+
+from penstock.agents.events import Artifact, TurnEnd
 from penstock.cli import CommandError, agents_client
 from penstock.cli.agents_client import Server, found_by_name, server
+from penstock.cli.handed_out import newest, place_of
 from penstock.cli.shown_events import Shown, line_of
 from penstock.cli.table import table
 
@@ -60,34 +61,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _artifacts(server: Server, arguments: argparse.Namespace) -> int:
-    path = f"/v1/sessions/{arguments.session}/artifacts"
-    found, after = list[dict[str, Any]](), 0
+    path, after = f"/v1/sessions/{arguments.session}/artifacts", 0
+    found: list[Artifact] = []
     while after is not None:
         page = server.call("GET", path, params={"after": after, "limit": 1000})
-        found, after = found + [row["data"] for row in page["data"]], page["next"]
+        found += [convert(row["data"], Artifact) for row in page["data"]]
+        after = page["next"]
     if arguments.to is None:
-        rows = [[each["artifact"], line_of(each["name"], 60), f"{each['size']:,}"] for each in found]
+        rows = [[each.artifact, line_of(each.name, 60), f"{each.size:,}"] for each in found]
         print(table(["ID", "NAME", "BYTES"], rows) if rows else "It has handed out nothing.")
         return 0
-    for name, each in {each["name"]: each for each in found}.items():
-        target = arguments.to.joinpath(*_plain(name))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with server.http.stream("GET", f"{path}/{each['artifact']}") as answer, target.open("wb") as file:
-            if answer.status_code >= 400:
-                answer.read()
-                server.check(answer)
-            for chunk in answer.iter_bytes():
-                file.write(chunk)
+    for each in newest(found):
+        target = place_of(each, arguments.to)
+        server.download(f"{path}/{each.artifact}", target)
         print(target)
     return 0
-
-
-def _plain(name: str) -> tuple[str, ...]:
-    """The parts of a name that an agent chose. Raises CommandError where it leads elsewhere."""
-    try:
-        return parts_of(name)
-    except UnsafeArchive as error:
-        raise CommandError(error.message) from None
 
 
 def _session(parser: argparse.ArgumentParser) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from penstock.testing.providers import Reply, SimulatedProviders, ToolCall
 from tests.e2e.gateway import environment_for
 from tests.support.sandboxes import need_sandboxes, sandbox_folder
 
@@ -24,8 +25,8 @@ def state() -> Iterator[Path]:
         yield folder
 
 
-def _run(state: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**environment_for(), "PENSTOCK_STATE_DIR": str(state)}
+def _run(state: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    environment = {**environment_for(), **more, "PENSTOCK_STATE_DIR": str(state)}
     command = [sys.executable, "-m", "penstock", "run", *words]
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=110, stdin=subprocess.DEVNULL, check=False
@@ -49,6 +50,18 @@ def test_events_as_json_and_a_failure_that_says_why(state: Path) -> None:
     assert done.returncode == 1 and [event["number"] for event in events] == list(range(1, len(events) + 1))
     assert "not-a-model" in json.dumps(events)
     assert _marked(state) == []
+
+
+def test_what_an_agent_hands_out_is_kept(state: Path, tmp_path: Path) -> None:
+    work = "cd $PENSTOCK_ARTIFACTS; echo figures > report.txt; mkdir deep; echo more > deep/more.txt"
+    with SimulatedProviders() as provider:
+        provider.script(Reply.tool_calls(ToolCall("shell", {"command": work})), Reply.text("It is done."))
+        options = ("--model", "openai/gpt-4o", "--artifacts", str(tmp_path / "out"))
+        done = _run(state, "loop", *options, "report", **environment_for(provider))
+    assert done.returncode == 0, done.stderr
+    found = {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob("*.txt")}
+    assert found == {"out/report.txt": "figures\n", "out/deep/more.txt": "more\n"}
+    assert f"handed out {tmp_path}/out/report.txt" in done.stderr
 
 
 def test_without_a_key_and_a_model_it_says_what_to_do_before_anything_is_installed(state: Path) -> None:
