@@ -13,7 +13,6 @@ import contextlib
 import functools
 import os
 import secrets
-import signal
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -29,15 +28,15 @@ from penstock.agents.sandboxes.driver import (
     Identity,
     InvalidSpec,
     Listener,
-    NoSuchPath,
     Report,
     SandboxError,
     SandboxSpec,
     Trouble,
 )
-from penstock.agents.sandboxes.local import bubblewrap, cgroups, checks, files, kernel, launch, programs, trees
-from penstock.agents.sandboxes.local.forking import ForkServer, Reply, in_memory, readable
+from penstock.agents.sandboxes.local import bubblewrap, cgroups, checks, copies, ending, kernel, launch, programs, trees
+from penstock.agents.sandboxes.local.forking import ForkServer, Reply, in_memory
 from penstock.agents.sandboxes.local.helper import Answer, Ceilings
+from penstock.agents.sandboxes.local.pipes import HelperPipe
 from penstock.agents.sandboxes.local.replies import answer, decoded, listeners_of
 from penstock.agents.sandboxes.local.sandbox import LocalSandbox
 from penstock.agents.sandboxes.local.specs import check_spec, placed
@@ -202,9 +201,9 @@ class LocalDriver:
         spec, token = record.spec, record.token
         await in_thread(self._begin, record, group)
         with (
-            contextlib.closing(_Pipe()) as messages,
-            contextlib.closing(_Pipe()) as info,
-            contextlib.closing(_Pipe()) as ready,
+            contextlib.closing(HelperPipe()) as messages,
+            contextlib.closing(HelperPipe()) as info,
+            contextlib.closing(HelperPipe()) as ready,
         ):
             wanted = self._launch(record, group)
             reply = await self.forks.job("launch", wanted, [messages.write, info.write, ready.write])
@@ -284,7 +283,7 @@ class LocalDriver:
             )
         return folder / "tree"
 
-    async def _ready(self, messages: _Pipe, info: _Pipe, ready: _Pipe) -> tuple[int, int]:
+    async def _ready(self, messages: HelperPipe, info: HelperPipe, ready: HelperPipe) -> tuple[int, int]:
         """Wait until the first process runs; return its pid and bubblewrap's."""
         try:
             async with asyncio.timeout(STARTING):
@@ -412,15 +411,8 @@ class LocalDriver:
         return wanted is not None and alive(wanted.pid, wanted.started, wanted.boot)
 
     def _sweep_folders(self) -> list[str]:
-        """Remove what a crash left half made: workspaces and snapshots without their last file, those of the pool."""
         used = {record.spec.workspace for _, record in self.state.records() if record is not None} | self._making
-        found = []
-        for folder in (*(self.state.root / "workspaces").iterdir(), *(self.state.root / "snapshots").iterdir()):
-            left = folder.name.startswith(WARM) or not (folder / "owner").exists()
-            if left and folder.name not in used:
-                trees.remove(folder)
-                found.append(f"{folder.parent.name[:-1]} {folder.name}")
-        return found
+        return copies.sweep(self.state, used)
 
     async def end(self, record: Record, group: cgroups.Group) -> None:
         """End a sandbox's processes and remove all but its workspace."""
@@ -430,7 +422,7 @@ class LocalDriver:
         left: list[int] = []
         deadline = time.monotonic() + ENDING
         while time.monotonic() < deadline:
-            left = await self._kill(token, group, record)
+            left = await ending.kill(self.state, token, group, record)
             if not left and group.remove():
                 break
             await asyncio.sleep(0.01)
@@ -441,28 +433,6 @@ class LocalDriver:
         await in_thread(trees.remove, self.state.run_folder(token))
         if record is not None and not record.claimed:
             await in_thread(trees.remove, self.state.workspace(record.spec.workspace))
-
-    async def _kill(self, token: str, group: cgroups.Group, record: Record | None) -> list[int]:
-        """Kill once; return the processes that were there."""
-        if not group.kill():
-            await asyncio.to_thread(group.freeze, False)
-            for pid in group.pids():
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
-        found = group.pids()
-        if record is not None:
-            for pid, began in ((record.pid, record.started), (record.monitor, record.monitor_started)):
-                found += [pid] if await killed(pid, began, record.boot) else []
-        if record is None or not record.pid:
-            found += await asyncio.to_thread(self._kill_marked, token)
-        return found
-
-    def _kill_marked(self, token: str) -> list[int]:
-        found = [pid for pid, mark in self.state.marked().items() if mark == token]
-        for pid in found:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        return found
 
     def forget_warm(self, warm: LocalWarm) -> None:
         """Know a sandbox that waited no longer as one that waits."""
@@ -488,43 +458,16 @@ class LocalDriver:
 
     def check_new_snapshot(self, name: str) -> None:
         """Raise InvalidSpec where the name is bad or taken."""
-        if self.state.snapshot(name).exists():
-            raise InvalidSpec(f"there is a snapshot {name!r} already", fix="choose another name")
+        copies.check_new_snapshot(self.state, name)
 
     async def copy_workspace(self, workspace: str, snapshot: str) -> None:
         """Copy a workspace (in which nothing runs) into a new snapshot."""
-        source = self.state.workspace(workspace)
-        await self._copied(source, self.state.snapshot(snapshot), int((source / "owner").read_text()))
+        await copies.copy_workspace(self.state, self.forks, workspace, snapshot)
 
     async def restore(self, snapshot: str, workspace: str) -> None:
         """Make a workspace of a snapshot."""
         self.state.open()
-        source, target = self.state.snapshot(snapshot), self.state.workspace(workspace)
-        if not (source / "owner").exists():
-            raise NoSuchPath(f"there is no snapshot {snapshot!r}")
-        if target.exists():
-            raise InvalidSpec(f"there is a workspace {workspace!r} already", fix="choose another name")
-        await self._copied(source, target, self.state.new_owner())
-
-    async def _copied(self, source: Path, target: Path, owner: int) -> None:
-        """Copy as the source's owner, then give the copy to its own; the file `owner` comes last and makes it whole."""
-        before = int((source / "owner").read_text())
-        trees.make(target, before if self.state.as_root else -1)
-        for part in ("home", "work"):
-            opened = [
-                os.open(folder / part, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) for folder in (source, target)
-            ]
-            try:
-                await answer(await self.forks.job("copy", files.Copy(before if self.state.as_root else -1), opened))
-            except BaseException:
-                await asyncio.to_thread(trees.remove, target)
-                raise
-            finally:
-                for fd in opened:
-                    os.close(fd)
-        if self.state.as_root and owner != before:
-            await asyncio.to_thread(trees.give, target, owner)
-        (target / "owner").write_text(str(owner))
+        await copies.restore(self.state, self.forks, snapshot, workspace)
 
     async def forget(self, *, workspace: str = "", snapshot: str = "", environment: str = "") -> None:
         """Remove what outlives sandboxes."""
@@ -543,52 +486,6 @@ class LocalDriver:
         for name, folder in named:
             if name:
                 await asyncio.to_thread(trees.remove, folder(name))
-
-
-class _Pipe:
-    """A pipe whose other end a helper gets."""
-
-    def __init__(self) -> None:
-        self._read, self.write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        os.set_blocking(self.write, True)
-        self._open = [self._read, self.write]
-
-    async def all(self, stop: bytes = b"") -> bytes:
-        """Return what comes until the end, or until it ends with `stop`."""
-        found = b""
-        while not stop or not found.endswith(stop):
-            await readable(self._read)
-            data = os.read(self._read, 65536)
-            if not data:
-                break
-            found += data
-        return found
-
-    def close_write(self) -> None:
-        if self.write in self._open:
-            self._open.remove(self.write)
-            os.close(self.write)
-
-    def close(self) -> None:
-        for fd in self._open:
-            os.close(fd)
-        self._open = []
-
-
-async def killed(pid: int, started: int, boot_id: str) -> bool:
-    """Kill that very process and wait for its end. False: it was gone."""
-    pidfd = open_process(pid, started, boot_id)
-    if pidfd is None:
-        return False
-    try:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1):
-                await readable(pidfd)
-    finally:
-        os.close(pidfd)
-    return True
 
 
 def _parent(pid: int) -> int:

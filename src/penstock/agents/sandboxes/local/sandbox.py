@@ -47,7 +47,8 @@ from penstock.agents.sandboxes.local import bubblewrap, enter, files, launch, us
 from penstock.agents.sandboxes.local.cgroups import Group
 from penstock.agents.sandboxes.local.forking import Reply, readable
 from penstock.agents.sandboxes.local.helper import Ceilings
-from penstock.agents.sandboxes.local.process import LocalProcess, Stream, Streams
+from penstock.agents.sandboxes.local.pipes import Descriptors, Pipes
+from penstock.agents.sandboxes.local.process import LocalProcess, Stream
 from penstock.agents.sandboxes.local.replies import answer, answers, listeners_of
 from penstock.agents.sandboxes.local.state import Record, handle, since_boot
 from penstock.agents.sandboxes.local.transfer import LocalExport, pump
@@ -148,7 +149,7 @@ class LocalSandbox:
 
     async def _started(self, wanted: enter.Enter, stdin: bool) -> LocalProcess:
         counters = Counters(self.group.out_of_memory(), self.group.refused_processes(), len(self._stops))
-        with _Pipes(wanted.terminal is not None, stdin, self.owner) as pipes:
+        with Pipes(wanted.terminal is not None, stdin, self.owner) as pipes:
             reply = await self._driver.forks.job("enter", wanted, pipes.theirs)
             pipes.close_theirs()
             said, fds = await answers(reply)
@@ -222,7 +223,7 @@ class LocalSandbox:
     async def put(self, archive: AsyncIterator[bytes], at: str = WORKSPACE, *, links: bool = False) -> None:
         """Unpack an archive (`driver.Sandbox.put`)."""
         folder, parts = self._below(at)
-        with contextlib.closing(_Fds()) as fds:
+        with contextlib.closing(Descriptors()) as fds:
             read, write = os.pipe2(os.O_CLOEXEC)
             fds.add(read)
             stream = Stream(write)
@@ -248,7 +249,7 @@ class LocalSandbox:
 
     async def _exported(self, path: str) -> tuple[Reply, Stream]:
         folder, parts = self._below(path)
-        with contextlib.closing(_Fds()) as fds:
+        with contextlib.closing(Descriptors()) as fds:
             read, write = os.pipe2(os.O_CLOEXEC)
             fds.add(write)
             reply = await self._driver.forks.job("get", files.Get(self.owner, parts), [fds.open(folder), write])
@@ -349,7 +350,7 @@ class LocalSandbox:
         return Stats(used.memory, used.processes, used.cpu, disk)
 
     async def _measured(self) -> int:
-        with contextlib.closing(_Fds()) as fds:
+        with contextlib.closing(Descriptors()) as fds:
             opened = [fds.open(self._below(top)[0]) for top in (WORKSPACE, HOME)]
             found = await answer(await self._driver.forks.job("usage", files.Usage(self.owner), opened))
         self._disk = found.size
@@ -468,71 +469,6 @@ class LocalSandbox:
     def _report(self, trouble: Trouble) -> None:
         self._troubles = [*self._troubles[1 - MOST_TROUBLES :], trouble]
         self._driver.on_trouble(self, trouble)
-
-
-class _Fds:
-    """File descriptors that are closed together, in any case."""
-
-    def __init__(self) -> None:
-        self._fds: list[int] = []
-
-    def add(self, fd: int) -> int:
-        self._fds.append(fd)
-        return fd
-
-    def open(self, folder: str) -> int:
-        return self.add(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC))
-
-    def close(self) -> None:
-        fds, self._fds = self._fds, []
-        for fd in fds:
-            os.close(fd)
-
-
-class _Pipes:
-    """The pipes of a program. The sandbox's user owns them, or `echo > /dev/stderr` inside would be refused."""
-
-    def __init__(self, terminal: bool, stdin: bool, owner: int) -> None:
-        self._fds, self._owner = _Fds(), owner
-        self._ours: list[Stream | None] = []
-        self.theirs: list[int] = []
-        if not terminal:
-            self._ours.append(self._pipe(ours_reads=False) if stdin else self._empty())
-            self._ours += [self._pipe(ours_reads=True), self._pipe(ours_reads=True)]
-
-    def _pipe(self, *, ours_reads: bool) -> Stream:
-        read, write = os.pipe2(os.O_CLOEXEC)
-        ours, theirs = (read, write) if ours_reads else (write, read)
-        self.theirs.append(self._fds.add(theirs))
-        if self._owner >= 0:
-            os.fchown(theirs, self._owner, self._owner)
-        return Stream(ours)
-
-    def _empty(self) -> Stream | None:
-        self.theirs.append(self._fds.add(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)))
-        return None
-
-    def __enter__(self) -> _Pipes:
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self.close_theirs()
-        if kind is not None:
-            for stream in self._ours:
-                if stream is not None:
-                    stream.close()
-
-    def close_theirs(self) -> None:
-        self._fds.close()
-
-    def streams(self, fds: list[int]) -> Streams:
-        """Return our ends; a terminal's came from the helper."""
-        if fds:
-            terminal = Stream(fds[0])
-            return Streams(terminal, None, terminal)
-        entry, output, error = self._ours
-        assert output is not None
-        return Streams(output, error, entry)
 
 
 def _check_program(wanted: enter.Enter) -> None:
