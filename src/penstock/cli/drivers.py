@@ -15,14 +15,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of all that makes sandboxes."""
     group = parser.add_argument_group("sandboxes")
     group.add_argument(
-        "--driver", choices=tuple(DRIVERS), help="what makes sandboxes (default: local; docker where an image is named)"
+        "--driver",
+        choices=tuple(DRIVERS),
+        help="what makes sandboxes; where it is not said, local, or docker with --image",
     )
     group.add_argument(
         "--image", default="", metavar="IMAGE", help="docker: the system inside, an image that the engine has"
     )
     group.add_argument(
         "--engine", default="", metavar="SOCKET",
-        help="docker: the engine's Unix socket (default: $DOCKER_HOST, else /var/run/docker.sock)",
+        help="docker: the engine's Unix socket; else $DOCKER_HOST, else /var/run/docker.sock",
     )  # fmt: skip
 
 
