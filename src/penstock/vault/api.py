@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from penstock.vault import wire
+from penstock.vault.records import SecretRecord
 from penstock.vault.values import Refusal
 from penstock.vault.wire import Answer, Call, Event, ListenerKind, Opened, Packet, SessionSpec
 
@@ -28,6 +29,7 @@ __all__ = [
     "ListenerKind",
     "Opened",
     "Refusal",
+    "SecretRecord",
     "Secrets",
     "SessionSpec",
     "VaultClient",
@@ -143,8 +145,8 @@ class VaultClient:
         """Answer an event of kind `ask` by its proposal.
 
         Args:
-            allowed: of a host this means: for the rest of the session.
-            remember: whether a no, and any answer to a push, holds for the rest of the session, or for what waits only.
+            allowed: of a request: for as long as the session is open here.
+            remember: of a no, and of any answer to a push: whether it holds as long, or is one to what waits now.
         """
         await self._call("decide", session=session, proposal=proposal, allowed=allowed, remember=remember)
 

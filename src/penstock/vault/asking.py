@@ -12,8 +12,6 @@ from collections.abc import Callable
 from penstock.vault.rules import Rule
 from penstock.vault.values import Refusal
 
-ASK_SECONDS = 120.0
-"""How long a connection waits for a human to allow its host. No answer means no."""
 QUESTIONS = 50
 """Questions that one session may put; a program that asks for more does not want an answer."""
 
@@ -23,10 +21,12 @@ class Questions:
 
     Args:
         tell: puts a question: the rule, and what was refused without it.
+        seconds: how long a connection waits for a human. No answer means no.
     """
 
-    def __init__(self, tell: Callable[[Rule, Refusal], None]) -> None:
+    def __init__(self, tell: Callable[[Rule, Refusal], None], seconds: float) -> None:
         self._tell = tell
+        self.seconds = seconds
         self._put = 0
         self._asked: dict[Rule, asyncio.Future[bool]] = {}
 
@@ -44,7 +44,7 @@ class Questions:
             answer = self._asked[rule] = asyncio.get_running_loop().create_future()
             self._tell(rule, refusal)
         try:
-            async with asyncio.timeout(ASK_SECONDS):
+            async with asyncio.timeout(self.seconds):
                 allowed = await asyncio.shield(answer)
         except TimeoutError:
             allowed = False

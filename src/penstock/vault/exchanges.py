@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Protocol
 
 from penstock.vault import http1, websocket
@@ -24,7 +25,8 @@ from penstock.vault.http1_upstream import Http1Upstream
 from penstock.vault.outgoing import Outgoing
 from penstock.vault.pushes import Push
 from penstock.vault.refusals import refuse
-from penstock.vault.session import Session, destination_text
+from penstock.vault.rules import Binding
+from penstock.vault.session import Session, destination_text, rule_for
 from penstock.vault.stream import Closed, Stream
 from penstock.vault.uploads import Watched
 from penstock.vault.values import Destination, Refusal, RequestHead, ResponseHead
@@ -131,7 +133,7 @@ class Exchanges:
     async def _exchange(self, destination: Destination, head: RequestHead, body: Body, reply: Reply) -> None:
         permit = await self._session.decide(destination, head)
         outgoing = Outgoing(self._session, self._tunnel, destination, head, permit)
-        push = Push(permit.binding, head) if permit.binding is not None and permit.binding.refs else None
+        push = self._push(permit.binding, destination, head)
         if push is not None and push.has_commands:
             try:
                 body = await push.checked(body)
@@ -155,6 +157,12 @@ class Exchanges:
             await self._relay(destination, response, reply)
         finally:
             response.done()
+
+    def _push(self, binding: Binding | None, destination: Destination, head: RequestHead) -> Push | None:
+        """The check of a request whose binding says which refs may be pushed."""
+        if binding is None or not binding.refs:
+            return None
+        return Push(binding, head, partial(self._session.ask_push, binding, rule_for(destination, head)))
 
     async def _caught(self, destination: Destination, head: RequestHead, response: Response) -> Response:
         """The response with stubs in the place of the tokens that it bears. The tokens are scrubbed from here on."""

@@ -231,9 +231,9 @@ def parse_ref_rule(text: str) -> RefRule:
 
 def matches(pattern: str, ref: str) -> bool:
     """Tell whether a ref's name matches the whole of a pattern. Upper and lower case differ, as in git."""
-    body, star = (pattern[:-1], ".*") if pattern.endswith("*") else (pattern, "")
-    expression = "[^/]*".join(re.escape(part) for part in body.split("*")) + star
-    return re.fullmatch(expression, ref, re.DOTALL) is not None and ref != body
+    body, rest = (pattern[:-1], ".+") if pattern.endswith("*") else (pattern, "")
+    expression = "[^/]*".join(re.escape(part) for part in body.split("*")) + rest
+    return re.fullmatch(expression, ref, re.DOTALL) is not None
 
 
 class RefUpdate(msgspec.Struct, frozen=True):
@@ -249,6 +249,11 @@ class RefUpdate(msgspec.Struct, frozen=True):
         if not self.new.strip("0"):
             return "delete"
         return "update" if self.old.strip("0") else "create"
+
+
+def covers(rule: RefRule, update: RefUpdate) -> bool:
+    """Tell whether a rule allows a command."""
+    return update.action in rule.actions and matches(rule.pattern, update.ref)
 
 
 class Push(msgspec.Struct, frozen=True):
@@ -307,6 +312,12 @@ class PushCheck:
             self._allow(update)
         return self.push
 
+    @property
+    def forbidden(self) -> tuple[RefUpdate, ...]:
+        """What no rule allows of the commands that were read."""
+        updates = self.push.updates if self.push is not None else ()
+        return tuple(update for update in updates if not self._is_allowed(update))
+
     def end(self) -> Push:
         """Say that the body has ended. Return the commands. Raises Refusal(`bad_git`) where it ended too early."""
         if self.push is None:
@@ -321,8 +332,11 @@ class PushCheck:
         if self._read > MAX_COMMANDS:
             raise _bad(f"its commands have more than {MAX_COMMANDS} bytes", "Push fewer refs at once.")
 
+    def _is_allowed(self, update: RefUpdate) -> bool:
+        return any(covers(rule, update) for rule in self._rules)
+
     def _allow(self, update: RefUpdate) -> None:
-        if any(update.action in rule.actions and matches(rule.pattern, update.ref) for rule in self._rules):
+        if self._is_allowed(update):
             return
         allowed = " ".join(str(rule) for rule in self._rules) or "nothing"
         reason = f"This session may not {update.action} {update.ref}; it may push {allowed}."

@@ -1,9 +1,12 @@
-"""Pushes over HTTPS: nothing of one leaves before its commands were read and allowed by the binding's `refs`."""
+"""Pushes over HTTPS: nothing of one leaves before its commands were read and allowed by the binding's `refs`, or by
+somebody who was asked.
+"""
 
 from __future__ import annotations
 
 from penstock.vault import git
 from penstock.vault.bodies import Body, Reply
+from penstock.vault.push_questions import AskPush, ask_nobody
 from penstock.vault.rules import Binding
 from penstock.vault.values import Headers, Refusal, RequestHead
 
@@ -33,11 +36,15 @@ class Begun:
 class Push:
     """The check of one request under a binding with `refs`.
 
+    Args:
+        ask: is asked about the refs that `refs` does not cover.
+
     Raises:
         Refusal: `bad_git`: it is no request of git's and changes something, by which refs could be changed as well.
     """
 
-    def __init__(self, binding: Binding, head: RequestHead) -> None:
+    def __init__(self, binding: Binding, head: RequestHead, ask: AskPush = ask_nobody) -> None:
+        self._ask = ask
         asked = git.of_request(head)
         if asked is None and head.method not in ("GET", "HEAD", "OPTIONS"):
             raise Refusal(
@@ -49,7 +56,7 @@ class Push:
         self._check = git.PushCheck([git.parse_ref_rule(text) for text in binding.refs], encoding)
 
     async def checked(self, body: Body) -> Body:
-        """Read the commands; return the body, whole, once they are allowed.
+        """Read the commands; return the body, whole, once they are allowed. No more of it is read before.
 
         Raises:
             Refusal: `ref_not_allowed`, `bad_git`.
@@ -57,10 +64,20 @@ class Push:
         beginning: list[bytes] = []
         while data := await body.read():
             beginning.append(data)
-            if self._check.feed(data) is not None:
+            if await self._may_go_on(data):
                 return Begun(beginning, body)
         self._check.end()
         return Begun(beginning, body)
+
+    async def _may_go_on(self, data: bytes) -> bool:
+        """Whether all commands are read, and allowed."""
+        try:
+            return self._check.feed(data) is not None
+        except Refusal as refusal:
+            if not self._check.forbidden:
+                raise
+            await self._ask(self._check.forbidden, refusal)
+            return True
 
     async def refuse(self, refusal: Refusal, reply: Reply) -> bool:
         """Answer in the form of git's own report, which its user sees; False where git asked for none."""

@@ -21,6 +21,7 @@ from penstock.vault.captures import Captures
 from penstock.vault.connections import Connections, Cuttable
 from penstock.vault.credentials.contract import Credential, Random
 from penstock.vault.fake_dns import Names
+from penstock.vault.git import RefUpdate
 from penstock.vault.git_config import git_config
 from penstock.vault.held import Held
 from penstock.vault.java_store import java_store
@@ -30,6 +31,7 @@ from penstock.vault.names import format_authority, is_address
 from penstock.vault.neighbours import Neighbours
 from penstock.vault.paths import parse_target
 from penstock.vault.policy import Permit, Policy
+from penstock.vault.push_questions import PushQuestions, described, wanted
 from penstock.vault.records import SecretRecord
 from penstock.vault.rules import Binding, Rule, covers_host, parse_rule
 from penstock.vault.scrub import Scrubber
@@ -76,7 +78,8 @@ class Session:
         self._audit = audit
         self._lookout = Lookout(spec.id, neighbours or Neighbours())
         self._rules = [parse_rule(text) for text in spec.rules]
-        self._questions = Questions(self._put_question)
+        self._questions = Questions(self._put_question, spec.ask_seconds)
+        self._pushes = PushQuestions(spec.ask_seconds)
         self._values = LiveValues(lambda: self.held.values(), random)
         self._decide_anew()
         self.ca = SessionCA(self._hosts(), lifetime=spec.lifetime)
@@ -221,7 +224,7 @@ class Session:
             self.look(head, destination_text(destination), own)
             if refusal.code != "no_rule":
                 raise
-            await self._ask(_rule_for(destination, head), refusal)
+            await self._ask(rule_for(destination, head), refusal)
             permit = self.policy.decide(destination, head)
         else:
             self.look(head, destination_text(destination), (permit.binding,) if permit.binding is not None else ())
@@ -236,14 +239,53 @@ class Session:
         await self._questions.ask(rule, refusal)
 
     def _put_question(self, rule: Rule, refusal: Refusal) -> None:
-        self._tell(Event(session=self.spec.id, kind="ask", detail=refusal.reason, proposal=str(rule)))
+        event = Event(session=self.spec.id, kind="ask", about="egress", detail=refusal.reason, proposal=str(rule))
+        self._tell(event)
+
+    async def ask_push(self, binding: Binding, place: Rule, updates: Sequence[RefUpdate], refusal: Refusal) -> None:
+        """Ask whether a push may change refs that its binding does not name, where this session is one that asks.
+
+        Args:
+            binding: under which it is sent.
+            place: its own request.
+            updates: what it may not do without an answer.
+            refusal: why not.
+
+        Raises:
+            Refusal: the one given, with what became of the question; or what was changed meanwhile.
+        """
+        missing = self._pushes.missing(binding.secret, place, updates)
+        if not missing:
+            return
+        rule = wanted(binding, place, missing)
+        if not self.spec.ask or rule is None or self.stubs.hidden(str(rule)) != str(rule):
+            raise refusal
+        detail = described(rule, missing, binding.refs)
+        event = Event(session=self.spec.id, kind="ask", about="push", detail=detail, proposal=str(rule))
+        await self._pushes.ask(rule, missing, refusal, lambda: self._tell(event))
+        self._check_still(binding, refusal)
+
+    def _check_still(self, binding: Binding, refusal: Refusal) -> None:
+        """Refuse what may not be sent any more, whatever was answered: the answer took its time."""
+        self.check_open()
+        self.held[binding.secret].check_usable()
+        if binding not in self.policy.bindings:
+            raise refusal
 
     def answer(self, proposal: str, allowed: bool, remember: bool = True) -> None:
-        """Take the answer to a question; a yes adds the rule, and a no that is remembered ends all questions about it.
+        """Take the answer to a question; a yes adds the rule.
+
+        Args:
+            remember: of a no, and of any answer to a push: whether it holds from now on, or is one to what waits now.
 
         Raises:
             Refusal: the proposal is no rule.
         """
+        if self._pushes.knows(proposal):
+            if allowed:
+                self.audit("allow_rule" if remember else "allow_push", rule=proposal)
+            self._pushes.answer(proposal, allowed=allowed, remember=remember)
+            return
         rule = parse_rule(proposal)
         if allowed:
             self.allow(rule)
@@ -384,6 +426,7 @@ class Session:
             self._values.retire(held.credential.live())
         if record.bindings != held.record.bindings:
             self.cut(record.name)  # a connection that goes on was let in by what does not count any more
+            self._pushes.forget(record.name)
         held.record, held.credential, held.revoked = record, credential, False
         self._decide_anew()
         self._allow_hosts()
@@ -402,7 +445,7 @@ _AT_ITS_HOST = ("no_binding", "ambiguous_binding", "bad_path", "bad_query", "met
 """Refusals of requests to the right host: a stub in its own slot is where it belongs, though the rest is wrong."""
 
 
-def _rule_for(destination: Destination, head: RequestHead) -> Rule:
+def rule_for(destination: Destination, head: RequestHead) -> Rule:
     """The narrowest rule that would allow a request."""
     path = parse_target(head.target).path
     return Rule((head.method,), destination.scheme, destination.host, destination.port, path)

@@ -84,7 +84,8 @@ class SSHWay:
         return self._destination, DoorOfNow(self._rules)
 
     def _rules(self) -> PolicyDoor:
-        return PolicyDoor(self._session.policy, self._destination, self._login, self._stub)
+        session = self._session
+        return PolicyDoor(session.policy, self._destination, self._login, self._stub, session.ask_push)
 
     def _stub(self, binding: Binding) -> bytes | None:
         """A password's stub must be presented; a key's cannot be, and the socket says who asks."""

@@ -19,6 +19,7 @@ import msgspec
 MAX_MESSAGE = 128 * 1024
 MAX_LISTENERS = 64
 DEFAULT_LIFETIME = 24 * 3600.0
+DEFAULT_ASK_SECONDS = 120.0
 
 ListenerKind = Literal["proxy", "transparent", "redirected", "dns"]
 """`proxy`: clients that speak to a proxy (CONNECT, absolute URLs). `transparent`: connections that were meant for
@@ -43,7 +44,9 @@ class SessionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         addresses: host to the private networks (CIDR) that it may be found in.
         upstream_cas: host, `*.domain` or `*` to PEM of the authorities that vouch for it, beside the system's.
         freeze_on_misuse: stop the session when a stub is seen where it does not belong (default: raise an alarm only).
-        ask: ask whoever holds the control socket about hosts that no rule knows, instead of refusing at once.
+        ask: ask whoever holds the control socket about hosts that no rule knows, and about pushes to refs that no
+            binding names, instead of refusing at once.
+        ask_seconds: how long what is asked about waits for the answer; none means no (default: two minutes).
         lifetime: seconds until its certificates end (default: a day).
     """
 
@@ -58,6 +61,7 @@ class SessionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     upstream_cas: dict[str, str] = msgspec.field(default_factory=dict)
     freeze_on_misuse: bool = False
     ask: bool = False
+    ask_seconds: float = DEFAULT_ASK_SECONDS
     lifetime: float = DEFAULT_LIFETIME
 
 
@@ -88,6 +92,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: `alarm` (a stub where it does not belong), `frozen`, `revoked`, `denied`, `ask` (a connection waits).
+        about: of `ask`: `egress`, a request that no rule allows; `push`, refs that no binding names.
         detail: a sentence for people; never a secret, never a stub.
         proposal: the rule that would allow it, as it would be written; for `ask`, what to answer with.
     """
@@ -97,6 +102,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     code: str = ""
     proposal: str = ""
+    about: Literal["", "egress", "push"] = ""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -227,6 +227,8 @@ def test_a_push_to_another_branch_is_refused_in_words_that_git_shows(root: Path)
         ("refs/heads/*/new", "HEAD:refs/heads/a/b/new", False),
         ("refs/heads/*/new", "HEAD:refs/heads/a/new", True),
         ("*", "HEAD:refs/heads/main", True),
+        ("refs/heads/new", "HEAD:refs/heads/new", True),
+        ("refs/heads/new", "HEAD:refs/heads/newer", False),
     ],
 )
 def test_rules_with_actions(root: Path, rule: str, pushed: str, good: bool) -> None:

@@ -5,14 +5,19 @@ each line of a shell whose bindings name commands, and the branches of a push, w
 was let in.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
-from penstock.vault.git import PushCheck, parse_ref_rule, report_status
+from penstock.vault.git import PushCheck, RefUpdate, parse_ref_rule, report_status
 from penstock.vault.policy import Policy
-from penstock.vault.rules import Binding, covers_host, covers_method, covers_port
+from penstock.vault.push_questions import AskPush, ask_nobody
+from penstock.vault.rules import Binding, Rule, covers_host, covers_method, covers_port
 from penstock.vault.ssh.commands import LineDecision, LineGate, covers
 from penstock.vault.ssh.door import Entry, InputCheck, Login, SSHPermit
 from penstock.vault.values import Destination, Refusal
+
+AskAbout = Callable[[Binding, Rule, Sequence[RefUpdate], Refusal], Awaitable[None]]
+"""As `AskPush`, with the binding under which the push is sent, and the push's own request."""
 
 
 class PolicyDoor:
@@ -23,6 +28,7 @@ class PolicyDoor:
         destination: where to; its scheme is `ssh`.
         login: says how the vault authenticates with a binding's secret.
         stub: says which stub must be presented for a binding; None: none (keys; see `door.Entry`).
+        ask: is asked about refs that no binding names; None: nobody is.
     """
 
     def __init__(
@@ -31,11 +37,13 @@ class PolicyDoor:
         destination: Destination,
         login: Callable[[Binding], Login],
         stub: Callable[[Binding], bytes | None],
+        ask: AskAbout | None = None,
     ) -> None:
         self._policy = policy
         self._destination = destination
         self._login = login
         self._stub = stub
+        self._ask = ask
 
     def enter(self, user: str) -> Entry:
         """Say how a user comes in: freely if any of its bindings asks for no stub. Raises Refusal: `no_binding`."""
@@ -58,8 +66,16 @@ class PolicyDoor:
         assert binding is not None
         check: InputCheck | None = None
         if kind == "git-receive-pack" and binding.refs:
-            check = PushGate(PushCheck([parse_ref_rule(ref) for ref in binding.refs]))
+            ask = self._asking(binding, user, command)
+            check = PushGate(PushCheck([parse_ref_rule(ref) for ref in binding.refs]), ask)
         return SSHPermit(self._login(binding), binding.secret, str(binding), check=check)
+
+    def _asking(self, binding: Binding, user: str, repository: str) -> AskPush:
+        if self._ask is None:
+            return ask_nobody
+        path = "/" + repository.removeprefix("/").removesuffix(".git")
+        to = self._destination
+        return partial(self._ask, binding, Rule(("git-receive-pack",), to.scheme, to.host, to.port, path, user))
 
     def _shell(self, user: str) -> SSHPermit:
         """Several bindings of one secret make one shell: a line needs any of them."""
@@ -88,22 +104,43 @@ class PushGate:
 
     Args:
         check: the rules of refs.
+        ask: is asked about refs that they do not cover.
     """
 
-    def __init__(self, check: PushCheck) -> None:
+    def __init__(self, check: PushCheck, ask: AskPush = ask_nobody) -> None:
         self._check = check
+        self._ask = ask
+        self._refusal: Refusal | None = None
         self._held = bytearray()
         self._decisions: list[LineDecision] = []
 
     def feed(self, data: bytes) -> bytes:
-        """Take what git sends; return what may go on. Raises Refusal: `ref_not_allowed`, `bad_git`."""
+        """Take what git sends; return what may go on. Raises Refusal: `bad_git`."""
         if self._check.push is not None:
             return data
         self._held += data
-        push = self._check.feed(data)
-        if push is None:
+        try:
+            push = self._check.feed(data)
+        except Refusal as refusal:
+            if not self._check.forbidden:
+                raise
+            self._refusal = refusal
             return b""
-        self._decisions += [LineDecision(f"{update.action} {update.ref}", True) for update in push.updates]
+        return self._released() if push is not None else b""
+
+    def question(self) -> Callable[[], Awaitable[bytes]] | None:
+        """Whether the refs may be changed that no rule covers."""
+        refusal, self._refusal = self._refusal, None
+        return partial(self._asked, refusal) if refusal is not None else None
+
+    async def _asked(self, refusal: Refusal) -> bytes:
+        """Ask; return the commands. Raises Refusal: `ref_not_allowed`."""
+        await self._ask(self._check.forbidden, refusal)
+        return self._released()
+
+    def _released(self) -> bytes:
+        updates = self._check.push.updates if self._check.push is not None else ()
+        self._decisions += [LineDecision(f"{update.action} {update.ref}", True) for update in updates]
         held, self._held = bytes(self._held), bytearray()
         return held
 

@@ -163,6 +163,9 @@ class LineGate:
             self._refuse("the input ended before Enter")
         return b""
 
+    def question(self) -> None:
+        """Nobody is asked about a line."""
+
     def answer(self, refusal: Refusal) -> bytes:
         """A shell has no words of its own for a refusal."""
         return b""

@@ -72,6 +72,9 @@ class InputCheck(Protocol):
     def end(self) -> bytes:
         """The client sends no more; return what may still go on."""
 
+    def question(self) -> Callable[[], Awaitable[bytes]] | None:
+        """What must be asked before more is given to `feed` or `end`; it returns what may go on. Raises Refusal."""
+
     def answer(self, refusal: Refusal) -> bytes:
         """What the client's own protocol says to a refusal that `feed` raised; b"" for nothing."""
 

@@ -8,7 +8,7 @@ Whatever fails on the way down ends the channel (fail closed). Source: RFC 4254 
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import asyncssh
@@ -100,6 +100,7 @@ class Inside(asyncssh.SSHServerSession[bytes]):
         self._terminal: tuple[str, Size, Mapping[int, int]] | None = None
         self._up: asyncssh.SSHClientChannel[bytes] | None = None
         self._check: InputCheck | None = None
+        self._asking: asyncio.Task[None] | None = None
         self._waiting: list[bytes] = []
         self._ended = False
         self._outside: Outside | None = None
@@ -208,28 +209,33 @@ class Inside(asyncssh.SSHServerSession[bytes]):
             channel.abort()
             return
         self._up = channel
-        waiting, self._waiting = self._waiting, []
-        for data in waiting:
-            self._forward(data)
-        if self._ended:
-            self._forward_end()
+        self._catch_up()
         self.valve.release("opening")
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
-        """Check and pass on, or keep while the upstream is being opened (at most one window, the valve sees to it)."""
+        """Check and pass on, or keep while the upstream is being opened, or somebody is asked (at most one window, the
+        valve sees to it).
+        """
         self._host.moved()
+        self._waiting.append(data)
         if self._up is None:
-            self._waiting.append(data)
             self.valve.hold("opening")
         else:
-            self._forward(data)
+            self._catch_up()
 
     def eof_received(self) -> bool:
         """The client sends no more; the other direction stays open."""
         self._ended = True
         if self._up is not None:
-            self._forward_end()
+            self._catch_up()
         return True
+
+    def _catch_up(self) -> None:
+        """Pass on what has come, unless somebody must be asked first."""
+        while self._waiting and self._asking is None:
+            self._forward(self._waiting.pop(0))
+        if self._ended and self._asking is None:
+            self._forward_end()
 
     def _forward(self, data: bytes) -> None:
         self._pass_on(lambda check: check.feed(data), data)
@@ -246,15 +252,41 @@ class Inside(asyncssh.SSHServerSession[bytes]):
             passed = look(self._check) if self._check is not None else data
             self._report()
         except Refusal as refusal:
-            self._host.note("refused", {"code": refusal.code, "reason": refusal.reason})
-            self.write(self._check.answer(refusal) if self._check is not None else b"", None)
-            self.refuse(refusal, REFUSED)
+            self._refuse_input(refusal)
             return
         except Exception:
             self.fail("The vault could not check what was sent.")
             return
         if passed:
             self._up.write(passed)
+        question = self._check.question() if self._check is not None else None
+        if question is not None:
+            self.valve.hold("asking")
+            self._asking = asyncio.get_running_loop().create_task(self._ask_about(question))
+
+    async def _ask_about(self, question: Callable[[], Awaitable[bytes]]) -> None:
+        """Wait for somebody's answer, with the client's input stopped; then go on, or end."""
+        try:
+            passed = await question()
+            self._report()
+        except Refusal as refusal:
+            self._asking = None
+            self._refuse_input(refusal)
+            return
+        except Exception:
+            self._asking = None
+            self.fail("The vault could not ask about what was sent.")
+            return
+        self._asking = None
+        if self._up is not None and not self._up.is_closing():
+            self._up.write(passed)
+        self._catch_up()
+        self.valve.release("asking")
+
+    def _refuse_input(self, refusal: Refusal) -> None:
+        self._host.note("refused", {"code": refusal.code, "reason": refusal.reason})
+        self.write(self._check.answer(refusal) if self._check is not None else b"", None)
+        self.refuse(refusal, REFUSED)
 
     def _report(self) -> None:
         """Audit what the check decided, and tell the client what it refused."""
@@ -361,6 +393,9 @@ class Inside(asyncssh.SSHServerSession[bytes]):
         return channel
 
     def _leave(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
         if self._up is not None:
             up, self._up = self._up, None
             up.abort()
