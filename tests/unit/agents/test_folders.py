@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.agents import folders
+from penstock.agents import folders, held_files
 from penstock.agents.folders import Brought, Folder
 from penstock.agents.sandboxes.driver import CannotCreate, UnsafeArchive
 
@@ -294,7 +294,7 @@ def test_a_disk_that_is_full_removes_nothing(inside: Inside, monkeypatch: pytest
         raise OSError(28, "No space left on device")
 
     before = tree(inside.outside)
-    monkeypatch.setattr(folders, "_write", full)
+    monkeypatch.setattr(held_files, "write", full)
     with pytest.raises(OSError, match="No space"):
         inside.back()
     assert tree(inside.outside) == before
