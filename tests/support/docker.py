@@ -15,7 +15,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +56,16 @@ def need_root() -> None:
         pytest.skip("only on machines where tests run as root")
 
 
-def make_image(path: str, name: str, *changes: str, programs: Sequence[str] = PROGRAMS) -> None:
-    """Import an image with these programs; `changes` are instructions as of a Dockerfile."""
+def make_image(
+    path: str, name: str, *changes: str, programs: Sequence[str] = PROGRAMS, folders: Mapping[str, Path] | None = None
+) -> None:
+    """Import an image with these programs and folders (path inside -> here); `changes` are instructions as of a
+    Dockerfile.
+    """
     with _client(path) as client:
         parameters = {"fromSrc": "-", "repo": name, "changes": list(changes)}
-        answer = client.post("/images/create", params=parameters, content=_system(tuple(programs)))
+        content = _system(tuple(programs), tuple((folders or {}).items()))
+        answer = client.post("/images/create", params=parameters, content=content)
         assert '"error"' not in answer.raise_for_status().text, answer.text
 
 
@@ -120,11 +125,13 @@ def _end(daemon: "subprocess.Popen[bytes]") -> None:
 
 
 @functools.cache
-def _system(programs: tuple[str, ...]) -> bytes:
-    """A tar of programs and their libraries: paths below /usr, and the links into it that Debian has."""
+def _system(programs: tuple[str, ...], folders: tuple[tuple[str, Path], ...]) -> bytes:
+    """A tar of programs and their libraries: paths below /usr, and the links into it that Debian has. Of folders, what
+    Python has compiled, its tests and its static library are left out.
+    """
     wanted: dict[str, str] = {}
     for program in programs:
-        path = shutil.which(program)
+        path = shutil.which(program, path="/usr/bin:/bin:/usr/sbin:/sbin")
         assert path is not None, program
         wanted[f"usr/bin/{program}"] = os.path.realpath(path)
         for word in subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout.split():
@@ -138,4 +145,12 @@ def _system(programs: tuple[str, ...]) -> bytes:
             archive.addfile(link)
         for inside, here in wanted.items():
             archive.add(here, inside)
+        for inside, folder in folders:
+            archive.add(folder, inside.lstrip("/"), filter=_wanted)
     return file.getvalue()
+
+
+def _wanted(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    parts = Path(member.name).parts
+    is_left_out = any(part in ("__pycache__", "test", "dist-packages") or part.startswith("config-") for part in parts)
+    return None if is_left_out else member

@@ -210,6 +210,21 @@ def test_one_program_in_an_image(here: Here, tmp_path: Path) -> None:
     assert not here.machine.remains() and not here.containers()
 
 
+def test_an_agent_in_an_image(here: Here, tmp_path: Path) -> None:
+    """The agent that comes with Penstock, with the image's own Python, and a model through the gateway."""
+    need(command="/usr/bin/python3", hint="apt-get install python3")
+    python = Path("/usr/bin/python3").resolve()
+    programs = (*docker.PROGRAMS, "python3")
+    folders = {f"/usr/lib/{python.name}": Path("/usr/lib", python.name)}
+    docker.make_image(here.engine, "python:latest", programs=programs, folders=folders)
+    (tmp_path / "given").write_text("mine\n")
+    options = ["--model", "demo", "--image", "python:latest", "--workspace", str(tmp_path)]
+    done = here.machine.call("run", "loop", *options, "hello")
+    assert done.returncode == 0 and b"You said: hello" in done.stdout, done
+    assert (tmp_path / "given").read_text() == "mine\n"
+    assert not here.machine.remains() and not here.containers()
+
+
 def test_a_killed_run_is_ended_by_the_next_one_whatever_that_runs_in(here: Here) -> None:
     running = here.machine.start("--image", CURL, "--", "sh", "-c", "echo ready; sleep 1000")
     assert running.stdout is not None and running.stdout.readline() == b"ready\n"
