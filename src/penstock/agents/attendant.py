@@ -228,7 +228,7 @@ class Attendant:
 
     def _limit_reached(self, session: Session) -> Reason | None:
         """A session whose terminal is in use is not idle."""
-        reason = limits.reached(session, self._clock())
+        reason = self._costs.reached(session, self._clock())
         used = reason is Reason.IDLE_LIMIT and self.terminals.in_use(session.limits.idle_seconds or 0.0)
         return None if used else reason
 
@@ -236,7 +236,7 @@ class Attendant:
         if reason is Reason.IDLE_LIMIT and session.limits.on_idle == "suspend":
             await self.log.append([Move(Cause.SUSPEND, reason)])
         else:
-            await self.log.append([Move(Cause.TERMINATE, reason)])
+            await self.log.append([Move(Cause.TERMINATE, reason, self._costs.why(reason))])
 
     async def _wait(self, session: Session, sandbox: Sandbox) -> None:
         """Until there is news, the sandbox dies, a limit of time comes, or the ledger is to be read."""

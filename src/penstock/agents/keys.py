@@ -24,16 +24,21 @@ if TYPE_CHECKING:
 ALIAS = "session/"
 TIMEOUT = 20.0
 MOST_PAGES = 10_000
+OVER_BUDGET = "quota"
+"""The class of error of a call that was refused for want of money."""
 
 
 class Spent(Struct, frozen=True):
-    """What the ledger has of a session. `model` is empty where there were several."""
+    """What the ledger has of a session. `model` is empty where there were several; `refused` calls were not sent, for
+    they could have cost more than the key may still spend.
+    """
 
     dollars: Decimal = Decimal(0)
     input_tokens: int = 0
     output_tokens: int = 0
     requests: int = 0
     model: str = ""
+    refused: int = 0
 
 
 class GatewayKeys:
@@ -138,7 +143,14 @@ def total(rows: Sequence[dict[str, Any]]) -> Spent:
         output_tokens=sum(int(row.get("completion_tokens") or 0) for row in rows),
         requests=len(rows),
         model=next(iter(models)) if len(models) == 1 else "",
+        refused=sum(_is_over_budget(row) for row in rows),
     )
+
+
+def _is_over_budget(row: dict[str, Any]) -> bool:
+    """Whether the gateway refused it by itself: a provider whose quota is used up was an attempt."""
+    facts = row.get("metadata") or {}
+    return (facts.get("error_information") or {}).get("error_class") == OVER_BUDGET and not facts.get("attempts")
 
 
 def _dollars(row: dict[str, Any]) -> Decimal:

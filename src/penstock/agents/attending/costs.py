@@ -11,11 +11,13 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from penstock.agents import limits
 from penstock.agents.attending.session_log import SessionLog
 from penstock.agents.errors import AgentsError
 from penstock.agents.events import Cost
 from penstock.agents.keys import GatewayKeys, Spent
-from penstock.agents.types import Usage
+from penstock.agents.machine import Reason
+from penstock.agents.types import Session, Usage
 from penstock.agents.way_out import WayOut
 
 MONEY_SECONDS = 2.0
@@ -29,6 +31,9 @@ _log = logging.getLogger(__name__)
 
 class Costs:
     """The costs of one session.
+
+    `out_of_money`: the gateway has refused a call that could have cost more than what is left. It keeps back what a
+    call may cost at most, so the last cents of a limit are hardly ever spent.
 
     Args:
         log: the session's.
@@ -44,6 +49,8 @@ class Costs:
         self._keys = keys
         self._way_out = way_out
         self._clock = clock
+        self.out_of_money = False
+        self._refused = 0
         self._sent = 0
         self._times: list[datetime] = []
 
@@ -70,6 +77,17 @@ class Costs:
         self._times = [at for at in self._times if at > self._clock()]
         await self.settle()
 
+    def reached(self, session: Session, now: datetime) -> Reason | None:
+        """The limit that the session has reached, as far as is known; None while it may go on."""
+        if self.out_of_money and session.limits.dollars is not None:
+            return Reason.MONEY_LIMIT
+        return limits.reached(session, now)
+
+    def why(self, reason: Reason) -> str:
+        """What there is to say of a limit, beside its name."""
+        spent = reason is Reason.MONEY_LIMIT and self.out_of_money
+        return "the next call of a model may cost more than is left" if spent else ""
+
     # -- what ---------------------------------------------------------------------------------------------------------
 
     async def settle(self) -> None:
@@ -77,6 +95,8 @@ class Costs:
         used = (await self._log.row()).usage
         bytes_out = await self._bytes_out()
         spent = await self._spent()
+        if spent is not None and spent.refused > self._refused:
+            self.out_of_money, self._refused = True, spent.refused
         cost = Cost(bytes_out=bytes_out) if spent is None else _difference(spent, used, bytes_out)
         if cost.dollars or cost.input_tokens or cost.output_tokens or cost.requests or cost.bytes_out:
             await self._log.append([cost])

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable
 from datetime import datetime
 
-from penstock.agents import limits, loops
+from penstock.agents import loops
 from penstock.agents.attending.costs import MONEY_SECONDS, Costs
 from penstock.agents.attending.session_log import SessionLog
 from penstock.agents.errors import Conflict
@@ -40,6 +40,7 @@ class TurnWatch:
         self._news = news
         self._is_cut_off = is_cut_off
         self._clock = clock
+        self._settled = asyncio.get_running_loop().time()
         self._interrupted = False
         self._trail = loops.Trail()
         self._looped: str | None = None
@@ -71,18 +72,19 @@ class TurnWatch:
                     return
 
     async def _next(self) -> None:
-        """Wait for news; when none come, settle what was spent meanwhile."""
+        """Wait for news; and settle what was spent meanwhile every so often, however many news there are."""
+        loop = asyncio.get_running_loop()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._news.wait(), MONEY_SECONDS)
-        is_news = self._news.is_set()
+            await asyncio.wait_for(self._news.wait(), max(self._settled + MONEY_SECONDS - loop.time(), 0.0))
         self._news.clear()
-        if not is_news:
+        if loop.time() >= self._settled + MONEY_SECONDS:
             await self._costs.settle()
+            self._settled = loop.time()
 
     def _ending(self, session: Session) -> list[Draft]:
         """What ends the session together with the turn; nothing while it may go on."""
         if self._looped:
             error = Error("loop_detected", self._looped, "say what it shall do instead, in another session")
             return [error, Move(Cause.TERMINATE, Reason.LOOP_DETECTED, self._looped)]
-        reason = limits.reached(session, self._clock())
-        return [Move(Cause.TERMINATE, reason)] if reason is not None else []
+        reason = self._costs.reached(session, self._clock())
+        return [Move(Cause.TERMINATE, reason, self._costs.why(reason))] if reason is not None else []
