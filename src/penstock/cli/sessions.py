@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     create.add_argument("message", nargs="?", default="", metavar="MESSAGE", help="what it shall do")
     create.add_argument("--environment", "-e", default="", metavar="NAME", help="where it runs (default: no way out)")
     create.add_argument("--allow", action="append", default=[], metavar="RULE", help="a way out; repeatable")
+    create.add_argument("--image", default="", metavar="IMAGE", help="its system, on a server with the driver docker")
     create.add_argument("--title", default="")
     create.add_argument("--follow", "-f", action="store_true", help="show what happens until the turn is over")
     message = actions.add_parser("message", help="say something to a session")
@@ -117,13 +118,15 @@ def _create(server: Server, arguments: argparse.Namespace) -> int:
 
 def _environment(server: Server, arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.environment:
-        if arguments.allow:
-            raise CommandError("an environment says its own ways out: leave --allow or --environment")
+        if arguments.allow or arguments.image:
+            raise CommandError("an environment says its own ways out and image: leave it, or --allow and --image")
         return found_by_name(server, "environment", arguments.environment)
-    if not arguments.allow:
+    own = bool(arguments.allow or arguments.image)
+    if not own:
         for row in server.pages("/v1/environments", name=DEFAULT):
             return row
-    body = {"name": "ways out of one session" if arguments.allow else DEFAULT, "egress": arguments.allow}
+    name = "ways out of one session" if own else DEFAULT
+    body = {"name": name, "egress": arguments.allow, "image": arguments.image}
     made: dict[str, Any] = server.call("POST", "/v1/environments", json=body)
     return made
 

@@ -164,7 +164,11 @@ def test_a_session_lives_in_a_container_whatever_happens_to_its_server(here: Her
 
 
 def test_an_image_that_is_not_there_is_said(here: Here, server: AgentsProcess) -> None:
-    session = session_of(server, "true", image="no-such-image:1")
+    agent = {"name": "waits", "harness": "command", "options": {"command": ["true"]}}
+    server.call("POST", "/v1/agents", agent)
+    made = here.machine.call("sessions", "create", "waits", "go", "--image", "no-such-image:1")
+    assert made.returncode == 0, made.stderr
+    session = made.stdout.decode().strip()
     events = awaited(server, session, lambda found: any(event["kind"] == "error" for event in found))
     (error,) = [event for event in events if event["kind"] == "error"]
     assert "no image 'no-such-image:1'" in error["message"] and "docker pull" in error["fix"]
