@@ -7,6 +7,7 @@ import contextlib
 import socket
 from collections.abc import Coroutine, Sequence
 
+from penstock.vault.connections import CONNECTIONS
 from penstock.vault.dial import Dialer
 from penstock.vault.session import Session
 from penstock.vault.tunnel import Tunnel
@@ -14,6 +15,8 @@ from penstock.vault.values import Refusal
 from penstock.vault.wire import ListenerKind
 
 DNS_BYTES = 4096
+REFUSED = 64
+"""Connections of one session beyond those that it may have: each is told so; further ones wait to be accepted."""
 PAUSE = 0.05
 """Seconds to wait when the process has no file descriptors left."""
 
@@ -40,6 +43,7 @@ class Listening:
         self._dialer = dialer
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Semaphore(CONNECTIONS + REFUSED)
 
     def add(self, listeners: Sequence[tuple[ListenerKind, socket.socket]]) -> None:
         """Answer on further sockets. Raises Refusal: `bad_listener`, and then on none of them."""
@@ -58,17 +62,29 @@ class Listening:
         task.add_done_callback(self._tasks.discard)
 
     async def _accept(self, listener: socket.socket, kind: ListenerKind) -> None:
-        loop = asyncio.get_running_loop()
+        while True:
+            await self._room.acquire()
+            sock = await self._accepted(listener)
+            if sock is None:
+                return
+            sock.setblocking(False)
+            self._run(self._serve(Tunnel(self._session, self._dialer, sock, kind)))
+
+    async def _accepted(self, listener: socket.socket) -> socket.socket | None:
+        """The next connection; None once the listener is closed."""
         while True:
             try:
-                sock, _ = await loop.sock_accept(listener)
+                return (await asyncio.get_running_loop().sock_accept(listener))[0]
             except OSError:
                 if listener.fileno() < 0:
-                    return
+                    return None
                 await asyncio.sleep(PAUSE)
-                continue
-            sock.setblocking(False)
-            self._run(Tunnel(self._session, self._dialer, sock, kind).serve())
+
+    async def _serve(self, tunnel: Tunnel) -> None:
+        try:
+            await tunnel.serve()
+        finally:
+            self._room.release()
 
     def _answer_names(self, sock: socket.socket) -> None:
         with contextlib.suppress(OSError, Refusal):

@@ -39,6 +39,7 @@ class Stream(asyncio.Protocol):
         self._paused = False
         self._ended = False
         self._lost = False
+        self._is_gone = asyncio.Event()
         self._error: Exception | None = None
         self._reader: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
@@ -109,6 +110,10 @@ class Stream(asyncio.Protocol):
         if not self._lost:
             self.transport.abort()
 
+    async def gone(self) -> None:
+        """Wait until the connection is gone: after `end`, until the peer has taken all that was written."""
+        await self._is_gone.wait()
+
     @property
     def is_open(self) -> bool:
         """Whether bytes may still go both ways."""
@@ -139,6 +144,7 @@ class Stream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
+        self._is_gone.set()
         self._error = exc
         self._wake()
         self.resume_writing()

@@ -35,6 +35,8 @@ from penstock.vault.wire import ListenerKind
 
 OPENING_SECONDS = 30.0
 """For the first bytes, for a CONNECT and for the handshake of TLS."""
+LEAVING_SECONDS = 900.0
+"""For a client to take the rest of its last answer: as long as an answer may be silent."""
 ESTABLISHED = b"HTTP/1.1 200 Connection Established\r\n\r\n"
 TLS_HANDSHAKE = 0x16
 SSH_BANNER = b"SSH-"
@@ -65,8 +67,11 @@ class Tunnel:
         self._serving = asyncio.current_task()
         try:
             with self._session.connected(self):
-                self._session.check_open()
-                await (self._proxy() if self._kind == "proxy" else self._transparent())
+                try:
+                    self._session.check_open()
+                    await (self._proxy() if self._kind == "proxy" else self._transparent())
+                finally:
+                    await self._leave()
         except Refusal as refusal:
             with contextlib.suppress(Refusal):  # what cannot be written down is refused all the same
                 self._session.denied(refusal)
@@ -89,6 +94,18 @@ class Tunnel:
         """Nobody is there any more for whom an upstream should go on."""
         if self._serving is not None:
             self._serving.cancel()
+
+    async def _leave(self) -> None:
+        """Let the client take what was written for it, while it is still counted, and can be cut."""
+        stream = self._stream
+        if stream is None or not stream.is_connected:
+            return
+        stream.end()
+        try:
+            async with asyncio.timeout(LEAVING_SECONDS):
+                await stream.gone()
+        except TimeoutError:
+            stream.cut()
 
     def _close(self) -> None:
         self._serving = None

@@ -6,11 +6,12 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.vault.conftest import HOST, OTHER, World
-from tests.support.recording_upstream import Asked, Silence, answer
+from tests.support.recording_upstream import Asked, Silence, answer, recording_upstream
 from tests.support.vaults import Session, ended, read_answer, request, until
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -167,6 +168,45 @@ def test_one_more_connection_than_allowed_is_told_so_and_nothing_leaks(world: Wo
     until(lambda: not _connections(world))
     assert world.ask().status == 200
     until(lambda: world.vault.descriptors() <= before)
+
+
+def test_who_is_told_that_there_are_too_many_costs_no_more_than_a_few(world: World) -> None:
+    """A refused client may take its time to read why; further ones wait outside, and cost the vault nothing."""
+    before = world.vault.descriptors()
+    kept = [world.session.raw() for _ in range(512)]
+    until(lambda: _connections(world) == 512)
+    more = [world.session.raw() for _ in range(400)]
+    assert read_answer(more[0]).code == "too_many_connections"
+    assert read_answer(more[50]).code == "too_many_connections"
+    assert _connections(world) == 512
+    assert world.vault.descriptors() - before < 512 + 100
+    for each in (*kept, *more):
+        each.close()
+    assert world.ask().status == 200
+    until(lambda: world.vault.descriptors() <= before)
+
+
+def test_a_client_that_reads_nothing_is_counted_and_cut_though_its_answer_was_sent(
+    world: World, tmp_path: Path
+) -> None:
+    with recording_upstream(tmp_path, OTHER, tls=False, answering=lambda asked: [answer(bytes(400_000))]) as upstream:
+        there = f"127.0.0.1:{upstream.port}"
+        session = world.open(secrets=(), rules=(f"GET http://{OTHER}:80/*",), pins={OTHER: there}, upstream_cas={})
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # so that most of it waits in the vault
+            world.vault.run(world.vault.client.listen(session.id, [("proxy", listener)]))
+            address = listener.getsockname()
+        before = world.vault.descriptors()
+        with socket.socket() as connection:
+            connection.settimeout(20)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect(address)
+            connection.sendall(request(OTHER, f"http://{OTHER}/x", "Connection: close"))
+            until(lambda: upstream.connections and not upstream.open)
+            rows = world.vault.run(world.vault.client.sessions(session.id))
+            assert rows[0]["connections"] == 1, "the vault still holds what the client does not take"
+            session.close()
+            until(lambda: world.vault.descriptors() < before)
 
 
 def test_thousands_of_server_names_leave_memory_flat(world: World) -> None:
