@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hpack import Encoder
+from hpack import Decoder, Encoder
 from hyperframe import frame as f
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,6 +74,25 @@ WHOLE = ("END_HEADERS", "END_STREAM")
 
 def data(stream: int, body: bytes, flags: Iterable[str] = ()) -> bytes:
     return bytes(f.DataFrame(stream, data=body, flags=list(flags)).serialize())
+
+
+# -- what a peer makes us remember ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("offered", [1 << 31, 4096, 100, 0])
+def test_a_peer_that_offers_a_huge_table_of_fields_makes_us_remember_no_more(offered: int) -> None:
+    server, decoder = ServerConnection(), Decoder()
+    server.feed(PREFACE + f.SettingsFrame(0, settings={f.SettingsFrame.HEADER_TABLE_SIZE: offered}).serialize(), 0.0)
+    server.out()
+    decoder.max_allowed_table_size = offered
+    for stream in range(1, 41, 2):
+        server.feed(headers(stream, REQUEST, WHOLE), 0.0)
+        server.out()
+        unique = (("x-unique", f"{stream}-" + "a" * 900),)
+        server.send_response(stream, ResponseHead(200, "", unique), end=True)
+        assert [(name, value) for name, value in decoder.decode(server.out()[9:])] == [(":status", "200"), *unique]
+    table = server._lib.encoder.header_table.dynamic_entries
+    assert sum(len(name) + len(value) + 32 for name, value in table) <= min(offered, 4096)
 
 
 # -- an exchange ------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from hyperframe.exceptions import HyperframeError
 
 from penstock.vault.http2.frames import FRAME_BYTES, Frames
 from penstock.vault.http2.heads import (
+    BoundedEncoder,
     Encoded,
     read_request,
     read_response,
@@ -104,6 +105,7 @@ class _Peer(Generic[Head]):
         config = H2Configuration(client_side=client_side, header_encoding=None)
         self._lib = _Connection(config)
         self._lib.local_settings = Settings(client=client_side, initial_values=self._settings(client_side))
+        self._lib.encoder = BoundedEncoder()
         self._lib.max_inbound_frame_size = FRAME_BYTES
         self._lib.decoder.max_header_list_size = HEAD_BYTES
         self._lib.initiate_connection()

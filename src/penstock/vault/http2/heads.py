@@ -7,6 +7,9 @@ checked here again, because a proxy bets on it.
 
 import re
 
+from hpack import Encoder
+from hpack.table import HeaderTable
+
 from penstock.vault.http_parts import (
     FRAMING,
     HEAD_FIELDS,
@@ -30,6 +33,21 @@ CONNECTION_FIELDS = frozenset({"connection", "proxy-connection", "keep-alive", "
 
 _REQUEST_PSEUDO = {":method", ":scheme", ":authority", ":path"}
 _STATUS = re.compile(r"[1-9][0-9]{2}")
+
+
+class BoundedEncoder(Encoder):
+    """Remembers fields as the peer allows it, but no more than by default: a peer may allow gigabytes."""
+
+    @property
+    def header_table_size(self) -> int:
+        """Bytes of the fields that are remembered, at most."""
+        return self.header_table.maxsize
+
+    @header_table_size.setter
+    def header_table_size(self, value: int) -> None:
+        self.header_table.maxsize = min(value, HeaderTable.DEFAULT_SIZE)
+        if self.header_table.resized:
+            self.table_size_changes.append(self.header_table.maxsize)
 
 
 def read_request(encoded: Encoded, scheme: str) -> RequestHead:
