@@ -192,6 +192,12 @@ def test_what_cannot_be_had_is_said_at_the_start(here: Here, arguments: list[str
     assert not here.machine.remains()
 
 
+def test_what_waits_needs_an_image(here: Here, gateway: str) -> None:
+    options = ["--gateway", gateway, "--port", "0", "--driver", "docker", "--pool", "1"]
+    served = here.machine.call("agents", "serve", *options, PENSTOCK_GATEWAY_KEY=KEY)
+    assert served.returncode == 1 and b"no image is named" in served.stderr, served.stderr
+
+
 def test_no_such_driver(here: Here) -> None:
     done = here.machine.run("--driver", "podman", "--", "true")
     assert done.returncode == 2 and b"'local', 'docker'" in done.stderr

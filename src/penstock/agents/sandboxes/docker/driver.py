@@ -94,11 +94,10 @@ class DockerDriver(LocalDriver):
 
     async def prepare(self) -> None:
         """Start the helpers, and ask the engine for its version and the image, if one is named."""
-        _check_root()
+        await self._check_wall()
         await self.engine.version()
         if self.image:
             await self.inspected(self.image)
-        await super().prepare()
 
     async def system(self, image: str = "") -> str:
         """Name what sandboxes see as their system: the image's id, which no other image ever has."""
@@ -109,10 +108,17 @@ class DockerDriver(LocalDriver):
 
         There is no weak isolation here, asked for or not.
         """
-        _check_root()
+        await self._check_wall()
+        return "full"
+
+    async def _check_wall(self) -> None:
+        if os.geteuid() != 0:
+            raise HostLacks(
+                "the docker driver must be root: it enters containers' networks to make the vault's listeners there",
+                fix="run Penstock as root, or use the local driver",
+            )
         if not await self._filtered():
             raise HostLacks("this host cannot filter system calls", fix="install pyseccomp and libseccomp2")
-        return "full"
 
     async def _made(self, record: Record, group: cgroups.Group, attach: Attach) -> LocalSandbox:
         self.state.begin(record.token, {}, record.owner)
@@ -275,14 +281,6 @@ class DockerDriver(LocalDriver):
         """Let go of everything; sandboxes run on."""
         await super().close()
         await self.engine.close()
-
-
-def _check_root() -> None:
-    if os.geteuid() != 0:
-        raise HostLacks(
-            "the docker driver must be root: it enters containers' networks to make the vault's listeners there",
-            fix="run Penstock as root, or use the local driver",
-        )
 
 
 async def _whole(asking: Coroutine[Any, Any, Any]) -> Any:

@@ -110,6 +110,7 @@ class LocalDriver:
 
     async def prepare(self) -> None:
         """Do now what the first `create` would spend its time on: start the helpers, see what the host can filter."""
+        _check_bubblewrap()
         await self._filtered()
 
     async def system(self, image: str = "") -> str:
@@ -161,8 +162,7 @@ class LocalDriver:
     async def _isolation(self, spec: SandboxSpec) -> str:
         if spec.image:
             raise InvalidSpec("sandboxes of the local driver show this host, not an image", fix="name no image")
-        if not programs.find("bwrap"):
-            raise HostLacks("bubblewrap is not installed", fix="install the package bubblewrap")
+        _check_bubblewrap()
         if await self._filtered():
             return "full"
         if spec.isolation == "weak":
@@ -486,6 +486,11 @@ class LocalDriver:
         for name, folder in named:
             if name:
                 await asyncio.to_thread(trees.remove, folder(name))
+
+
+def _check_bubblewrap() -> None:
+    if not programs.find("bwrap"):
+        raise HostLacks("bubblewrap is not installed", fix="install the package bubblewrap")
 
 
 def _parent(pid: int) -> int:
