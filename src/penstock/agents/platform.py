@@ -100,6 +100,8 @@ async def opened(
         driver = driver or made(places.sandboxes, choice, lambda *what: runner.trouble(*what))
         stack.push_async_callback(driver.close)
         await driver.prepare()
+        if pool:
+            await driver.system()  # what waits is made before anybody can name an image
         sandboxes = Pool(driver, SandboxSpec(id="pool", workspace="pool", files=PLACES), pool) if pool else None
         kept = Artifacts(places.artifacts)
         workshop = Workshop(
