@@ -16,11 +16,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from penstock.agents.bring_up import LOCAL
 from penstock.agents.events import TurnEnd
 from penstock.agents.harnesses.registry import HARNESSES
 from penstock.agents.keys import GatewayKeys
 from penstock.agents.machine import State
+from penstock.agents.owners import LOCAL
 from penstock.agents.platform import Places, Platform, opened
 from penstock.agents.requests import NewSession
 from penstock.agents.types import AgentSpec, EnvironmentSpec, Principal, Session

@@ -5,10 +5,10 @@ the API as it is served.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from penstock.agents import ids
 from penstock.agents.errors import NotFound
@@ -17,6 +17,9 @@ from penstock.agents.machine import Cause, Reason
 from penstock.agents.service import Service
 from penstock.agents.store.base import AgentStore
 from penstock.agents.types import AgentSpec, Approval, EnvironmentSpec, Pin, Principal, Session
+from penstock.vault.api import Secrets, open_secrets
+
+T = TypeVar("T")
 
 NOON = datetime(2027, 1, 15, 12, 0, 0, 123456, tzinfo=UTC)
 ALL_SCOPES = frozenset(
@@ -103,6 +106,17 @@ class OneFile:
 
     async def artifact(self, session: Session, artifact: Artifact) -> AsyncIterator[bytes]:
         yield artifact.name.encode()
+
+
+class OneVault:
+    """A store of secrets in a folder."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    async def with_store(self, work: Callable[[Secrets], T]) -> T:
+        with open_secrets(self.directory) as secrets:
+            return work(secrets)
 
 
 def service_on(store: AgentStore, **options: Any) -> Service:

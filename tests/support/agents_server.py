@@ -55,9 +55,10 @@ async def serve(database: Path, port: int) -> None:
 
     from penstock.agents.api.application import create_app
     from penstock.agents.store.sqlite import open_sqlite
-    from tests.support.agents import OneFile, service_on
+    from tests.support.agents import OneFile, OneVault, service_on
 
-    service = service_on(open_sqlite(database), files=OneFile())
+    vault = OneVault(database.with_name("vault"))
+    service = service_on(open_sqlite(database), files=OneFile(), secrets=vault)
     config = uvicorn.Config(create_app(service), port=port, log_level="warning", lifespan="off", ws="websockets-sansio")
     await uvicorn.Server(config).serve()
 

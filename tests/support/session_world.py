@@ -12,13 +12,14 @@ from typing import Any
 
 import msgspec
 
-from penstock.agents.bring_up import LOCAL, Surroundings
+from penstock.agents.bring_up import Surroundings
 from penstock.agents.environments.packages import Packages
 from penstock.agents.events import Draft, Error, Payload, SessionEvent, Text, TurnEnd
 from penstock.agents.harnesses.command import variables
 from penstock.agents.harnesses.contract import Gateway, Harness, Launch, Question, Turn
 from penstock.agents.harnesses.loop import Loop
 from penstock.agents.keys import GatewayKeys
+from penstock.agents.owners import LOCAL
 from penstock.agents.platform import Places, Platform, opened
 from penstock.agents.requests import NewMessage, NewSession
 from penstock.agents.types import AgentSpec, EnvironmentSpec, Principal, Session

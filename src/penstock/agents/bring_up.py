@@ -24,6 +24,7 @@ from penstock.agents.harnesses.contract import Gateway, Harness
 from penstock.agents.keys import GatewayKeys
 from penstock.agents.machine import Cause
 from penstock.agents.model_way import VARIABLE, way_to
+from penstock.agents.owners import vault_owner
 from penstock.agents.sandboxes.driver import (
     Attach,
     Driver,
@@ -41,15 +42,13 @@ from penstock.agents.single_run import GIT_CONFIG, JAVA_STORE, KNOWN_HOSTS, SSH_
 from penstock.agents.store.base import AgentStore
 from penstock.agents.teams import way as team
 from penstock.agents.teams.door import Door
-from penstock.agents.types import AgentSpec, EnvironmentSpec, Resources, Session
+from penstock.agents.types import About, AgentSpec, EnvironmentSpec, Resources, Session
 from penstock.agents.types import Sandbox as Held
 from penstock.agents.way_out import KEY_NAME, WayOut
 from penstock.vault.api import SessionSpec
 
 ADDRESS = "PENSTOCK_GATEWAY_URL"
 """The variable that tells programs inside where models are."""
-LOCAL = "local"
-"""The owner of what a person does on this machine; their secrets are those of `penstock secrets set`."""
 AT_ONCE = 4
 """Sandboxes that are made at the same time, or two a core: more would only wait for each other."""
 _log = logging.getLogger(__name__)
@@ -245,13 +244,15 @@ class Workshop:
     async def _vault_spec(self, prepared: Prepared) -> SessionSpec:
         session, environment, around = prepared.session, prepared.environment, self._surroundings
         door = self.door if self._is_supervisor(prepared) else None
-        allowed = await asyncio.to_thread(_allowed, self.store, session.id)
+        allowed = await asyncio.to_thread(_allowed, self.store, session.id, "egress")
+        pushes = await asyncio.to_thread(_allowed, self.store, session.id, "push")
         return SessionSpec(
             id=session.id,
             owner=vault_owner(session.owner),
             secrets=prepared.agent.credentials,
             own=(*((KEY_NAME,) if self.keys is not None else ()), *((team.SECRET,) if door is not None else ())),
             rules=tuple(dict.fromkeys((*environment.egress, *allowed))),
+            pushes=tuple(pushes),
             pins={
                 **around.pins,
                 **(self._way.pins if self._way is not None else {}),
@@ -315,11 +316,6 @@ PLACES: Mapping[str, File] = {path: File(b"") for path in (KNOWN_HOSTS, SSH_CONF
 """Files that every session's sandbox has, so that they can be filled late: by a pool, or by the next vault."""
 
 
-def vault_owner(owner: str) -> str:
-    """Whose secrets in the vault's store an owner's sessions use. Pure."""
-    return "" if owner == LOCAL else owner
-
-
 def limits_of(resources: Resources) -> Limits:
     """A sandbox's limits: what is not said is the driver's default. Pure."""
     said: dict[str, Any] = {
@@ -336,13 +332,13 @@ def _left(session: Session) -> Decimal | None:
     return limits.left(session).dollars
 
 
-def _allowed(store: AgentStore, session: str) -> list[str]:
+def _allowed(store: AgentStore, session: str, about: About) -> list[str]:
     """Rules that somebody has allowed for the rest of the session."""
     page = store.approvals(session=session, is_open=False, limit=1000)
     return [
         each.ask.rule
         for each in page.data
-        if each.decision == "approved" and each.remember and each.ask.about == "egress" and each.ask.rule
+        if each.decision == "approved" and each.remember and each.ask.about == about and each.ask.rule
     ]
 
 

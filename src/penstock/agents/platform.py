@@ -117,7 +117,7 @@ async def opened(
         )
         runner = LocalRunner(workshop, harnesses)
         files = Workspaces(driver, runner.sandbox, kept, lambda session: _image(store, session))
-        service = Service(store, runner, files=files, terminals=runner, harnesses=harnesses)
+        service = Service(store, runner, files=files, terminals=runner, secrets=way_out, harnesses=harnesses)
         if api:
             workshop.door = Door(way_to(api), service.agent_token)
         stack.push_async_callback(service.close)

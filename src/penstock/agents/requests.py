@@ -32,10 +32,12 @@ __all__ = [
     "ForkSession",
     "NewMessage",
     "NewPlan",
+    "NewSecret",
     "NewSession",
     "NewSteps",
     "NewTicket",
     "NewToken",
+    "NewValue",
     "PlanUpdate",
     "changes_of",
 ]
@@ -43,6 +45,7 @@ __all__ = [
 Id = Annotated[str, Meta(pattern=PATTERN)]
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Said = Annotated[str, Meta(min_length=1, max_length=MOST_TEXT)]
+Value = Annotated[str, Meta(min_length=1, max_length=65_536)]
 PathName = Annotated[str, Meta(min_length=1, max_length=1000)]
 
 
@@ -149,6 +152,26 @@ class DecideApproval(Struct, frozen=True, forbid_unknown_fields=True):
     decision: Literal["approved", "denied"]
     remember: bool | None = None
     note: Line = ""
+
+
+class NewSecret(Struct, frozen=True, forbid_unknown_fields=True):
+    """A secret: its value, and where it may go (docs/reference/vault-bindings.md). `env` is the variable of its stub in
+    sandboxes, `addresses` the private networks in which a host may be found, `options` settings of the kind.
+    """
+
+    value: Value
+    bindings: Annotated[tuple[Annotated[str, Meta(max_length=2000)], ...], Meta(max_length=100)]
+    env: Annotated[str, Meta(max_length=200)] = ""
+    kind: Annotated[str, Meta(max_length=100)] = "static"
+    addresses: Annotated[dict[str, tuple[str, ...]], Meta(max_length=100)] = {}
+    upstream_ca: Annotated[str, Meta(max_length=200_000)] = ""
+    options: Annotated[dict[str, Any], Meta(max_length=50)] = {}
+
+
+class NewValue(Struct, frozen=True, forbid_unknown_fields=True):
+    """Another value of a secret."""
+
+    value: Value
 
 
 class NewToken(Struct, frozen=True, forbid_unknown_fields=True):

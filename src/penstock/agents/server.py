@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from penstock.agents import access
-from penstock.agents.bring_up import LOCAL
+from penstock.agents.owners import LOCAL
 from penstock.agents.platform import Platform
 from penstock.agents.service import Service
 

@@ -25,6 +25,7 @@ from penstock.agents.granting import Granting
 from penstock.agents.machine import Cause, Reason, State
 from penstock.agents.ports import Files, Runner, Terminals
 from penstock.agents.requests import DecideApproval, ForkSession, NewMessage, NewSession
+from penstock.agents.secret_keeping import SecretKeeping, SecretStore
 from penstock.agents.store.base import AgentStore, Appended, Definition, Kind, Once, SessionFilter, Spec, Stored
 from penstock.agents.teams import rules, way
 from penstock.agents.teams.planning import Planning
@@ -52,6 +53,7 @@ class Service:
         *,
         files: Files | None = None,
         terminals: Terminals | None = None,
+        secrets: SecretStore | None = None,
         harnesses: Collection[str] | None = None,
         clock: Callable[[], datetime] = utc_now,
         random: ids.Random = os.urandom,
@@ -65,6 +67,7 @@ class Service:
         self._random = random
         self.plans = Planning(store, self, clock, random)
         self.definitions = Defining(store, harnesses, clock, random)
+        self.secrets = SecretKeeping(secrets)
         self.tokens = Granting(store, clock, random)
 
     async def ping(self) -> None:

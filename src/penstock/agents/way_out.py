@@ -171,7 +171,7 @@ class WayOut:
 
     async def keep_key(self, session: str, key: str, bindings: Sequence[str]) -> None:
         """Keep the session's own key; it may go to the gateway, in the slots that `bindings` name. Raises Refusal."""
-        await self._with_store(
+        await self.with_store(
             lambda store: store.set(KEY_NAME, key.encode(), bindings=bindings, env=VARIABLE, owner=owner_of(session))
         )
 
@@ -184,13 +184,13 @@ class WayOut:
             except Refusal:
                 return False
 
-        return await self._with_store(look)
+        return await self.with_store(look)
 
     async def keep_own(self, session: str, name: str, value: str, bindings: Sequence[str], env: str) -> None:
         """Keep another secret that the session has for itself (`SessionSpec.own`), in the place of one of that name.
         Raises Refusal.
         """
-        await self._with_store(
+        await self.with_store(
             lambda store: store.set(name, value.encode(), bindings=bindings, env=env, owner=owner_of(session))
         )
 
@@ -203,20 +203,22 @@ class WayOut:
                     with contextlib.suppress(Refusal):
                         store.delete(record.name, owner=record.owner)
 
-        await self._with_store(drop)
+        await self.with_store(drop)
 
     async def keys(self) -> frozenset[str]:
         """The sessions whose own keys are kept."""
-        records = await self._with_store(lambda store: store.list())
+        records = await self.with_store(lambda store: store.list())
         return frozenset(
             record.owner.removeprefix(owner_of("")) for record in records if record.owner.startswith(owner_of(""))
         )
 
     async def hosts(self, names: Sequence[str], rules: Sequence[str], owner: str) -> tuple[str, ...]:
         """`host:port` of every place that these secrets and rules name. Raises Refusal."""
-        return await self._with_store(lambda store: store.hosts(names, rules, owner))
+        return await self.with_store(lambda store: store.hosts(names, rules, owner))
 
-    async def _with_store(self, work: Callable[[Secrets], T]) -> T:
+    async def with_store(self, work: Callable[[Secrets], T]) -> T:
+        """Do something with the store of secrets, in the thread that has it."""
+
         def do() -> T:
             if self._store is None:
                 self._store = open_secrets(self._directory)

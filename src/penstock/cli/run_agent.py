@@ -26,7 +26,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from penstock.agents.bring_up import LOCAL, Surroundings
+from penstock.agents.bring_up import Surroundings
 from penstock.agents.environments.building import alone_in
 from penstock.agents.environments.packages import Manager, Registry
 from penstock.agents.errors import AgentsError
@@ -37,6 +37,7 @@ from penstock.agents.installing import Installing, is_here
 from penstock.agents.keys import GatewayKeys
 from penstock.agents.local_runs import LocalRuns
 from penstock.agents.machine import Reason, State
+from penstock.agents.owners import LOCAL
 from penstock.agents.platform import Places, Platform, opened
 from penstock.agents.requests import DecideApproval, NewSession
 from penstock.agents.sandboxes.driver import NotRunning
@@ -203,11 +204,10 @@ class _Agent:
 
     async def _decided(self, platform: Platform, asked: ApprovalRequested) -> None:
         """Ask who sits here; without a terminal nobody does, and that means no."""
-        allowed = False
+        decision = DecideApproval("denied", remember=True)
         if sys.stdin.isatty() and sys.stderr.isatty():
-            print("  allow it for the rest of this session? [y/N] ", end="", file=sys.stderr, flush=True)
-            allowed = (await _line()).strip().lower() in ("y", "yes")
-        decision = DecideApproval("approved" if allowed else "denied", remember=True)
+            print(f"  {question_of(asked)} ", end="", file=sys.stderr, flush=True)
+            decision = decision_of(asked, await _line())
         with contextlib.suppress(AgentsError):
             await platform.service.decide(self._principal, asked.approval, decision)
 
@@ -326,6 +326,23 @@ class _Agent:
             isolation="weak" if arguments.isolation == "weak" else "strict",
             ask=arguments.ask,
         )
+
+
+def question_of(asked: ApprovalRequested) -> str:
+    """What to ask on the terminal: a push can be allowed alone, all else for the rest of the session. Pure."""
+    if asked.about == "push":
+        return "allow it: [y] this push, [a] all by this rule in this session, [N] none?"
+    return "allow it for the rest of this session? [y/N]"
+
+
+def decision_of(asked: ApprovalRequested, line: str) -> DecideApproval:
+    """What somebody has answered. Pure."""
+    word = line.strip().lower()
+    if asked.about == "push" and word in ("a", "all"):
+        return DecideApproval("approved", remember=True)
+    if word in ("y", "yes"):
+        return DecideApproval("approved", remember=asked.about != "push")
+    return DecideApproval("denied", remember=True)
 
 
 def _share_environments(driver: LocalDriver, shared: Path) -> None:

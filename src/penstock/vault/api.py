@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from penstock.vault import wire
-from penstock.vault.records import SecretRecord
 from penstock.vault.values import Refusal
 from penstock.vault.wire import Answer, Call, Event, ListenerKind, Opened, Packet, SessionSpec
 
 if TYPE_CHECKING:
     from penstock.vault.keeping import Secrets
+    from penstock.vault.records import SecretRecord
 
 __all__ = [
     "Event",
@@ -56,6 +56,10 @@ def __getattr__(name: str) -> Any:
         from penstock.vault.keeping import Secrets
 
         return Secrets
+    if name == "SecretRecord":
+        from penstock.vault.records import SecretRecord
+
+        return SecretRecord
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -20,11 +20,12 @@ import pytest
 import uvicorn
 
 from penstock.agents.api.application import create_app
-from penstock.agents.bring_up import LOCAL, Surroundings
+from penstock.agents.bring_up import Surroundings
 from penstock.agents.errors import Conflict
 from penstock.agents.events import SessionEvent, TurnEnd, WorkerChanged
 from penstock.agents.harnesses.command import Command
 from penstock.agents.machine import State
+from penstock.agents.owners import LOCAL
 from penstock.agents.plans import Plan, PlanChanged
 from penstock.agents.platform import Places, Platform, opened
 from penstock.agents.requests import NewSession

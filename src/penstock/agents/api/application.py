@@ -17,7 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from penstock import __version__
-from penstock.agents.api import approvals, definitions, events, files, plans, sessions, terminal, tokens
+from penstock.agents.api import approvals, definitions, events, files, plans, secrets, sessions, terminal, tokens
 from penstock.agents.api.bodies import TheService
 from penstock.agents.api.document import document
 from penstock.agents.api.errors import ErrorAnswer, ErrorBody, invalid, json_response, refusal
@@ -29,7 +29,7 @@ from penstock.agents.service import Service
 __all__ = ["ROUTERS", "create_app"]
 ROUTERS = (
     *(definitions.agents, definitions.environments, sessions.router, events.router, approvals.router, files.router),
-    *(plans.router, terminal.router, tokens.router),
+    *(plans.router, secrets.router, terminal.router, tokens.router),
 )
 _log = logging.getLogger(__name__)
 

@@ -20,12 +20,15 @@ from penstock.agents.requests import (
     ForkSession,
     NewMessage,
     NewPlan,
+    NewSecret,
     NewSession,
     NewSteps,
     NewTicket,
     NewToken,
+    NewValue,
     PlanUpdate,
 )
+from penstock.agents.secret_keeping import SecretView
 from penstock.agents.teams.rules import Team
 from penstock.agents.types import Agent, AgentSpec, Approval, Ask, Environment, EnvironmentSpec, Page, Session, Token
 
@@ -72,7 +75,8 @@ _TYPES: dict[str, Any] = {
     "NewSession": NewSession, "NewMessage": NewMessage, "ForkSession": ForkSession, "Ask": Ask,
     "DecideApproval": DecideApproval, "NewToken": NewToken, "NewTicket": NewTicket, "Plan": Plan,
     "PlanPage": Page[Plan], "NewPlan": NewPlan, "NewSteps": NewSteps, "PlanUpdate": PlanUpdate,
-    "StepUpdate": StepUpdate, "Team": Team,
+    "StepUpdate": StepUpdate, "Team": Team, "SecretView": SecretView, "SecretPage": Page[SecretView],
+    "NewSecret": NewSecret, "NewValue": NewValue,
 }  # fmt: skip
 _SCHEMAS, COMPONENTS = msgspec.json.schema_components(list(_TYPES.values()), ref_template="#/components/schemas/{name}")
 """What OpenAPI's `components.schemas` holds."""

@@ -11,7 +11,7 @@ from penstock.agents.api.application import create_app
 from penstock.agents.events import Artifact
 from penstock.agents.machine import State
 from penstock.agents.plans import NewStep
-from penstock.agents.requests import NewPlan, NewSession
+from penstock.agents.requests import NewPlan, NewSecret, NewSession
 from penstock.agents.service import Service
 from penstock.agents.types import Ask, Principal, Session
 from tests.support.agents import (
@@ -24,10 +24,12 @@ from tests.support.agents import (
     Clock,
     NotingRunner,
     OneFile,
+    OneVault,
     service_on,
     store_in,
 )
 
+BINDING = "GET https://api.example.com:443/* header:authorization"
 BASE = "http://localhost"
 
 
@@ -39,7 +41,10 @@ class World:
         self.runner = NotingRunner()
         self.clock = Clock()
         self.files = OneFile()
-        self.service: Service = service_on(self.store, runner=self.runner, files=self.files, clock=self.clock)
+        self.vault = OneVault(folder / "vault")
+        self.service: Service = service_on(
+            self.store, runner=self.runner, files=self.files, clock=self.clock, secrets=self.vault
+        )
         self.app = create_app(self.service)
         self.ids: dict[str, str] = {}
 
@@ -58,9 +63,13 @@ class World:
         self.store.append(session.id, [Artifact("art_1", "a.txt", 5, "0" * 64)], at=NOON)
         steps = (NewStep("one", "One"),)
         plan = await self.service.plans.make(ALICE, NewPlan(session.id, "A plan", steps))
-        self.ids |= {"plans": plan.id, "step": "one"}
+        self.ids |= {"name": "TOKEN", "plans": plan.id, "step": "one"}
         self.ids |= {"sessions": session.id, "approvals": approval.id, "tokens": token.id}
         return self
+
+    async def secret(self) -> None:
+        """A secret of Alice's."""
+        await self.service.secrets.set(ALICE, "TOKEN", NewSecret("fake-value-of-alice-77", (BINDING,)))
 
     async def session(self, state: State = State.RUNNING, by: Principal = ALICE) -> Session:
         """A new session, in this state."""
