@@ -136,7 +136,7 @@ async def _tell_of_others(platform: Platform) -> None:
     rows = await asyncio.to_thread(platform.store.living)
     others = Counter(row.driver for row in rows if row.driver not in ("", platform.driver.kind))
     for driver, count in others.items():
-        print(f"{count} sessions are left alone: their driver is {driver}. Serve with --driver {driver} to go on.")
+        print(f"Sessions of another driver are left alone: {count} of {driver}. Serve with --driver {driver} to go on.")
 
 
 def _tell(found: Whereabouts) -> None:

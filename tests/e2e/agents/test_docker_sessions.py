@@ -146,7 +146,7 @@ def test_a_session_lives_in_a_container_whatever_happens_to_its_server(here: Her
 
     server.stop()
     server.reopen("--driver", "local")
-    assert "1 sessions are left alone" in server.log.read_text()
+    assert "are left alone: 1 of docker" in server.log.read_text()
     server.call("POST", f"/v1/sessions/{session}/messages", {"text": "third"})
     events = awaited(server, session, lambda found: found[-1].get("code") == "other_driver")
     assert "--driver docker" in events[-1]["fix"]
@@ -157,9 +157,14 @@ def test_a_session_lives_in_a_container_whatever_happens_to_its_server(here: Her
     events = awaited(server, session, lambda found: len(turns(found)) == 3)
     assert words(events).count("asked\n3\n") == 1 and here.containers() == [container]
 
+    server.stop()
+    server.reopen("--driver", "local")
     over = server.call("POST", f"/v1/sessions/{session}/terminate")
-    until(lambda: not here.containers(), PATIENCE)
     assert (over["state"], over["isolation"]) == ("terminated", "full")
+    server.stop()
+    assert here.containers() == [container], "it is not this one's to end"
+    server.reopen("--driver", "docker")
+    until(lambda: not here.containers(), PATIENCE)
     here.check_no_leak(server.log.read_bytes(), json.dumps(server.events(session)))
 
 
