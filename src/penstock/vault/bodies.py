@@ -70,20 +70,34 @@ class Whole:
 EMPTY = Whole(b"")
 
 
-async def whole(body: Body, most: int, too_large: Callable[[int], Refusal] | None = None) -> Whole:
+async def whole(
+    body: Body,
+    most: int,
+    too_large: Callable[[int], Refusal] | None = None,
+    take: Callable[[int], None] = lambda count: None,
+) -> Whole:
     """Read a body to its end.
 
+    Args:
+        body: that body.
+        most: bytes that it may have.
+        too_large: what is raised where it has more (default: `body_too_large`, 413).
+        take: hears how many bytes will be held: of a whole body where its length is known, else of each piece. It may
+            refuse.
+
     Raises:
-        Refusal: what `too_large` says of `most` (by default `body_too_large`, 413), before more than `most` bytes and
-            one chunk are held.
+        Refusal: what `too_large` says of `most`, before more than that and one chunk are held; what `take` says.
     """
     refusal = too_large or _too_large
     if isinstance(body, Whole):
         return body
     if body.length is not None and body.length > most:
         raise refusal(most)
+    take(body.length or 0)
     parts, size = [], 0
     while data := await body.read():
+        if body.length is None:
+            take(len(data))
         parts.append(data)
         size += len(data)
         if size > most:

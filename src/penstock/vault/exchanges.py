@@ -133,6 +133,15 @@ class Exchanges:
     async def _exchange(self, destination: Destination, head: RequestHead, body: Body, reply: Reply) -> None:
         permit = await self._session.decide(destination, head)
         outgoing = Outgoing(self._session, self._tunnel, destination, head, permit)
+        try:
+            await self._send(outgoing, destination, head, body, reply)
+        finally:
+            outgoing.done()
+
+    async def _send(
+        self, outgoing: Outgoing, destination: Destination, head: RequestHead, body: Body, reply: Reply
+    ) -> None:
+        permit = outgoing.permit
         push = self._push(permit.binding, destination, head)
         if push is not None and push.has_commands:
             try:

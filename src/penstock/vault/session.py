@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from penstock.vault.allowance import Allowance
 from penstock.vault.asking import Questions
 from penstock.vault.ca import SessionCA
 from penstock.vault.captures import Captures
@@ -74,6 +75,7 @@ class Session:
         self.traffic: Counter[str] = Counter()
         self.frozen = ""
         self.connections = Connections()
+        self.allowance = Allowance()
         self._tell = tell
         self._audit = audit
         self._lookout = Lookout(spec.id, neighbours or Neighbours())
