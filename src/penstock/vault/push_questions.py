@@ -11,7 +11,8 @@ no that is remembered refuses whatever would do the same, and more besides. Sile
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -63,24 +64,35 @@ def described(rule: Binding, updates: Sequence[RefUpdate], refs: Sequence[str]) 
     return f"A push to {host}{path} would {changes}{forced}; the secret {rule.secret} may push {' '.join(refs)} there."
 
 
+def granted(texts: Iterable[str], secrets: Iterable[str]) -> list[Binding]:
+    """Read rules that were allowed before: each for every secret, for it names none. What is no rule is left out."""
+    names, found = list(secrets), list[Binding]()
+    for text in texts:
+        with suppress(Refusal):
+            found += [parse_binding(text, name) for name in names]
+    return found
+
+
 class PushQuestions:
     """Those of one session.
 
     Args:
         seconds: how long a push waits for an answer.
+        granted: what was allowed before.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, granted: Sequence[Binding] = ()) -> None:
         self._seconds = seconds
         self._told: dict[str, Binding] = {}
         self._open: dict[Binding, asyncio.Future[bool]] = {}
-        self._granted: list[Binding] = []
+        self._granted = list(granted)
         self._denied: list[Binding] = []
         self._left = QUESTIONS
 
-    def missing(self, secret: str, place: Rule, updates: Sequence[RefUpdate]) -> list[RefUpdate]:
+    def missing(self, binding: Binding, place: Rule, updates: Sequence[RefUpdate]) -> list[RefUpdate]:
         """Return what of a push was not allowed for the rest of the session."""
-        rules = [rule for one in self._granted if (one.secret, one.rule) == (secret, place) for rule in _refs(one)]
+        wish = msgspec.structs.replace(binding, rule=place)
+        rules = [rule for one in self._granted if _with_refs(one, wish.refs) == wish for rule in _refs(one)]
         return [update for update in updates if not any(covers(rule, update) for rule in rules)]
 
     async def ask(
@@ -128,6 +140,10 @@ class PushQuestions:
     def forget(self, secret: str) -> None:
         """Drop what was allowed for a secret: whoever changes where it may go has said it anew."""
         self._granted = [one for one in self._granted if one.secret != secret]
+
+
+def _with_refs(rule: Binding, refs: tuple[str, ...]) -> Binding:
+    return msgspec.structs.replace(rule, refs=refs)
 
 
 def _refs(rule: Binding) -> list[RefRule]:

@@ -32,7 +32,7 @@ from penstock.vault.names import format_authority, is_address
 from penstock.vault.neighbours import Neighbours
 from penstock.vault.paths import parse_target
 from penstock.vault.policy import Permit, Policy
-from penstock.vault.push_questions import PushQuestions, described, wanted
+from penstock.vault.push_questions import PushQuestions, described, granted, wanted
 from penstock.vault.records import SecretRecord
 from penstock.vault.rules import Binding, Rule, covers_host, parse_rule
 from penstock.vault.scrub import Scrubber
@@ -81,7 +81,7 @@ class Session:
         self._lookout = Lookout(spec.id, neighbours or Neighbours())
         self._rules = [parse_rule(text) for text in spec.rules]
         self._questions = Questions(self._put_question, spec.ask_seconds)
-        self._pushes = PushQuestions(spec.ask_seconds)
+        self._pushes = PushQuestions(spec.ask_seconds, granted(spec.pushes, self.held))
         self._values = LiveValues(lambda: self.held.values(), random)
         self._decide_anew()
         self.ca = SessionCA(self._hosts(), lifetime=spec.lifetime)
@@ -256,7 +256,7 @@ class Session:
         Raises:
             Refusal: the one given, with what became of the question; or what was changed meanwhile.
         """
-        missing = self._pushes.missing(binding.secret, place, updates)
+        missing = self._pushes.missing(binding, place, updates)
         if not missing:
             return
         rule = wanted(binding, place, missing)

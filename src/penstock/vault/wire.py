@@ -38,6 +38,7 @@ class SessionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         own: names of secrets that the session has for itself (its key at a gateway): their owner in the store is
             `session/ID`.
         rules: egress without a credential, as `METHOD scheme://host:port/path`. Nothing else gets out.
+        pushes: rules that answers to pushes have added before, for any of its secrets; what is no such rule adds none.
         captures: tokens of login answers that become stubs (docs/reference/credential-kinds.md).
         pins: host to `address` or `address:port` where it is found, instead of asking the resolver; the pin names a
             private address.
@@ -55,6 +56,7 @@ class SessionSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     secrets: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
+    pushes: tuple[str, ...] = ()
     captures: tuple[str, ...] = ()
     pins: dict[str, str] = msgspec.field(default_factory=dict)
     addresses: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from penstock.vault.git import RefUpdate
-from penstock.vault.push_questions import PushQuestions, described, wanted
+from penstock.vault.push_questions import PushQuestions, described, granted, wanted
 from penstock.vault.rules import Binding, Rule, parse_binding
 from penstock.vault.values import Refusal
 
@@ -102,7 +102,7 @@ class Asking:
         await asyncio.gather(*pushes)
 
     def missing(self, *updates: RefUpdate) -> list[RefUpdate]:
-        return self.questions.missing("FORGE", PLACE, updates)
+        return self.questions.missing(HTTPS, PLACE, updates)
 
 
 def run(test: Callable[[], object]) -> None:
@@ -129,12 +129,20 @@ def test_a_yes_that_is_remembered_holds_for_what_the_rule_says_and_nothing_else(
         others = [delete(), create("refs/heads/fix2"), create("refs/heads/fix/2")]
         assert there.missing(*others) == others
         elsewhere = msgspec.structs.replace(PLACE, path="/team/other.git/git-receive-pack")
-        assert there.questions.missing("FORGE", elsewhere, [create()]) == [create()]
-        assert there.questions.missing("OTHER", PLACE, [create()]) == [create()]
+        assert there.questions.missing(HTTPS, elsewhere, [create()]) == [create()]
+        assert there.questions.missing(msgspec.structs.replace(HTTPS, secret="OTHER"), PLACE, [create()]) == [create()]
         there.questions.forget("FORGE")
         assert there.missing(create()) == [create()]
 
     run(test)
+
+
+def test_what_was_allowed_before_a_session_was_opened_again_holds() -> None:
+    texts = [str(rule()), "no rule", "GET https://git.example.com:443/x", str(rule()).partition(" refs=")[0]]
+    questions = PushQuestions(60.0, granted(texts, ["FORGE", "OTHER"]))
+    assert questions.missing(HTTPS, PLACE, [create(), update()]) == []
+    assert questions.missing(HTTPS, PLACE, [delete()]) == [delete()]
+    assert questions.missing(SSH, PLACE, [create()]) == [create()]
 
 
 def test_a_no_that_is_remembered_is_one_to_whatever_does_the_same() -> None:

@@ -1,4 +1,5 @@
-"""What an agent may do only if somebody allows it: use a tool, reach a host. Each question is put as an approval.
+"""What an agent may do only if somebody allows it: use a tool, reach a host, push to a branch. Each question is put as
+an approval.
 
 Whoever asks waits here, and whoever decides comes with the approval (`decided`). A question that was answered before is
 answered at once; one that somebody has put already is not put again (approvals.py).
@@ -19,12 +20,14 @@ from penstock.agents.attending.session_log import SessionLog
 from penstock.agents.errors import AgentsError
 from penstock.agents.harnesses.contract import Question, setting_of
 from penstock.agents.store.base import AgentStore
-from penstock.agents.types import Approval, Ask
+from penstock.agents.types import About, Approval, Ask
 from penstock.agents.way_out import WayOut
 from penstock.vault.api import Event
 
 ASK_SECONDS = 110
-"""For which a program waits that wants to reach another host; the vault refuses it after two minutes."""
+"""For which a program waits that wants to reach another host, or to push elsewhere; the vault refuses it after two
+minutes.
+"""
 
 
 class Questions:
@@ -44,10 +47,11 @@ class Questions:
         self._clock = clock
         self._waiting: dict[str, asyncio.Future[Approval]] = {}
 
-    async def host(self, event: Event) -> None:
-        """Ask whether a program may reach a host; the vault holds it until then."""
+    async def way_out(self, event: Event) -> None:
+        """Ask whether a program may reach a host, or push to a branch; the vault holds it until then."""
+        about: About = "push" if event.about == "push" else "egress"
         try:
-            asked = await self._asked(Ask("egress", event.detail[:1000], event.proposal, timeout_seconds=ASK_SECONDS))
+            asked = await self._asked(Ask(about, event.detail[:1000], event.proposal, timeout_seconds=ASK_SECONDS))
         except AgentsError:
             await self._way_out.decide(self._log.id, event.proposal, False, remember=False)  # it asks too much now
             return
@@ -73,7 +77,7 @@ class Questions:
         waiting = self._waiting.pop(approval.id, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(approval)
-        if approval.ask.about == "egress" and approval.ask.rule:
+        if approval.ask.about in ("egress", "push") and approval.ask.rule:
             allowed, rule = approval.decision == "approved", approval.ask.rule
             await self._way_out.decide(self._log.id, rule, allowed, remember=approval.remember)
 

@@ -35,7 +35,7 @@ class VaultNews:
     async def happened(self, event: Event) -> None:
         """Take an event into the log."""
         if event.kind == "ask":
-            await self._questions.host(event)
+            await self._questions.way_out(event)
         elif event.kind == "frozen":
             with contextlib.suppress(Conflict):
                 await self._log.append([Move(Cause.SUSPEND, Reason.FROZEN, event.detail)])
