@@ -117,6 +117,9 @@ class ReplaceStream:
         passed, self._held = self._held[:cut], self._held[cut:]
         return passed
 
+    def release(self) -> bytes:
+        return b""
+
     def end(self) -> bytes:
         held, self._held = self._held, b""
         return held

@@ -31,6 +31,9 @@ DEPTH = 3
 SHORTEST, LONGEST = 8, 8192
 """Lengths of secrets, in bytes. A shorter one stands in ordinary text by chance."""
 
+RELEASED = 4
+"""Bytes that may be let go while more could make a secret of them: too few to be worth anything."""
+
 _UNIT = 128
 _PARTIAL = 96
 _RUN = re.compile(rb"[A-Za-z0-9+/_-]*")
@@ -193,6 +196,7 @@ class ScrubStream:
         self._raw = b""  # held back, as it came
         self._out = b""  # the same with what is already exchanged
         self._done = b""  # the same length: 1 where it is exchanged
+        self._sent = 0  # how much of it was let go before its time
         self._edges: dict[int, int] = {}  # of characters between two terms, by their place: what they say by now
         self._over = False
 
@@ -216,9 +220,19 @@ class ScrubStream:
         """Go on with another scrubber, whose secrets are those of now; what is held goes along. This one is over."""
         moved = scrubber.stream()
         moved._raw, moved._out, moved._done = self._raw, self._out, self._done
-        moved._edges, moved._over = self._edges, self._over
+        moved._edges, moved._over, moved._sent = self._edges, self._over, self._sent
         self._over = True
         return moved
+
+    def release(self) -> bytes:
+        """Let go of what is held, where it is at most `RELEASED` bytes: who reads may wait for just these before the
+        other side says more (git does, and so does whoever types). They are still read together with what follows, so
+        that a secret that began with them is found, and all of it hidden but them.
+        """
+        if self._over or len(self._raw) > RELEASED:
+            return b""
+        said, self._sent = self._out[self._sent :], len(self._raw)
+        return said
 
     def end(self) -> bytes:
         """Return what was held, at the end of the stream.
@@ -254,7 +268,8 @@ class ScrubStream:
         self._raw, self._out, self._done = window[start:], out[start:], done
         if len(self._raw) > self._scrubber.most_held:
             raise AssertionError("more held than any secret needs")
-        return out[:start]
+        said, self._sent = out[self._sent : start], max(0, self._sent - start)
+        return said
 
     def _careful(self, window: bytes, data: bytes, final: bool) -> bytes:
         # A last byte that belongs to nothing ends references of HTML that have no semicolon.

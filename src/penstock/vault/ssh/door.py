@@ -131,6 +131,9 @@ class ScrubStream(Protocol):
     def feed(self, data: bytes) -> bytes:
         """Take bytes; return those that are certain."""
 
+    def release(self) -> bytes:
+        """Return what is held back, where it is so little that it may go: the other side may wait for it."""
+
     def end(self) -> bytes:
         """Return what was held back."""
 

@@ -12,16 +12,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 import asyncssh
-from asyncssh.channel import SSHChannel
 
 from penstock.vault.ssh.commands import Asked, asked
 from penstock.vault.ssh.door import InputCheck, Limits, Scrubber, ScrubStream, SSHPermit
+from penstock.vault.ssh.valve import Valve
 from penstock.vault.values import Refusal
 
 REFUSED = 126
 """Exit status of what a rule refuses: the shell's word for "found, but not permitted"."""
 FAILED = 255
 """Exit status where the upstream failed: the same as ssh's own."""
+
+QUIET_SECONDS = 0.05
+"""After which an upstream has paused."""
 
 _ENVIRONMENT = re.compile(rb"LANG|LC_[A-Z]{1,32}")
 _LANGUAGE = re.compile(rb"[A-Za-z0-9_.@:-]{0,64}")
@@ -52,38 +55,6 @@ class Host(Protocol):
     def add(self, channel: "Inside") -> None: ...
 
     def remove(self, channel: "Inside") -> None: ...
-
-
-class Valve:
-    """Stops a channel's input while there is a reason to, and lets it flow when the last one is gone."""
-
-    def __init__(self) -> None:
-        self._reasons: set[str] = set()
-        self._channel: SSHChannel[bytes] | None = None
-
-    def govern(self, channel: SSHChannel[bytes]) -> None:
-        """Say which channel this is about."""
-        self._channel = channel
-        if self._reasons:
-            channel.pause_reading()
-
-    def hold(self, reason: str) -> None:
-        """Stop."""
-        self._reasons.add(reason)
-        if self._channel is not None:
-            self._channel.pause_reading()
-
-    def release(self, reason: str) -> None:
-        """Drop one reason."""
-        if reason in self._reasons:
-            self._reasons.discard(reason)
-            if not self._reasons and self._channel is not None:
-                self._channel.resume_reading()
-
-    @property
-    def held(self) -> bool:
-        """Whether it is stopped."""
-        return bool(self._reasons)
 
 
 class Inside(asyncssh.SSHServerSession[bytes]):
@@ -411,6 +382,7 @@ class Outside(asyncssh.SSHClientSession[bytes]):
             asyncssh.EXTENDED_DATA_STDERR: host.scrubber.stream(),
         }
         self.valve = Valve()
+        self._quiet: asyncio.TimerHandle | None = None
         self._channel: asyncssh.SSHClientChannel[bytes] | None = None
         self._status: int | None = None
         self._signal: tuple[str, bool, str] | None = None
@@ -436,6 +408,18 @@ class Outside(asyncssh.SSHClientSession[bytes]):
             return
         if not self._flushed:
             self._inside.write(clean, datatype)
+            self._wait_for_quiet()
+
+    def _wait_for_quiet(self) -> None:
+        if self._quiet is not None:
+            self._quiet.cancel()
+        self._quiet = asyncio.get_running_loop().call_later(QUIET_SECONDS, self._let_go)
+
+    def _let_go(self) -> None:
+        """The upstream has paused: it may wait for an answer to the very bytes that the scrubber holds back."""
+        for datatype, stream in () if self._flushed else self._scrubbers.items():
+            if said := stream.release():
+                self._inside.write(said, datatype)
 
     def eof_received(self) -> bool:
         """No more output; the input stays open until the client ends it."""
@@ -447,6 +431,8 @@ class Outside(asyncssh.SSHClientSession[bytes]):
         if self._flushed:
             return
         self._flushed = True
+        if self._quiet is not None:
+            self._quiet.cancel()
         try:
             rest = [(datatype, stream.end()) for datatype, stream in self._scrubbers.items()]
         except Exception:

@@ -441,3 +441,35 @@ def test_a_stream_goes_on_with_the_secrets_of_now() -> None:
     moved.feed(SECRET[:5])
     last = moved.moved_to(Scrubber([]))
     assert last.feed(b"!") + last.end() == SECRET[:5] + b"!"
+
+
+# -- who reads waits for what is held ---------------------------------------------------------------------------------
+
+
+def test_few_bytes_are_let_go_and_a_secret_that_began_with_them_is_found() -> None:
+    stream = SCRUBBER.stream()
+    first = stream.feed(b"it is " + SECRET[:3])
+    let_go = stream.release()
+    assert (first, let_go, stream.release()) == (b"it is ", SECRET[:3], b"")
+    rest = stream.feed(SECRET[3:] + b".") + stream.end()
+    assert rest == STUB[3:] + b"."
+    assert stream.found == {Finding(0, "raw"): 1}
+
+
+def test_what_was_let_go_is_not_said_again() -> None:
+    stream = SCRUBBER.stream()
+    said = [stream.feed(SECRET[:2]), stream.release(), stream.feed(SECRET[2:4]), stream.release(), stream.feed(b"\n")]
+    assert b"".join([*said, stream.end()]) == SECRET[:4] + b"\n"
+
+
+def test_of_more_than_a_few_bytes_none_is_let_go() -> None:
+    stream = SCRUBBER.stream()
+    assert stream.feed(SECRET[:5]) + stream.release() == b""
+    assert stream.feed(SECRET[5:]) + stream.end() == STUB
+
+
+def test_what_was_let_go_is_remembered_by_the_scrubber_of_later() -> None:
+    stream = SCRUBBER.stream()
+    said = stream.feed(SECRET[:2]) + stream.release()
+    moved = stream.moved_to(Scrubber([(SECRET, STUB)]))
+    assert said + moved.feed(SECRET[2:]) + moved.end() == SECRET[:2] + STUB[2:]
