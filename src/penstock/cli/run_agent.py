@@ -32,7 +32,8 @@ from penstock.agents.environments.packages import Manager, Registry
 from penstock.agents.errors import AgentsError
 from penstock.agents.events import ApprovalRequested, Artifact, Error, SessionEvent, Status, TurnEnd
 from penstock.agents.folders import Brought
-from penstock.agents.harnesses.contract import Harness
+from penstock.agents.harnesses.contract import Gateway as NoGateway
+from penstock.agents.harnesses.contract import Harness, Turn
 from penstock.agents.installing import Installing, is_here
 from penstock.agents.keys import GatewayKeys
 from penstock.agents.local_runs import LocalRuns
@@ -52,6 +53,7 @@ from penstock.cli.own_gateway import Gateway, check_has_models, gateway
 from penstock.cli.places import environments_directory, runs_directory, vault_directory
 from penstock.cli.registries import registries
 from penstock.cli.run import not_copied, work_folder
+from penstock.cli.run_terminal import at_terminal, has_terminal
 from penstock.cli.shown_events import Shown, cost_of, line_of
 from penstock.vault.api import Refusal, VaultGone
 
@@ -61,6 +63,7 @@ SCOPES = frozenset(
         *("sessions:write", "sessions:read", "approvals:read", "approvals:decide"),
     }
 )
+NO_GATEWAY = NoGateway("", "")
 LIMIT_STATUS = 3
 _LIMITS = frozenset(
     {
@@ -73,7 +76,7 @@ _LIMITS = frozenset(
 def run(arguments: argparse.Namespace, harnesses: Mapping[str, Harness]) -> int:
     """Run it; its exit status."""
     prompt = " ".join(arguments.text) or ("" if sys.stdin.isatty() else sys.stdin.read())
-    if not prompt.strip():
+    if not prompt.strip() and not _has_face(arguments, harnesses[arguments.harness]):
         raise CommandError(f'say what it shall do: penstock run {arguments.harness} "PROMPT"')
     try:
         return asyncio.run(_Agent(arguments, harnesses, prompt).run())
@@ -81,6 +84,12 @@ def run(arguments: argparse.Namespace, harnesses: Mapping[str, Harness]) -> int:
         raise CommandError(refused(refusal)) from None
     except (AgentsError, VaultGone) as error:
         raise CommandError(str(error)) from None
+
+
+def _has_face(arguments: argparse.Namespace, harness: Harness) -> bool:
+    """Whether a person can work with it at this terminal, instead of saying what it shall do."""
+    needs_words = arguments.json or arguments.ask  # events and questions go to the terminal, too
+    return has_terminal() and not needs_words and harness.terminal(Turn(prompt=""), NO_GATEWAY) is not None
 
 
 class _Agent:
@@ -161,16 +170,23 @@ class _Agent:
         service, principal = platform.service, self._principal
         agent = await service.define(principal, "agent", self._agent())
         environment = await service.define(principal, "environment", await self._environment(platform))
-        wanted = NewSession(agent.id, environment.id, message=self._prompt)
+        wanted = NewSession(agent.id, environment.id, message=self._prompt or None)
         session = await service.start(principal, wanted)
         with self._signals(platform, session):
-            outcome = await self._followed(platform, session)
+            outcome = await self._worked(platform, session)
         brought = await self._take_back(platform, session)
         await self._keep_artifacts(platform, session)
         over = await self._over(platform, session)
         if not self._arguments.json:
             self._shown.note(cost_of(over.usage, time.monotonic() - self._began))
         return _status(over, outcome), brought
+
+    async def _worked(self, platform: Platform, session: Session) -> TurnEnd | None:
+        """How its turn ended, or its time at this terminal; None where the session did."""
+        if self._prompt.strip():
+            return await self._followed(platform, session)
+        status = await at_terminal(platform, self._principal, session, self._shown.show)
+        return None if status is None else TurnEnd("completed" if status == 0 else "failed")
 
     async def _followed(self, platform: Platform, session: Session) -> TurnEnd | None:
         """Show what happens until the turn is over; how it ended, or None where the session did."""
