@@ -143,7 +143,8 @@ class EnvironmentSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     setup      commands that run in the workspace before the agent starts
     variables  plain settings, which the agent may read; never secrets
     isolation  `strict`, or the name of a weaker mode of the driver, which must be asked for here
-    ask        whether somebody is asked about hosts that no rule names, instead of refusing them at once
+    ask        whether somebody is asked about hosts that no rule names, and about pushes to branches that no binding
+               names, instead of refusing them at once
     freeze_on_misuse  whether a stub that is seen where it does not belong suspends the session
     """
 

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--max-dollars", type=_dollars, metavar="N", help="what its models may cost at most")
     group.add_argument("--max-seconds", type=int, metavar="N", help="how long it may work")
     group.add_argument(
-        "--ask", action="store_true", help="ask here about hosts that no rule names, instead of refusing"
+        "--ask", action="store_true", help="ask here about hosts and branches that no rule names, instead of refusing"
     )
     group.add_argument("--json", action="store_true", help="print events as JSON, one a line")
     group.add_argument("--config", "-c", type=Path, metavar="FILE", help="configuration of the gateway that is started")

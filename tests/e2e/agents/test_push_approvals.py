@@ -66,10 +66,15 @@ class Here:
     def asked(self, session: str) -> dict[str, Any]:
         """The question that is open, once there is one."""
         path = f"/v1/sessions/{session}/approvals?open=true"
-        rows = until(lambda: self.server.call("GET", path)["data"] or self.ended(session), PATIENCE)
-        assert rows is not True, self.words(session)
-        (row,) = rows
-        return dict(row)
+        found: list[list[dict[str, Any]]] = []
+
+        def look() -> bool:
+            found.append(self.server.call("GET", path)["data"])
+            return bool(found[-1]) or self.ended(session)
+
+        until(look, PATIENCE)
+        assert len(found[-1]) == 1, self.words(session)
+        return found[-1][0]
 
     def ended(self, session: str) -> bool:
         return any(event["data"]["kind"] == "turn_end" for event in self.server.events(session))
