@@ -21,16 +21,17 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from penstock.agents import ids, limits, snapshots, turns
 from penstock.agents.attending import failures
 from penstock.agents.attending.costs import MONEY_SECONDS, Costs
-from penstock.agents.attending.preparing import Preparing
+from penstock.agents.attending.overtaken import Overtaken, while_in
+from penstock.agents.attending.preparing import Preparing, turn_of
 from penstock.agents.attending.questions import Questions
 from penstock.agents.attending.session_log import Past, SessionLog
 from penstock.agents.attending.turn_watch import TurnWatch
@@ -38,7 +39,7 @@ from penstock.agents.attending.vault_news import VaultNews
 from penstock.agents.bring_up import Prepared, Up, Workshop
 from penstock.agents.errors import AgentsError, Conflict, IllegalTransition, Invalid, Unavailable
 from penstock.agents.events import Draft, Error, Move, TurnEnd
-from penstock.agents.harnesses.contract import Harness, Launch, Turn
+from penstock.agents.harnesses.contract import Harness, Launch
 from penstock.agents.homes import OtherDriver, check_home
 from penstock.agents.machine import IN_TURN, Cause, Reason, State
 from penstock.agents.reconciler import MOST_RESTARTS
@@ -48,7 +49,6 @@ from penstock.agents.terminals.terminal import Program, Terminal
 from penstock.agents.types import Session
 from penstock.vault.api import Refusal, VaultGone
 
-T = TypeVar("T")
 ATTEMPTS = 6
 """To bring a session up, while the gateway or the vault is not there."""
 _OUTCOMES = {
@@ -59,10 +59,6 @@ _OUTCOMES = {
 _DEATHS = frozenset({"sandbox_died", "helper_lost"})
 """Why a program ended, where it was not the program's doing."""
 _log = logging.getLogger(__name__)
-
-
-class Overtaken(Exception):
-    """The row says something else now: what was under way is not wanted any more."""
 
 
 class Attendant:
@@ -168,13 +164,13 @@ class Attendant:
         """Bring it up; what fails for a while is tried again."""
         for attempt in range(ATTEMPTS):
             try:
-                await self._while((State.STARTING,), self._bring_up(session))
+                await while_in(self.log, self._news, (State.STARTING,), self._bring_up(session))
                 await self.log.append([Move(Cause.READY)])
                 return False
             except (Unavailable, VaultGone) as error:
                 if attempt == ATTEMPTS - 1:
                     return await self._failed(error)
-                await self._while((State.STARTING,), asyncio.sleep(0.5 * 2**attempt))
+                await while_in(self.log, self._news, (State.STARTING,), asyncio.sleep(0.5 * 2**attempt))
             except (Refusal, SandboxError, AgentsError) as error:
                 if self.sandbox is None:
                     return await self._failed(error)
@@ -220,7 +216,7 @@ class Attendant:
     async def _reopened(self, session: Session) -> None:
         """Nothing leaves a sandbox whose vault is gone, until the next vault has its listeners."""
         try:
-            await self._while((State.IDLE,), self._bring_up(session))
+            await while_in(self.log, self._news, (State.IDLE,), self._bring_up(session))
         except (Refusal, SandboxError, AgentsError, VaultGone) as error:
             told = failures.told(error)
             await self._drop_sandbox()
@@ -291,7 +287,7 @@ class Attendant:
     async def _run(
         self, prepared: Prepared, up: Up, prompt: str, diary: turns.Diary, watch: TurnWatch
     ) -> turns.Finished:
-        turn = self._turn_of(prepared, prompt)
+        turn = turn_of(prepared.agent, prompt, self._past.resume)
         launch, reading = prepared.harness.launch(turn, up.gateway), prepared.harness.reading(turn)
         return await turns.run(
             up.sandbox,
@@ -300,18 +296,6 @@ class Attendant:
             diary,
             judge=lambda question: self.questions.tool(prepared.agent.tools, question),
             stop=watch.until_unwanted,
-        )
-
-    def _turn_of(self, prepared: Prepared, prompt: str) -> Turn:
-        agent = prepared.agent
-        command = agent.options.get("command", ())
-        return Turn(
-            prompt=prompt,
-            model=agent.model,
-            system=agent.system,
-            resume=self._past.resume,
-            tools=agent.tools,
-            arguments=tuple(str(word) for word in command) if isinstance(command, list | tuple) else (str(command),),
         )
 
     async def _is_lost(self, up: Up, reason: str) -> bool:
@@ -389,7 +373,7 @@ class Attendant:
         """How the agent's program is started for a person."""
         prepared = await self._preparing.prepared(session)
         assert self._up is not None
-        launch = prepared.harness.terminal(self._turn_of(prepared, ""), self._up.gateway)
+        launch = prepared.harness.terminal(turn_of(prepared.agent, "", self._past.resume), self._up.gateway)
         if launch is None:
             raise Invalid(f"{prepared.harness.name} has no terminal of its own", fix="open a shell", param="program")
         return launch
@@ -443,21 +427,3 @@ class Attendant:
         """The number of the last message that needs no turn: a fork's begin after the fork."""
         begin = session.forked_from.number if session.forked_from is not None else 0
         return max(self._past.answered, begin)
-
-    async def _while(self, states: Sequence[State], work: Awaitable[T]) -> T:
-        """Do something for as long as the session is in one of these states. Raises Overtaken."""
-        task = asyncio.ensure_future(work)
-        try:
-            while not task.done():
-                news = asyncio.ensure_future(self._news.wait())
-                await asyncio.wait([task, news], return_when=asyncio.FIRST_COMPLETED)
-                news.cancel()
-                if not task.done():
-                    self._news.clear()
-                    if (await self.log.row()).state not in states:
-                        raise Overtaken
-            return await task
-        finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)

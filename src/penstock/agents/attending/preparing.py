@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from penstock.agents import turns
 from penstock.agents.bring_up import Prepared
 from penstock.agents.errors import NotFound
-from penstock.agents.harnesses.contract import Harness
+from penstock.agents.harnesses.contract import Harness, Turn
 from penstock.agents.store.base import AgentStore
-from penstock.agents.types import Session
+from penstock.agents.types import AgentSpec, Session
 
 
 class Preparing:
@@ -36,3 +36,16 @@ class Preparing:
             environment=environment.spec,  # type: ignore[arg-type]
             harness=harness,
         )
+
+
+def turn_of(agent: AgentSpec, prompt: str, resume: str) -> Turn:
+    """What a harness is told of a turn; `resume`: the conversation to go on with. Pure."""
+    command = agent.options.get("command", ())
+    return Turn(
+        prompt=prompt,
+        model=agent.model,
+        system=agent.system,
+        resume=resume,
+        tools=agent.tools,
+        arguments=tuple(str(word) for word in command) if isinstance(command, list | tuple) else (str(command),),
+    )
