@@ -114,7 +114,7 @@ class JsonCarriers:
 
     def _close(self, string: bytes) -> None:
         self._string = None
-        self._last = _unescaped(string)
+        self._last = _unescaped(string.replace(b"\0", b""))  # some parsers take UTF-16 for JSON as well
         if self._is_stub(self._last.rpartition(b" ")[2]):
             _refuse("a string of its JSON is the stub of another secret")
 

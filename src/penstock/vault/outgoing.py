@@ -61,10 +61,15 @@ class Outgoing:
         self._destination = destination
         self._place = destination_text(destination)
         self._head = head
-        self.permit = permit
+        self._permit = permit
         self._watch: TokenWatch | None = None
         self._taken = 0
         self.held: Held | None = session.held[permit.binding.secret] if permit.binding is not None else None
+
+    @property
+    def permit(self) -> Permit:
+        """Why it may leave."""
+        return self._permit
 
     @property
     def _signer(self) -> SigningCredential | None:
@@ -83,7 +88,7 @@ class Outgoing:
             self._watch = TokenWatch(self._head) if self.held is not None else None
             return self._guarded(Watched(body, self._session, self._place, self._watch))
         read = await whole(body, most, take=self._take)
-        self._session.look_in_body(self._head, read.data, self.permit.binding, self._place)
+        self._session.look_in_body(self._head, read.data, self._permit.binding, self._place)
         if read.data:
             self._guarded(read).check(read.data)
         self._session.traffic["bytes_out"] += len(read.data)
@@ -99,7 +104,7 @@ class Outgoing:
         self._taken = 0
 
     def _guarded(self, body: Body) -> Guarded:
-        binding = self.permit.binding
+        binding = self._permit.binding
         if binding is None:
             return Guarded(body, self._session, self._place, None)
         is_stub = partial(self._session.is_other_stub, secret=binding.secret)
@@ -108,7 +113,7 @@ class Outgoing:
     def _most(self, body: Body) -> int | None:
         """How much of the body is read before anything is sent; None where it is not read before."""
         signer = self._signer
-        if self.permit.needs_body or (signer is not None and signer.needs_body(self._head)):
+        if self._permit.needs_body or (signer is not None and signer.needs_body(self._head)):
             return BODY_SLOT
         if body.length is None or body.length > REPLAYABLE or not (self.held is not None or body.length == 0):
             return None
@@ -132,12 +137,12 @@ class Outgoing:
         """
         data = body.data if isinstance(body, Whole) else None
         held = self.held
-        inject.check(self._head, self.permit, held.stub if held is not None else None, data)
+        inject.check(self._head, self._permit, held.stub if held is not None else None, data)
         value = await held.credential.value() if held is not None else None
         rebuilt = inject.rebuild(
             self._destination,
             self._head,
-            self.permit,
+            self._permit,
             held.stub if held is not None else None,
             value.value if value is not None and self._signer is None else None,
             data,
@@ -155,7 +160,7 @@ class Outgoing:
         return prepared
 
     async def _signed(self, request: Prepared, data: bytes | None) -> Prepared:
-        binding = self.permit.binding
+        binding = self._permit.binding
         signer = self._signer
         if signer is None or binding is None or self.held is None:
             return request
@@ -164,7 +169,7 @@ class Outgoing:
         return Prepared(signed.head, body, request.value)
 
     def _record(self, value: Secret | None, stripped: tuple[str, ...]) -> None:
-        binding = self.permit.binding
+        binding = self._permit.binding
         if binding is not None:
             self._session.used(self._tunnel, binding.secret)
         self._session.traffic["requests"] += 1
@@ -174,7 +179,7 @@ class Outgoing:
             destination=self._place,
             method=self._head.method,
             path=without_values(self._head.target),
-            rule=str(binding or self.permit.rule),
+            rule=str(binding or self._permit.rule),
             **fields,
             **({"stripped": ", ".join(stripped)} if stripped else {}),
         )

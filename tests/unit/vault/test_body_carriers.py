@@ -66,6 +66,12 @@ def test_what_is_no_member_of_the_outermost_object_goes_on(text: bytes) -> None:
     assert not any(refused(text, cut) for cut in range(len(text)))
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
+def test_another_encoding_hides_nothing(encoding: str) -> None:
+    for text in ('{"x": 1, "api_key": 2}', f'{{"x": ["{STUB.decode()}"]}}'):
+        assert all(refused(text.encode(encoding), cut) for cut in range(0, 60, 7))
+
+
 def test_the_slot_of_the_binding_is_ours() -> None:
     assert not refused(b'{"api_key": "ours"}', own="/api_key")
     assert refused(b'{"api_key": "ours", "access_token": 1}', own="/api_key")
