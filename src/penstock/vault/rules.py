@@ -255,7 +255,7 @@ def _split(text: str) -> tuple[str, str, list[str], dict[str, str]]:
     if not text.isprintable():
         _refuse("text", "it holds a control character", "Write it on one line.")
     words = _WORDS.findall(text)
-    if not words or "://" in words[0]:
+    if not words or "://" in words[0] or (len(words) == 1 and "." in words[0]):
         _refuse("METHOD", "it is missing", "Write it like `GET https://api.example.com/v1/*`; `*` is any method.")
     if len(words) == 1:
         _refuse("address", "it is missing", f"Write it like `{words[0]} https://api.example.com/v1/*`.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -113,7 +114,7 @@ class World:
         """A sandbox in which the harness's program is installed."""
         packages: Packages = harness.packages
         mounts = (await self._builder.ensure(packages),) if packages else ()
-        id_, stubs = f"conformance-{harness.name}", dict[str, str]()
+        id_, stubs = f"conformance-{harness.name}-{secrets.token_hex(4)}", dict[str, str]()
 
         async def attach(listeners: Sequence[Listener]) -> Identity:
             spec = SessionSpec(id=id_, secrets=("gateway",), pins=dict(self.way.pins))
