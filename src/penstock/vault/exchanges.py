@@ -144,6 +144,7 @@ class Exchanges:
         permit = outgoing.permit
         push = self._push(permit.binding, destination, head)
         if push is not None and push.has_commands:
+            outgoing.check_stub()
             try:
                 body = await push.checked(body)
             except Refusal as refusal:

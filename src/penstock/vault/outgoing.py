@@ -76,6 +76,14 @@ class Outgoing:
         credential = self.held.credential if self.held is not None else None
         return credential if isinstance(credential, SigningCredential) else None
 
+    def check_stub(self) -> None:
+        """Look whether the stub is in its slot of the head, before anybody is asked for the sake of this request.
+
+        Raises:
+            Refusal: it is not.
+        """
+        inject.check(self._head, self._permit, self.held.stub if self.held is not None else None, None)
+
     async def ready(self, body: Body) -> Body:
         """Read the body whole where it must be looked into, or may have to be sent twice; watch it elsewhere.
 

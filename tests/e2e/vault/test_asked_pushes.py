@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from penstock.vault.api import Event
+from penstock.vault.git import packet
 from tests.support import connect
 from tests.support.canary import Canary
 from tests.support.git_server import Forge, forge
@@ -254,6 +256,20 @@ def test_a_session_that_does_not_ask_is_refused_at_once(work: Work, way: str) ->
     status, said = work.push(f"HEAD:refs/heads/quiet-{way}")
     assert status == 1 and "ref_not_allowed" in said, said
     assert not work.place.vault.told("ask", work.session.id)
+
+
+def test_nobody_is_asked_for_who_has_no_stub(place: Place, tmp_path: Path) -> None:
+    work = Work(place, tmp_path, "https")
+    line = f"{'0' * 40} {'1' * 40} refs/heads/main\0report-status".encode()
+    own = base64.b64encode(b"agent:their-own-password").decode()
+    for login in ([f"Authorization: Basic {own}"], []):
+        said = work.session.ask(
+            HOST, "/app.git/git-receive-pack", *login, "Content-Type: application/x-git-receive-pack-request",
+            method="POST", body=packet(line) + b"0000",
+        )  # fmt: skip
+        assert said.status in (401, 403), said
+    assert not place.vault.told("ask", work.session.id)
+    work.close()
 
 
 def test_a_secret_that_is_revoked_meanwhile_goes_nowhere(place: Place, tmp_path: Path) -> None:
