@@ -6,6 +6,7 @@ obtained is not used; and the row of the audit log is written before the first b
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 import msgspec
@@ -25,6 +26,8 @@ from penstock.vault.values import Destination, Refusal, RequestHead, Secret
 
 BODY_SLOT = 8 * 1024 * 1024
 """The longest body that is read whole because a credential stands in it, or signs it."""
+LOOKED_AT = 64 * 1024
+"""Bytes of a body that are looked at before somebody else has a turn."""
 REPLAYABLE = 1024 * 1024
 """The longest body that is kept so that a request can be sent once more after a 401."""
 
@@ -97,10 +100,16 @@ class Outgoing:
             return self._guarded(Watched(body, self._session, self._place, self._watch))
         read = await whole(body, most, take=self._take)
         self._session.look_in_body(self._head, read.data, self._permit.binding, self._place)
-        if read.data:
-            self._guarded(read).check(read.data)
+        await self._check(read)
         self._session.traffic["bytes_out"] += len(read.data)
         return read
+
+    async def _check(self, body: Whole) -> None:
+        """Look at a whole body piece by piece: dense JSON takes its time, and other connections go on meanwhile."""
+        guarded = self._guarded(body)
+        for start in range(0, len(body.data), LOOKED_AT):
+            guarded.check(body.data[start : start + LOOKED_AT])
+            await asyncio.sleep(0)
 
     def _take(self, count: int) -> None:
         self._session.allowance.take(count)
