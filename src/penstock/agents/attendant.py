@@ -175,6 +175,11 @@ class Attendant:
                 if self.sandbox is None:
                     return await self._failed(error)
                 await self._drop_sandbox()  # nothing can be done in it any more: make another one
+            except Overtaken:
+                raise
+            except Exception as error:  # a defect of ours: whoever waits for the session shall not wait for ever
+                _log.exception("session %s: it cannot be brought up", self.id)
+                return await self._failed(error)
         return False
 
     async def _failed(self, error: Exception) -> bool:

@@ -298,6 +298,22 @@ def test_what_cannot_be_brought_up_says_why_and_leaves_nothing(state: Path, gate
     run(test, state, gateway)
 
 
+def test_a_defect_of_ours_ends_a_session_and_leaves_nobody_waiting(
+    state: Path, gateway: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr("penstock.agents.bring_up.Workshop.up", broken)
+
+    async def test(there: World) -> None:
+        session = await there.session("true")
+        over = await there.row(session, state=State.TERMINATED)
+        assert over.stop_reason is Reason.ERROR
+
+    run(test, state, gateway)
+
+
 def test_the_patch_of_a_workspace_runs_nothing_that_the_agent_has_prepared(state: Path, gateway: Running) -> None:
     trap = """git init -q . && git config user.email a@example.com && git config user.name a && echo old > file
     git add . && git commit -qm one && echo new > file && echo more > other
