@@ -37,8 +37,8 @@ def _refused() -> str:
 
 @contextlib.contextmanager
 def sandbox_folder() -> Iterator[Path]:
-    """A folder for a driver's state. Not pytest's own, which sandboxes' users cannot enter. What a test has left running
-    in it is ended: sandboxes outlive whoever made them.
+    """A folder for a driver's state. Not pytest's own, which sandboxes' users cannot enter. What a test has left
+    running in it is ended: sandboxes outlive whoever made them.
     """
     parent = Path(tempfile.mkdtemp(prefix="penstock-sandboxes-"))
     parent.chmod(0o711)
