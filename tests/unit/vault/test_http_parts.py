@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from hpack.table import HeaderTable
 
 from penstock.vault import hello, http_parts, websocket
 from penstock.vault.http1 import parser
@@ -30,6 +31,7 @@ CAPS = {
     "bytes that wait": [connection.STREAM_WINDOW, connection.CONNECTION_WINDOW],
     "an HTTP/2 frame": [frames.FRAME_BYTES],
     "a header block": [frames.HEADER_BLOCK_BYTES, frames.CONTINUATIONS],
+    "fields that are remembered": [HeaderTable.DEFAULT_SIZE],
     "PING": [frames.CONTROL_BURST, int(frames.CONTROL_RATE)],
     "streams that are reset": [frames.RESET_BURST, int(frames.RESET_RATE)],
     "WINDOW_UPDATE": [frames.FREE_UPDATES, frames.UPDATES_PER_DATA],
