@@ -94,7 +94,7 @@ async def memory(driver: LocalDriver) -> None:
         await sandbox.destroy()
 
 
-async def main(runs: int) -> None:
+async def measured(runs: int) -> None:
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
         Path(folder).chmod(0o711)  # noqa: ASYNC240
         driver, times = LocalDriver(Path(folder) / "state"), Times()
@@ -106,7 +106,12 @@ async def main(runs: int) -> None:
         await driver.close()
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m bench.sandbox", description=__doc__)
+def main() -> None:
+    """`python -m bench sandbox [--runs N]`."""
+    parser = argparse.ArgumentParser(prog="python -m bench sandbox", description=__doc__)
     parser.add_argument("--runs", type=int, default=30)
-    asyncio.run(main(parser.parse_args().runs))
+    asyncio.run(measured(parser.parse_args().runs))
+
+
+if __name__ == "__main__":
+    main()

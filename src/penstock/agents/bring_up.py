@@ -49,8 +49,8 @@ from penstock.vault.api import SessionSpec
 
 ADDRESS = "PENSTOCK_GATEWAY_URL"
 """The variable that tells programs inside where models are."""
-AT_ONCE = 4
-"""Sandboxes that are made at the same time, or two a core: more would only wait for each other."""
+AT_ONCE = 2
+"""Sandboxes that are made at the same time, or one a core: more would only wait for each other, and have logs wait."""
 _log = logging.getLogger(__name__)
 
 CreateSandbox = Callable[[SandboxSpec, Attach], Awaitable[Sandbox]]
@@ -124,7 +124,7 @@ class Workshop:
         self.keys = keys
         self._create = create or driver.create
         self._install = install
-        self._making = asyncio.Semaphore(max(AT_ONCE, 2 * (os.cpu_count() or 1)))
+        self._making = asyncio.Semaphore(max(AT_ONCE, os.cpu_count() or 1))
         self._bring = bring
         self._surroundings = surroundings
         self.artifacts = artifacts
