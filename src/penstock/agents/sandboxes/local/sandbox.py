@@ -245,7 +245,7 @@ class LocalSandbox:
 
     def get(self, path: str = WORKSPACE) -> LocalExport:
         """Pack a file or folder (`driver.Sandbox.get`)."""
-        return LocalExport(self._exported(path))
+        return LocalExport(lambda: self._exported(path))
 
     async def _exported(self, path: str) -> tuple[Reply, Stream]:
         folder, parts = self._below(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from penstock.agents.sandboxes.driver import CannotCreate
 from penstock.agents.sandboxes.local.forking import Reply
@@ -24,10 +24,10 @@ async def pump(archive: AsyncIterator[bytes], stream: Stream) -> None:
 
 
 class LocalExport:
-    """An archive that a helper packs while it is read."""
+    """An archive that a helper packs while it is read. `begin` starts it, when somebody reads."""
 
-    def __init__(self, begun: Awaitable[tuple[Reply, Stream]]) -> None:
-        self._begun = begun
+    def __init__(self, begin: Callable[[], Awaitable[tuple[Reply, Stream]]]) -> None:
+        self._begin = begin
         self._left_out: Sequence[tuple[str, str]] = ()
 
     @property
@@ -36,7 +36,7 @@ class LocalExport:
         return self._left_out
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        reply, stream = await self._begun
+        reply, stream = await self._begin()
         try:
             first, _ = await reply.receive()
             if not first or decoded(first).error:
