@@ -155,8 +155,8 @@ def test_when_the_vault_dies_nothing_leaves_and_the_turn_is_run_again_behind_the
     state: Path, gateway: Running
 ) -> None:
     async def test(there: World) -> None:
-        script = f"echo $OPENAI_API_KEY; [ -e ran ] || {{ touch ran; sleep 1000; }}; {ASK_MODEL}"
-        session = await there.session(script)
+        begin = "if [ -e ran ]; then echo $OPENAI_API_KEY; else touch ran; echo $OPENAI_API_KEY; sleep 1000; fi"
+        session = await there.session(f"{begin}; {ASK_MODEL}")
         await there.until(session, lambda event: bool(words([event])))
         pid = there.platform.way_out.pid
         assert pid is not None
